@@ -1,0 +1,298 @@
+//! SHA-1, SHA-256 and SHA-512, and HMAC from midstates.
+//!
+//! HMAC (RFC 2104) begins both of its hashes with a block that depends on the key alone. An [`HmacKey`] keeps the two
+//! hash states after that block, so a code costs two compressions instead of four, and the key itself is not kept.
+
+use zeroize::Zeroize;
+
+use crate::lanes;
+
+/// A hash that RFC 6238 allows under HMAC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    /// HMAC-SHA-1: RFC 4226, and what every authenticator app understands.
+    Sha1,
+    /// HMAC-SHA-256 (RFC 6238, section 1.2).
+    Sha256,
+    /// HMAC-SHA-512 (RFC 6238, section 1.2).
+    Sha512,
+}
+
+impl Algorithm {
+    /// All of them, in the order of their tag lengths.
+    pub const ALL: [Self; 3] = [Self::Sha1, Self::Sha256, Self::Sha512];
+
+    /// The name in an `otpauth` URI.
+    pub const fn uri_name(self) -> &'static str {
+        match self {
+            Self::Sha1 => "SHA1",
+            Self::Sha256 => "SHA256",
+            Self::Sha512 => "SHA512",
+        }
+    }
+}
+
+/// A counter as two words of SHA-1 and SHA-256.
+#[inline]
+fn halves(counter: u64) -> [u32; 2] {
+    [(counter >> 32) as u32, counter as u32]
+}
+
+/// A counter as one word of SHA-512.
+#[inline]
+fn whole(counter: u64) -> [u64; 1] {
+    [counter]
+}
+
+/// Writes HMAC for one hash: `$words` words of `$word` in its state, blocks of `$block` bytes, a length field of
+/// `$length` at the end of the padding (FIPS 180-4, section 5.1), and the words of a counter.
+macro_rules! hmac {
+    ($name:ident, $word:ty, $words:literal, $block:literal, $length:ty, $counter_words:expr, $compress:path, $initial:expr) => {
+        mod $name {
+            pub(super) const TAG: usize = $words * size_of::<$word>();
+            pub(super) type State = [$word; $words];
+            /// The states after the inner and the outer key block.
+            pub(super) type Midstates = [State; 2];
+
+            const INITIAL: State = $initial;
+            const BLOCK: usize = $block;
+            const LENGTH_AT: usize = BLOCK - size_of::<$length>();
+
+            pub(super) fn midstates(key: &[u8]) -> Midstates {
+                let mut block = [0u8; BLOCK];
+                // A key longer than a block is replaced by its hash (RFC 2104, section 2).
+                if key.len() > BLOCK {
+                    let mut hashed = to_bytes(&hash(INITIAL, key, 0));
+                    fill(&mut block, &hashed);
+                    zeroize::Zeroize::zeroize(&mut hashed);
+                } else {
+                    fill(&mut block, key);
+                }
+                let states = [0x36, 0x5c].map(|pad| {
+                    let mut padded = block.map(|byte| byte ^ pad);
+                    let mut state = INITIAL;
+                    $compress(&mut state, &[padded]);
+                    zeroize::Zeroize::zeroize(&mut padded);
+                    state
+                });
+                zeroize::Zeroize::zeroize(&mut block);
+                states
+            }
+
+            /// The tag of an eight-byte counter: one compression inside, one outside.
+            #[inline]
+            pub(super) fn mac_counter([inner, outer]: &Midstates, counter: u64) -> [u8; TAG] {
+                let mut state = *inner;
+                $compress(&mut state, &[last_block(&$counter_words(counter))]);
+                finish(outer, &state)
+            }
+
+            pub(super) fn mac([inner, outer]: &Midstates, message: &[u8]) -> [u8; TAG] {
+                finish(outer, &hash(*inner, message, BLOCK))
+            }
+
+            #[inline]
+            fn finish(outer: &State, inner_hash: &State) -> [u8; TAG] {
+                let mut state = *outer;
+                $compress(&mut state, &[last_block(inner_hash)]);
+                to_bytes(&state)
+            }
+
+            /// The second block of a message, after a key block: some words and the padding. Built of words, since the
+            /// compression loads sixteen bytes at a time, which stalls on bytes just written one by one.
+            #[inline]
+            fn last_block<const LEN: usize>(message: &[$word; LEN]) -> [u8; BLOCK] {
+                const WORD: usize = size_of::<$word>();
+                let mut words: [$word; BLOCK / WORD] = [0; _];
+                for (to, from) in words.iter_mut().zip(message.iter().chain(&[1 << (<$word>::BITS - 1)])) {
+                    *to = *from;
+                }
+                if let Some(bits) = words.last_mut() {
+                    *bits = const { ((BLOCK + LEN * WORD) * 8) as $word };
+                }
+                let mut block = [0; BLOCK];
+                for (to, word) in block.as_chunks_mut::<WORD>().0.iter_mut().zip(words) {
+                    *to = word.to_be_bytes();
+                }
+                block
+            }
+
+            /// Hashes `message` into `state`, which already holds `before` bytes (a whole number of blocks).
+            fn hash(mut state: State, message: &[u8], before: usize) -> State {
+                let (blocks, rest) = message.as_chunks::<BLOCK>();
+                $compress(&mut state, blocks);
+                let mut block = [0u8; BLOCK];
+                fill(&mut block, rest);
+                if let Some(end) = block.get_mut(rest.len()) {
+                    *end = 0x80;
+                }
+                if rest.len() >= LENGTH_AT {
+                    $compress(&mut state, &[block]);
+                    block = [0u8; BLOCK];
+                }
+                let bits = (before as $length).wrapping_add(message.len() as $length).wrapping_mul(8);
+                if let Some(length) = block.last_chunk_mut() {
+                    *length = bits.to_be_bytes();
+                }
+                $compress(&mut state, &[block]);
+                zeroize::Zeroize::zeroize(&mut block);
+                state
+            }
+
+            #[inline]
+            fn fill(block: &mut [u8; BLOCK], bytes: &[u8]) {
+                for (to, from) in block.iter_mut().zip(bytes) {
+                    *to = *from;
+                }
+            }
+
+            #[inline]
+            fn to_bytes(state: &State) -> [u8; TAG] {
+                let mut bytes = [0u8; TAG];
+                for (to, word) in bytes.chunks_exact_mut(size_of::<$word>()).zip(state) {
+                    to.copy_from_slice(&word.to_be_bytes());
+                }
+                bytes
+            }
+        }
+    };
+}
+
+hmac!(
+    sha1,
+    u32,
+    5,
+    64,
+    u64,
+    super::halves,
+    ::sha1::block_api::compress,
+    [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0]
+);
+hmac!(
+    sha256,
+    u32,
+    8,
+    64,
+    u64,
+    super::halves,
+    ::sha2::block_api::compress256,
+    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,]
+);
+hmac!(
+    sha512,
+    u64,
+    8,
+    128,
+    u128,
+    super::whole,
+    ::sha2::block_api::compress512,
+    [
+        0x6a09_e667_f3bc_c908,
+        0xbb67_ae85_84ca_a73b,
+        0x3c6e_f372_fe94_f82b,
+        0xa54f_f53a_5f1d_36f1,
+        0x510e_527f_ade6_82d1,
+        0x9b05_688c_2b3e_6c1f,
+        0x1f83_d9ab_fb41_bd6b,
+        0x5be0_cd19_137e_2179,
+    ]
+);
+
+/// A keyed HMAC, ready to make codes. Wiped on drop.
+///
+/// SHA-1's midstates are held in place, since nearly every secret uses them; the larger ones are boxed.
+pub struct HmacKey(Midstates);
+
+enum Midstates {
+    Sha1(sha1::Midstates),
+    Sha256(Box<sha256::Midstates>),
+    Sha512(Box<sha512::Midstates>),
+}
+
+impl HmacKey {
+    /// Keys HMAC with any number of bytes (RFC 2104; an authenticator's secret has 16 or more, RFC 4226 R6).
+    pub fn new(algorithm: Algorithm, key: &[u8]) -> Self {
+        Self(match algorithm {
+            Algorithm::Sha1 => Midstates::Sha1(sha1::midstates(key)),
+            Algorithm::Sha256 => Midstates::Sha256(Box::new(sha256::midstates(key))),
+            Algorithm::Sha512 => Midstates::Sha512(Box::new(sha512::midstates(key))),
+        })
+    }
+
+    /// The hash under this HMAC.
+    pub fn algorithm(&self) -> Algorithm {
+        match self.0 {
+            Midstates::Sha1(_) => Algorithm::Sha1,
+            Midstates::Sha256(_) => Algorithm::Sha256,
+            Midstates::Sha512(_) => Algorithm::Sha512,
+        }
+    }
+
+    /// HMAC of a counter as eight big-endian bytes, cut to 31 bits (RFC 4226, sections 5.2 and 5.3).
+    #[inline]
+    pub fn truncated(&self, counter: u64) -> u32 {
+        match &self.0 {
+            Midstates::Sha1(states) => match lanes::sha1(states, [counter]) {
+                Some([tag]) => truncate_words(&tag),
+                None => truncate(&sha1::mac_counter(states, counter)),
+            },
+            Midstates::Sha256(states) => truncate(&sha256::mac_counter(states, counter)),
+            Midstates::Sha512(states) => truncate(&sha512::mac_counter(states, counter)),
+        }
+    }
+
+    /// [`truncated`](Self::truncated) of several counters, side by side where the CPU can.
+    #[inline]
+    pub(crate) fn truncated_lanes<const N: usize>(&self, counters: [u64; N]) -> [u32; N] {
+        if let Midstates::Sha1(states) = &self.0
+            && let Some(tags) = lanes::sha1(states, counters)
+        {
+            return tags.map(|tag| truncate_words(&tag));
+        }
+        counters.map(|counter| self.truncated(counter))
+    }
+
+    /// HMAC of a message of any length.
+    pub fn mac(&self, message: &[u8]) -> Vec<u8> {
+        match &self.0 {
+            Midstates::Sha1(states) => sha1::mac(states, message).to_vec(),
+            Midstates::Sha256(states) => sha256::mac(states, message).to_vec(),
+            Midstates::Sha512(states) => sha512::mac(states, message).to_vec(),
+        }
+    }
+}
+
+/// Dynamic truncation (RFC 4226, section 5.3): the low four bits of the last byte say where the 31 bits begin.
+#[inline]
+fn truncate(tag: &[u8]) -> u32 {
+    let offset = usize::from(tag.last().map_or(0, |last| last & 0xf));
+    // Every tag has at least 20 bytes, so there are four.
+    let bytes = tag.get(offset..).and_then(|rest| rest.first_chunk()).copied().unwrap_or_default();
+    u32::from_be_bytes(bytes) & 0x7fff_ffff
+}
+
+/// The same for a tag in words, of which two are shifted together.
+#[inline]
+fn truncate_words(tag: &[u32; 5]) -> u32 {
+    let [.., last] = tag;
+    let offset = (last & 0xf) as usize;
+    let word = |index: usize| u64::from(tag.get(index).copied().unwrap_or_default());
+    let pair = (word(offset / 4) << 32) | word(offset / 4 + 1);
+    ((pair << (offset % 4 * 8)) >> 32) as u32 & 0x7fff_ffff
+}
+
+impl Drop for HmacKey {
+    fn drop(&mut self) {
+        match &mut self.0 {
+            Midstates::Sha1(states) => states.zeroize(),
+            Midstates::Sha256(states) => states.zeroize(),
+            Midstates::Sha512(states) => states.zeroize(),
+        }
+    }
+}
+
+impl core::fmt::Debug for HmacKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "HmacKey({:?}, [redacted])", self.algorithm())
+    }
+}

@@ -1,0 +1,125 @@
+//! HOTP (RFC 4226): a counter becomes a code.
+
+use core::fmt;
+use core::num::NonZeroU8;
+
+use subtle::{Choice, ConstantTimeEq};
+
+use crate::{Error, HmacKey};
+
+/// How many digits a code has: 1 to 10.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digits(NonZeroU8);
+
+impl Digits {
+    /// What authenticator apps show.
+    pub const SIX: Self = Self(NonZeroU8::MIN.saturating_add(5));
+    /// A 31-bit number has no more.
+    pub const MAX: Self = Self(NonZeroU8::MIN.saturating_add(9));
+
+    /// Refuses 0 and more than 10.
+    pub const fn new(digits: u8) -> Result<Self, Error> {
+        match NonZeroU8::new(digits) {
+            Some(digits) if digits.get() <= Self::MAX.get() => Ok(Self(digits)),
+            _ => Err(Error::InvalidDigits),
+        }
+    }
+
+    /// The number of digits.
+    #[inline]
+    pub const fn get(self) -> u8 {
+        self.0.get()
+    }
+
+    /// Keeps the low digits of a truncated HMAC (RFC 4226, section 5.3, step 3).
+    #[inline]
+    pub(crate) fn reduce(self, truncated: u32) -> u32 {
+        // Constants, which the compiler divides by without a division.
+        match self.0.get() {
+            1 => truncated % 10,
+            2 => truncated % 100,
+            3 => truncated % 1_000,
+            4 => truncated % 10_000,
+            5 => truncated % 100_000,
+            6 => truncated % 1_000_000,
+            7 => truncated % 10_000_000,
+            8 => truncated % 100_000_000,
+            9 => truncated % 1_000_000_000,
+            _ => truncated, // 31 bits are below 10^10
+        }
+    }
+}
+
+/// A code as text, with its leading zeros. It dies with its time step, so it is not wiped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    /// The code stands at the end.
+    text: [u8; Digits::MAX.get() as usize],
+    length: u8,
+}
+
+impl Code {
+    /// The last `digits` decimal digits of `value`.
+    #[inline]
+    pub(crate) fn from_number(value: u32, digits: Digits) -> Self {
+        // All places at once: one after the other, each would wait for the division before it.
+        let powers = [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
+        Self { text: powers.map(|power| b'0' | (value / power % 10) as u8), length: digits.get() }
+    }
+
+    /// Five ASCII characters.
+    pub(crate) fn from_ascii([a, b, c, d, e]: [u8; 5]) -> Self {
+        Self { text: [0, 0, 0, 0, 0, a, b, c, d, e], length: 5 }
+    }
+
+    /// The code's characters.
+    pub fn as_str(&self) -> &str {
+        core::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    /// The code's characters, ASCII all.
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        let start = self.text.len().saturating_sub(usize::from(self.length));
+        self.text.get(start..).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Code([{} characters redacted])", self.length)
+    }
+}
+
+/// The code of a counter (RFC 4226, section 5.3).
+#[inline]
+pub fn code(key: &HmacKey, counter: u64, digits: Digits) -> Code {
+    Code::from_number(key.truncated(counter), digits)
+}
+
+/// The number that a typed code stands for: exactly `digits` ASCII digits, or `None`.
+#[inline]
+pub(crate) fn number(text: &[u8], digits: Digits) -> Option<u64> {
+    if text.len() != usize::from(digits.get()) {
+        return None;
+    }
+    let mut number = 0u64;
+    for byte in text {
+        if !byte.is_ascii_digit() {
+            return None;
+        }
+        number = number.wrapping_mul(10).wrapping_add(u64::from(byte & 0xf));
+    }
+    Some(number)
+}
+
+/// Whether `number` is the code of this counter, in a time that does not depend on either.
+#[inline]
+pub(crate) fn is_code(key: &HmacKey, counter: u64, digits: Digits, number: u64) -> Choice {
+    u64::from(digits.reduce(key.truncated(counter))).ct_eq(&number)
+}
+
+/// Whether `text` is the code of this counter (RFC 4226, section 7.2): exact ASCII digits, compared in constant time.
+pub fn verify(key: &HmacKey, counter: u64, digits: Digits, text: &str) -> bool {
+    number(text.as_bytes(), digits).is_some_and(|number| is_code(key, counter, digits, number).into())
+}
