@@ -1,0 +1,108 @@
+"""One-time passwords: pyotp's names, with the hashing in Rust.
+
+``import ferrotp as pyotp`` behaves as pyotp 2.12.0; ``import ferrotp.legacy as pyotp`` as pyotp 2.10.0 and before.
+"""
+
+from . import _native
+from .hotp import HOTP
+from .otp import OTP
+from .totp import TOTP
+
+__version__ = _native.__version__
+__all__ = [
+    "HOTP",
+    "OTP",
+    "TOTP",
+    "OTPVerificationError",
+    "PyOTPError",
+    "alias_as_pyotp",
+    "contrib",
+    "parse_uri",
+    "random_base32",
+    "random_hex",
+]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from . import compat, contrib, exceptions, hotp, legacy, otp, totp, utils
+    from .alias import alias_as_pyotp
+    from .compat import random
+    from .exceptions import OTPVerificationError, PyOTPError
+
+_BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_HEX = "ABCDEF0123456789"
+
+
+def random_base32(length: int = 32, chars: "Sequence[str]" = _BASE32) -> str:
+    """A new secret of `length` base32 characters, five bits each, from the operating system's generator.
+
+    :raises ValueError: for fewer than 32 characters: a secret has at least 160 bits (RFC 4226, R6)
+    """
+    if length < 32:
+        raise ValueError("Secrets should be at least 160 bits")
+    if chars is _BASE32 and "random" not in globals() and ("compat" not in globals() or compat.is_genuine()):
+        text = _native.random_base32(length)
+        if text is not None:
+            return text
+    return _draw(__getattr__("random"), length, chars)
+
+
+def random_hex(length: int = 40, chars: "Sequence[str]" = _HEX) -> str:
+    """A new secret of `length` hexadecimal characters, four bits each, from the operating system's generator.
+
+    :raises ValueError: for fewer than 40 characters: a secret has at least 160 bits (RFC 4226, R6)
+    """
+    if length < 40:
+        raise ValueError("Secrets should be at least 160 bits")
+    return random_base32(length=length, chars=chars)
+
+
+def _draw(random: "Any", length: int, chars: "Sequence[str]") -> str:
+    return "".join(random.choice(chars) for _ in range(length))
+
+
+def parse_uri(uri: str) -> OTP:
+    """The object that an ``otpauth://`` URI describes: a `TOTP`, an `HOTP` or a `contrib.Steam`.
+
+    The format is Google Authenticator's Key Uri Format. A parameter given twice is refused, since two readers could
+    take it in two ways.
+
+    :raises ValueError: if it is not such a URI, or if the class refuses its secret, digits or period
+    """
+    otp: OTP | None = _native.parse_uri(uri, TOTP, HOTP)
+    if otp is not None:
+        return otp
+    from ._uri import parse
+
+    try:
+        return parse(uri, TOTP, HOTP, __getattr__("contrib").Steam)
+    except Exception as error:
+        failure = error.with_traceback(None)  # the frames hold the secret
+    del uri
+    raise failure
+
+
+def __getattr__(name: str) -> "Any":
+    """Loads at first use what pyotp loads at import: that is most of its 25 ms."""
+    if name in ("alias", "compat", "contrib", "exceptions", "legacy", "utils"):
+        __import__(f"{__name__}.{name}")
+        return globals()[name]
+    if name in ("OTPVerificationError", "PyOTPError"):
+        from . import exceptions as source
+    elif name == "random":
+        from .compat import random
+
+        return globals().get("random", random)  # not kept here: what stands here is a test's own
+    elif name == "alias_as_pyotp":
+        from . import alias as source
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(source, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "compat", "exceptions", "legacy", "random", "utils"})

@@ -1,0 +1,103 @@
+"""pyotp 2.10.0 and before: for secrets, intervals and calls that pyotp 2.12.0 no longer takes.
+
+``import ferrotp.legacy as pyotp`` takes secrets of any length, decoded at first use; any positive interval; 1 to 10
+digits. It still never *makes* a short secret. What it gives up: NIST SP 800-63B-4 asks for 112 bits and for a new code
+every two minutes, and RFC 4226 for 128 bits. Use it for the users you have; make new ones with ``ferrotp``.
+"""
+
+from .. import _native
+from .. import __version__ as __version__
+from .hotp import HOTP
+from .otp import OTP
+from .totp import TOTP
+
+__all__ = [
+    "HOTP",
+    "OTP",
+    "TOTP",
+    "OTPVerificationError",
+    "PyOTPError",
+    "contrib",
+    "parse_uri",
+    "random_base32",
+    "random_hex",
+]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from . import compat, contrib, exceptions, hotp, otp, totp, utils
+    from .compat import random
+    from .exceptions import OTPVerificationError, PyOTPError
+
+_BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_HEX = "ABCDEF0123456789"
+def random_base32(length: int = 32, chars: "Sequence[str]" = _BASE32) -> str:
+    """A new secret of `length` base32 characters, five bits each, from the operating system's generator.
+
+    :raises ValueError: for fewer than 32 characters: a secret has at least 160 bits (RFC 4226, R6)
+    """
+    if length < 32:
+        raise ValueError("Secrets should be at least 160 bits")
+    if chars is _BASE32 and "random" not in globals() and ("compat" not in globals() or compat.is_genuine()):
+        text = _native.random_base32(length)
+        if text is not None:
+            return text
+    return _draw(__getattr__("random"), length, chars)
+
+
+def random_hex(length: int = 40, chars: "Sequence[str]" = _HEX) -> str:
+    """A new secret of `length` hexadecimal characters, four bits each, from the operating system's generator.
+
+    :raises ValueError: for fewer than 40 characters: a secret has at least 160 bits (RFC 4226, R6)
+    """
+    if length < 40:
+        raise ValueError("Secrets should be at least 160 bits")
+    return random_base32(length=length, chars=chars)
+
+
+def _draw(random: "Any", length: int, chars: "Sequence[str]") -> str:
+    return "".join(random.choice(chars) for _ in range(length))
+
+
+def parse_uri(uri: str) -> OTP:
+    """The object that an ``otpauth://`` URI describes: a `TOTP`, an `HOTP` or a `contrib.Steam`.
+
+    Of a parameter given twice the last counts, as in pyotp 2.10.0.
+
+    :raises ValueError: if it is not such a URI, or if the class refuses its digits or period
+    """
+    otp: OTP | None = _native.parse_uri(uri, TOTP, HOTP)
+    if otp is not None:
+        return otp
+    from .._uri import parse
+
+    try:
+        return parse(uri, TOTP, HOTP, __getattr__("contrib").Steam, legacy=True)
+    except Exception as error:
+        failure = error.with_traceback(None)  # the frames hold the secret
+    del uri
+    raise failure
+
+
+def __getattr__(name: str) -> "Any":
+    """Loads at first use what pyotp loads at import."""
+    if name in ("compat", "contrib", "exceptions", "utils"):
+        __import__(f"{__name__}.{name}")
+        return globals()[name]
+    if name in ("OTPVerificationError", "PyOTPError"):
+        from . import exceptions as source
+    elif name == "random":
+        from .compat import random
+
+        return globals().get("random", random)  # not kept here: what stands here is a test's own
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(source, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "compat", "exceptions", "random", "utils"})

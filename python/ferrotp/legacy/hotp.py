@@ -1,0 +1,118 @@
+"""`HOTP` as pyotp 2.10.0 has it: secrets of any length."""
+
+from .. import _native
+from .otp import OTP
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_init, _at, _verify, _uri = _native.init_hotp, _native.hotp_at, _native.hotp_verify, _native.hotp_uri
+
+
+class _HOTP(OTP):
+    """What the fast path stands for: see `ferrotp.otp._OTP`."""
+
+    initial_count = _native.OTPBase._initial_count
+
+    def __init__(
+        self,
+        s: str,
+        digits: int = 6,
+        digest: "Any" = None,
+        name: str | None = None,
+        issuer: str | None = None,
+        initial_count: int = 0,
+    ) -> None:
+        """
+        :param s: the secret in base32: either case, with or without padding; decoded at first use
+        :param digits: number of digits in a code, from 1 to 10
+        :param digest: a function of hashlib, or anything else that `hmac.new` takes; SHA-1 if None
+        :param name: account name
+        :param issuer: who asks for the code
+        :param initial_count: what the counter begins with
+        :raises ValueError: if `digits` is out of range, or `digest` too short
+        """
+        if _init(self, s, digits, digest, name, issuer, initial_count):
+            return
+        self.secret = s
+        del s  # no frame of a traceback holds it
+        import hashlib
+
+        if digest is None:
+            digest = hashlib.sha1
+        self.initial_count = initial_count
+        super().__init__(s=self.secret, digits=digits, digest=digest, name=name, issuer=issuer)
+
+    def at(self, count: int) -> str:
+        """The code of a count.
+
+        :param count: added to the initial count; the sum is 0 or more, of any size
+        :raises ValueError: if the sum is negative
+        """
+        return _at(self, count) or self.generate_otp(self.initial_count + count)
+
+
+class HOTP(_HOTP):
+    """Counter-based one-time passwords (RFC 4226)."""
+
+    def verify(self, otp: str, counter: int) -> bool:
+        """Whether a code is that of a count. It does not count: moving on after a match is the caller's part
+        (RFC 4226, section 7.2).
+
+        :param otp: the code as typed; full-width and other compatible digits count as digits
+        :param counter: added to the initial count
+        :raises ValueError: if the sum is negative
+        """
+        verdict = _verify(self, otp, counter)
+        if verdict is not None:
+            return verdict
+        from . import utils
+
+        return utils.strings_equal(str(otp), str(self.at(counter)))
+
+    def provisioning_uri(
+        self,
+        name: str | None = None,
+        initial_count: int | None = None,
+        issuer_name: str | None = None,
+        **kwargs: "Any",
+    ) -> str:
+        """The ``otpauth://`` URI that an authenticator app reads from a QR code. It holds the secret.
+
+        :param name: account name, if not the object's
+        :param initial_count: what the app's counter begins with, if not the object's initial count
+        :param issuer_name: who asks for the code, if not the object's issuer
+        :param kwargs: further parameters, strings all; `image` must be an https URL
+        :raises ValueError: if a parameter is not a string, or `image` is no such URL
+        """
+        count = initial_count if initial_count else self.initial_count  # 0 counts as absent, as in pyotp 2.10.0
+        uri = None if kwargs else _uri(self, name, count, issuer_name)
+        if uri is not None:
+            return uri
+        from .._sealed import sealed
+        from . import utils
+
+        return sealed(
+            utils.build_uri,
+            self.secret,
+            name=name if name else self.name,
+            initial_count=count,
+            issuer=issuer_name if issuer_name else self.issuer,
+            algorithm=self.digest().name,
+            digits=self.digits,
+            **kwargs,
+        )
+
+
+_native.register(HOTP, "hotp", True, (HOTP, OTP))
+
+
+def __getattr__(name: str) -> "Any":
+    if name == "hashlib":  # pyotp's module has it, and tests patch it there
+        return __import__(name)
+    if name == "utils":
+        from . import utils
+
+        return utils
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,118 @@
+"""`OTP`: what HOTP and TOTP share."""
+
+from . import _native
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class _Sha1:
+    """Stands for `hashlib.sha1` in a signature, so that loading the module does not load hashlib."""
+
+    def __repr__(self) -> str:
+        return "hashlib.sha1"
+
+
+_SHA1: "Any" = _Sha1()
+
+
+class _OTP(_native.OTPBase):
+    """What the fast path stands for. Here, below the public class, so that replacing one of these adds a name to
+    that class: see `src/python/guard.rs`."""
+
+    def __init__(
+        self, s: str, digits: int = 6, digest: "Any" = _SHA1, name: str | None = None, issuer: str | None = None
+    ) -> None:
+        """
+        :param s: the secret in base32, of at least 112 bits: either case, with or without padding
+        :param digits: number of digits in a code, from 6 to 10
+        :param digest: a function of hashlib, or anything else that `hmac.new` takes
+        :param name: account name
+        :param issuer: who asks for the code
+        :raises ValueError: if an argument is out of range; `binascii.Error` if the secret is not base32
+        """
+        self.secret = s
+        del s  # no frame of a traceback holds it
+        self.digits = digits
+        if not 6 <= digits <= 10:
+            raise ValueError("digits must be between 6 and 10")
+        self._set_digest(digest)
+        self.name = name or "Secret"
+        self.issuer = issuer
+        self.byte_secret()
+
+    def _set_digest(self, digest: "Any") -> None:
+        import hashlib
+
+        self.digest = hashlib.sha1 if digest is _SHA1 else digest
+        if digest in [hashlib.md5, hashlib.shake_128]:
+            raise ValueError("selected digest function must generate digest size greater than or equals to 18 bytes")
+
+    def generate_otp(self, input: int) -> str:
+        """The code of a counter (RFC 4226, section 5.3).
+
+        :param input: the counter, or for TOTP the time step; 0 or more, of any size
+        :raises ValueError: if it is negative, or if the digest is shorter than 18 bytes
+        """
+        code = _native.generate(self, input)
+        if code is not None:
+            return code
+        if input < 0:
+            raise ValueError("input must be positive integer")
+        from ._sealed import hmac_digest
+
+        digest = hmac_digest(self, input)
+        offset = digest[-1] & 0xF
+        number = int.from_bytes(digest[offset : offset + 4], "big") & 0x7FFF_FFFF
+        return str(10_000_000_000 + number % 10**self.digits)[-self.digits :]
+
+    def byte_secret(self) -> bytes:
+        """The decoded secret.
+
+        :raises ValueError: if it has less than 112 bits (NIST SP 800-63B-4, section 3.1.4.1);
+            `binascii.Error` if it is not base32
+        """
+        from ._sealed import decode
+
+        key = decode(self)
+        too_short = len(key) < 14
+        if too_short:
+            del key
+            raise ValueError("Secrets must be at least 112 bits after decoding")
+        return key
+
+    @staticmethod
+    def int_to_bytestring(i: int, padding: int = 8) -> bytes:
+        """The counter as big-endian bytes, at least `padding` of them (RFC 4226, section 5.1)."""
+        result = bytearray()
+        while i != 0:
+            result.append(i & 0xFF)
+            i >>= 8
+        return bytes(reversed(result.ljust(padding, b"\0")))
+
+    # Once somebody asks for `__dict__`, the attributes live there, as they do in pyotp.
+    __dict__ = property(_native.instance_dict, _native.set_instance_dict)  # type: ignore[assignment]
+
+    def __getstate__(self) -> "dict[str, Any]":
+        return _native.getstate(self)
+
+    def __setstate__(self, state: "dict[str, Any]") -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+
+    def __reduce_ex__(self, protocol: "Any") -> "Any":
+        return super().__reduce_ex__(max(2, protocol))  # protocols 0 and 1 know no native base
+
+
+class OTP(_OTP):
+    """Base class for OTP handlers. The secret is checked at construction."""
+
+
+_native.register(OTP, "otp", False, (OTP,))
+
+
+def __getattr__(name: str) -> "Any":
+    if name in ("base64", "hashlib", "hmac"):  # pyotp's module has them, and tests patch them there
+        return __import__(name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,210 @@
+"""`TOTP` (RFC 6238): the clock is the counter."""
+
+import time
+
+from . import _native
+from .otp import OTP
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import datetime
+    from typing import Any
+
+    Time = int | float | datetime.datetime
+
+# Each verb asks the native floor first. It answers while object and input are ordinary; otherwise it returns None and
+# the plain rules, pyotp's own, decide.
+_now, _at, _verify, _find, _uri = (
+    _native.totp_now,
+    _native.totp_at,
+    _native.totp_verify,
+    _native.totp_find,
+    _native.totp_uri,
+)
+_TIMESTAMP_LIMIT = 253402300800  # 10000-01-01 00:00:00 UTC, exclusive
+
+
+class _TOTP(OTP):
+    """What the fast path stands for: see `otp._OTP`."""
+
+    interval = _native.OTPBase._interval
+
+    # The native one is a slot of the type: it sets ordinary arguments in place, and hands others to the rules below.
+    __init__ = _native.OTPBase.__init__
+
+    def _init_by_rules(
+        self,
+        s: str,
+        digits: int = 6,
+        digest: "Any" = None,
+        name: str | None = None,
+        issuer: str | None = None,
+        interval: int = 30,
+    ) -> None:
+        """
+        :param s: the secret in base32, of at least 112 bits: either case, with or without padding
+        :param digits: number of digits in a code, from 6 to 10
+        :param digest: a function of hashlib, or anything else that `hmac.new` takes; SHA-1 if None
+        :param name: account name
+        :param issuer: who asks for the code
+        :param interval: seconds in a time step, more than 0 and at most 120 (NIST SP 800-63B-4, section 3.1.4.1)
+        :raises ValueError: if an argument is out of range; `binascii.Error` if the secret is not base32
+        """
+        self.secret = s
+        del s  # no frame of a traceback holds it
+        import hashlib
+
+        if digest is None:
+            digest = hashlib.sha1
+        elif digest in [hashlib.md5, hashlib.shake_128]:
+            raise ValueError("selected digest function must generate digest size greater than or equals to 18 bytes")
+        if not 0 < interval <= 120:
+            raise ValueError("interval must be positive and at most 120 seconds")
+        self.interval = interval
+        super().__init__(s=self.secret, digits=digits, digest=digest, name=name, issuer=issuer)
+
+    _init_by_rules.__qualname__ = "TOTP.__init__"  # in the messages of TypeError
+
+    def timecode(self, for_time: "Time") -> int:
+        """The time step at a time: whole seconds since 1970 divided by the interval (RFC 6238, section 4.2).
+
+        :param for_time: a Unix time in seconds, or a datetime; a naive one is local time, and its `fold` counts
+        :raises ValueError: if it is before 1970 or after the year 9999, in UTC
+        """
+        error_message = "for_time must be at or after the Unix epoch and before year 10000 UTC"
+        timestamp: "Any" = for_time
+        if type(for_time) is not int and type(for_time) is not float:
+            import calendar
+            import datetime
+
+            if isinstance(for_time, datetime.datetime):
+                try:
+                    if for_time.tzinfo:
+                        timestamp = calendar.timegm(for_time.utctimetuple())
+                    else:
+                        timestamp = for_time.replace(microsecond=0).timestamp()
+                except (OverflowError, OSError, ValueError) as error:
+                    raise ValueError(error_message) from error
+        if not 0 <= timestamp < _TIMESTAMP_LIMIT:
+            raise ValueError(error_message)
+        return int(int(timestamp) / self.interval)
+
+
+class TOTP(_TOTP):
+    """Time-based one-time passwords (RFC 6238)."""
+
+    def at(self, for_time: "Time", counter_offset: int = 0) -> str:
+        """The code at a time.
+
+        :param for_time: a Unix time in seconds, or a datetime; a naive one is local time, and its `fold` counts
+        :param counter_offset: time steps to add
+        :raises ValueError: if the time is before 1970 or after the year 9999, in UTC
+        """
+        if (code := _at(self, for_time, counter_offset)) is not None:
+            return code
+        return self.generate_otp(self.timecode(for_time) + counter_offset)
+
+    def now(self) -> str:
+        """The code at this moment, by this machine's clock."""
+        now = time.time()
+        if (code := _now(self, now)) is not None:
+            return code
+        return self.generate_otp(self.timecode(now))
+
+    def verify(self, otp: str, for_time: "Time | None" = None, valid_window: int = 0) -> bool:
+        """Whether a code is right. It does not remember: refusing a second use is the caller's part (RFC 6238,
+        section 5.2), with `verify_and_get_timecode`.
+
+        :param otp: the code as typed; full-width and other compatible digits count as digits
+        :param for_time: a Unix time in seconds or a datetime, if not now
+        :param valid_window: how many time steps before and after are accepted as well
+        :raises ValueError: if the time is before 1970 or after the year 9999, in UTC
+        """
+        if for_time is None:
+            for_time = time.time()
+        verdict = _verify(self, otp, for_time, valid_window)
+        if verdict is not None:
+            return verdict
+        from . import utils
+
+        timecode = self.timecode(for_time)
+        if valid_window:
+            for i in range(-valid_window, valid_window + 1):
+                if utils.strings_equal(str(otp), str(self.generate_otp(timecode + i))):
+                    return True
+            return False
+        return utils.strings_equal(str(otp), str(self.generate_otp(timecode)))
+
+    def verify_and_get_timecode(self, otp: str, for_time: "Time | None" = None, valid_window: int = 0) -> int:
+        """The time step that a code belongs to. Keep the last one and refuse a code whose step is not greater.
+
+        :param otp: the code as typed; full-width and other compatible digits count as digits
+        :param for_time: a Unix time in seconds or a datetime, if not now
+        :param valid_window: how many time steps before and after are accepted as well
+        :raises OTPVerificationError: if the code belongs to none of them
+        :raises ValueError: if the window is negative, or the time before 1970 or after the year 9999, in UTC
+        """
+        if for_time is None:
+            for_time = time.time()
+        timecode = _find(self, otp, for_time, valid_window)
+        if timecode is None:
+            timecode = self._find_by_rules(otp, for_time, valid_window)
+        if timecode is False:
+            from .exceptions import OTPVerificationError
+
+            raise OTPVerificationError("OTP verification failed")
+        return timecode
+
+    def _find_by_rules(self, otp: str, for_time: "Time", valid_window: int) -> "int | bool":
+        from . import utils
+
+        if valid_window < 0:
+            raise ValueError("valid_window cannot be negative")
+        timecode = self.timecode(for_time)
+        for i in range(-valid_window, valid_window + 1):
+            if utils.strings_equal(str(otp), str(self.generate_otp(timecode + i))):
+                return timecode + i
+        return False
+
+    def provisioning_uri(self, name: str | None = None, issuer_name: str | None = None, **kwargs: "Any") -> str:
+        """The ``otpauth://`` URI that an authenticator app reads from a QR code. It holds the secret.
+
+        :param name: account name, if not the object's
+        :param issuer_name: who asks for the code, if not the object's issuer
+        :param kwargs: further parameters, strings all; `image` must be an https URL
+        :raises TypeError: if a parameter is not a string
+        :raises ValueError: if `image` is no such URL
+        """
+        uri = None if kwargs else _uri(self, name, issuer_name)
+        if uri is not None:
+            return uri
+        from . import utils
+        from ._sealed import sealed
+
+        return sealed(
+            utils.build_uri,
+            self.secret,
+            name if name else self.name,
+            issuer=issuer_name if issuer_name else self.issuer,
+            algorithm=self.digest().name,
+            digits=self.digits,
+            period=self.interval,
+            **kwargs,
+        )
+
+
+_native.register(TOTP, "totp", False, (TOTP, OTP))
+
+
+def __getattr__(name: str) -> "Any":
+    if name in ("calendar", "datetime", "hashlib"):  # pyotp's module has them, and tests patch them there
+        return __import__(name)
+    if name == "utils":
+        from . import utils
+
+        return utils
+    if name == "OTPVerificationError":
+        from .exceptions import OTPVerificationError
+
+        return OTPVerificationError
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,186 @@
+//! Making and checking codes. Every function returns `None` where the plain rules must decide.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyFloat, PyInt, PyString};
+
+use super::fastcall::{add, verb};
+use super::guard::{Kind, Pristine, generates_plainly, pristine};
+use super::state::Ready;
+use crate::{Code, Digits, HmacKey, hotp, steam, totp};
+
+/// 10000-01-01 00:00:00 UTC: pyotp's end of time, exclusive.
+const END_OF_TIME: u64 = 253_402_300_800;
+/// pyotp 2.10 went through local time, whose year 9999 may end a day earlier.
+const LEGACY_END_OF_TIME: u64 = END_OF_TIME - 86_400;
+/// A verification over more steps than this is left to the plain rules, which Python can interrupt.
+const WIDEST_WINDOW: u64 = 10_000;
+
+fn code(kind: Kind, ready: &Ready<'_>, counter: u64) -> Code {
+    if kind == Kind::Steam {
+        steam::reduced_code(ready.key, counter, ready.digits)
+    } else {
+        hotp::code(ready.key, counter, ready.digits)
+    }
+}
+
+fn to_str<'py>(py: Python<'py>, code: &Code) -> Option<Bound<'py, PyAny>> {
+    PyString::from_bytes(py, code.as_bytes()).ok().map(Bound::into_any)
+}
+
+fn to_bool(py: Python<'_>, value: bool) -> Option<Bound<'_, PyAny>> {
+    Some(PyBool::new(py, value).to_owned().into_any())
+}
+
+/// Whole seconds of an ordinary time: an exact `int` or `float` in pyotp's range.
+#[inline]
+fn seconds(time: &Bound<'_, PyAny>, legacy: bool) -> Option<u64> {
+    let end = if legacy { LEGACY_END_OF_TIME } else { END_OF_TIME };
+    let seconds = if let Ok(time) = time.cast_exact::<PyFloat>() {
+        let time = time.value();
+        // Not for NaN: it compares with nothing.
+        if !(0.0..end as f64).contains(&time) {
+            return None;
+        }
+        time as u64
+    } else {
+        counter(time)?
+    };
+    (seconds < end).then_some(seconds)
+}
+
+/// An exact, non-negative `int` of at most 63 bits: to read a signed number costs CPython half of an unsigned one.
+#[inline]
+fn counter(value: &Bound<'_, PyAny>) -> Option<u64> {
+    value.cast_exact::<PyInt>().ok()?.extract::<i64>().ok()?.try_into().ok()
+}
+
+fn is_totp(pristine: &Pristine<'_, '_>) -> bool {
+    matches!(pristine.class.kind, Kind::Totp | Kind::Steam)
+}
+
+#[inline]
+fn totp_code<'py>(
+    slf: &Bound<'py, PyAny>,
+    time: &Bound<'py, PyAny>,
+    offset: i64,
+) -> Option<Bound<'py, PyAny>> {
+    let py = slf.py();
+    let pristine = pristine(slf).filter(is_totp)?;
+    let class = pristine.class;
+    let seconds = seconds(time, class.legacy)?;
+    let code = pristine.base.with_ready(class.legacy, |ready| {
+        let step = totp::time_step(seconds, ready.interval.into()).ok()?;
+        Some(code(class.kind, &ready, step.checked_add_signed(offset)?))
+    })?;
+    to_str(py, &code)
+}
+
+/// The first matching step of the window; the outer `None` leaves it to the plain rules.
+#[inline]
+fn find(
+    slf: &Bound<'_, PyAny>,
+    otp: &Bound<'_, PyAny>,
+    for_time: &Bound<'_, PyAny>,
+    valid_window: &Bound<'_, PyAny>,
+) -> Option<Option<u64>> {
+    let pristine = pristine(slf).filter(is_totp)?;
+    let class = pristine.class;
+    let text = plain_text(otp)?;
+    let window = counter(valid_window).filter(|window| *window <= WIDEST_WINDOW)?;
+    let seconds = seconds(for_time, class.legacy)?;
+    pristine.base.with_ready(class.legacy, |ready| {
+        let step = totp::time_step(seconds, ready.interval.into()).ok()?;
+        if class.kind == Kind::Steam {
+            steam::find(ready.key, step, window, ready.digits, text).ok()
+        } else {
+            totp::find(ready.key, step, window, ready.digits, text).ok()
+        }
+    })
+}
+
+/// ASCII text, which Unicode normalization leaves as it is. What else can stand for digits is left to the plain rules.
+#[inline]
+fn plain_text<'a>(otp: &'a Bound<'_, PyAny>) -> Option<&'a str> {
+    let text = otp.cast_exact::<PyString>().ok()?.to_str().ok()?;
+    text.is_ascii().then_some(text)
+}
+
+/// Runs `make` on an HOTP object's key at its initial count plus `count`.
+#[inline]
+fn with_hotp<R>(
+    slf: &Bound<'_, PyAny>,
+    count: &Bound<'_, PyAny>,
+    make: impl FnOnce(&HmacKey, u64, Digits) -> R,
+) -> Option<R> {
+    let pristine = pristine(slf).filter(|pristine| pristine.class.kind == Kind::Hotp)?;
+    let count = counter(count)?;
+    pristine.base.with_ready(pristine.class.legacy, |ready| {
+        let counter = count.checked_add(ready.initial_count?.into())?;
+        Some(make(ready.key, counter, ready.digits))
+    })
+}
+
+verb!(TotpNow, c"totp_now", c"The code at a time that the caller read off the clock.", |slf, time| {
+    totp_code(slf, time, 0)
+});
+
+verb!(
+    TotpAt,
+    c"totp_at",
+    c"The code at a time, some steps before or after.",
+    |slf, for_time, counter_offset| {
+        totp_code(slf, for_time, counter_offset.cast_exact::<PyInt>().ok()?.extract().ok()?)
+    }
+);
+
+verb!(
+    TotpVerify,
+    c"totp_verify",
+    c"Whether a code is one of the window's.",
+    |slf, otp, for_time, valid_window| to_bool(slf.py(), find(slf, otp, for_time, valid_window)?.is_some())
+);
+
+verb!(
+    TotpFind,
+    c"totp_find",
+    c"The first step of the window that the code belongs to, or False.",
+    |slf, otp, for_time, valid_window| {
+        match find(slf, otp, for_time, valid_window)? {
+            None => to_bool(slf.py(), false),
+            Some(step) => step.into_pyobject(slf.py()).ok().map(Bound::into_any),
+        }
+    }
+);
+
+verb!(
+    Generate,
+    c"generate",
+    c"What the default generate_otp returns for a counter: decimal digits, for Steam objects as well.",
+    |slf, counter| {
+        let counter = self::counter(counter)?;
+        let Pristine { base, class } = pristine(slf).or_else(|| generates_plainly(slf))?;
+        let code =
+            base.with_ready(class.legacy, |ready| Some(hotp::code(ready.key, counter, ready.digits)))?;
+        to_str(slf.py(), &code)
+    }
+);
+
+verb!(HotpAt, c"hotp_at", c"The code of a count.", |slf, count| {
+    to_str(slf.py(), &with_hotp(slf, count, hotp::code)?)
+});
+
+verb!(HotpVerify, c"hotp_verify", c"Whether a code is that of a count.", |slf, otp, count| {
+    let text = plain_text(otp)?;
+    to_bool(slf.py(), with_hotp(slf, count, |key, counter, digits| hotp::verify(key, counter, digits, text))?)
+});
+
+/// Adds the verbs to the module.
+pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    add::<TotpNow, _>(module)?;
+    add::<TotpAt, _>(module)?;
+    add::<TotpVerify, _>(module)?;
+    add::<TotpFind, _>(module)?;
+    add::<Generate, _>(module)?;
+    add::<HotpAt, _>(module)?;
+    add::<HotpVerify, _>(module)
+}

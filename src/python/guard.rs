@@ -1,0 +1,193 @@
+//! The pristine guard: whether the fast path may answer for an object.
+//!
+//! It may while nothing that it stands for has been replaced: no method on the class or the instance, no function in
+//! `utils`. Comparing methods one by one costs more than making the code. So the methods that the fast path stands for
+//! live in hidden bases, and replacing one on a public class *adds* a name to it, which a change of its size betrays.
+
+use std::sync::OnceLock;
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+
+use super::object::{Base, generic_dict, is_base_type};
+
+/// What kind of code an object of a public class makes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Otp,
+    Hotp,
+    Totp,
+    Steam,
+}
+
+/// A class of the public surface, as it was when its module was loaded.
+pub(super) struct PublicClass {
+    class: Py<PyType>,
+    pub(super) kind: Kind,
+    /// pyotp 2.10's rules: no minimum length of the key, none of the time step, any number of digits up to ten.
+    pub(super) legacy: bool,
+    /// The name spaces that must not have grown: this class and the public ones above it.
+    watched: Box<[(Py<PyDict>, usize)]>,
+    /// What `generate_otp` calls and reads, as found on the class; a subclass must have the same.
+    genuine: Box<[(Py<PyString>, Py<PyAny>)]>,
+}
+
+/// Functions of a module that tests replace, as they were when it was loaded.
+struct WatchedModule {
+    names: Py<PyDict>,
+    genuine: Box<[(Py<PyString>, Py<PyAny>)]>,
+}
+
+/// Four classes of each surface.
+static CLASSES: [OnceLock<PublicClass>; 8] = [const { OnceLock::new() }; 8];
+/// `utils` of each surface; absent until it is imported, and what is not imported is not patched.
+static MODULES: [OnceLock<WatchedModule>; 2] = [const { OnceLock::new() }; 2];
+
+/// Names that change a code when an instance has them.
+const OVERRIDES: [&str; 5] = ["generate_otp", "timecode", "byte_secret", "int_to_bytestring", "at"];
+/// What the default `generate_otp` calls and reads.
+const GENUINE: [&str; 6] =
+    ["byte_secret", "int_to_bytestring", "secret", "digits", "digest", "__getattribute__"];
+
+/// Makes the fast path answer for a public class. Called once for each, when its module has defined it.
+///
+/// `watched` holds the class and the public classes above it.
+#[pyfunction]
+pub(super) fn register(
+    class: Bound<'_, PyType>,
+    kind: &str,
+    legacy: bool,
+    watched: Bound<'_, PyTuple>,
+) -> PyResult<()> {
+    let py = class.py();
+    if !is_base_type(&class) {
+        return Err(PyTypeError::new_err("not a class of OTP objects"));
+    }
+    let kind = match kind {
+        "hotp" => Kind::Hotp,
+        "totp" => Kind::Totp,
+        "steam" => Kind::Steam,
+        _ => Kind::Otp,
+    };
+    let watched = watched
+        .iter()
+        .map(|class| {
+            // Python adds this name to a class when it is first asked for.
+            class.getattr(intern!(py, "__annotations__"))?;
+            // The dict itself: to ask the proxy that `__dict__` gives for its size costs twice as much.
+            let names = generic_dict(&class)?;
+            let size = names.len();
+            Ok((names.unbind(), size))
+        })
+        .collect::<PyResult<_>>()?;
+    let genuine = genuine(py, &GENUINE, |name| class.getattr(name))?;
+
+    let mut public = PublicClass { class: class.unbind(), kind, legacy, watched, genuine };
+    for slot in &CLASSES {
+        match slot.set(public) {
+            Ok(()) => return Ok(()),
+            Err(returned) => public = returned,
+        }
+    }
+    // All slots taken: the class is simply not known, and the plain rules serve it.
+    Ok(())
+}
+
+/// Lets the guard see when one of a module's functions is replaced.
+#[pyfunction]
+pub(super) fn watch(names: Bound<'_, PyDict>, functions: Vec<String>, legacy: bool) -> PyResult<()> {
+    let py = names.py();
+    let functions: Vec<&str> = functions.iter().map(String::as_str).collect();
+    let genuine = genuine(py, &functions, |name| names.as_any().get_item(name))?;
+    if let Some(slot) = MODULES.get(usize::from(legacy)) {
+        let _ = slot.set(WatchedModule { names: names.unbind(), genuine });
+    }
+    Ok(())
+}
+
+fn genuine<'py>(
+    py: Python<'py>,
+    names: &[&str],
+    find: impl Fn(&Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>>,
+) -> PyResult<Box<[(Py<PyString>, Py<PyAny>)]>> {
+    names
+        .iter()
+        .map(|name| {
+            let name = PyString::intern(py, name);
+            Ok((name.clone().unbind(), find(&name)?.unbind()))
+        })
+        .collect()
+}
+
+/// An object that the fast path may answer for.
+pub(super) struct Pristine<'a, 'py> {
+    pub(super) base: Base<'a, 'py>,
+    pub(super) class: &'static PublicClass,
+}
+
+/// Lets an object of a public class pass while its class, its instance and `utils` are as they were.
+#[inline]
+pub(super) fn pristine<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<Pristine<'a, 'py>> {
+    let py = object.py();
+    let class_pointer = object.get_type_ptr();
+    let class = CLASSES
+        .iter()
+        .map_while(OnceLock::get)
+        .find(|public| public.class.as_ptr().cast() == class_pointer)?;
+    for (names, size) in &class.watched {
+        if names.bind(py).len() != *size {
+            return None;
+        }
+    }
+    // SAFETY: the object's class is a registered one, and `register` takes only classes that derive from OTPBase.
+    let base = unsafe { Base::of_unchecked(object) };
+    if has_override(base) || module_is_patched(py, class.legacy) {
+        return None;
+    }
+    Some(Pristine { base, class })
+}
+
+/// Lets an object of any class pass if what `generate_otp` calls and reads is genuine: for subclasses.
+pub(super) fn generates_plainly<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<Pristine<'a, 'py>> {
+    let py = object.py();
+    let base = Base::of(object).ok()?;
+    if has_override(base) {
+        return None;
+    }
+    let class = object.get_type();
+    let known = CLASSES.iter().map_while(OnceLock::get).find(|public| {
+        public
+            .genuine
+            .iter()
+            .all(|(name, genuine)| class.getattr(name.bind(py)).is_ok_and(|found| found.is(genuine)))
+    })?;
+    Some(Pristine { base, class: known })
+}
+
+/// Whether the instance itself carries a name that changes its codes.
+#[inline]
+fn has_override(base: Base<'_, '_>) -> bool {
+    match base.dict() {
+        None => false,
+        Some(dict) => {
+            !dict.is_empty()
+                && OVERRIDES
+                    .iter()
+                    .any(|name| dict.contains(PyString::intern(base.py(), name)).unwrap_or(true))
+        }
+    }
+}
+
+#[inline]
+fn module_is_patched(py: Python<'_>, legacy: bool) -> bool {
+    let Some(module) = MODULES.get(usize::from(legacy)).and_then(OnceLock::get) else {
+        return false;
+    };
+    let names = module.names.bind(py);
+    !module
+        .genuine
+        .iter()
+        .all(|(name, genuine)| matches!(names.get_item(name.bind(py)), Ok(Some(found)) if found.is(genuine)))
+}

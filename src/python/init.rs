@@ -1,0 +1,161 @@
+//! The constructors, for ordinary arguments.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple};
+
+use super::guard::{Kind, Pristine, pristine};
+use super::state::{
+    Field, MODERN_KEY_BYTES, Ordinary, key_length, ordinary_digits, recognised, small_number,
+};
+use crate::{Algorithm, Digits};
+
+/// A constructor's arguments; an absent one has its default value.
+#[derive(Default)]
+struct Arguments<'a, 'py> {
+    secret: Option<&'a Bound<'py, PyAny>>,
+    digits: Option<&'a Bound<'py, PyAny>>,
+    digest: Option<&'a Bound<'py, PyAny>>,
+    name: Option<&'a Bound<'py, PyAny>>,
+    issuer: Option<&'a Bound<'py, PyAny>>,
+    /// The interval or the initial count.
+    moving: Option<&'a Bound<'py, PyAny>>,
+}
+
+/// Sets all attributes of an object of this kind, if it is pristine and they are ordinary. `None`: the plain rules must.
+fn init(
+    object: &Bound<'_, PyAny>,
+    kind: Kind,
+    default_digits: Digits,
+    arguments: &Arguments<'_, '_>,
+) -> Option<()> {
+    let py = object.py();
+    let Pristine { base, class } = pristine(object).filter(|pristine| pristine.class.kind == kind)?;
+    let legacy = class.legacy;
+    let number = |number: u8| number.into_pyobject(py).ok().map(Bound::into_any);
+    let mut ordinary = Ordinary::default();
+
+    let (digits, digits_value) = match arguments.digits {
+        None => (default_digits, number(default_digits.get())?),
+        Some(value) => (ordinary_digits(value)?, value.clone()),
+    };
+    if !legacy && digits.get() < 6 {
+        return None;
+    }
+    ordinary.digits = Some(digits);
+
+    let (moving, default) = if kind == Kind::Hotp { (Field::InitialCount, 0) } else { (Field::Interval, 30) };
+    let (moving_number, moving_value) = match arguments.moving {
+        None => (u32::from(default), number(default)?),
+        Some(value) => (small_number(value)?, value.clone()),
+    };
+    if moving == Field::InitialCount {
+        ordinary.initial_count = Some(moving_number);
+    } else {
+        if moving_number == 0 || (!legacy && moving_number > 120) {
+            return None;
+        }
+        ordinary.interval = moving_number;
+    }
+
+    let digest = arguments.digest.filter(|digest| !digest.is_none());
+    ordinary.algorithm = match digest {
+        None => Some(Algorithm::Sha1),
+        Some(digest) => Some(recognised(digest).ok()??),
+    };
+
+    let secret = arguments.secret?;
+    // pyotp 2.12 decodes the secret at once; before 2.12 it did at first use, and a bad one failed there, if at all.
+    if !legacy && key_length(secret)? < MODERN_KEY_BYTES {
+        return None;
+    }
+
+    let name = match arguments.name.filter(|name| !name.is_none()) {
+        None => intern!(py, "Secret").as_any(),
+        Some(name) if name.cast_exact::<PyString>().ok()?.is_empty().ok()? => intern!(py, "Secret").as_any(),
+        Some(name) => name,
+    };
+    let issuer = match arguments.issuer {
+        None => py.None().into_bound(py),
+        Some(issuer) => issuer.clone(),
+    };
+
+    let mut state = base.lock();
+    if state.in_dict {
+        return None;
+    }
+    let old = (
+        state.replace(py, moving, Some(moving_value), ordinary),
+        state.replace(py, Field::Digits, Some(digits_value), ordinary),
+        state.replace(py, Field::Digest, digest.cloned(), ordinary),
+        state.replace(py, Field::Secret, Some(secret.clone()), ordinary),
+        state.replace(py, Field::Name, Some(name.clone()), ordinary),
+        state.replace(py, Field::Issuer, Some(issuer), ordinary),
+    );
+    drop(state);
+    drop(old);
+    Some(())
+}
+
+/// `TOTP.__init__`, with its arguments as they come.
+pub(super) fn init_totp(
+    object: &Bound<'_, PyAny>,
+    args: &Bound<'_, PyTuple>,
+    kwargs: Option<&Bound<'_, PyDict>>,
+) -> Option<()> {
+    const NAMES: [&str; 6] = ["s", "digits", "digest", "name", "issuer", "interval"];
+    let mut given: [Option<Bound<'_, PyAny>>; NAMES.len()] = Default::default();
+    if args.len() > NAMES.len() {
+        return None;
+    }
+    for (place, value) in given.iter_mut().zip(args) {
+        *place = Some(value);
+    }
+    for (name, value) in kwargs.into_iter().flatten() {
+        let name = name.cast::<PyString>().ok()?.to_str().ok()?;
+        let (_, place) = NAMES.iter().zip(&mut given).find(|(known, _)| **known == name)?;
+        if place.replace(value).is_some() {
+            return None;
+        }
+    }
+    let [secret, digits, digest, name, issuer, moving] = given.each_ref().map(Option::as_ref);
+    let arguments = Arguments { secret, digits, digest, name, issuer, moving };
+    init(object, Kind::Totp, Digits::SIX, &arguments)
+}
+
+/// Does what `HOTP.__init__` would. False if the plain rules must.
+#[pyfunction]
+pub(super) fn init_hotp<'py>(
+    slf: &Bound<'py, PyAny>,
+    secret: &Bound<'py, PyAny>,
+    digits: &Bound<'py, PyAny>,
+    digest: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyAny>,
+    issuer: &Bound<'py, PyAny>,
+    initial_count: &Bound<'py, PyAny>,
+) -> bool {
+    let arguments = Arguments {
+        secret: Some(secret),
+        digits: Some(digits),
+        digest: Some(digest),
+        name: Some(name),
+        issuer: Some(issuer),
+        moving: Some(initial_count),
+    };
+    init(slf, Kind::Hotp, Digits::SIX, &arguments).is_some()
+}
+
+/// Does what `Steam.__init__` would. False if the plain rules must.
+///
+/// There is no interval among the arguments: pyotp checks the one it is given, and then sets 30.
+#[pyfunction]
+pub(super) fn init_steam<'py>(
+    slf: &Bound<'py, PyAny>,
+    secret: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyAny>,
+    issuer: &Bound<'py, PyAny>,
+) -> bool {
+    let arguments =
+        Arguments { secret: Some(secret), name: Some(name), issuer: Some(issuer), ..Arguments::default() };
+    init(slf, Kind::Steam, Digits::MAX, &arguments).is_some()
+}

@@ -1,0 +1,40 @@
+//! The extension module `ferrotp._native`.
+//!
+//! Everything here either answers or returns `None`. It answers only where object and input are ordinary; `None` sends
+//! the caller to the plain rules, written in Python beside the call, which decide odd input, overrides and errors.
+
+mod codes;
+mod fastcall;
+mod guard;
+mod init;
+mod object;
+mod state;
+mod text;
+
+use pyo3::prelude::*;
+
+/// The native floor of ferrotp. Private: use `ferrotp`.
+#[pymodule(gil_used = false)]
+mod _native {
+    use super::*;
+
+    #[pymodule_export]
+    #[allow(non_upper_case_globals)] // Python's name for it
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    #[pymodule_export]
+    use super::guard::{register, watch};
+    #[pymodule_export]
+    use super::init::{init_hotp, init_steam};
+    #[pymodule_export]
+    use super::object::{getstate, instance_dict, set_instance_dict};
+    #[pymodule_export]
+    use super::text::{decode_base32, parse_uri, random_base32};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("OTPBase", super::object::make_type(module.py())?)?;
+        super::codes::add_to(module)?;
+        super::text::add_to(module)
+    }
+}

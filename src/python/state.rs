@@ -1,0 +1,231 @@
+//! An object's attributes, and the key made from them.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyInt, PyString};
+
+use crate::{Algorithm, Digits, HmacKey, secret};
+
+/// The attributes of pyotp's objects, in the order in which pyotp sets them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    Interval,
+    InitialCount,
+    Digits,
+    Digest,
+    Secret,
+    Name,
+    Issuer,
+}
+
+impl Field {
+    pub(super) const ALL: [(Self, &'static str); 7] = [
+        (Self::Interval, "interval"),
+        (Self::InitialCount, "initial_count"),
+        (Self::Digits, "digits"),
+        (Self::Digest, "digest"),
+        (Self::Secret, "secret"),
+        (Self::Name, "name"),
+        (Self::Issuer, "issuer"),
+    ];
+
+    pub(super) fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(field, _)| *field == self).map_or("", |(_, name)| name)
+    }
+}
+
+/// What the fast path needs, read off the attributes when they are set. `None` or 0: not ordinary.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Ordinary {
+    pub(super) digits: Option<Digits>,
+    pub(super) algorithm: Option<Algorithm>,
+    /// Seconds.
+    pub(super) interval: u32,
+    pub(super) initial_count: Option<u32>,
+}
+
+impl Ordinary {
+    /// What a value means to the fast path. It is asked before the state is locked, since it may import hashlib.
+    pub(super) fn of(field: Field, value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let mut ordinary = Self::default();
+        match field {
+            Field::Digits => ordinary.digits = ordinary_digits(value),
+            Field::Digest => ordinary.algorithm = recognised(value)?,
+            Field::Interval => ordinary.interval = small_number(value).unwrap_or(0),
+            Field::InitialCount => ordinary.initial_count = small_number(value),
+            Field::Secret | Field::Name | Field::Issuer => {}
+        }
+        Ok(ordinary)
+    }
+}
+
+/// A key and its numbers, lent while the state is locked.
+pub(super) struct Ready<'a> {
+    pub(super) key: &'a HmacKey,
+    pub(super) digits: Digits,
+    pub(super) interval: u32,
+    pub(super) initial_count: Option<u32>,
+}
+
+/// Attributes as a URI needs them; the interval is 0 where the object has none.
+pub(super) struct UriFields<'py> {
+    pub(super) secret: Bound<'py, PyAny>,
+    pub(super) name: Bound<'py, PyAny>,
+    pub(super) issuer: Bound<'py, PyAny>,
+    pub(super) algorithm: Algorithm,
+    pub(super) digits: Digits,
+    pub(super) interval: u32,
+}
+
+/// The attributes of one object.
+#[derive(Default)]
+pub(super) struct State {
+    // References are taken out as `Bound` and dropped so, after the lock: dropping one may run Python code.
+    pub(super) fields: [Option<Py<PyAny>>; Field::ALL.len()],
+    pub(super) ordinary: Ordinary,
+    /// Made at first use, dropped when `secret` or `digest` is set.
+    key: Option<HmacKey>,
+    /// Whether the key has the 112 bits that pyotp 2.12 asks for.
+    key_is_long: bool,
+    /// Since somebody asked for `__dict__`, the attributes live there, as they do in pyotp.
+    pub(super) in_dict: bool,
+    /// Counts writes, so that a move to `__dict__` sees one that came between.
+    pub(super) writes: u32,
+}
+
+impl State {
+    /// What is left here when the attributes have moved to `__dict__`.
+    pub(super) fn in_dict() -> Self {
+        Self { in_dict: true, ..Self::default() }
+    }
+
+    pub(super) fn field(&self, field: Field) -> Option<&Py<PyAny>> {
+        self.fields.get(field as usize)?.as_ref()
+    }
+
+    /// Puts a value in place, with what it means, and gives back the old one.
+    pub(super) fn replace<'py>(
+        &mut self,
+        py: Python<'py>,
+        field: Field,
+        value: Option<Bound<'py, PyAny>>,
+        meaning: Ordinary,
+    ) -> Option<Bound<'py, PyAny>> {
+        self.writes = self.writes.wrapping_add(1);
+        match field {
+            Field::Digits => self.ordinary.digits = meaning.digits,
+            Field::Digest => self.ordinary.algorithm = meaning.algorithm,
+            Field::Interval => self.ordinary.interval = meaning.interval,
+            Field::InitialCount => self.ordinary.initial_count = meaning.initial_count,
+            Field::Secret | Field::Name | Field::Issuer => {}
+        }
+        if matches!(field, Field::Secret | Field::Digest) {
+            self.key = None;
+        }
+        let slot = self.fields.get_mut(field as usize)?;
+        core::mem::replace(slot, value.map(Bound::unbind)).map(|old| old.into_bound(py))
+    }
+
+    /// The key for these attributes, made if there is none. `None` if they are not ordinary.
+    #[inline]
+    pub(super) fn ready(&mut self, py: Python<'_>, legacy: bool) -> Option<Ready<'_>> {
+        if self.key.is_none() {
+            self.make_key(py)?;
+        }
+        if !legacy && !self.key_is_long {
+            return None;
+        }
+        Some(Ready {
+            key: self.key.as_ref()?,
+            digits: self.ordinary.digits?,
+            interval: self.ordinary.interval,
+            initial_count: self.ordinary.initial_count,
+        })
+    }
+
+    #[cold]
+    fn make_key(&mut self, py: Python<'_>) -> Option<()> {
+        let algorithm = self.ordinary.algorithm?;
+        let secret = self.field(Field::Secret)?.bind(py);
+        let (key, length) = with_key_bytes(secret, |key| (HmacKey::new(algorithm, key), key.len()))?;
+        self.key = Some(key);
+        self.key_is_long = length >= MODERN_KEY_BYTES;
+        Some(())
+    }
+
+    pub(super) fn uri_fields<'py>(&self, py: Python<'py>) -> Option<UriFields<'py>> {
+        let field = |field| Some(self.field(field)?.bind(py).clone());
+        Some(UriFields {
+            secret: field(Field::Secret)?,
+            name: field(Field::Name)?,
+            issuer: field(Field::Issuer)?,
+            algorithm: self.ordinary.algorithm?,
+            digits: self.ordinary.digits?,
+            interval: self.ordinary.interval,
+        })
+    }
+}
+
+/// pyotp 2.12 refuses shorter keys: 112 bits (NIST SP 800-63B-4, section 3.1.4.1).
+pub(super) const MODERN_KEY_BYTES: usize = 14;
+
+/// The base32 of a `str` or `bytes` secret, as pyotp's `byte_secret` would take it.
+fn base32_text<'a>(secret: &'a Bound<'_, PyAny>) -> Option<&'a [u8]> {
+    if let Ok(text) = secret.cast_exact::<PyString>() {
+        return text.to_str().ok().map(str::as_bytes);
+    }
+    // To a `str` pyotp adds missing padding; to `bytes` it cannot.
+    let bytes = secret.cast_exact::<PyBytes>().ok()?.as_bytes();
+    bytes.len().is_multiple_of(8).then_some(bytes)
+}
+
+/// Lends the decoded key.
+pub(super) fn with_key_bytes<R>(secret: &Bound<'_, PyAny>, use_key: impl FnOnce(&[u8]) -> R) -> Option<R> {
+    secret::with_decoded(base32_text(secret)?, use_key).ok()
+}
+
+/// The length of the decoded key, without decoding it.
+pub(super) fn key_length(secret: &Bound<'_, PyAny>) -> Option<usize> {
+    secret::decoded_len(base32_text(secret)?).ok()
+}
+
+/// An exact `int` that is small and not negative.
+pub(super) fn small_number(value: &Bound<'_, PyAny>) -> Option<u32> {
+    value.cast_exact::<PyInt>().ok()?.extract::<i64>().ok()?.try_into().ok()
+}
+
+pub(super) fn ordinary_digits(value: &Bound<'_, PyAny>) -> Option<Digits> {
+    Digits::new(u8::try_from(small_number(value)?).ok()?).ok()
+}
+
+/// `hashlib.sha1`, `sha256` and `sha512`, in the order of [`Algorithm::ALL`].
+fn hashlib_functions(py: Python<'_>) -> PyResult<&'static [Py<PyAny>; 3]> {
+    static FUNCTIONS: PyOnceLock<[Py<PyAny>; 3]> = PyOnceLock::new();
+    FUNCTIONS.get_or_try_init(py, || {
+        let hashlib = py.import(intern!(py, "hashlib"))?;
+        Ok([
+            hashlib.getattr(intern!(py, "sha1"))?.unbind(),
+            hashlib.getattr(intern!(py, "sha256"))?.unbind(),
+            hashlib.getattr(intern!(py, "sha512"))?.unbind(),
+        ])
+    })
+}
+
+/// hashlib's function for an algorithm.
+pub(super) fn hashlib_function(py: Python<'_>, algorithm: Algorithm) -> PyResult<Bound<'_, PyAny>> {
+    let [sha1, sha256, sha512] = hashlib_functions(py)?;
+    let function = match algorithm {
+        Algorithm::Sha1 => sha1,
+        Algorithm::Sha256 => sha256,
+        Algorithm::Sha512 => sha512,
+    };
+    Ok(function.bind(py).clone())
+}
+
+/// The algorithm of a digest that is one of `hashlib`'s own functions, by identity: nothing is called.
+pub(super) fn recognised(digest: &Bound<'_, PyAny>) -> PyResult<Option<Algorithm>> {
+    let functions = hashlib_functions(digest.py())?;
+    let known = Algorithm::ALL.into_iter().zip(functions).find(|(_, function)| digest.is(*function));
+    Ok(known.map(|(algorithm, _)| algorithm))
+}
