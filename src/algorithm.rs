@@ -275,10 +275,10 @@ fn truncate(tag: &[u8]) -> u32 {
 #[inline]
 fn truncate_words(tag: &[u32; 5]) -> u32 {
     let [.., last] = tag;
-    let offset = (last & 0xf) as usize;
-    let word = |index: usize| u64::from(tag.get(index).copied().unwrap_or_default());
-    let pair = (word(offset / 4) << 32) | word(offset / 4 + 1);
-    ((pair << (offset % 4 * 8)) >> 32) as u32 & 0x7fff_ffff
+    let offset = last & 0xf;
+    let mut words = tag.iter().skip((offset >> 2) as usize).map(|word| u64::from(*word));
+    let pair = (words.next().unwrap_or_default() << 32) | words.next().unwrap_or_default();
+    (pair.wrapping_shl((offset & 3) << 3) >> 32) as u32 & 0x7fff_ffff
 }
 
 impl Drop for HmacKey {

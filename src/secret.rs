@@ -55,7 +55,7 @@ pub(crate) fn with_decoded<R>(text: &[u8], use_key: impl FnOnce(&[u8]) -> R) -> 
 }
 
 /// How many bytes the key has, without decoding it. Time depends on the length of `text`, not on its characters.
-pub(crate) fn decoded_len(text: &[u8]) -> Result<usize, Error> {
+pub fn decoded_len(text: &[u8]) -> Result<usize, Error> {
     let text = unpadded(text)?;
     let in_alphabet = text.iter().fold(true, |all, byte| {
         let letter = (byte | 0x20).wrapping_sub(b'a') < 26;

@@ -17,18 +17,12 @@ pub fn code(key: &HmacKey, counter: u64) -> Code {
 
 /// pyotp lets `digits` be set on a Steam object; fewer than ten then cut the number before it is written.
 #[inline]
-pub(crate) fn reduced_code(key: &HmacKey, counter: u64, digits: Digits) -> Code {
+pub fn reduced_code(key: &HmacKey, counter: u64, digits: Digits) -> Code {
     from_number(digits.reduce(key.truncated(counter)))
 }
 
 /// The first step of the window whose code is `text`, as [`totp::find`] does for digits.
-pub(crate) fn find(
-    key: &HmacKey,
-    step: u64,
-    window: u64,
-    digits: Digits,
-    text: &str,
-) -> Result<Option<u64>, Error> {
+pub fn find(key: &HmacKey, step: u64, window: u64, digits: Digits, text: &str) -> Result<Option<u64>, Error> {
     let (first, last) = totp::window(step, window)?;
     if text.len() != LENGTH {
         return Ok(None);
@@ -38,6 +32,7 @@ pub(crate) fn find(
     }))
 }
 
+#[expect(clippy::arithmetic_side_effects, reason = "the alphabet is not empty")]
 fn from_number(mut number: u32) -> Code {
     let mut text = [0u8; LENGTH];
     for place in &mut text {

@@ -13,6 +13,9 @@ use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
 use super::object::{Base, generic_dict, is_base_type};
 
+/// Names and what they stood for when their module was loaded.
+type Names = Box<[(Py<PyString>, Py<PyAny>)]>;
+
 /// What kind of code an object of a public class makes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -31,13 +34,13 @@ pub(super) struct PublicClass {
     /// The name spaces that must not have grown: this class and the public ones above it.
     watched: Box<[(Py<PyDict>, usize)]>,
     /// What `generate_otp` calls and reads, as found on the class; a subclass must have the same.
-    genuine: Box<[(Py<PyString>, Py<PyAny>)]>,
+    genuine: Names,
 }
 
 /// Functions of a module that tests replace, as they were when it was loaded.
 struct WatchedModule {
     names: Py<PyDict>,
-    genuine: Box<[(Py<PyString>, Py<PyAny>)]>,
+    genuine: Names,
 }
 
 /// Four classes of each surface.
@@ -111,7 +114,7 @@ fn genuine<'py>(
     py: Python<'py>,
     names: &[&str],
     find: impl Fn(&Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>>,
-) -> PyResult<Box<[(Py<PyString>, Py<PyAny>)]>> {
+) -> PyResult<Names> {
     names
         .iter()
         .map(|name| {

@@ -31,6 +31,9 @@ struct Layout {
     state: Mutex<State>,
 }
 
+/// Attributes by name.
+type Attributes<'py> = Vec<(&'static str, Bound<'py, PyAny>)>;
+
 /// The type, once it is made. It is never freed.
 static TYPE: AtomicPtr<ffi::PyTypeObject> = AtomicPtr::new(null_mut());
 
@@ -143,7 +146,7 @@ impl<'a, 'py> Base<'a, 'py> {
     }
 
     /// The attributes that are set, as name and value, and the number of writes so far.
-    pub(super) fn attributes(self) -> PyResult<(Vec<(&'static str, Bound<'py, PyAny>)>, u32)> {
+    pub(super) fn attributes(self) -> PyResult<(Attributes<'py>, u32)> {
         let py = self.py();
         let state = self.lock();
         let (writes, algorithm) = (state.writes, state.ordinary.algorithm);

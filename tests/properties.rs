@@ -1,0 +1,176 @@
+//! What holds for every input.
+
+use ferrotp::uri::{Moving, OtpAuth};
+use ferrotp::{Algorithm, Digits, Error, HmacKey, Secret, hotp, random, secret, steam, totp};
+use hmac::{Hmac, KeyInit, Mac};
+use proptest::prelude::*;
+
+/// RFC 4226, section 5.3, written from its text, over the `hmac` crate.
+fn plain_truncated(algorithm: Algorithm, key: &[u8], message: &[u8]) -> (Vec<u8>, u32) {
+    let tag = match algorithm {
+        Algorithm::Sha1 => Hmac::<sha1::Sha1>::new_from_slice(key)
+            .unwrap()
+            .chain_update(message)
+            .finalize()
+            .into_bytes()
+            .to_vec(),
+        Algorithm::Sha256 => Hmac::<sha2::Sha256>::new_from_slice(key)
+            .unwrap()
+            .chain_update(message)
+            .finalize()
+            .into_bytes()
+            .to_vec(),
+        Algorithm::Sha512 => Hmac::<sha2::Sha512>::new_from_slice(key)
+            .unwrap()
+            .chain_update(message)
+            .finalize()
+            .into_bytes()
+            .to_vec(),
+    };
+    let offset = usize::from(tag[tag.len() - 1] & 0xf);
+    let truncated = u32::from_be_bytes(tag[offset..offset + 4].try_into().unwrap()) & 0x7fff_ffff;
+    (tag, truncated)
+}
+
+fn algorithms() -> impl Strategy<Value = Algorithm> {
+    prop::sample::select(Algorithm::ALL.to_vec())
+}
+
+fn keys() -> impl Strategy<Value = Vec<u8>> {
+    // Over both block sizes, where a key is hashed first.
+    prop::collection::vec(any::<u8>(), 0..200)
+}
+
+proptest! {
+    #[test]
+    fn codes_and_tags_are_those_of_the_hmac_crate(
+        algorithm in algorithms(),
+        key in keys(),
+        counter: u64,
+        message in prop::collection::vec(any::<u8>(), 0..300),
+        digits in 1u8..=10,
+    ) {
+        let ours = HmacKey::new(algorithm, &key);
+        prop_assert_eq!(ours.mac(&message), plain_truncated(algorithm, &key, &message).0);
+        let (_, truncated) = plain_truncated(algorithm, &key, &counter.to_be_bytes());
+        prop_assert_eq!(ours.truncated(counter), truncated);
+        let code = hotp::code(&ours, counter, Digits::new(digits).unwrap());
+        let expected = u64::from(truncated) % 10u64.pow(digits.into());
+        prop_assert_eq!(code.as_str(), format!("{expected:0width$}", width = usize::from(digits)));
+    }
+
+    #[test]
+    fn a_window_finds_the_first_of_its_codes_and_no_other(
+        algorithm in algorithms(),
+        key in keys(),
+        step in 40u64..1 << 40,
+        window in 0u64..40,
+        offset in -45i64..45,
+        digits in 1u8..=10,
+    ) {
+        let key = HmacKey::new(algorithm, &key);
+        let digits = Digits::new(digits).unwrap();
+        let code = hotp::code(&key, step.saturating_add_signed(offset), digits);
+        let expected = (step - window..=step + window)
+            .find(|counter| hotp::code(&key, *counter, digits).as_str() == code.as_str());
+        prop_assert_eq!(totp::find(&key, step, window, digits, code.as_str()), Ok(expected));
+
+        let code = steam::code(&key, step.saturating_add_signed(offset));
+        let expected = (step - window..=step + window)
+            .find(|counter| steam::code(&key, *counter).as_str() == code.as_str());
+        prop_assert_eq!(steam::find(&key, step, window, Digits::MAX, code.as_str()), Ok(expected));
+    }
+
+    #[test]
+    fn base32_comes_back_in_either_case_with_or_without_padding(bytes in keys()) {
+        let text = Secret::from_bytes(&bytes).to_base32();
+        let padded = format!("{}{}", *text, "=".repeat(text.len().next_multiple_of(8) - text.len()));
+        for form in [text.to_string(), text.to_lowercase(), padded.clone(), padded.to_lowercase()] {
+            let secret = Secret::from_base32(&form).unwrap();
+            prop_assert_eq!(secret.as_bytes(), bytes.as_slice());
+            prop_assert_eq!(secret::decoded_len(form.as_bytes()), Ok(bytes.len()));
+        }
+    }
+
+    #[test]
+    fn what_base32_refuses_its_length_check_refuses_too(text in "[A-Za-z0-9=+ éß-]{0,120}") {
+        let decoded = Secret::from_base32(&text).map(|secret| secret.as_bytes().len());
+        prop_assert_eq!(decoded, secret::decoded_len(text.as_bytes()));
+    }
+
+    #[test]
+    fn a_written_uri_is_read_back(
+        secret in "[A-Z2-7]{16,103}",
+        issuer in prop::option::of("[ -~äß漢🦀]{1,40}"),
+        account in "[ -~äß漢🦀]{0,40}",
+        algorithm in algorithms(),
+        digits in 6u8..=8,
+        moving in prop_oneof![
+            (1u64..1 << 40).prop_map(Moving::Period),
+            (0u64..1 << 50).prop_map(Moving::Counter),
+        ],
+    ) {
+        let uri = OtpAuth {
+            secret: secret.into(),
+            issuer: issuer.map(Into::into),
+            account: account.into(),
+            algorithm,
+            digits,
+            moving,
+        };
+        let written = uri.to_uri();
+        prop_assert_eq!(OtpAuth::parse(&written), Ok(uri));
+    }
+
+    #[test]
+    fn any_text_is_a_uri_or_an_error(text in "(otpauth://)?[ -~äß🦀]{0,80}") {
+        let _ = OtpAuth::parse(&text);
+    }
+}
+
+#[test]
+fn a_window_at_the_ends_of_the_counter_is_an_error_and_not_an_overflow() {
+    let key = HmacKey::new(Algorithm::Sha1, b"12345678901234567890");
+    assert_eq!(totp::find(&key, 0, 1, Digits::SIX, "755224"), Err(Error::WindowOutOfRange));
+    assert_eq!(totp::find(&key, u64::MAX, 1, Digits::SIX, "755224"), Err(Error::WindowOutOfRange));
+    assert_eq!(totp::find(&key, 1, 1, Digits::SIX, "755224"), Ok(Some(0)));
+    let last = hotp::code(&key, u64::MAX, Digits::SIX);
+    assert_eq!(totp::find(&key, u64::MAX, 0, Digits::SIX, last.as_str()), Ok(Some(u64::MAX)));
+}
+
+#[test]
+fn what_is_not_exactly_the_digits_is_no_code() {
+    let key = HmacKey::new(Algorithm::Sha1, b"12345678901234567890");
+    for text in ["", "75522", "7552244", "+55224", " 755224", "755224 ", "７５５２２４", "75522\0", "755.24"]
+    {
+        assert!(!hotp::verify(&key, 0, Digits::SIX, text), "{text:?}");
+        assert_eq!(totp::find(&key, 0, 0, Digits::SIX, text), Ok(None), "{text:?}");
+    }
+    assert_eq!(Digits::new(0), Err(Error::InvalidDigits));
+    assert_eq!(Digits::new(11), Err(Error::InvalidDigits));
+    assert_eq!(totp::time_step(59, 0), Err(Error::InvalidPeriod));
+}
+
+#[test]
+fn debug_output_holds_no_secret() {
+    let secret = Secret::from_base32("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ").unwrap();
+    let key = HmacKey::new(Algorithm::Sha1, secret.as_bytes());
+    let uri = OtpAuth::parse("otpauth://totp/a:b?secret=GEZDGNBVGY3TQOJQ&issuer=a").unwrap();
+    assert_eq!(format!("{secret:?}"), "Secret([20 bytes redacted])");
+    assert_eq!(format!("{key:?}"), "HmacKey(Sha1, [redacted])");
+    assert_eq!(format!("{:?}", hotp::code(&key, 0, Digits::SIX)), "Code([6 characters redacted])");
+    assert!(!format!("{uri:?}").contains("GEZDG"));
+}
+
+#[test]
+fn new_secrets_are_base32_of_the_length_asked_for_and_differ() {
+    let secrets: std::collections::HashSet<_> = (0..200)
+        .map(|length| {
+            let text = random::base32(32 + length % 40).unwrap();
+            assert_eq!(text.len(), 32 + length % 40);
+            assert!(text.bytes().all(|byte| b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".contains(&byte)));
+            text.to_string()
+        })
+        .collect();
+    assert_eq!(secrets.len(), 200);
+}
