@@ -61,7 +61,7 @@ pub struct Code {
 impl Code {
     /// The last `digits` decimal digits of `value`.
     #[inline]
-    #[expect(clippy::arithmetic_side_effects, reason = "no power is zero")]
+    #[allow(clippy::arithmetic_side_effects, reason = "no power is zero")]
     pub(crate) fn from_number(value: u32, digits: Digits) -> Self {
         // All places at once: one after the other, each would wait for the division before it.
         let powers = [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];

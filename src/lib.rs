@@ -15,6 +15,19 @@
 //! # Ok::<(), ferrotp::Error>(())
 //! ```
 
+// No panic may cross into Python, so what can panic is not written. Tests may.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+#![deny(clippy::undocumented_unsafe_blocks)]
+
 pub mod algorithm;
 pub mod error;
 pub mod hotp;

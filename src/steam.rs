@@ -32,7 +32,7 @@ pub fn find(key: &HmacKey, step: u64, window: u64, digits: Digits, text: &str) -
     }))
 }
 
-#[expect(clippy::arithmetic_side_effects, reason = "the alphabet is not empty")]
+#[allow(clippy::arithmetic_side_effects, reason = "the alphabet is not empty")]
 fn from_number(mut number: u32) -> Code {
     let mut text = [0u8; LENGTH];
     for place in &mut text {

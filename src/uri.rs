@@ -38,28 +38,33 @@ pub struct OtpAuth<'a> {
 impl OtpAuth<'_> {
     /// Writes the URI. Parameters that have their default value are left out, but for an HOTP counter.
     pub fn to_uri(&self) -> String {
-        let mut uri = String::with_capacity(192);
-        uri.push_str(match self.moving {
-            Moving::Period(_) => "otpauth://totp/",
-            Moving::Counter(_) => "otpauth://hotp/",
+        String::from_utf8(self.to_ascii()).unwrap_or_default()
+    }
+
+    /// The URI's characters.
+    pub(crate) fn to_ascii(&self) -> Vec<u8> {
+        let mut uri = Vec::with_capacity(192);
+        uri.extend_from_slice(match self.moving {
+            Moving::Period(_) => b"otpauth://totp/",
+            Moving::Counter(_) => b"otpauth://hotp/",
         });
         if let Some(issuer) = &self.issuer {
-            quote(&mut uri, issuer, b'/');
-            uri.push(':');
+            quote(&mut uri, issuer, IN_LABEL);
+            uri.push(b':');
         }
-        quote(&mut uri, &self.account, b'/');
-        uri.push_str("?secret=");
-        quote(&mut uri, &self.secret, b'_');
+        quote(&mut uri, &self.account, IN_LABEL);
+        uri.extend_from_slice(b"?secret=");
+        quote(&mut uri, &self.secret, IN_VALUE);
         if let Some(issuer) = &self.issuer {
-            uri.push_str("&issuer=");
-            quote(&mut uri, issuer, b'_');
+            uri.extend_from_slice(b"&issuer=");
+            quote(&mut uri, issuer, IN_VALUE);
         }
         if let Moving::Counter(counter) = self.moving {
             push_number(&mut uri, "&counter=", counter);
         }
         if self.algorithm != Algorithm::Sha1 {
-            uri.push_str("&algorithm=");
-            uri.push_str(self.algorithm.uri_name());
+            uri.extend_from_slice(b"&algorithm=");
+            uri.extend_from_slice(self.algorithm.uri_name().as_bytes());
         }
         if self.digits != 6 {
             push_number(&mut uri, "&digits=", self.digits.into());
@@ -94,57 +99,73 @@ impl core::fmt::Debug for OtpAuth<'_> {
 }
 
 fn read(uri: &str) -> Option<OtpAuth<'_>> {
-    if !uri.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
-        return None;
-    }
-    let (location, query) = uri.strip_prefix("otpauth://")?.split_once('?')?;
-    let (kind, label) = location.split_once('/').unwrap_or((location, ""));
-    let is_totp = match kind {
-        "totp" => true,
-        "hotp" => false,
+    let rest = uri.strip_prefix("otpauth://")?;
+    let (is_totp, rest) = match rest.split_at_checked(4)? {
+        ("totp", rest) => (true, rest),
+        ("hotp", rest) => (false, rest),
         _ => return None,
     };
+
     // The label's separator is a plain colon; %3A is a colon inside the issuer or the account.
-    let (mut issuer, account) = match label.split_once(':') {
-        Some((issuer, account)) => (Some(unquote(issuer, false)?), unquote(account, false)?),
-        None => (None, unquote(label, false)?),
+    let (mut issuer, mut account) = (None, Cow::Borrowed(""));
+    let mut rest = match rest.split_at_checked(1)? {
+        ("?", query) => query,
+        ("/", label) => {
+            let mut part = Part::read(label, COLON | QUESTION)?;
+            if part.end == COLON {
+                issuer = Some(part.text(false)?);
+                part = Part::read(part.rest, QUESTION)?;
+            }
+            account = part.text(false)?;
+            if part.end != QUESTION {
+                return None;
+            }
+            part.rest
+        }
+        _ => return None,
     };
 
-    const KNOWN: [&str; 7] = ["secret", "issuer", "algorithm", "encoder", "digits", "period", "counter"];
-    let mut seen = [false; KNOWN.len()];
+    let mut seen = 0u8;
     let mut secret = None;
     let mut algorithm = Algorithm::Sha1;
     let mut digits = 6;
     let (mut period, mut counter) = (None, None);
-    for parameter in query.split('&') {
-        let (name, value) = parameter.split_once('=')?;
-        if name.contains(['%', '+']) {
+    loop {
+        let name = Part::read(rest, EQUALS | AMPERSAND)?;
+        if name.end != EQUALS || name.quoted != 0 {
             return None;
         }
-        for (known, seen) in KNOWN.iter().zip(&mut seen) {
-            if *known == name && core::mem::replace(seen, true) {
-                return None;
-            }
-        }
-        if value.is_empty() {
-            continue;
-        }
-        match name {
-            "secret" => secret = Some(unquote(value, true)?),
-            "issuer" => {
-                let value = unquote(value, true)?;
+        let value = Part::read(name.rest, AMPERSAND)?;
+        // In pyotp a known parameter stands once; an empty value counts as none.
+        let mut known = |bit: u8| {
+            let first = seen & bit == 0;
+            seen |= bit;
+            first.then_some(!value.raw.is_empty())
+        };
+        match name.raw {
+            "secret" if known(1)? => secret = Some(value.text(true)?),
+            "issuer" if known(2)? => {
+                let value = value.text(true)?;
                 if issuer.as_ref().is_some_and(|in_label| *in_label != value) {
                     return None;
                 }
                 issuer = Some(value);
             }
-            "algorithm" => algorithm = *Algorithm::ALL.iter().find(|known| known.uri_name() == value)?,
-            "digits" => digits = number(value).filter(|digits| (6..=8).contains(digits))? as u8,
-            "period" => period = Some(number(value).filter(|period| *period != 0)?),
-            "counter" => counter = Some(number(value)?),
-            "encoder" => return None,
+            "algorithm" if known(4)? => {
+                algorithm = *Algorithm::ALL.iter().find(|known| known.uri_name() == value.raw)?;
+            }
+            "digits" if known(8)? => {
+                digits = number(value.raw).filter(|digits| (6..=8).contains(digits))? as u8
+            }
+            "period" if known(16)? => period = Some(number(value.raw).filter(|period| *period != 0)?),
+            "counter" if known(32)? => counter = Some(number(value.raw)?),
+            "encoder" if known(64)? => return None,
             _ => {}
         }
+        if value.end != AMPERSAND {
+            break;
+        }
+        rest = value.rest;
     }
     let moving = match (is_totp, period, counter) {
         (true, period, None) => Moving::Period(period.unwrap_or(30)),
@@ -154,59 +175,129 @@ fn read(uri: &str) -> Option<OtpAuth<'_>> {
     Some(OtpAuth { secret: secret?, issuer, account, algorithm, digits, moving })
 }
 
+/// One entry for each byte, made by the compiler.
+macro_rules! table {
+    ($byte:ident => $entry:expr) => {{
+        let mut table = [0u8; 256];
+        let mut rest: &mut [u8] = &mut table;
+        let mut $byte = 0u8;
+        while let Some((slot, after)) = rest.split_first_mut() {
+            *slot = $entry;
+            rest = after;
+            $byte = $byte.wrapping_add(1);
+        }
+        table
+    }};
+}
+
+/// What a character can be in a URI, a bit each. Zero: nothing but itself.
+const COLON: u8 = 1;
+const QUESTION: u8 = 2;
+const EQUALS: u8 = 4;
+const AMPERSAND: u8 = 8;
+const PERCENT: u8 = 16;
+const PLUS: u8 = 32;
+/// A fragment's mark, or what an ordinary URI does not have: not ASCII, a control character, a space.
+const REFUSED: u8 = 64;
+
+static CLASSES: [u8; 256] = table!(byte => match byte {
+    b':' => COLON,
+    b'?' => QUESTION,
+    b'=' => EQUALS,
+    b'&' => AMPERSAND,
+    b'%' => PERCENT,
+    b'+' => PLUS,
+    b'#' => REFUSED,
+    b'!'..=b'~' => 0,
+    _ => REFUSED,
+});
+
+/// What `urllib.parse.quote` leaves as it is, a bit each: in a label, in a parameter's value.
+const IN_LABEL: u8 = 1;
+const IN_VALUE: u8 = 2;
+
+static PLAIN: [u8; 256] = table!(byte => match byte {
+    b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b'-' | b'~' => IN_LABEL | IN_VALUE,
+    b'/' => IN_LABEL,
+    _ => 0,
+});
+
+/// Text up to a mark that ends it.
+struct Part<'a> {
+    raw: &'a str,
+    /// Which of [`PERCENT`] and [`PLUS`] are in it.
+    quoted: u8,
+    /// The mark, or 0 at the end of the URI.
+    end: u8,
+    rest: &'a str,
+}
+
+impl<'a> Part<'a> {
+    /// Reads up to one of the `ends`.
+    #[inline]
+    fn read(text: &'a str, ends: u8) -> Option<Self> {
+        let mut quoted = 0;
+        for (place, byte) in text.bytes().enumerate() {
+            let class = CLASSES.get(usize::from(byte)).copied().unwrap_or(REFUSED);
+            if class & (ends | REFUSED) != 0 {
+                let (raw, rest) = text.split_at_checked(place)?;
+                let rest = rest.get(1..)?;
+                return (class != REFUSED).then_some(Self { raw, quoted, end: class, rest });
+            }
+            quoted |= class & (PERCENT | PLUS);
+        }
+        Some(Self { raw: text, quoted, end: 0, rest: "" })
+    }
+
+    /// The text without percent-encoding and, in a query, with a space for `+`. A stray `%`, or what does not come
+    /// out as UTF-8, is refused.
+    #[inline]
+    fn text(&self, in_query: bool) -> Option<Cow<'a, str>> {
+        if self.quoted & (PERCENT | if in_query { PLUS } else { 0 }) == 0 {
+            return Some(Cow::Borrowed(self.raw));
+        }
+        let mut plain = Vec::with_capacity(self.raw.len());
+        let mut rest = self.raw.as_bytes();
+        while let Some((&byte, after)) = rest.split_first() {
+            rest = after;
+            match byte {
+                b'%' => {
+                    let (&[high, low], after) = rest.split_first_chunk()?;
+                    rest = after;
+                    let value = (char::from(high).to_digit(16)? << 4) | char::from(low).to_digit(16)?;
+                    plain.push(value as u8);
+                }
+                b'+' if in_query => plain.push(b' '),
+                _ => plain.push(byte),
+            }
+        }
+        String::from_utf8(plain).ok().map(Cow::Owned)
+    }
+}
+
 /// A number of 1 to 18 plain digits.
 fn number(text: &str) -> Option<u64> {
     let plain = (1..=18).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     if plain { text.parse().ok() } else { None }
 }
 
-fn push_number(uri: &mut String, name: &str, number: u64) {
-    use core::fmt::Write;
-    uri.push_str(name);
-    // Writing to a String does not fail.
-    let _ = write!(uri, "{number}");
+fn push_number(uri: &mut Vec<u8>, name: &str, number: u64) {
+    uri.extend_from_slice(name.as_bytes());
+    uri.extend_from_slice(number.to_string().as_bytes());
 }
 
-/// Percent-encodes as Python's `urllib.parse.quote` does: all but letters, digits, `_.-~` and, in a label, `/`.
-fn quote(uri: &mut String, text: &str, safe: u8) {
+/// Percent-encodes all but what `plain` names.
+fn quote(uri: &mut Vec<u8>, text: &str, plain: u8) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    let is_plain =
-        |byte: u8| byte.is_ascii_alphanumeric() | matches!(byte, b'_' | b'.' | b'-' | b'~') | (byte == safe);
-    // Without leaving early: the compiler then looks at sixteen characters at a time.
-    if text.bytes().fold(true, |all, byte| all & is_plain(byte)) {
-        return uri.push_str(text);
-    }
-    for byte in text.bytes() {
-        if is_plain(byte) {
-            uri.push(char::from(byte));
-        } else {
-            uri.push('%');
-            for half in [byte >> 4, byte & 0xf] {
-                uri.push(char::from(HEX.get(usize::from(half)).copied().unwrap_or_default()));
-            }
-        }
-    }
-}
-
-/// Undoes percent-encoding, and in a query `+` for a space. A stray `%` or what is not UTF-8 is refused.
-fn unquote(text: &str, in_query: bool) -> Option<Cow<'_, str>> {
-    if !text.bytes().any(|byte| byte == b'%' || (in_query && byte == b'+')) {
-        return Some(Cow::Borrowed(text));
-    }
-    let mut plain = Vec::with_capacity(text.len());
+    let is_plain = |byte: &u8| PLAIN.get(usize::from(*byte)).is_some_and(|kinds| kinds & plain != 0);
     let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
+    loop {
+        let run = rest.iter().position(|byte| !is_plain(byte)).unwrap_or(rest.len());
+        let Some((run, after)) = rest.split_at_checked(run) else { return };
+        uri.extend_from_slice(run);
+        let Some((byte, after)) = after.split_first() else { return };
+        let digit = |half: u8| HEX.get(usize::from(half)).copied().unwrap_or_default();
+        uri.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 0xf)]);
         rest = after;
-        match byte {
-            b'%' => {
-                let (&[high, low], after) = rest.split_first_chunk()?;
-                rest = after;
-                let value = char::from(high).to_digit(16)? << 4 | char::from(low).to_digit(16)?;
-                plain.push(value as u8);
-            }
-            b'+' if in_query => plain.push(b' '),
-            _ => plain.push(byte),
-        }
     }
-    String::from_utf8(plain).ok().map(Cow::Owned)
 }

@@ -16,10 +16,17 @@ __all__ = [
     "OTPVerificationError",
     "PyOTPError",
     "alias_as_pyotp",
+    "compat",
     "contrib",
+    "exceptions",
+    "hotp",
+    "otp",
     "parse_uri",
+    "random",
     "random_base32",
     "random_hex",
+    "totp",
+    "utils",
 ]
 
 TYPE_CHECKING = False
@@ -27,13 +34,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from . import compat, contrib, exceptions, hotp, legacy, otp, totp, utils
+    from . import compat, contrib, exceptions, hotp, otp, totp, utils
+    from . import legacy as legacy
     from .alias import alias_as_pyotp
     from .compat import random
     from .exceptions import OTPVerificationError, PyOTPError
 
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _HEX = "ABCDEF0123456789"
+_names = globals()
 
 
 def random_base32(length: int = 32, chars: "Sequence[str]" = _BASE32) -> str:
@@ -43,7 +52,7 @@ def random_base32(length: int = 32, chars: "Sequence[str]" = _BASE32) -> str:
     """
     if length < 32:
         raise ValueError("Secrets should be at least 160 bits")
-    if chars is _BASE32 and "random" not in globals() and ("compat" not in globals() or compat.is_genuine()):
+    if chars is _BASE32 and "random" not in _names and ("compat" not in _names or compat.is_genuine()):
         text = _native.random_base32(length)
         if text is not None:
             return text
@@ -72,37 +81,36 @@ def parse_uri(uri: str) -> OTP:
 
     :raises ValueError: if it is not such a URI, or if the class refuses its secret, digits or period
     """
-    otp: OTP | None = _native.parse_uri(uri, TOTP, HOTP)
+    otp = _native.parse_uri(uri, TOTP, HOTP)
     if otp is not None:
         return otp
     from ._uri import parse
 
     try:
-        return parse(uri, TOTP, HOTP, __getattr__("contrib").Steam)
+        parsed: OTP = parse(uri, TOTP, HOTP, __getattr__("contrib").Steam)
     except Exception as error:
         failure = error.with_traceback(None)  # the frames hold the secret
+    else:
+        return parsed
     del uri
     raise failure
 
 
-def __getattr__(name: str) -> "Any":
-    """Loads at first use what pyotp loads at import: that is most of its 25 ms."""
-    if name in ("alias", "compat", "contrib", "exceptions", "legacy", "utils"):
-        __import__(f"{__name__}.{name}")
-        return globals()[name]
-    if name in ("OTPVerificationError", "PyOTPError"):
-        from . import exceptions as source
-    elif name == "random":
-        from .compat import random
+# Loaded at first use: pyotp spends most of its 25 ms of import on them.
+_MODULES = {"alias", "compat", "contrib", "exceptions", "legacy", "utils"}
+_HOMES = {"alias_as_pyotp": "alias", "OTPVerificationError": "exceptions", "PyOTPError": "exceptions"}
 
-        return globals().get("random", random)  # not kept here: what stands here is a test's own
-    elif name == "alias_as_pyotp":
-        from . import alias as source
-    else:
+
+def __getattr__(name: str) -> "Any":
+    if name == "random":
+        # Not kept here: what stands here is a test's own.
+        return _names["random"] if "random" in _names else __getattr__("compat").random
+    home = _HOMES.get(name, name)
+    if home not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(source, name)
-    return value
+    module = __import__(f"{__name__}.{home}", fromlist=["*"])
+    return _names.setdefault(name, getattr(module, name, module))
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, "compat", "exceptions", "legacy", "random", "utils"})
+    return sorted({*_names, *__all__, "legacy"})

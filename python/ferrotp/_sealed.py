@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def sealed(function: "Callable[..., _T]", *args: "Any", **kwargs: "Any") -> "_T":
-    """Calls `function`. An exception leaves without the frames below this one, and this one lets go of the arguments."""
+    """Calls `function`. An exception leaves without the frames below, and this one lets go of the arguments."""
     try:
         return function(*args, **kwargs)
     except Exception as error:

@@ -8,7 +8,11 @@ import sysconfig
 _SUBMODULES = ("otp", "totp", "hotp", "utils", "compat", "exceptions", "contrib", "contrib.steam")
 _PTH = "ferrotp_alias_pyotp.pth"
 # One line, since that is what `site` runs. An environment from which ferrotp is gone falls back to its own pyotp.
-_LINE = """import sys; exec("try:\\n import ferrotp\\nexcept ImportError:\\n pass\\nelse:\\n ferrotp.alias_as_pyotp({legacy})")\n"""
+_LINE = (
+    r'import sys; exec("try:\n import ferrotp\nexcept ImportError:\n pass\n'
+    r'else:\n ferrotp.alias_as_pyotp(legacy={legacy})")'
+    "\n"
+)
 
 
 def alias_as_pyotp(legacy: bool = False) -> None:
@@ -31,7 +35,7 @@ def install(legacy: bool = False) -> str:
     """
     path = _pth_path()
     with open(path, "w", encoding="utf-8") as file:
-        file.write(_LINE.format(legacy=f"legacy={legacy}"))
+        file.write(_LINE.format(legacy=legacy))
     return path
 
 

@@ -2,6 +2,8 @@
 
 from secrets import SystemRandom
 
+__all__ = ["SystemRandom", "random"]
+
 random = SystemRandom()
 _random, _choice = random, SystemRandom.choice
 

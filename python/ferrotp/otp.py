@@ -17,6 +17,19 @@ class _Sha1:
 _SHA1: "Any" = _Sha1()
 
 
+class _NativeSignature:
+    """What `inspect.signature` shows of a class whose `__init__` is the native one: the parameters of its rules."""
+
+    def __get__(self, instance: object, owner: "Any") -> "Any":
+        own_init = owner.__init__ is not _native.OTPBase.__init__
+        if instance is not None or own_init or owner.__new__ is not _native.OTPBase.__new__:
+            raise AttributeError("__signature__")
+        import inspect
+
+        rules = inspect.signature(owner._init_by_rules)
+        return rules.replace(parameters=list(rules.parameters.values())[1:])
+
+
 class _OTP(_native.OTPBase):
     """What the fast path stands for. Here, below the public class, so that replacing one of these adds a name to
     that class: see `src/python/guard.rs`."""
@@ -92,7 +105,7 @@ class _OTP(_native.OTPBase):
         return bytes(reversed(result.ljust(padding, b"\0")))
 
     # Once somebody asks for `__dict__`, the attributes live there, as they do in pyotp.
-    __dict__ = property(_native.instance_dict, _native.set_instance_dict)  # type: ignore[assignment]
+    __dict__ = property(_native.instance_dict, _native.set_instance_dict)
 
     def __getstate__(self) -> "dict[str, Any]":
         return _native.getstate(self)

@@ -3,7 +3,7 @@
 import time
 
 from . import _native
-from .otp import OTP
+from .otp import OTP, _NativeSignature
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class _TOTP(OTP):
 
     # The native one is a slot of the type: it sets ordinary arguments in place, and hands others to the rules below.
     __init__ = _native.OTPBase.__init__
+    __signature__ = _NativeSignature()
 
     def _init_by_rules(
         self,
@@ -72,7 +73,7 @@ class _TOTP(OTP):
         :raises ValueError: if it is before 1970 or after the year 9999, in UTC
         """
         error_message = "for_time must be at or after the Unix epoch and before year 10000 UTC"
-        timestamp: "Any" = for_time
+        timestamp: Any = for_time
         if type(for_time) is not int and type(for_time) is not float:
             import calendar
             import datetime

@@ -12,18 +12,18 @@ use crate::{Algorithm, Digits};
 
 /// A constructor's arguments; an absent one has its default value.
 #[derive(Default)]
-struct Arguments<'a, 'py> {
-    secret: Option<&'a Bound<'py, PyAny>>,
-    digits: Option<&'a Bound<'py, PyAny>>,
-    digest: Option<&'a Bound<'py, PyAny>>,
-    name: Option<&'a Bound<'py, PyAny>>,
-    issuer: Option<&'a Bound<'py, PyAny>>,
+pub(super) struct Arguments<'a, 'py> {
+    pub(super) secret: Option<&'a Bound<'py, PyAny>>,
+    pub(super) digits: Option<&'a Bound<'py, PyAny>>,
+    pub(super) digest: Option<&'a Bound<'py, PyAny>>,
+    pub(super) name: Option<&'a Bound<'py, PyAny>>,
+    pub(super) issuer: Option<&'a Bound<'py, PyAny>>,
     /// The interval or the initial count.
-    moving: Option<&'a Bound<'py, PyAny>>,
+    pub(super) moving: Option<&'a Bound<'py, PyAny>>,
 }
 
 /// Sets all attributes of an object of this kind, if it is pristine and they are ordinary. `None`: the plain rules must.
-fn init(
+pub(super) fn init(
     object: &Bound<'_, PyAny>,
     kind: Kind,
     default_digits: Digits,

@@ -278,6 +278,18 @@ pub(super) fn make_type(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
     Ok(class.cast_into()?)
 }
 
+/// A new object of a class that derives from `OTPBase`, without attributes.
+pub(super) fn new_object<'py>(class: &Bound<'py, PyType>) -> Option<Bound<'py, PyAny>> {
+    if !is_base_type(class) {
+        return None;
+    }
+    // SAFETY: `new` gets a class of its own; it returns a new reference, or null with an exception set.
+    let object = unsafe {
+        Bound::from_owned_ptr_or_err(class.py(), new(class.as_ptr().cast(), null_mut(), null_mut()))
+    };
+    object.ok()
+}
+
 /// Takes any arguments: subclasses have signatures of their own, and some never call `__init__`.
 unsafe extern "C" fn new(
     class: *mut ffi::PyTypeObject,

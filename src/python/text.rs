@@ -8,9 +8,11 @@ use pyo3::types::{PyBytes, PyInt, PyString};
 
 use super::fastcall::{add, verb};
 use super::guard::{Kind, pristine};
+use super::init::{Arguments, init};
+use super::object::new_object;
 use super::state::{UriFields, hashlib_function, with_key_bytes};
 use crate::uri::{Moving, OtpAuth};
-use crate::{Algorithm, random};
+use crate::{Algorithm, Digits, random};
 
 /// The bytes of a base32 secret, decoded as pyotp's `byte_secret` does.
 #[pyfunction]
@@ -67,7 +69,7 @@ fn uri<'py>(
         digits: fields.digits.get(),
         moving,
     };
-    Some(PyString::new(name.py(), &uri.to_uri()).into_any())
+    PyString::from_bytes(name.py(), &uri.to_ascii()).ok().map(Bound::into_any)
 }
 
 verb!(
@@ -94,32 +96,40 @@ verb!(
     }
 );
 
-/// The object for an ordinary URI, made by calling one of the two classes.
-#[pyfunction]
-#[pyo3(signature = (uri, totp, hotp, /))]
-pub(super) fn parse_uri<'py>(
-    uri: &Bound<'py, PyAny>,
-    totp: &Bound<'py, PyAny>,
-    hotp: &Bound<'py, PyAny>,
-) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let py = uri.py();
-    let text = uri.cast_exact::<PyString>().ok().and_then(|text| text.to_str().ok());
-    let Some(fields) = text.and_then(|text| OtpAuth::parse(text).ok()) else { return Ok(None) };
-    // The default digest is left to the constructor, which can do without importing hashlib.
-    let digest = match fields.algorithm {
-        Algorithm::Sha1 => None,
-        algorithm => Some(hashlib_function(py, algorithm)?),
-    };
-    let (class, moving) = match fields.moving {
-        Moving::Period(period) => (totp, period),
-        Moving::Counter(counter) => (hotp, counter),
-    };
-    let issuer = fields.issuer.as_deref();
-    class.call1((&*fields.secret, fields.digits, digest, &*fields.account, issuer, moving)).map(Some)
-}
+verb!(
+    ParseUri,
+    c"parse_uri",
+    c"The object for an ordinary URI, of one of the two classes, if that is pristine and takes what the URI says.",
+    |uri, totp, hotp| {
+        let py = uri.py();
+        let fields = OtpAuth::parse(uri.cast_exact::<PyString>().ok()?.to_str().ok()?).ok()?;
+        let (class, kind, moving) = match fields.moving {
+            Moving::Period(period) => (totp, Kind::Totp, period),
+            Moving::Counter(counter) => (hotp, Kind::Hotp, counter),
+        };
+        let object = new_object(class.cast().ok()?)?;
+        let digest = match fields.algorithm {
+            Algorithm::Sha1 => None,
+            algorithm => Some(hashlib_function(py, algorithm).ok()?),
+        };
+        let text = |text: &str| PyString::new(py, text).into_any();
+        let issuer = fields.issuer.as_deref().map(text);
+        let arguments = Arguments {
+            secret: Some(&text(&fields.secret)),
+            digits: Some(&fields.digits.into_pyobject(py).ok()?.into_any()),
+            digest: digest.as_ref(),
+            name: Some(&text(&fields.account)),
+            issuer: issuer.as_ref(),
+            moving: Some(&moving.into_pyobject(py).ok()?.into_any()),
+        };
+        init(&object, kind, Digits::SIX, &arguments)?;
+        Some(object)
+    }
+);
 
 /// Adds the verbs to the module.
 pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     add::<TotpUri, _>(module)?;
-    add::<HotpUri, _>(module)
+    add::<HotpUri, _>(module)?;
+    add::<ParseUri, _>(module)
 }

@@ -5,8 +5,8 @@ digits. It still never *makes* a short secret. What it gives up: NIST SP 800-63B
 every two minutes, and RFC 4226 for 128 bits. Use it for the users you have; make new ones with ``ferrotp``.
 """
 
-from .. import _native
 from .. import __version__ as __version__
+from .. import _native
 from .hotp import HOTP
 from .otp import OTP
 from .totp import TOTP
@@ -17,10 +17,17 @@ __all__ = [
     "TOTP",
     "OTPVerificationError",
     "PyOTPError",
+    "compat",
     "contrib",
+    "exceptions",
+    "hotp",
+    "otp",
     "parse_uri",
+    "random",
     "random_base32",
     "random_hex",
+    "totp",
+    "utils",
 ]
 
 TYPE_CHECKING = False
@@ -34,6 +41,9 @@ if TYPE_CHECKING:
 
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _HEX = "ABCDEF0123456789"
+_names = globals()
+
+
 def random_base32(length: int = 32, chars: "Sequence[str]" = _BASE32) -> str:
     """A new secret of `length` base32 characters, five bits each, from the operating system's generator.
 
@@ -41,7 +51,7 @@ def random_base32(length: int = 32, chars: "Sequence[str]" = _BASE32) -> str:
     """
     if length < 32:
         raise ValueError("Secrets should be at least 160 bits")
-    if chars is _BASE32 and "random" not in globals() and ("compat" not in globals() or compat.is_genuine()):
+    if chars is _BASE32 and "random" not in _names and ("compat" not in _names or compat.is_genuine()):
         text = _native.random_base32(length)
         if text is not None:
             return text
@@ -69,35 +79,36 @@ def parse_uri(uri: str) -> OTP:
 
     :raises ValueError: if it is not such a URI, or if the class refuses its digits or period
     """
-    otp: OTP | None = _native.parse_uri(uri, TOTP, HOTP)
+    otp = _native.parse_uri(uri, TOTP, HOTP)
     if otp is not None:
         return otp
     from .._uri import parse
 
     try:
-        return parse(uri, TOTP, HOTP, __getattr__("contrib").Steam, legacy=True)
+        parsed: OTP = parse(uri, TOTP, HOTP, __getattr__("contrib").Steam, legacy=True)
     except Exception as error:
         failure = error.with_traceback(None)  # the frames hold the secret
+    else:
+        return parsed
     del uri
     raise failure
 
 
-def __getattr__(name: str) -> "Any":
-    """Loads at first use what pyotp loads at import."""
-    if name in ("compat", "contrib", "exceptions", "utils"):
-        __import__(f"{__name__}.{name}")
-        return globals()[name]
-    if name in ("OTPVerificationError", "PyOTPError"):
-        from . import exceptions as source
-    elif name == "random":
-        from .compat import random
+# Loaded at first use: pyotp spends most of its 25 ms of import on them.
+_MODULES = {"compat", "contrib", "exceptions", "utils"}
+_HOMES = {"OTPVerificationError": "exceptions", "PyOTPError": "exceptions"}
 
-        return globals().get("random", random)  # not kept here: what stands here is a test's own
-    else:
+
+def __getattr__(name: str) -> "Any":
+    if name == "random":
+        # Not kept here: what stands here is a test's own.
+        return _names["random"] if "random" in _names else __getattr__("compat").random
+    home = _HOMES.get(name, name)
+    if home not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(source, name)
-    return value
+    module = __import__(f"{__name__}.{home}", fromlist=["*"])
+    return _names.setdefault(name, getattr(module, name, module))
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, "compat", "exceptions", "random", "utils"})
+    return sorted({*_names, *__all__})

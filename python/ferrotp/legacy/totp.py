@@ -5,6 +5,7 @@ import datetime
 import time
 
 from .. import _native
+from ..otp import _NativeSignature
 from .otp import OTP
 
 TYPE_CHECKING = False
@@ -26,8 +27,8 @@ _datetime = datetime.datetime
 def _clock() -> "Time":
     """This moment: by `time.time`, or by `datetime.datetime` where something stands in its place.
 
-    pyotp 2.10 asks `datetime.datetime.now()`, a local time without its offset, and so makes wrong codes for an hour when
-    summer time ends. A Unix time has no such hour.
+    pyotp 2.10 asks `datetime.datetime.now()`, a local time without its offset, and so makes wrong codes for an hour
+    when summer time ends. A Unix time has no such hour.
     """
     return time.time() if datetime.datetime is _datetime else datetime.datetime.now()
 
@@ -39,6 +40,7 @@ class _TOTP(OTP):
 
     # The native one is a slot of the type: it sets ordinary arguments in place, and hands others to the rules below.
     __init__ = _native.OTPBase.__init__
+    __signature__ = _NativeSignature()
 
     def _init_by_rules(
         self,

@@ -1,0 +1,75 @@
+# Everything here sets itself up: Python 3.10 or newer, make and a Rust toolchain are all it asks for.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+WHEELS := target/wheels
+SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name py.typed)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-rust test-python lint format bench real-programs soak wheel clean
+
+help:  ## List the verbs
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+demo: $(VENV)/installed  ## Show a secret, its URI and codes beside other programs' (ARGS="SECRET or otpauth URI")
+	@$(PY) examples/terminal_demo.py $(ARGS)
+
+test: lint test-rust test-python  ## Run all checks: linters, cargo test, pytest
+
+test-rust:  ## Run cargo test, on the core alone: no Python is looked for
+	cargo test --locked
+
+test-python: $(VENV)/installed $(VENV)/tools  ## Run pytest on the installed wheel (ARGS for pytest)
+	$(PY) -m pytest tests $(ARGS)
+
+lint: $(VENV)/installed $(VENV)/tools  ## Check formatting, lints and types
+	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	PYO3_PYTHON=$(abspath $(PY)) cargo clippy --locked --all-targets --features python -- -D warnings
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+
+format: $(VENV)/tools  ## Format Rust and Python
+	cargo fmt
+	$(PY) -m ruff format
+	$(PY) -m ruff check --fix
+
+bench: $(VENV)-bench/installed  ## Compare with pyotp and other peers (ARGS=--quick: within a minute)
+	@$(VENV)-bench/bin/python benches/compare.py $(ARGS)
+
+real-programs: $(VENV)/installed  ## Run other programs' own tests on ferrotp.legacy
+	@$(PY) tests/real_programs/run.py $(ARGS)
+
+soak: $(VENV)/installed $(VENV)/tools  ## Compare with pyotp on more than a million generated cases
+	FERROTP_SOAK=1 $(PY) -m pytest tests/pyotp/test_differential.py $(ARGS)
+
+wheel: $(WHEELS)/built  ## Build the wheel, in release mode
+
+clean:  ## Remove what was built
+	rm -rf target $(VENV) $(VENV)-bench
+
+$(VENV)/builder: requirements/build.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "ferrotp needs Python 3.10 or newer: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/build.txt
+	@touch $@
+
+$(VENV)/tools: requirements/test.txt $(VENV)/builder
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/test.txt
+	@touch $@
+
+$(WHEELS)/built: $(VENV)/builder $(SOURCES)
+	rm -f $(WHEELS)/*.whl
+	$(PY) -m maturin build --quiet --release --locked --interpreter $(abspath $(PY)) --out $(WHEELS)
+	@touch $@
+
+$(VENV)/installed: $(WHEELS)/built
+	$(PY) -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
+	@touch $@
+
+$(VENV)-bench/installed: $(WHEELS)/built benches/requirements.txt
+	$(PYTHON) -m venv $(VENV)-bench
+	$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check -r benches/requirements.txt
+	$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
+	@touch $@
