@@ -5,12 +5,22 @@ use zeroize::Zeroizing;
 
 use crate::Error;
 
+/// A piece of a secret: so many bytes are so many characters.
+const BYTES: usize = 40;
+const CHARACTERS: usize = BYTES / 5 * 8;
+
 /// `length` random base32 characters: five bits each, so 32 characters are the 160 bits of RFC 4226 R6.
 pub fn base32(length: usize) -> Result<Zeroizing<String>, Error> {
-    // Whole groups of eight characters from five bytes, cut to length.
-    let mut bytes = Zeroizing::new(vec![0u8; length.div_ceil(8).saturating_mul(5)]);
-    getrandom::fill(&mut bytes).map_err(|_| Error::NoRandomness)?;
-    let mut text = Zeroizing::new(Base32UpperUnpadded::encode_string(&bytes));
+    let mut text = Zeroizing::new(String::with_capacity(length.next_multiple_of(8)));
+    let mut random = Zeroizing::new([0; BYTES]);
+    let mut encoded = Zeroizing::new([0; CHARACTERS]);
+    while text.len() < length {
+        // Whole groups of eight characters from five bytes; what is too long is cut off below.
+        let missing = length.saturating_sub(text.len()).min(CHARACTERS).div_ceil(8);
+        let random = random.get_mut(..missing.saturating_mul(5)).ok_or(Error::NoRandomness)?;
+        getrandom::fill(random).map_err(|_| Error::NoRandomness)?;
+        text.push_str(Base32UpperUnpadded::encode(random, &mut *encoded).map_err(|_| Error::NoRandomness)?);
+    }
     text.truncate(length);
     Ok(text)
 }

@@ -258,19 +258,21 @@ impl<'a> Part<'a> {
         }
         let mut plain = Vec::with_capacity(self.raw.len());
         let mut rest = self.raw.as_bytes();
-        while let Some((&byte, after)) = rest.split_first() {
-            rest = after;
-            match byte {
-                b'%' => {
-                    let (&[high, low], after) = rest.split_first_chunk()?;
-                    rest = after;
-                    let value = (char::from(high).to_digit(16)? << 4) | char::from(low).to_digit(16)?;
-                    plain.push(value as u8);
-                }
-                b'+' if in_query => plain.push(b' '),
-                _ => plain.push(byte),
+        let is_mark = |byte: &u8| *byte == b'%' || (in_query && *byte == b'+');
+        while let Some(place) = rest.iter().position(is_mark) {
+            let (run, marked) = rest.split_at_checked(place)?;
+            plain.extend_from_slice(run);
+            (_, rest) = marked.split_first()?;
+            if marked.first() == Some(&b'+') {
+                plain.push(b' ');
+                continue;
             }
+            let (&[high, low], after) = rest.split_first_chunk()?;
+            rest = after;
+            let value = (char::from(high).to_digit(16)? << 4) | char::from(low).to_digit(16)?;
+            plain.push(value as u8);
         }
+        plain.extend_from_slice(rest);
         String::from_utf8(plain).ok().map(Cow::Owned)
     }
 }

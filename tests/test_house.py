@@ -36,8 +36,12 @@ def test_unsafe_code_stays_in_the_kernels_and_the_bindings() -> None:
 
 def test_importing_ferrotp_loads_nothing_heavy() -> None:
     loaded = loaded_by("import ferrotp")
-    assert {"ferrotp", "ferrotp._native", "ferrotp.otp", "ferrotp.totp", "ferrotp.hotp"} <= loaded
-    assert len([name for name in loaded if name.startswith("ferrotp")]) == 5
+    assert {name for name in loaded if name.startswith("ferrotp")} == {
+        "ferrotp",
+        "ferrotp._native",
+        "ferrotp.otp",
+        "ferrotp.totp",
+    }
     heavy = {
         "hashlib",
         "hmac",

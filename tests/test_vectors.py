@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import ferrotp
 import ferrotp.legacy
-import pytest
 
 VECTORS = Path(__file__).parent / "vectors"
 RFC4226: dict[str, Any] = json.loads((VECTORS / "rfc4226_appendix_d.json").read_text())

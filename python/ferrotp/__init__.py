@@ -4,7 +4,6 @@
 """
 
 from . import _native
-from .hotp import HOTP
 from .otp import OTP
 from .totp import TOTP
 
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from .alias import alias_as_pyotp
     from .compat import random
     from .exceptions import OTPVerificationError, PyOTPError
+    from .hotp import HOTP
 
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _HEX = "ABCDEF0123456789"
@@ -81,13 +81,13 @@ def parse_uri(uri: str) -> OTP:
 
     :raises ValueError: if it is not such a URI, or if the class refuses its secret, digits or period
     """
-    otp = _native.parse_uri(uri, TOTP, HOTP)
+    otp: OTP | None = _native.parse_uri(uri, _names)
     if otp is not None:
         return otp
     from ._uri import parse
 
     try:
-        parsed: OTP = parse(uri, TOTP, HOTP, __getattr__("contrib").Steam)
+        parsed: OTP = parse(uri, TOTP, __getattr__("HOTP"), __getattr__("contrib").Steam)
     except Exception as error:
         failure = error.with_traceback(None)  # the frames hold the secret
     else:
@@ -97,14 +97,15 @@ def parse_uri(uri: str) -> OTP:
 
 
 # Loaded at first use: pyotp spends most of its 25 ms of import on them.
-_MODULES = {"alias", "compat", "contrib", "exceptions", "legacy", "utils"}
-_HOMES = {"alias_as_pyotp": "alias", "OTPVerificationError": "exceptions", "PyOTPError": "exceptions"}
+_MODULES = {"alias", "compat", "contrib", "exceptions", "hotp", "legacy", "utils"}
+_HOMES = {"HOTP": "hotp", "alias_as_pyotp": "alias", "OTPVerificationError": "exceptions", "PyOTPError": "exceptions"}
 
 
 def __getattr__(name: str) -> "Any":
+    if name in _names:
+        return _names[name]
     if name == "random":
-        # Not kept here: what stands here is a test's own.
-        return _names["random"] if "random" in _names else __getattr__("compat").random
+        return __getattr__("compat").random  # not kept here: what stands here is a test's own
     home = _HOMES.get(name, name)
     if home not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

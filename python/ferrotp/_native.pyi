@@ -3,11 +3,7 @@
 A function that returns None leaves the decision to the plain rules beside the call.
 """
 
-from collections.abc import Callable
-from typing import Any, Final, Literal, TypeVar
-
-_T = TypeVar("_T")
-_H = TypeVar("_H")
+from typing import Any, Final, Literal
 
 __version__: Final[str]
 
@@ -65,4 +61,4 @@ def totp_uri(slf: object, name: object, issuer_name: object, /) -> str | None: .
 def hotp_uri(slf: object, name: object, initial_count: object, issuer_name: object, /) -> str | None: ...
 def decode_base32(secret: object, /) -> bytes | None: ...
 def random_base32(length: object, /) -> str | None: ...
-def parse_uri(uri: object, totp: Callable[..., _T], hotp: Callable[..., _H], /) -> _T | _H | None: ...
+def parse_uri(uri: object, names: dict[str, Any], /) -> Any: ...

@@ -72,6 +72,17 @@ unsafe extern "C" fn trampoline<V: Verb<N>, const N: usize>(
     });
     match V::call(arguments) {
         Some(value) => value.into_ptr(),
-        None => py.None().into_ptr(),
+        None => {
+            drop_pending();
+            py.None().into_ptr()
+        }
     }
+}
+
+/// Lets PyO3 drop the references that wait for it.
+///
+/// It has not seen this thread attach, so an exception that came to nothing on the way to a `None` is not dropped, but
+/// put aside until it does.
+pub(super) fn drop_pending() {
+    Python::attach(|_| ());
 }

@@ -6,7 +6,7 @@
 
 use std::sync::OnceLock;
 
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
@@ -41,12 +41,24 @@ pub(super) struct PublicClass {
 struct WatchedModule {
     names: Py<PyDict>,
     genuine: Names,
+    legacy: bool,
 }
 
-/// Four classes of each surface.
-static CLASSES: [OnceLock<PublicClass>; 8] = [const { OnceLock::new() }; 8];
+/// Four classes of each surface, and room for modules that are loaded again.
+static CLASSES: [OnceLock<PublicClass>; 32] = [const { OnceLock::new() }; 32];
 /// `utils` of each surface; absent until it is imported, and what is not imported is not patched.
-static MODULES: [OnceLock<WatchedModule>; 2] = [const { OnceLock::new() }; 2];
+static MODULES: [OnceLock<WatchedModule>; 8] = [const { OnceLock::new() }; 8];
+
+/// Fills the first empty slot. Where there is none, `value` comes back.
+fn fill<T>(slots: &'static [OnceLock<T>], mut value: T) -> Result<(), T> {
+    for slot in slots {
+        match slot.set(value) {
+            Ok(()) => return Ok(()),
+            Err(returned) => value = returned,
+        }
+    }
+    Err(value)
+}
 
 /// Names that change a code when an instance has them.
 const OVERRIDES: [&str; 5] = ["generate_otp", "timecode", "byte_secret", "int_to_bytestring", "at"];
@@ -87,14 +99,8 @@ pub(super) fn register(
         .collect::<PyResult<_>>()?;
     let genuine = genuine(py, &GENUINE, |name| class.getattr(name))?;
 
-    let mut public = PublicClass { class: class.unbind(), kind, legacy, watched, genuine };
-    for slot in &CLASSES {
-        match slot.set(public) {
-            Ok(()) => return Ok(()),
-            Err(returned) => public = returned,
-        }
-    }
-    // All slots taken: the class is simply not known, and the plain rules serve it.
+    // Without room the class is simply not known, and the plain rules serve it.
+    let _ = fill(&CLASSES, PublicClass { class: class.unbind(), kind, legacy, watched, genuine });
     Ok(())
 }
 
@@ -104,10 +110,8 @@ pub(super) fn watch(names: Bound<'_, PyDict>, functions: Vec<String>, legacy: bo
     let py = names.py();
     let functions: Vec<&str> = functions.iter().map(String::as_str).collect();
     let genuine = genuine(py, &functions, |name| names.as_any().get_item(name))?;
-    if let Some(slot) = MODULES.get(usize::from(legacy)) {
-        let _ = slot.set(WatchedModule { names: names.unbind(), genuine });
-    }
-    Ok(())
+    let module = WatchedModule { names: names.unbind(), genuine, legacy };
+    fill(&MODULES, module).map_err(|_| PyRuntimeError::new_err("ferrotp's utils was loaded too many times"))
 }
 
 fn genuine<'py>(
@@ -185,12 +189,10 @@ fn has_override(base: Base<'_, '_>) -> bool {
 
 #[inline]
 fn module_is_patched(py: Python<'_>, legacy: bool) -> bool {
-    let Some(module) = MODULES.get(usize::from(legacy)).and_then(OnceLock::get) else {
-        return false;
-    };
-    let names = module.names.bind(py);
-    !module
-        .genuine
-        .iter()
-        .all(|(name, genuine)| matches!(names.get_item(name.bind(py)), Ok(Some(found)) if found.is(genuine)))
+    MODULES.iter().map_while(OnceLock::get).filter(|module| module.legacy == legacy).any(|module| {
+        let names = module.names.bind(py);
+        !module.genuine.iter().all(
+            |(name, genuine)| matches!(names.get_item(name.bind(py)), Ok(Some(found)) if found.is(genuine)),
+        )
+    })
 }

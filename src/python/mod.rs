@@ -29,7 +29,7 @@ mod _native {
     #[pymodule_export]
     use super::object::{getstate, instance_dict, set_instance_dict};
     #[pymodule_export]
-    use super::text::{decode_base32, random_base32};
+    use super::text::decode_base32;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

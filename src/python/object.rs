@@ -17,6 +17,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
+use super::fastcall::drop_pending;
 use super::init::init_totp;
 use super::state::{Field, Ordinary, Ready, State, hashlib_function};
 
@@ -336,6 +337,7 @@ unsafe extern "C" fn init(
     if init_totp(object, args, kwargs.as_ref()).is_some() {
         return 0;
     }
+    drop_pending();
     match object.call_method(intern!(py, "_init_by_rules"), args, kwargs.as_ref()) {
         Ok(_) => 0,
         Err(error) => {

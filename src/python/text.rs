@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use pyo3::exceptions::PyOSError;
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyInt, PyString};
+use pyo3::types::{PyBytes, PyDict, PyInt, PyString};
 
 use super::fastcall::{add, verb};
 use super::guard::{Kind, pristine};
@@ -19,21 +19,6 @@ use crate::{Algorithm, Digits, random};
 #[pyo3(signature = (secret, /))]
 pub(super) fn decode_base32<'py>(secret: &Bound<'py, PyAny>) -> Option<Bound<'py, PyBytes>> {
     with_key_bytes(secret, |key| PyBytes::new(secret.py(), key))
-}
-
-/// A new secret of so many base32 characters, from the operating system's generator.
-#[pyfunction]
-#[pyo3(signature = (length, /))]
-pub(super) fn random_base32<'py>(length: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyString>>> {
-    const SHORTEST: usize = 32;
-    const LONGEST: usize = 1 << 20;
-    match length.cast_exact::<PyInt>().ok().and_then(|length| length.extract().ok()) {
-        Some(characters @ SHORTEST..=LONGEST) => {
-            let text = random::base32(characters).map_err(|error| PyOSError::new_err(error.to_string()))?;
-            Ok(Some(PyString::new(length.py(), &text)))
-        }
-        _ => Ok(None),
-    }
 }
 
 /// A `str` argument: `Ok(None)` for `None` or an empty one, which pyotp replaces by the object's own.
@@ -97,16 +82,35 @@ verb!(
 );
 
 verb!(
+    RandomBase32,
+    c"random_base32",
+    c"A new secret of so many base32 characters, from the operating system's generator.",
+    |length| {
+        const SHORTEST: usize = 32;
+        const LONGEST: usize = 1 << 20;
+        match length.cast_exact::<PyInt>().ok()?.extract::<i64>().ok()?.try_into().ok()? {
+            // Where the generator fails, the plain rules ask Python's, which says why.
+            characters @ SHORTEST..=LONGEST => {
+                let text = random::base32(characters).ok()?;
+                PyString::from_bytes(length.py(), text.as_bytes()).ok().map(Bound::into_any)
+            }
+            _ => None,
+        }
+    }
+);
+
+verb!(
     ParseUri,
     c"parse_uri",
-    c"The object for an ordinary URI, of one of the two classes, if that is pristine and takes what the URI says.",
-    |uri, totp, hotp| {
+    c"The object for an ordinary URI, if its class is among the names, is pristine, and takes what the URI says.",
+    |uri, names| {
         let py = uri.py();
         let fields = OtpAuth::parse(uri.cast_exact::<PyString>().ok()?.to_str().ok()?).ok()?;
         let (class, kind, moving) = match fields.moving {
-            Moving::Period(period) => (totp, Kind::Totp, period),
-            Moving::Counter(counter) => (hotp, Kind::Hotp, counter),
+            Moving::Period(period) => (intern!(py, "TOTP"), Kind::Totp, period),
+            Moving::Counter(counter) => (intern!(py, "HOTP"), Kind::Hotp, counter),
         };
+        let class = names.cast::<PyDict>().ok()?.get_item(class).ok()??;
         let object = new_object(class.cast().ok()?)?;
         let digest = match fields.algorithm {
             Algorithm::Sha1 => None,
@@ -131,5 +135,6 @@ verb!(
 pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     add::<TotpUri, _>(module)?;
     add::<HotpUri, _>(module)?;
-    add::<ParseUri, _>(module)
+    add::<ParseUri, _>(module)?;
+    add::<RandomBase32, _>(module)
 }

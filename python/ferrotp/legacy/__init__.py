@@ -7,7 +7,6 @@ every two minutes, and RFC 4226 for 128 bits. Use it for the users you have; mak
 
 from .. import __version__ as __version__
 from .. import _native
-from .hotp import HOTP
 from .otp import OTP
 from .totp import TOTP
 
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from . import compat, contrib, exceptions, hotp, otp, totp, utils
     from .compat import random
     from .exceptions import OTPVerificationError, PyOTPError
+    from .hotp import HOTP
 
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _HEX = "ABCDEF0123456789"
@@ -79,13 +79,13 @@ def parse_uri(uri: str) -> OTP:
 
     :raises ValueError: if it is not such a URI, or if the class refuses its digits or period
     """
-    otp = _native.parse_uri(uri, TOTP, HOTP)
+    otp: OTP | None = _native.parse_uri(uri, _names)
     if otp is not None:
         return otp
     from .._uri import parse
 
     try:
-        parsed: OTP = parse(uri, TOTP, HOTP, __getattr__("contrib").Steam, legacy=True)
+        parsed: OTP = parse(uri, TOTP, __getattr__("HOTP"), __getattr__("contrib").Steam, legacy=True)
     except Exception as error:
         failure = error.with_traceback(None)  # the frames hold the secret
     else:
@@ -95,14 +95,15 @@ def parse_uri(uri: str) -> OTP:
 
 
 # Loaded at first use: pyotp spends most of its 25 ms of import on them.
-_MODULES = {"compat", "contrib", "exceptions", "utils"}
-_HOMES = {"OTPVerificationError": "exceptions", "PyOTPError": "exceptions"}
+_MODULES = {"compat", "contrib", "exceptions", "hotp", "utils"}
+_HOMES = {"HOTP": "hotp", "OTPVerificationError": "exceptions", "PyOTPError": "exceptions"}
 
 
 def __getattr__(name: str) -> "Any":
+    if name in _names:
+        return _names[name]
     if name == "random":
-        # Not kept here: what stands here is a test's own.
-        return _names["random"] if "random" in _names else __getattr__("compat").random
+        return __getattr__("compat").random  # not kept here: what stands here is a test's own
     home = _HOMES.get(name, name)
     if home not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
