@@ -16,13 +16,17 @@ Puts ferrotp under pyotp's name in this environment, so that installed programs 
 
 def main(arguments: list[str]) -> int:
     """Runs one command. 0: done; 1: nothing to undo, or the file cannot be written; 2: usage."""
+    try:
+        return _run(arguments)
+    except OSError as error:
+        print(f"ferrotp: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
+
+
+def _run(arguments: list[str]) -> int:
     match arguments:
         case ["alias", "--install", *rest] if rest in ([], ["--legacy"]):
-            try:
-                path = alias.install(legacy=bool(rest))
-            except OSError as error:
-                print(f"ferrotp: cannot write {error.filename}: {error.strerror}", file=sys.stderr)
-                return 1
+            path = alias.install(legacy=bool(rest))
             print(f"import pyotp now gives {'ferrotp.legacy' if rest else 'ferrotp'} here ({path})")
             return 0
         case ["alias", "--remove"]:

@@ -5,8 +5,11 @@ A function that returns None leaves the decision to the plain rules beside the c
 
 from typing import Any, Final, Literal
 
+from typing_extensions import disjoint_base
+
 __version__: Final[str]
 
+@disjoint_base
 class OTPBase:
     """The type under all OTP classes: it holds the attributes and the key made from them."""
 

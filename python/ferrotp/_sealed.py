@@ -10,22 +10,37 @@ if TYPE_CHECKING:
     _T = TypeVar("_T")
 
 
-def sealed(function: "Callable[..., _T]", *args: "Any", **kwargs: "Any") -> "_T":
-    """Calls `function`. An exception leaves without the frames below, and this one lets go of the arguments."""
+def attempt(function: "Callable[..., Any]", *args: "Any") -> "tuple[Any, BaseException | None]":
+    """What a call returns, or the exception that it raises, bare: to be raised where no frame holds the secret."""
     try:
-        return function(*args, **kwargs)
-    except Exception as error:
-        failure = error.with_traceback(None)
-    del args, kwargs
-    failure.__context__ = None
-    raise failure
+        return function(*args), None
+    except BaseException as error:
+        return None, _bare(error)
+
+
+def sealed(function: "Callable[[], _T]") -> "_T":
+    """Calls `function`. An exception leaves without the frames below this one."""
+    value: _T
+    value, failure = attempt(function)
+    if failure is not None:
+        raise failure
+    return value
+
+
+def _bare(error: BaseException) -> BaseException:
+    if isinstance(error, UnicodeEncodeError):
+        # It carries the whole text. Its message needs no more of it than the character.
+        text = "?" * error.start + error.object[error.start : error.end]
+        error = UnicodeEncodeError(error.encoding, text, error.start, error.end, error.reason)
+    error.__context__ = None
+    return error.with_traceback(None)
 
 
 def decode(otp: "_OTP") -> bytes:
     """The bytes of an object's secret, or the exception that `base64.b32decode` has for it."""
     from . import _native
 
-    return _native.decode_base32(otp.secret) or sealed(_decode, otp)
+    return _native.decode_base32(otp.secret) or sealed(lambda: _decode(otp))
 
 
 def _decode(otp: "_OTP") -> bytes:
@@ -38,9 +53,9 @@ def _decode(otp: "_OTP") -> bytes:
     return base64.b32decode(secret, casefold=True)
 
 
-def hmac_digest(otp: "_OTP", counter: int) -> bytes:
+def hmac_digest(otp: "_OTP", counter: int) -> bytearray:
     """HMAC of a counter by Python's `hmac`, for what the native core does not hash."""
-    return sealed(_hmac_digest, otp, counter)
+    return sealed(lambda: bytearray(_hmac_digest(otp, counter)))
 
 
 def _hmac_digest(otp: "_OTP", counter: int) -> bytes:

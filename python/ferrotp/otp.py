@@ -45,22 +45,29 @@ class _OTP(_native.OTPBase):
         :param issuer: who asks for the code
         :raises ValueError: if an argument is out of range; `binascii.Error` if the secret is not base32
         """
-        self.secret = s
+        from ._sealed import attempt
+
+        _, failure = attempt(_OTP._set, self, s, digits, digest, name, issuer)
         del s  # no frame of a traceback holds it
+        if failure is not None:
+            raise failure
+        self.byte_secret()
+
+    def _set(self, s: str, digits: int, digest: "Any", name: str | None, issuer: str | None) -> None:
         self.digits = digits
         if not 6 <= digits <= 10:
             raise ValueError("digits must be between 6 and 10")
-        self._set_digest(digest)
-        self.name = name or "Secret"
-        self.issuer = issuer
-        self.byte_secret()
+        self._set_others(s, digest, name, issuer)
 
-    def _set_digest(self, digest: "Any") -> None:
+    def _set_others(self, s: str, digest: "Any", name: str | None, issuer: str | None) -> None:
         import hashlib
 
         self.digest = hashlib.sha1 if digest is _SHA1 else digest
         if digest in [hashlib.md5, hashlib.shake_128]:
             raise ValueError("selected digest function must generate digest size greater than or equals to 18 bytes")
+        self.secret = s
+        self.name = name or "Secret"
+        self.issuer = issuer
 
     def generate_otp(self, input: int) -> str:
         """The code of a counter (RFC 4226, section 5.3).
@@ -77,7 +84,8 @@ class _OTP(_native.OTPBase):
 
         digest = hmac_digest(self, input)
         offset = digest[-1] & 0xF
-        number = int.from_bytes(digest[offset : offset + 4], "big") & 0x7FFF_FFFF
+        # Byte by byte: a digest of 18 or 19 bytes can end too early, which is an IndexError and not a shorter number.
+        number = (digest[offset] & 0x7F) << 24 | digest[offset + 1] << 16 | digest[offset + 2] << 8 | digest[offset + 3]
         return str(10_000_000_000 + number % 10**self.digits)[-self.digits :]
 
     def byte_secret(self) -> bytes:
@@ -102,17 +110,25 @@ class _OTP(_native.OTPBase):
         while i != 0:
             result.append(i & 0xFF)
             i >>= 8
+            if i == -1:
+                raise ValueError("input must be positive integer")  # pyotp would not end
         return bytes(reversed(result.ljust(padding, b"\0")))
 
     # Once somebody asks for `__dict__`, the attributes live there, as they do in pyotp.
     __dict__ = property(_native.instance_dict, _native.set_instance_dict)
 
-    def __getstate__(self) -> "dict[str, Any]":
-        return _native.getstate(self)
+    def __getstate__(self) -> "Any":
+        import copyreg
 
-    def __setstate__(self, state: "dict[str, Any]") -> None:
-        for name, value in state.items():
-            setattr(self, name, value)
+        state = _native.getstate(self)
+        names: list[str] = copyreg._slotnames(type(self))  # type: ignore[attr-defined]  # as `object` asks it
+        slots = {name: getattr(self, name) for name in names if hasattr(self, name)}
+        return (state, slots) if slots else state
+
+    def __setstate__(self, state: "Any") -> None:
+        for attributes in state if isinstance(state, tuple) else (state,):
+            for name, value in (attributes or {}).items():
+                setattr(self, name, value)
 
     def __reduce_ex__(self, protocol: "Any") -> "Any":
         return super().__reduce_ex__(max(2, protocol))  # protocols 0 and 1 know no native base

@@ -51,8 +51,6 @@ class _TOTP(OTP):
         :param interval: seconds in a time step, more than 0 and at most 120 (NIST SP 800-63B-4, section 3.1.4.1)
         :raises ValueError: if an argument is out of range; `binascii.Error` if the secret is not base32
         """
-        self.secret = s
-        del s  # no frame of a traceback holds it
         import hashlib
 
         if digest is None:
@@ -62,9 +60,7 @@ class _TOTP(OTP):
         if not 0 < interval <= 120:
             raise ValueError("interval must be positive and at most 120 seconds")
         self.interval = interval
-        super().__init__(s=self.secret, digits=digits, digest=digest, name=name, issuer=issuer)
-
-    _init_by_rules.__qualname__ = "TOTP.__init__"  # in the messages of TypeError
+        super().__init__(s=s, digits=digits, digest=digest, name=name, issuer=issuer)
 
     def timecode(self, for_time: "Time") -> int:
         """The time step at a time: whole seconds since 1970 divided by the interval (RFC 6238, section 4.2).
@@ -126,6 +122,11 @@ class TOTP(_TOTP):
         verdict = _verify(self, otp, for_time, valid_window)
         if verdict is not None:
             return verdict
+        from ._sealed import sealed
+
+        return sealed(lambda: self._verify_by_rules(otp, for_time, valid_window))
+
+    def _verify_by_rules(self, otp: str, for_time: "Time", valid_window: int) -> bool:
         from . import utils
 
         timecode = self.timecode(for_time)
@@ -149,7 +150,9 @@ class TOTP(_TOTP):
             for_time = time.time()
         timecode = _find(self, otp, for_time, valid_window)
         if timecode is None:
-            timecode = self._find_by_rules(otp, for_time, valid_window)
+            from ._sealed import sealed
+
+            timecode = sealed(lambda: self._find_by_rules(otp, for_time, valid_window))
         if timecode is False:
             from .exceptions import OTPVerificationError
 
@@ -183,14 +186,15 @@ class TOTP(_TOTP):
         from ._sealed import sealed
 
         return sealed(
-            utils.build_uri,
-            self.secret,
-            name if name else self.name,
-            issuer=issuer_name if issuer_name else self.issuer,
-            algorithm=self.digest().name,
-            digits=self.digits,
-            period=self.interval,
-            **kwargs,
+            lambda: utils.build_uri(
+                self.secret,
+                name if name else self.name,
+                issuer=issuer_name if issuer_name else self.issuer,
+                algorithm=self.digest().name,
+                digits=self.digits,
+                period=self.interval,
+                **kwargs,
+            )
         )
 
 

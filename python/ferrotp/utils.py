@@ -37,7 +37,16 @@ def build_uri(
     :raises TypeError: if a parameter is not a string
     :raises ValueError: if `image` is no such URL
     """
-    return _build_uri(secret, name, initial_count, issuer, algorithm, digits, period, kwargs, TypeError)
+    from ._sealed import attempt
+
+    uri: str
+    uri, failure = attempt(
+        _build_uri, secret, name, initial_count, issuer, algorithm, digits, period, kwargs, TypeError
+    )
+    del secret  # no frame of a traceback holds it
+    if failure is not None:
+        raise failure
+    return uri
 
 
 def _build_uri(
@@ -89,3 +98,4 @@ def strings_equal(s1: str, s2: str) -> bool:
 
 
 _native.watch(globals(), ["build_uri", "strings_equal", "compare_digest", "unicodedata"], False)
+_native.watch(vars(unicodedata), ["normalize"], False)

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyFunction, PyList, PyString, PyTuple, PyType};
 
 use super::object::{Base, generic_dict, is_base_type};
 
@@ -86,11 +86,15 @@ pub(super) fn register(
         "steam" => Kind::Steam,
         _ => Kind::Otp,
     };
+    name_rules(&class)?;
     let watched = watched
         .iter()
         .map(|class| {
-            // Python adds this name to a class when it is first asked for.
+            // Python adds these names to a class when they are first asked for.
             class.getattr(intern!(py, "__annotations__"))?;
+            if !generic_dict(&class)?.contains(intern!(py, "__slotnames__"))? {
+                class.setattr(intern!(py, "__slotnames__"), PyList::empty(py))?;
+            }
             // The dict itself: to ask the proxy that `__dict__` gives for its size costs twice as much.
             let names = generic_dict(&class)?;
             let size = names.len();
@@ -101,6 +105,20 @@ pub(super) fn register(
 
     // Without room the class is simply not known, and the plain rules serve it.
     let _ = fill(&CLASSES, PublicClass { class: class.unbind(), kind, legacy, watched, genuine });
+    Ok(())
+}
+
+/// Gives the functions of the hidden base the public class's name, which Python's messages then say, as pyotp's do.
+fn name_rules(class: &Bound<'_, PyType>) -> PyResult<()> {
+    let py = class.py();
+    let public = class.name()?;
+    for (name, value) in generic_dict(class.mro().get_item(1)?.as_any())? {
+        let function = value.getattr(intern!(py, "__func__")).unwrap_or(value); // of a static method
+        if function.is_instance_of::<PyFunction>() {
+            let name = if name.eq("_init_by_rules")? { "__init__".into() } else { name.extract::<String>()? };
+            function.setattr(intern!(py, "__qualname__"), format!("{public}.{name}"))?;
+        }
+    }
     Ok(())
 }
 

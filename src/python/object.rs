@@ -110,14 +110,16 @@ impl<'a, 'py> Base<'a, 'py> {
         if let Some(value) = state.field(field) {
             return Ok(value.bind(py).clone());
         }
-        let (in_dict, algorithm) = (state.in_dict, state.ordinary.algorithm);
+        let algorithm = state.ordinary.algorithm;
         drop(state);
-        if in_dict {
-            if let Some(value) = self.make_dict()?.get_item(field.name())? {
-                return Ok(value);
-            }
-        } else if let (Field::Digest, Some(algorithm)) = (field, algorithm) {
+        if let Some(algorithm) = algorithm.filter(|_| field == Field::Digest) {
             return hashlib_function(py, algorithm);
+        }
+        // Moved there, or set while a class attribute of this name stood in the way.
+        if let Some(dict) = self.dict()
+            && let Some(value) = dict.get_item(field.name())?
+        {
+            return Ok(value);
         }
         let class = self.0.get_type().name()?;
         Err(PyAttributeError::new_err(format!("'{class}' object has no attribute '{}'", field.name())))
@@ -169,9 +171,12 @@ impl<'a, 'py> Base<'a, 'py> {
         let dict = self.make_dict()?;
         while !self.lock().in_dict {
             let (values, writes) = self.attributes()?;
+            let further = dict.copy()?; // set since, so they come after
+            dict.clear();
             for (name, value) in values {
                 dict.set_item(name, value)?;
             }
+            dict.update(further.as_mapping())?;
             let mut state = self.lock();
             if state.writes == writes {
                 let moved = core::mem::replace(&mut *state, State::in_dict());
@@ -341,6 +346,7 @@ unsafe extern "C" fn init(
     match object.call_method(intern!(py, "_init_by_rules"), args, kwargs.as_ref()) {
         Ok(_) => 0,
         Err(error) => {
+            error.set_traceback(py, None); // the frames of the rules hold the secret
             error.restore(py);
             -1
         }

@@ -35,14 +35,22 @@ class _HOTP(OTP):
         """
         if _init(self, s, digits, digest, name, issuer, initial_count):
             return
-        self.secret = s
+        from .._sealed import attempt
+
+        _, failure = attempt(_HOTP._set_by_rules, self, s, digits, digest, name, issuer, initial_count)
         del s  # no frame of a traceback holds it
+        if failure is not None:
+            raise failure
+
+    def _set_by_rules(
+        self, s: str, digits: int, digest: "Any", name: str | None, issuer: str | None, initial_count: int
+    ) -> None:
         import hashlib
 
         if digest is None:
             digest = hashlib.sha1
         self.initial_count = initial_count
-        super().__init__(s=self.secret, digits=digits, digest=digest, name=name, issuer=issuer)
+        super().__init__(s=s, digits=digits, digest=digest, name=name, issuer=issuer)
 
     def at(self, count: int) -> str:
         """The code of a count.
@@ -67,9 +75,10 @@ class HOTP(_HOTP):
         verdict = _verify(self, otp, counter)
         if verdict is not None:
             return verdict
+        from .._sealed import sealed
         from . import utils
 
-        return utils.strings_equal(str(otp), str(self.at(counter)))
+        return sealed(lambda: utils.strings_equal(str(otp), str(self.at(counter))))
 
     def provisioning_uri(
         self,
@@ -94,14 +103,15 @@ class HOTP(_HOTP):
         from . import utils
 
         return sealed(
-            utils.build_uri,
-            self.secret,
-            name=name if name else self.name,
-            initial_count=count,
-            issuer=issuer_name if issuer_name else self.issuer,
-            algorithm=self.digest().name,
-            digits=self.digits,
-            **kwargs,
+            lambda: utils.build_uri(
+                self.secret,
+                name=name if name else self.name,
+                initial_count=count,
+                issuer=issuer_name if issuer_name else self.issuer,
+                algorithm=self.digest().name,
+                digits=self.digits,
+                **kwargs,
+            )
         )
 
 

@@ -23,17 +23,21 @@ class _OTP(_Modern):
         :param issuer: who asks for the code
         :raises ValueError: if `digits` is out of range, or `digest` too short
         """
-        self.secret = s
+        from .._sealed import attempt
+
+        _, failure = attempt(_OTP._set, self, s, digits, digest, name, issuer)
         del s  # no frame of a traceback holds it
+        if failure is not None:
+            raise failure
+
+    def _set(self, s: str, digits: int, digest: "Any", name: str | None, issuer: str | None) -> None:
         self.digits = digits
         if digits > 10:
             raise ValueError("digits must be no greater than 10")
         if digits < 1:
             # pyotp 2.10 takes 0, and then every secret has the code 10000000000.
             raise ValueError("digits must be at least 1")
-        self._set_digest(digest)
-        self.name = name or "Secret"
-        self.issuer = issuer
+        self._set_others(s, digest, name, issuer)
 
     def byte_secret(self) -> bytes:
         """The decoded secret, of any length.

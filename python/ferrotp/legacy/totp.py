@@ -60,8 +60,6 @@ class _TOTP(OTP):
         :param interval: seconds in a time step, more than 0
         :raises ValueError: if `digits` or `interval` is out of range, or `digest` too short
         """
-        self.secret = s
-        del s  # no frame of a traceback holds it
         import hashlib
 
         if digest is None:
@@ -70,9 +68,7 @@ class _TOTP(OTP):
             # pyotp 2.10 takes it, and fails at every use.
             raise ValueError("interval must be positive")
         self.interval = interval
-        super().__init__(s=self.secret, digits=digits, digest=digest, name=name, issuer=issuer)
-
-    _init_by_rules.__qualname__ = "TOTP.__init__"  # in the messages of TypeError
+        super().__init__(s=s, digits=digits, digest=digest, name=name, issuer=issuer)
 
     def at(self, for_time: "Time", counter_offset: int = 0) -> str:
         """The code at a time.
@@ -123,6 +119,11 @@ class TOTP(_TOTP):
         verdict = _verify(self, otp, for_time, valid_window)
         if verdict is not None:
             return verdict
+        from .._sealed import sealed
+
+        return sealed(lambda: self._verify_by_rules(otp, for_time, valid_window))
+
+    def _verify_by_rules(self, otp: str, for_time: "Time", valid_window: int) -> bool:
         from . import utils
 
         if valid_window:
@@ -145,7 +146,9 @@ class TOTP(_TOTP):
             for_time = _clock()
         timecode = _find(self, otp, for_time, valid_window)
         if timecode is None:
-            timecode = self._find_by_rules(otp, for_time, valid_window)
+            from .._sealed import sealed
+
+            timecode = sealed(lambda: self._find_by_rules(otp, for_time, valid_window))
         if timecode is False:
             from .exceptions import OTPVerificationError
 
@@ -178,14 +181,15 @@ class TOTP(_TOTP):
         from . import utils
 
         return sealed(
-            utils.build_uri,
-            self.secret,
-            name if name else self.name,
-            issuer=issuer_name if issuer_name else self.issuer,
-            algorithm=self.digest().name,
-            digits=self.digits,
-            period=self.interval,
-            **kwargs,
+            lambda: utils.build_uri(
+                self.secret,
+                name if name else self.name,
+                issuer=issuer_name if issuer_name else self.issuer,
+                algorithm=self.digest().name,
+                digits=self.digits,
+                period=self.interval,
+                **kwargs,
+            )
         )
 
 

@@ -21,7 +21,16 @@ def build_uri(
     **kwargs: str,
 ) -> str:
     """As `ferrotp.utils.build_uri`, but for a parameter that is not a string it raises ValueError."""
-    return _build_uri(secret, name, initial_count, issuer, algorithm, digits, period, kwargs, ValueError)
+    from .._sealed import attempt
+
+    uri: str
+    uri, failure = attempt(
+        _build_uri, secret, name, initial_count, issuer, algorithm, digits, period, kwargs, ValueError
+    )
+    del secret  # no frame of a traceback holds it
+    if failure is not None:
+        raise failure
+    return uri
 
 
 def strings_equal(s1: str, s2: str) -> bool:
@@ -37,3 +46,4 @@ def strings_equal(s1: str, s2: str) -> bool:
 
 
 _native.watch(globals(), ["build_uri", "strings_equal", "compare_digest", "unicodedata"], True)
+_native.watch(vars(unicodedata), ["normalize"], True)

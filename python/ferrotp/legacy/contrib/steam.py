@@ -23,11 +23,18 @@ class _Steam(TOTP):
         """
         if _native.init_steam(self, s, name, issuer):
             return
-        self.secret = s
+        from ..._sealed import attempt
+
+        _, failure = attempt(_Steam._set_by_rules, self, s, name, issuer, interval)
         del s  # no frame of a traceback holds it
+        if failure is not None:
+            raise failure
+
+    def _set_by_rules(self, s: str, name: str | None, issuer: str | None, interval: int) -> None:
         import hashlib
 
-        super().__init__(s=self.secret, digits=10, digest=hashlib.sha1, name=name, issuer=issuer)
+        self.interval = interval
+        super().__init__(s=s, digits=10, digest=hashlib.sha1, name=name, issuer=issuer)
 
     def generate_otp(self, input: int) -> str:
         """The code of a time step: the truncated HMAC written from its lowest place up, in base 26.
