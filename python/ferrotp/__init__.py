@@ -56,7 +56,7 @@ def random_base32(length: int = 32, chars: "Sequence[str]" = _BASE32) -> str:
         text = _native.random_base32(length)
         if text is not None:
             return text
-    return _draw(__getattr__("random"), length, chars)
+    return _draw(_lazy("random"), length, chars)
 
 
 def random_hex(length: int = 40, chars: "Sequence[str]" = _HEX) -> str:
@@ -87,7 +87,7 @@ def parse_uri(uri: str) -> OTP:
     from ._uri import parse
 
     try:
-        parsed: OTP = parse(uri, TOTP, __getattr__("HOTP"), __getattr__("contrib").Steam)
+        parsed: OTP = parse(uri, TOTP, _lazy("HOTP"), _lazy("contrib").Steam)
     except Exception as error:
         failure = error.with_traceback(None)  # the frames hold the secret
     else:
@@ -101,16 +101,20 @@ _MODULES = {"alias", "compat", "contrib", "exceptions", "hotp", "legacy", "utils
 _HOMES = {"HOTP": "hotp", "alias_as_pyotp": "alias", "OTPVerificationError": "exceptions", "PyOTPError": "exceptions"}
 
 
-def __getattr__(name: str) -> "Any":
+def _lazy(name: str) -> "Any":
     if name in _names:
         return _names[name]
     if name == "random":
-        return __getattr__("compat").random  # not kept here: what stands here is a test's own
+        return _lazy("compat").random  # not kept here: what stands here is a test's own
     home = _HOMES.get(name, name)
     if home not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = __import__(f"{__name__}.{home}", fromlist=["*"])
     return _names.setdefault(name, getattr(module, name, module))
+
+
+if not TYPE_CHECKING:  # a type checker takes it for a promise that any name is there
+    __getattr__ = _lazy
 
 
 def __dir__() -> list[str]:

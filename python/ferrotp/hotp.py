@@ -98,8 +98,7 @@ class HOTP(_HOTP):
         :raises TypeError: if a parameter is not a string
         :raises ValueError: if `image` is no such URL
         """
-        count = initial_count if initial_count is not None else self.initial_count
-        uri = None if kwargs else _uri(self, name, count, issuer_name)
+        uri = None if kwargs else _uri(self, name, initial_count, issuer_name)
         if uri is not None:
             return uri
         from . import utils
@@ -109,7 +108,7 @@ class HOTP(_HOTP):
             lambda: utils.build_uri(
                 self.secret,
                 name=name if name else self.name,
-                initial_count=count,
+                initial_count=initial_count if initial_count is not None else self.initial_count,
                 issuer=issuer_name if issuer_name else self.issuer,
                 algorithm=self.digest().name,
                 digits=self.digits,
@@ -121,7 +120,7 @@ class HOTP(_HOTP):
 _native.register(HOTP, "hotp", False, (HOTP, OTP))
 
 
-def __getattr__(name: str) -> "Any":
+def _lazy(name: str) -> "Any":
     if name == "hashlib":  # pyotp's module has it, and tests patch it there
         return __import__(name)
     if name == "utils":
@@ -129,3 +128,7 @@ def __getattr__(name: str) -> "Any":
 
         return utils
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+if not TYPE_CHECKING:  # a type checker takes it for a promise that any name is there
+    __getattr__ = _lazy

@@ -141,7 +141,11 @@ class OTP(_OTP):
 _native.register(OTP, "otp", False, (OTP,))
 
 
-def __getattr__(name: str) -> "Any":
+def _lazy(name: str) -> "Any":
     if name in ("base64", "hashlib", "hmac"):  # pyotp's module has them, and tests patch them there
         return __import__(name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+if not TYPE_CHECKING:  # a type checker takes it for a promise that any name is there
+    __getattr__ = _lazy

@@ -6,6 +6,8 @@ from urllib.parse import quote, urlencode, urlparse
 
 from . import _native
 
+__all__ = ["build_uri", "compare_digest", "quote", "strings_equal", "unicodedata", "urlencode", "urlparse"]
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any

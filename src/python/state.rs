@@ -76,6 +76,7 @@ pub(super) struct UriFields<'py> {
     pub(super) algorithm: Algorithm,
     pub(super) digits: Digits,
     pub(super) interval: u32,
+    pub(super) initial_count: Option<u32>,
 }
 
 /// The attributes of one object.
@@ -163,6 +164,7 @@ impl State {
             algorithm: self.ordinary.algorithm?,
             digits: self.ordinary.digits?,
             interval: self.ordinary.interval,
+            initial_count: self.ordinary.initial_count,
         })
     }
 }

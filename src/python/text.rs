@@ -72,11 +72,21 @@ verb!(
 verb!(
     HotpUri,
     c"hotp_uri",
-    c"What HOTP.provisioning_uri returns without further parameters, for the count that the URI will say.",
+    c"What HOTP.provisioning_uri returns without further parameters.",
     |slf, name, initial_count, issuer_name| {
         let pristine = pristine(slf).filter(|pristine| pristine.class.kind == Kind::Hotp)?;
-        let counter = initial_count.cast_exact::<PyInt>().ok()?.extract().ok()?;
         let fields = pristine.base.lock().uri_fields(slf.py())?;
+        let given = match initial_count.is_none() {
+            true => None,
+            false => {
+                Some(u64::try_from(initial_count.cast_exact::<PyInt>().ok()?.extract::<i64>().ok()?).ok()?)
+            }
+        };
+        // pyotp 2.10 takes 0 for no argument.
+        let counter = match given.filter(|count| !pristine.class.legacy || *count != 0) {
+            Some(count) => count,
+            None => fields.initial_count?.into(),
+        };
         uri(&fields, name, issuer_name, Moving::Counter(counter))
     }
 );

@@ -95,8 +95,7 @@ class HOTP(_HOTP):
         :param kwargs: further parameters, strings all; `image` must be an https URL
         :raises ValueError: if a parameter is not a string, or `image` is no such URL
         """
-        count = initial_count if initial_count else self.initial_count  # 0 counts as absent, as in pyotp 2.10.0
-        uri = None if kwargs else _uri(self, name, count, issuer_name)
+        uri = None if kwargs else _uri(self, name, initial_count, issuer_name)
         if uri is not None:
             return uri
         from .._sealed import sealed
@@ -106,7 +105,8 @@ class HOTP(_HOTP):
             lambda: utils.build_uri(
                 self.secret,
                 name=name if name else self.name,
-                initial_count=count,
+                # 0 counts as absent, as in pyotp 2.10.0
+                initial_count=initial_count if initial_count else self.initial_count,
                 issuer=issuer_name if issuer_name else self.issuer,
                 algorithm=self.digest().name,
                 digits=self.digits,
@@ -118,7 +118,7 @@ class HOTP(_HOTP):
 _native.register(HOTP, "hotp", True, (HOTP, OTP))
 
 
-def __getattr__(name: str) -> "Any":
+def _lazy(name: str) -> "Any":
     if name == "hashlib":  # pyotp's module has it, and tests patch it there
         return __import__(name)
     if name == "utils":
@@ -126,3 +126,7 @@ def __getattr__(name: str) -> "Any":
 
         return utils
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+if not TYPE_CHECKING:  # a type checker takes it for a promise that any name is there
+    __getattr__ = _lazy

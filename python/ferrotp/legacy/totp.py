@@ -39,7 +39,20 @@ class _TOTP(OTP):
     interval = _native.OTPBase._interval
 
     # The native one is a slot of the type: it sets ordinary arguments in place, and hands others to the rules below.
-    __init__ = _native.OTPBase.__init__
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            s: str,
+            digits: int = 6,
+            digest: Any = None,
+            name: str | None = None,
+            issuer: str | None = None,
+            interval: int = 30,
+        ) -> None: ...
+
+    else:
+        __init__ = _native.OTPBase.__init__
     __signature__ = _NativeSignature()
 
     def _init_by_rules(
@@ -196,7 +209,7 @@ class TOTP(_TOTP):
 _native.register(TOTP, "totp", True, (TOTP, OTP))
 
 
-def __getattr__(name: str) -> "Any":
+def _lazy(name: str) -> "Any":
     if name == "hashlib":  # pyotp's module has it, and tests patch it there
         return __import__(name)
     if name == "utils":
@@ -204,3 +217,7 @@ def __getattr__(name: str) -> "Any":
 
         return utils
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+if not TYPE_CHECKING:  # a type checker takes it for a promise that any name is there
+    __getattr__ = _lazy

@@ -38,7 +38,7 @@ def strings_equal(s1: str, s2: str) -> bool:
 
     Over 1,024 characters they are unequal without being normalized, which pyotp 2.10.0 would do (CVE-2026-3276).
     """
-    if len(s1) > _MAX_COMPARISON_LENGTH or len(s2) > _MAX_COMPARISON_LENGTH:
+    if any(isinstance(text, str) and len(text) > _MAX_COMPARISON_LENGTH for text in (s1, s2)):
         return False
     s1 = unicodedata.normalize("NFKC", s1)
     s2 = unicodedata.normalize("NFKC", s2)

@@ -1,0 +1,95 @@
+"""Malformed input meets documented exceptions, never a panic, a crash or a long wait."""
+
+import contextlib
+import importlib
+import json
+import subprocess
+import sys
+
+import pytest
+
+from . import malformed
+
+SURFACES = ["ferrotp", "ferrotp.legacy"]
+
+
+@pytest.fixture(scope="module")
+def report():
+    """What all of the corpus does in a process of its own, which may crash."""
+    process = subprocess.run(
+        [sys.executable, "-X", "faulthandler", malformed.__file__], capture_output=True, text=True, timeout=120
+    )
+    assert process.returncode == 0, process.stderr[-3000:]
+    return {**json.loads(process.stdout), "stderr": process.stderr}
+
+
+def test_the_corpus_has_at_least_500_inputs():
+    assert len(malformed.corpus()) >= 500
+
+
+def test_nothing_crashes_and_nothing_is_written_to_stderr(report):
+    # A panic writes there, even one that is caught.
+    assert report["stderr"] == ""
+
+
+def test_only_documented_exceptions_are_raised(report):
+    assert report["objections"] == []
+
+
+def test_an_input_takes_less_than_10_ms_on_average(report):
+    # 10 ms each is the promise. The sum is what can be measured beside other processes.
+    assert report["calls"] >= 500
+    assert report["seconds"] < 0.010 * report["calls"]
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+def test_the_longest_inputs_take_less_than_10_ms_where_a_code_is_checked(surface):
+    import time
+
+    module = importlib.import_module(surface)
+    totp, hotp = module.TOTP(malformed.SECRET), module.HOTP(malformed.SECRET)
+    longest = [text for text in malformed.texts() if len(text) >= 1000]
+    # What an attacker sends is a code. Ten rounds; the quickest counts, since other processes take their share.
+    for text in longest:
+        quickest = float("inf")
+        for _ in range(10):
+            began = time.perf_counter()
+            with contextlib.suppress(UnicodeEncodeError):
+                assert totp.verify(text) is False
+            with contextlib.suppress(UnicodeEncodeError):
+                assert hotp.verify(text, 1) is False
+            quickest = min(quickest, time.perf_counter() - began)
+        assert quickest < 0.020, (len(text), ascii(text[:3]))
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+def test_a_malformed_code_is_never_right(surface):
+    module = importlib.import_module(surface)
+    totp, hotp = module.TOTP(malformed.SECRET), module.HOTP(malformed.SECRET)
+    import unicodedata
+
+    for text in malformed.texts():
+        if len(text) <= 1024 and unicodedata.normalize("NFKC", text) == "287082":
+            continue
+        for use in (lambda text=text: totp.verify(text, for_time=59), lambda text=text: hotp.verify(text, 1)):
+            with contextlib.suppress(UnicodeEncodeError):
+                assert use() is False, ascii(text[:40])
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+def test_int_to_bytestring_of_a_negative_number_ends(surface):
+    # Shifting to the right never makes 0 of it.
+    code = f"""
+import resource
+resource.setrlimit(resource.RLIMIT_AS, (400 * 2**20, 400 * 2**20))
+import {surface} as pyotp
+try:
+    pyotp.OTP.int_to_bytestring(-1)
+except (ValueError, OverflowError):
+    print("ended")
+"""
+    try:
+        process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=3)
+    except subprocess.TimeoutExpired:
+        pytest.fail("it does not end")
+    assert process.stdout == "ended\n", process.stderr[-500:]

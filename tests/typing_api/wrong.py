@@ -1,0 +1,46 @@
+"""What a type checker has to refuse. Each line that is marked must be an error, and no other."""
+
+import datetime
+
+import ferrotp
+import ferrotp.legacy
+
+otp = ferrotp.TOTP("SECRET")
+legacy = ferrotp.legacy.TOTP("SECRET")
+
+ferrotp.TOTP()  # error
+ferrotp.TOTP(5)  # error
+ferrotp.TOTP("SECRET", digits="6")  # error
+ferrotp.TOTP("SECRET", nothing=1)  # error
+ferrotp.TOTP("SECRET", interval=None)  # error
+ferrotp.HOTP()  # error
+ferrotp.HOTP("SECRET", interval=30)  # error
+ferrotp.OTP("SECRET", digits="6")  # error
+ferrotp.contrib.Steam("SECRET", digest=None)  # error
+ferrotp.legacy.TOTP()  # error
+ferrotp.legacy.TOTP("SECRET", digits="6")  # error
+ferrotp.legacy.HOTP("SECRET", nothing=1)  # error
+
+otp.verify(287082)  # error
+otp.verify("287082", valid_window="1")  # error
+otp.at("59")  # error
+otp.at(None)  # error
+otp.now(1)  # error
+otp.timecode(datetime.date(2000, 1, 1))  # error
+otp.verify_and_get_timecode()  # error
+otp.generate_otp("1")  # error
+otp.nothing()  # error
+otp.initial_count  # error
+otp.secret = 5  # error
+otp.digits = "6"  # error
+legacy.verify(287082)  # error
+legacy.at("59")  # error
+
+code: int = otp.now()  # error
+right: str = otp.verify("287082")  # error
+step: str = otp.verify_and_get_timecode("287082")  # error
+kind: ferrotp.TOTP = ferrotp.parse_uri("otpauth://")  # error
+modern: ferrotp.TOTP = legacy  # error
+ferrotp.random_base32("32")  # error
+ferrotp.alias_as_pyotp("legacy")  # error
+ferrotp.nothing  # error
