@@ -49,6 +49,8 @@ fn whole(counter: u64) -> [u64; 1] {
 macro_rules! hmac {
     ($name:ident, $word:ty, $words:literal, $block:literal, $length:ty, $counter_words:expr, $compress:path, $initial:expr) => {
         mod $name {
+            use crate::wipe::Wiped;
+
             pub(super) const TAG: usize = $words * size_of::<$word>();
             pub(super) type State = [$word; $words];
             /// The states after the inner and the outer key block.
@@ -59,24 +61,24 @@ macro_rules! hmac {
             const LENGTH_AT: usize = BLOCK - size_of::<$length>();
 
             pub(super) fn midstates(key: &[u8]) -> Midstates {
-                let mut block = [0u8; BLOCK];
+                let mut block = Wiped::<BLOCK>::zeros();
                 // A key longer than a block is replaced by its hash (RFC 2104, section 2).
-                if key.len() > BLOCK {
-                    let mut hashed = to_bytes(&hash(INITIAL, key, 0));
-                    fill(&mut block, &hashed);
-                    zeroize::Zeroize::zeroize(&mut hashed);
+                if let Some(start) = block.get_mut(..key.len()) {
+                    start.copy_from_slice(key);
                 } else {
-                    fill(&mut block, key);
+                    let mut hashed = Wiped::<TAG>::zeros();
+                    *hashed = to_bytes(&hash(INITIAL, key, 0));
+                    fill(&mut block, &*hashed);
                 }
-                let states = [0x36, 0x5c].map(|pad| {
-                    let mut padded = block.map(|byte| byte ^ pad);
+                [0x36, 0x5c].map(|pad| {
+                    let mut padded = Wiped::<BLOCK>::zeros();
+                    for (to, from) in padded.iter_mut().zip(block.iter()) {
+                        *to = from ^ pad;
+                    }
                     let mut state = INITIAL;
-                    $compress(&mut state, &[padded]);
-                    zeroize::Zeroize::zeroize(&mut padded);
+                    $compress(&mut state, core::slice::from_ref(&*padded)); // lent: a copy would not be wiped
                     state
-                });
-                zeroize::Zeroize::zeroize(&mut block);
-                states
+                })
             }
 
             /// The tag of an eight-byte counter: one compression inside, one outside.
@@ -121,28 +123,27 @@ macro_rules! hmac {
             fn hash(mut state: State, message: &[u8], before: usize) -> State {
                 let (blocks, rest) = message.as_chunks::<BLOCK>();
                 $compress(&mut state, blocks);
-                let mut block = [0u8; BLOCK];
+                let mut block = Wiped::<BLOCK>::zeros();
                 fill(&mut block, rest);
                 if let Some(end) = block.get_mut(rest.len()) {
                     *end = 0x80;
                 }
                 if rest.len() >= LENGTH_AT {
-                    $compress(&mut state, &[block]);
-                    block = [0u8; BLOCK];
+                    $compress(&mut state, core::slice::from_ref(&*block));
+                    *block = [0; BLOCK];
                 }
                 let bits = (before as $length).wrapping_add(message.len() as $length).wrapping_mul(8);
                 if let Some(length) = block.last_chunk_mut() {
                     *length = bits.to_be_bytes();
                 }
-                $compress(&mut state, &[block]);
-                zeroize::Zeroize::zeroize(&mut block);
+                $compress(&mut state, core::slice::from_ref(&*block));
                 state
             }
 
             #[inline]
             fn fill(block: &mut [u8; BLOCK], bytes: &[u8]) {
-                for (to, from) in block.iter_mut().zip(bytes) {
-                    *to = *from;
+                if let Some(start) = block.get_mut(..bytes.len()) {
+                    start.copy_from_slice(bytes);
                 }
             }
 

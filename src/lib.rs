@@ -37,6 +37,7 @@ pub mod secret;
 pub mod steam;
 pub mod totp;
 pub mod uri;
+mod wipe;
 
 #[cfg(feature = "python")]
 mod python;

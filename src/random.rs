@@ -4,6 +4,7 @@ use base32ct::{Base32UpperUnpadded, Encoding};
 use zeroize::Zeroizing;
 
 use crate::Error;
+use crate::wipe::Wiped;
 
 /// A piece of a secret: so many bytes are so many characters.
 const BYTES: usize = 40;
@@ -12,8 +13,8 @@ const CHARACTERS: usize = BYTES / 5 * 8;
 /// `length` random base32 characters: five bits each, so 32 characters are the 160 bits of RFC 4226 R6.
 pub fn base32(length: usize) -> Result<Zeroizing<String>, Error> {
     let mut text = Zeroizing::new(String::with_capacity(length.next_multiple_of(8)));
-    let mut random = Zeroizing::new([0; BYTES]);
-    let mut encoded = Zeroizing::new([0; CHARACTERS]);
+    let mut random = Wiped::<BYTES>::zeros();
+    let mut encoded = Wiped::<CHARACTERS>::zeros();
     while text.len() < length {
         // Whole groups of eight characters from five bytes; what is too long is cut off below.
         let missing = length.saturating_sub(text.len()).min(CHARACTERS).div_ceil(8);

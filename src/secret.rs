@@ -4,6 +4,7 @@ use base32ct::{Base32UpperUnpadded, Encoding};
 use zeroize::Zeroizing;
 
 use crate::Error;
+use crate::wipe::Wiped;
 
 /// Key bytes. `Debug` shows their number alone.
 #[derive(Clone)]
@@ -46,7 +47,7 @@ const ON_STACK: usize = 96;
 pub(crate) fn with_decoded<R>(text: &[u8], use_key: impl FnOnce(&[u8]) -> R) -> Result<R, Error> {
     let text = unpadded(text)?;
     if text.len() <= ON_STACK {
-        let (mut upper, mut key) = (Zeroizing::new([0; ON_STACK]), Zeroizing::new([0; ON_STACK]));
+        let (mut upper, mut key) = (Wiped::<ON_STACK>::zeros(), Wiped::<ON_STACK>::zeros());
         decode(text, &mut *upper, &mut *key).map(use_key)
     } else {
         let (mut upper, mut key) = (Zeroizing::new(vec![0; text.len()]), Zeroizing::new(vec![0; text.len()]));

@@ -18,11 +18,12 @@ def attempt(function: "Callable[..., Any]", *args: "Any") -> "tuple[Any, BaseExc
         return None, _bare(error)
 
 
-def sealed(function: "Callable[[], _T]") -> "_T":
+def sealed(function: "Callable[..., _T]", *args: "Any") -> "_T":
     """Calls `function`. An exception leaves without the frames below this one."""
     value: _T
-    value, failure = attempt(function)
+    value, failure = attempt(function, *args)
     if failure is not None:
+        del args
         raise failure
     return value
 
@@ -40,7 +41,7 @@ def decode(otp: "_OTP") -> bytes:
     """The bytes of an object's secret, or the exception that `base64.b32decode` has for it."""
     from . import _native
 
-    return _native.decode_base32(otp.secret) or sealed(lambda: _decode(otp))
+    return _native.decode_base32(otp.secret) or sealed(_decode, otp)
 
 
 def _decode(otp: "_OTP") -> bytes:
@@ -55,13 +56,13 @@ def _decode(otp: "_OTP") -> bytes:
 
 def hmac_digest(otp: "_OTP", counter: int) -> bytearray:
     """HMAC of a counter by Python's `hmac`, for what the native core does not hash."""
-    return sealed(lambda: bytearray(_hmac_digest(otp, counter)))
+    return sealed(_hmac_digest, otp, counter)
 
 
-def _hmac_digest(otp: "_OTP", counter: int) -> bytes:
+def _hmac_digest(otp: "_OTP", counter: int) -> bytearray:
     import hmac
 
     hasher = hmac.new(otp.byte_secret(), otp.int_to_bytestring(counter), otp.digest)
     if hasher.digest_size < 18:
         raise ValueError("digest size is lower than 18 bytes, which will trigger error on otp generation")
-    return hasher.digest()
+    return bytearray(hasher.digest())

@@ -77,10 +77,14 @@ class HOTP(_HOTP):
         verdict = _verify(self, otp, counter)
         if verdict is not None:
             return verdict
-        from . import utils
         from ._sealed import sealed
 
-        return sealed(lambda: utils.strings_equal(str(otp), str(self.at(counter))))
+        return sealed(self._verify_by_rules, otp, counter)
+
+    def _verify_by_rules(self, otp: str, counter: int) -> bool:
+        from . import utils
+
+        return utils.strings_equal(str(otp), str(self.at(counter)))
 
     def provisioning_uri(
         self,
@@ -101,19 +105,23 @@ class HOTP(_HOTP):
         uri = None if kwargs else _uri(self, name, initial_count, issuer_name)
         if uri is not None:
             return uri
-        from . import utils
         from ._sealed import sealed
 
-        return sealed(
-            lambda: utils.build_uri(
-                self.secret,
-                name=name if name else self.name,
-                initial_count=initial_count if initial_count is not None else self.initial_count,
-                issuer=issuer_name if issuer_name else self.issuer,
-                algorithm=self.digest().name,
-                digits=self.digits,
-                **kwargs,
-            )
+        return sealed(self._uri_by_rules, name, initial_count, issuer_name, kwargs)
+
+    def _uri_by_rules(
+        self, name: str | None, initial_count: int | None, issuer_name: str | None, kwargs: "dict[str, Any]"
+    ) -> str:
+        from . import utils
+
+        return utils.build_uri(
+            self.secret,
+            name=name if name else self.name,
+            initial_count=initial_count if initial_count is not None else self.initial_count,
+            issuer=issuer_name if issuer_name else self.issuer,
+            algorithm=self.digest().name,
+            digits=self.digits,
+            **kwargs,
         )
 
 

@@ -50,7 +50,7 @@ pub(super) fn init(
         Some(value) => (small_number(value)?, value.clone()),
     };
     if moving == Field::InitialCount {
-        ordinary.initial_count = Some(moving_number);
+        ordinary.set_initial_count(Some(moving_number));
     } else {
         if moving_number == 0 || (!legacy && moving_number > 120) {
             return None;
@@ -103,19 +103,29 @@ pub(super) fn init_totp(
     args: &Bound<'_, PyTuple>,
     kwargs: Option<&Bound<'_, PyDict>>,
 ) -> Option<()> {
-    const NAMES: [&str; 6] = ["s", "digits", "digest", "name", "issuer", "interval"];
-    let mut given: [Option<Bound<'_, PyAny>>; NAMES.len()] = Default::default();
-    if args.len() > NAMES.len() {
+    let py = object.py();
+    let mut given: [Option<Bound<'_, PyAny>>; 6] = Default::default();
+    if args.len() > given.len() {
         return None;
     }
     for (place, value) in given.iter_mut().zip(args) {
         *place = Some(value);
     }
-    for (name, value) in kwargs.into_iter().flatten() {
-        let name = name.cast::<PyString>().ok()?.to_str().ok()?;
-        let (_, place) = NAMES.iter().zip(&mut given).find(|(known, _)| **known == name)?;
-        if place.replace(value).is_some() {
-            return None;
+    if let Some(kwargs) = kwargs {
+        let names = [
+            intern!(py, "s"),
+            intern!(py, "digits"),
+            intern!(py, "digest"),
+            intern!(py, "name"),
+            intern!(py, "issuer"),
+            intern!(py, "interval"),
+        ];
+        for (name, value) in kwargs {
+            // Names in a call are interned: they are compared as pointers.
+            let (_, place) = names.iter().zip(&mut given).find(|(known, _)| name.is(**known))?;
+            if place.replace(value).is_some() {
+                return None;
+            }
         }
     }
     let [secret, digits, digest, name, issuer, moving] = given.each_ref().map(Option::as_ref);

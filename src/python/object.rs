@@ -149,7 +149,7 @@ impl<'a, 'py> Base<'a, 'py> {
     }
 
     /// The attributes that are set, as name and value, and the number of writes so far.
-    pub(super) fn attributes(self) -> PyResult<(Attributes<'py>, u32)> {
+    pub(super) fn attributes(self) -> PyResult<(Attributes<'py>, u16)> {
         let py = self.py();
         let state = self.lock();
         let (writes, algorithm) = (state.writes, state.ordinary.algorithm);

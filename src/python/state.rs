@@ -1,5 +1,7 @@
 //! An object's attributes, and the key made from them.
 
+use core::num::NonZeroU32;
+
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -36,16 +38,26 @@ impl Field {
 }
 
 /// What the fast path needs, read off the attributes when they are set. `None` or 0: not ordinary.
+///
+/// Every byte counts, in an object that is to take no more than half as much again as pyotp's.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Ordinary {
     pub(super) digits: Option<Digits>,
     pub(super) algorithm: Option<Algorithm>,
     /// Seconds.
     pub(super) interval: u32,
-    pub(super) initial_count: Option<u32>,
+    initial_count_and_one: Option<NonZeroU32>,
 }
 
 impl Ordinary {
+    pub(super) fn initial_count(self) -> Option<u32> {
+        self.initial_count_and_one.map(|count| count.get().wrapping_sub(1))
+    }
+
+    pub(super) fn set_initial_count(&mut self, count: Option<u32>) {
+        self.initial_count_and_one = count.and_then(|count| NonZeroU32::new(count.wrapping_add(1)));
+    }
+
     /// What a value means to the fast path. It is asked before the state is locked, since it may import hashlib.
     pub(super) fn of(field: Field, value: &Bound<'_, PyAny>) -> PyResult<Self> {
         let mut ordinary = Self::default();
@@ -53,7 +65,7 @@ impl Ordinary {
             Field::Digits => ordinary.digits = ordinary_digits(value),
             Field::Digest => ordinary.algorithm = recognised(value)?,
             Field::Interval => ordinary.interval = small_number(value).unwrap_or(0),
-            Field::InitialCount => ordinary.initial_count = small_number(value),
+            Field::InitialCount => ordinary.set_initial_count(small_number(value)),
             Field::Secret | Field::Name | Field::Issuer => {}
         }
         Ok(ordinary)
@@ -79,6 +91,10 @@ pub(super) struct UriFields<'py> {
     pub(super) initial_count: Option<u32>,
 }
 
+// 64-bit pointers; see `Ordinary`.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<State>() <= 120);
+
 /// The attributes of one object.
 #[derive(Default)]
 pub(super) struct State {
@@ -92,7 +108,7 @@ pub(super) struct State {
     /// Since somebody asked for `__dict__`, the attributes live there, as they do in pyotp.
     pub(super) in_dict: bool,
     /// Counts writes, so that a move to `__dict__` sees one that came between.
-    pub(super) writes: u32,
+    pub(super) writes: u16,
 }
 
 impl State {
@@ -118,7 +134,7 @@ impl State {
             Field::Digits => self.ordinary.digits = meaning.digits,
             Field::Digest => self.ordinary.algorithm = meaning.algorithm,
             Field::Interval => self.ordinary.interval = meaning.interval,
-            Field::InitialCount => self.ordinary.initial_count = meaning.initial_count,
+            Field::InitialCount => self.ordinary.initial_count_and_one = meaning.initial_count_and_one,
             Field::Secret | Field::Name | Field::Issuer => {}
         }
         if matches!(field, Field::Secret | Field::Digest) {
@@ -141,7 +157,7 @@ impl State {
             key: self.key.as_ref()?,
             digits: self.ordinary.digits?,
             interval: self.ordinary.interval,
-            initial_count: self.ordinary.initial_count,
+            initial_count: self.ordinary.initial_count(),
         })
     }
 
@@ -164,7 +180,7 @@ impl State {
             algorithm: self.ordinary.algorithm?,
             digits: self.ordinary.digits?,
             interval: self.ordinary.interval,
-            initial_count: self.ordinary.initial_count,
+            initial_count: self.ordinary.initial_count(),
         })
     }
 }

@@ -76,9 +76,13 @@ class HOTP(_HOTP):
         if verdict is not None:
             return verdict
         from .._sealed import sealed
+
+        return sealed(self._verify_by_rules, otp, counter)
+
+    def _verify_by_rules(self, otp: str, counter: int) -> bool:
         from . import utils
 
-        return sealed(lambda: utils.strings_equal(str(otp), str(self.at(counter))))
+        return utils.strings_equal(str(otp), str(self.at(counter)))
 
     def provisioning_uri(
         self,
@@ -99,19 +103,23 @@ class HOTP(_HOTP):
         if uri is not None:
             return uri
         from .._sealed import sealed
+
+        return sealed(self._uri_by_rules, name, initial_count, issuer_name, kwargs)
+
+    def _uri_by_rules(
+        self, name: str | None, initial_count: int | None, issuer_name: str | None, kwargs: "dict[str, Any]"
+    ) -> str:
         from . import utils
 
-        return sealed(
-            lambda: utils.build_uri(
-                self.secret,
-                name=name if name else self.name,
-                # 0 counts as absent, as in pyotp 2.10.0
-                initial_count=initial_count if initial_count else self.initial_count,
-                issuer=issuer_name if issuer_name else self.issuer,
-                algorithm=self.digest().name,
-                digits=self.digits,
-                **kwargs,
-            )
+        return utils.build_uri(
+            self.secret,
+            name=name if name else self.name,
+            # 0 counts as absent, as in pyotp 2.10.0
+            initial_count=initial_count if initial_count else self.initial_count,
+            issuer=issuer_name if issuer_name else self.issuer,
+            algorithm=self.digest().name,
+            digits=self.digits,
+            **kwargs,
         )
 
 

@@ -134,7 +134,7 @@ class TOTP(_TOTP):
             return verdict
         from .._sealed import sealed
 
-        return sealed(lambda: self._verify_by_rules(otp, for_time, valid_window))
+        return sealed(self._verify_by_rules, otp, for_time, valid_window)
 
     def _verify_by_rules(self, otp: str, for_time: "Time", valid_window: int) -> bool:
         from . import utils
@@ -161,7 +161,7 @@ class TOTP(_TOTP):
         if timecode is None:
             from .._sealed import sealed
 
-            timecode = sealed(lambda: self._find_by_rules(otp, for_time, valid_window))
+            timecode = sealed(self._find_by_rules, otp, for_time, valid_window)
         if timecode is False:
             from .exceptions import OTPVerificationError
 
@@ -191,18 +191,20 @@ class TOTP(_TOTP):
         if uri is not None:
             return uri
         from .._sealed import sealed
+
+        return sealed(self._uri_by_rules, name, issuer_name, kwargs)
+
+    def _uri_by_rules(self, name: str | None, issuer_name: str | None, kwargs: "dict[str, Any]") -> str:
         from . import utils
 
-        return sealed(
-            lambda: utils.build_uri(
-                self.secret,
-                name if name else self.name,
-                issuer=issuer_name if issuer_name else self.issuer,
-                algorithm=self.digest().name,
-                digits=self.digits,
-                period=self.interval,
-                **kwargs,
-            )
+        return utils.build_uri(
+            self.secret,
+            name if name else self.name,
+            issuer=issuer_name if issuer_name else self.issuer,
+            algorithm=self.digest().name,
+            digits=self.digits,
+            period=self.interval,
+            **kwargs,
         )
 
 

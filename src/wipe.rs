@@ -1,0 +1,33 @@
+//! Bytes on the stack that are wiped when they go.
+
+use core::ops::{Deref, DerefMut};
+
+/// Wipes all bytes at once. `Zeroizing` goes byte by byte, which for three blocks takes as long as a compression.
+pub(crate) struct Wiped<const N: usize>([u8; N]);
+
+impl<const N: usize> Wiped<N> {
+    pub(crate) fn zeros() -> Self {
+        Self([0; N])
+    }
+}
+
+impl<const N: usize> Deref for Wiped<N> {
+    type Target = [u8; N];
+    fn deref(&self) -> &[u8; N] {
+        &self.0
+    }
+}
+
+impl<const N: usize> DerefMut for Wiped<N> {
+    fn deref_mut(&mut self) -> &mut [u8; N] {
+        &mut self.0
+    }
+}
+
+impl<const N: usize> Drop for Wiped<N> {
+    fn drop(&mut self) {
+        self.0 = [0; N];
+        // Without it the compiler may leave out a write that nobody reads.
+        zeroize::optimization_barrier(&self.0);
+    }
+}
