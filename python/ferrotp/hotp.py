@@ -1,7 +1,7 @@
 """`HOTP` (RFC 4226): the counter is counted."""
 
 from . import _native
-from .otp import OTP
+from .otp import OTP, _long_enough
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,10 +47,7 @@ class _HOTP(OTP):
     ) -> None:
         import hashlib
 
-        if digest is None:
-            digest = hashlib.sha1
-        elif digest in [hashlib.md5, hashlib.shake_128]:
-            raise ValueError("selected digest function must generate digest size greater than or equals to 18 bytes")
+        digest = hashlib.sha1 if digest is None else _long_enough(digest)
         self.initial_count = initial_count
         super().__init__(s=s, digits=digits, digest=digest, name=name, issuer=issuer)
 

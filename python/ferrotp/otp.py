@@ -17,6 +17,14 @@ class _Sha1:
 _SHA1: "Any" = _Sha1()
 
 
+def _long_enough(digest: "Any") -> "Any":
+    import hashlib
+
+    if digest in [hashlib.md5, hashlib.shake_128]:
+        raise ValueError("selected digest function must generate digest size greater than or equals to 18 bytes")
+    return digest
+
+
 class _NativeSignature:
     """What `inspect.signature` shows of a class whose `__init__` is the native one: the parameters of its rules."""
 
@@ -63,8 +71,7 @@ class _OTP(_native.OTPBase):
         import hashlib
 
         self.digest = hashlib.sha1 if digest is _SHA1 else digest
-        if digest in [hashlib.md5, hashlib.shake_128]:
-            raise ValueError("selected digest function must generate digest size greater than or equals to 18 bytes")
+        _long_enough(digest)
         self.secret = s
         self.name = name or "Secret"
         self.issuer = issuer

@@ -3,7 +3,7 @@
 import time
 
 from . import _native
-from .otp import OTP, _NativeSignature
+from .otp import OTP, _long_enough, _NativeSignature
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,10 +66,7 @@ class _TOTP(OTP):
         """
         import hashlib
 
-        if digest is None:
-            digest = hashlib.sha1
-        elif digest in [hashlib.md5, hashlib.shake_128]:
-            raise ValueError("selected digest function must generate digest size greater than or equals to 18 bytes")
+        digest = hashlib.sha1 if digest is None else _long_enough(digest)
         if not 0 < interval <= 120:
             raise ValueError("interval must be positive and at most 120 seconds")
         self.interval = interval

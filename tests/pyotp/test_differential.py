@@ -6,6 +6,7 @@ A longer run: `FERROTP_SOAK=1`.
 
 import copy
 import datetime
+import functools
 import operator
 import os
 import pickle
@@ -103,7 +104,8 @@ def described(value):
     """A value so that `==` compares all that a caller sees of it."""
     if hasattr(value, "generate_otp"):
         return {"class": type(value).__name__, **{name: outcome(getattr, value, name) for name in ATTRIBUTES}}
-    if isinstance(value, (float, dict, list, tuple)):  # NaN is not equal to itself
+    # NaN is not equal to itself, nor a partial to its deep copy.
+    if isinstance(value, (float, dict, list, tuple, functools.partial)):
         return type(value).__name__, repr(value)
     return type(value).__name__, value
 

@@ -21,7 +21,6 @@ import venv
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 HERE = Path(__file__).resolve().parent
 REPO = HERE.parents[1]
@@ -80,8 +79,8 @@ def load() -> tuple[list[Program], dict[str, str], list[str]]:
 # --- the shell ---------------------------------------------------------------------------------------------------
 
 
-def call(*command: str | Path, **options: Any) -> str:
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, **options)
+def call(*command: str | Path) -> str:
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     if done.returncode:
         raise Failure(f"{' '.join(map(str, command))}\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
     return done.stdout
@@ -116,8 +115,8 @@ class Workshop:
     def __init__(self, program: Program, cache: Path) -> None:
         self.program = program
         self.folder = cache / program.name
-        self.tools = python_in(cache / "tools")
-        self.source = self.folder / "source"
+        self.tools = python_in(cache / f"tools-{digest_of(HERE / 'locks' / 'tools.txt')[:12]}")
+        self.source = self.folder / f"source-{program.sha256[:12]}"
         self.requirements = self.folder / "requirements"
 
     def prepare(self) -> None:
@@ -152,13 +151,17 @@ class Workshop:
     def pip(self, verb: str, *what: str | Path) -> None:
         call(self.tools, "-m", "pip", verb, "-q", "--no-deps", "--no-build-isolation", *what)
 
-    def leg(self, name: str, *what: str | Path) -> Path:
-        """A thin environment: one provider of pyotp, on top of the program's requirements."""
+    def leg(self, name: str, pyotp: tuple[str, str], *others: Path) -> Path:
+        """A thin environment on top of the program's requirements: a real pyotp, and ``others``."""
         python = make_environment(self.folder / name)
-        # addsitedir, and not a bare path, so that the requirements' own .pth files count as well.
         packages = site_packages(python)
+        # addsitedir, and not a bare path, so that the requirements' own .pth files count as well.
         (packages / "requirements.pth").write_text(f"import site; site.addsitedir({str(self.requirements)!r})\n")
-        self.pip("install", "--target", packages, *what)
+        wanted = self.folder / "pyotp.txt"
+        wanted.write_text("{}=={} --hash=sha256:{}\n".format("pyotp", *pyotp))
+        self.pip("install", "--target", packages, "--require-hashes", "-r", wanted)
+        for other in others:
+            self.pip("install", "--target", packages, other)
         return python
 
     def run(self, python: Path, tests: list[str]) -> Run:
@@ -178,11 +181,15 @@ class Workshop:
         options = ["-q", "-p", "outcome_observer", "-p", "no:cacheprovider", *self.program.options]
         done = subprocess.run(
             [str(python), "-m", "pytest", f"--rootdir={folder}", f"--config-file={config}", *options, *tests],
-            **{"cwd": folder, "env": env, "text": True, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT},
+            cwd=folder,
+            env=env,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         (python.parents[1] / "pytest.log").write_text(done.stdout)
         if not result.exists():
-            raise Failure(f"{self.program.name}: pytest did not start\n{done.stdout[-3000:]}")
+            raise Failure(f"pytest did not start\n{done.stdout[-3000:]}")
         return Run(**json.loads(result.read_text()))
 
 
@@ -211,21 +218,19 @@ def on_pyotp(shop: Workshop, version: str, sha256: str) -> Run:
     kept = shop.folder / f"on-pyotp-{version}.json"
     if kept.exists() and (content := json.loads(kept.read_text())).pop("key") == key:
         return Run(**content)
-    wanted = shop.folder / "pyotp.txt"
-    wanted.write_text(f"pyotp=={version} --hash=sha256:{sha256}\n")
-    run = shop.run(shop.leg(f"pyotp-{version}", "--require-hashes", "-r", wanted), shop.program.tests)
-    check_pyotp(shop.program, run, "pyotp")
+    run = shop.run(shop.leg(f"pyotp-{version}", (version, sha256)), shop.program.tests)
+    check_pyotp(run, "pyotp")
     kept.write_text(json.dumps({"key": key, **vars(run)}, indent=1))
     return run
 
 
-def on_ferrotp(shop: Workshop, wheel: Path, pyotp: str, expected: set[str]) -> tuple[Run, set[str]]:
+def on_ferrotp(shop: Workshop, wheel: Path, pyotp: tuple[str, str], expected: set[str]) -> tuple[Run, set[str]]:
     """The suite on ferrotp.legacy under the alias, with the newest real pyotp installed beside it, as in a program
     that depends on pyotp; and those of ``expected`` that do not pass."""
-    python = shop.leg("ferrotp", wheel, f"pyotp=={pyotp}")
+    python = shop.leg("ferrotp", pyotp, wheel)
     call(python, "-m", "ferrotp", "alias", "--install", "--legacy")
     run = shop.run(python, shop.program.tests)
-    check_pyotp(shop.program, run, LEGACY)
+    check_pyotp(run, LEGACY)
     broken = expected - run.passed
     if broken:
         # Codes live for 30 seconds, and some suites make one and check it in the next step. Once more, alone.
@@ -234,11 +239,11 @@ def on_ferrotp(shop: Workshop, wheel: Path, pyotp: str, expected: set[str]) -> t
     return run, broken
 
 
-def check_pyotp(program: Program, run: Run, module: str) -> None:
+def check_pyotp(run: Run, module: str) -> None:
     if run.pyotp is None:
-        raise Failure(f"{program.name}: its tests never imported pyotp")
+        raise Failure("its tests never imported pyotp")
     if not f"{run.pyotp['totp']}.".startswith(f"{module}."):
-        raise Failure(f"{program.name}: should have run on {module}, and ran on {run.pyotp}")
+        raise Failure(f"should have run on {module}, and ran on {run.pyotp}")
 
 
 # --- the verb ----------------------------------------------------------------------------------------------------
@@ -252,11 +257,11 @@ def compare(program: Program, cache: Path, pins: dict[str, str], wheel: Path | N
     oldest, newest = list(real)
     expected = real[oldest].passed
     wrong: list[str] = []
-    if len(expected) < program.passes:
+    if not expected or len(expected) < program.passes:
         wrong.append(f"{len(expected)} tests pass on pyotp {oldest}, {program.passes} should")
     ours = "-"
     if wheel:
-        run, broken = on_ferrotp(shop, wheel, newest, expected)
+        run, broken = on_ferrotp(shop, wheel, (newest, pins[newest]), expected)
         ours = str(len(run.passed | (expected - broken)))
         wrong += [f"{test}: {run.reasons.get(test, run.outcomes.get(test, 'not run'))}" for test in sorted(broken)]
     counts = [str(len(real[oldest].outcomes)), str(len(expected)), str(len(real[newest].passed)), ours]

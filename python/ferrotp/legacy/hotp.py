@@ -1,6 +1,7 @@
 """`HOTP` as pyotp 2.10.0 has it: secrets of any length."""
 
 from .. import _native
+from ..otp import _long_enough
 from .otp import OTP
 
 TYPE_CHECKING = False
@@ -47,8 +48,7 @@ class _HOTP(OTP):
     ) -> None:
         import hashlib
 
-        if digest is None:
-            digest = hashlib.sha1
+        digest = hashlib.sha1 if digest is None else _long_enough(digest)
         self.initial_count = initial_count
         super().__init__(s=s, digits=digits, digest=digest, name=name, issuer=issuer)
 

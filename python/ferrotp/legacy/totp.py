@@ -5,7 +5,7 @@ import datetime
 import time
 
 from .. import _native
-from ..otp import _NativeSignature
+from ..otp import _long_enough, _NativeSignature
 from .otp import OTP
 
 TYPE_CHECKING = False
@@ -75,8 +75,7 @@ class _TOTP(OTP):
         """
         import hashlib
 
-        if digest is None:
-            digest = hashlib.sha1
+        digest = hashlib.sha1 if digest is None else _long_enough(digest)
         if isinstance(interval, (int, float)) and interval <= 0:
             # pyotp 2.10 takes it, and fails at every use.
             raise ValueError("interval must be positive")
