@@ -45,6 +45,7 @@ def test_importing_ferrotp_loads_nothing_heavy() -> None:
     heavy = {
         "hashlib",
         "hmac",
+        "types",
         "typing",
         "datetime",
         "re",

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFunction, PyList, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType};
 
 use super::object::{Base, generic_dict, is_base_type};
 
@@ -114,7 +114,8 @@ fn name_rules(class: &Bound<'_, PyType>) -> PyResult<()> {
     let public = class.name()?;
     for (name, value) in generic_dict(class.mro().get_item(1)?.as_any())? {
         let function = value.getattr(intern!(py, "__func__")).unwrap_or(value); // of a static method
-        if function.is_instance_of::<PyFunction>() {
+        let Ok(qualified) = function.getattr(intern!(py, "__qualname__")) else { continue };
+        if qualified.extract::<&str>().is_ok_and(|qualified| qualified.starts_with('_')) {
             let name = if name.eq("_init_by_rules")? { "__init__".into() } else { name.extract::<String>()? };
             function.setattr(intern!(py, "__qualname__"), format!("{public}.{name}"))?;
         }
