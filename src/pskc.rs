@@ -123,6 +123,10 @@ pub fn read(
             ..fault
         }));
     }
+    // Drafts of the format call the package otherwise: their keys must not be passed over.
+    if children(root, "KeyPackage").next().is_none() {
+        return Err(TransferError::new(Kind::Malformed, "the document has no key", "KeyContainer"));
+    }
     Ok(keys)
 }
 
