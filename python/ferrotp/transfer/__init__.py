@@ -83,7 +83,7 @@ def load(
             source = file.read(MAX_BYTES + 1)
     if isinstance(source, bytes) and source.startswith(_PICTURES):
         return scan.decode(source, on_error)
-    text = text_of(source, "") if isinstance(source, str) or not source[:200].lstrip().startswith(b"<") else "<"
+    text = text_of(source, "text") if isinstance(source, str) or not source[:200].lstrip().startswith(b"<") else "<"
     start = text.lstrip()[:100]
     if start.startswith("<"):
         return pskc.decode(source, key, password, on_error)

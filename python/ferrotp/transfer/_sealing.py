@@ -27,5 +27,5 @@ def sealed(function: Callable[_P, _T]) -> Callable[_P, _T]:
 
 def sealed_init(class_: type[_T]) -> type[_T]:
     """A class whose constructor is sealed."""
-    class_.__init__ = sealed(class_.__init__)  # type: ignore[misc]
+    class_.__init__ = sealed(class_.__init__)  # type: ignore[method-assign]
     return class_

@@ -67,7 +67,7 @@ class Account:
     def uri(self) -> str:
         """The ``otpauth://`` URI that an authenticator app reads from a QR code. It holds the secret.
 
-        For Steam it is pyotp's, with ``encoder=steam``. The serial number is not in it.
+        For Steam it is pyotp's, with ``encoder=steam``. A token without a name is named by its serial number.
         """
         from ferrotp.utils import build_uri
 
@@ -76,7 +76,7 @@ class Account:
         return sealed(
             build_uri,
             self.base32(),
-            self.name,
+            self.name or self.serial or "",
             issuer=self.issuer or None,
             initial_count=self.counter if self.kind == "hotp" else None,
             algorithm=self.algorithm.lower(),

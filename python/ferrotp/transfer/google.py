@@ -14,6 +14,7 @@ PREFIX = "otpauth-migration://"
 _PER_PART = 10
 _MAX_URI = 1_200
 _MAX_PARTS = 10_000
+_LONGEST_ID = (1 << 31) - 1
 _QR_CAPACITY = 2_953  # bytes, at version 40 and level L
 
 
@@ -90,18 +91,15 @@ def encode(accounts: Iterable[Account], batch_id: int | None = None) -> list[str
     :raises LimitError: if an account alone is too long for a QR code
     """
     parts: list[list[tuple[bytes, str, str, str, int, int | None]]] = []
-    length = 0
     for number, account in enumerate(accounts, 1):
         fields = _fields(account, f"account {number}")
-        # A little more than it adds to the URI, since each has the batch's numbers.
-        size = len(_uri([fields], 2**31 - 1, 0, 1))
-        if size > _QR_CAPACITY:
+        if len(_uri([fields], _LONGEST_ID, 0, 1)) > _QR_CAPACITY:
             raise LimitError("too long for a QR code", FORMAT, f"account {number}", account.label)
-        if not parts or len(parts[-1]) == _PER_PART or length + size > _MAX_URI:
-            parts.append([])
-            length = 0
-        parts[-1].append(fields)
-        length += size
+        last = parts[-1] if parts else None
+        if last and len(last) < _PER_PART and len(_uri([*last, fields], _LONGEST_ID, 0, 1)) <= _MAX_URI:
+            last.append(fields)
+        else:
+            parts.append([fields])
     if len(parts) > _MAX_PARTS:
         raise LimitError(f"more than {_MAX_PARTS} QR codes", FORMAT)
     if batch_id is None:
