@@ -32,6 +32,8 @@ pub mod algorithm;
 pub mod error;
 pub mod hotp;
 mod lanes;
+pub mod migration;
+pub mod pskc;
 pub mod random;
 pub mod secret;
 pub mod steam;

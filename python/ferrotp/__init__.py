@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from . import compat, contrib, exceptions, hotp, otp, totp, utils
     from . import legacy as legacy
+    from . import transfer as transfer
     from .alias import alias_as_pyotp
     from .compat import random
     from .exceptions import OTPVerificationError, PyOTPError
@@ -97,7 +98,7 @@ def parse_uri(uri: str) -> OTP:
 
 
 # Loaded at first use: pyotp spends most of its 25 ms of import on them.
-_MODULES = {"alias", "compat", "contrib", "exceptions", "hotp", "legacy", "utils"}
+_MODULES = {"alias", "compat", "contrib", "exceptions", "hotp", "legacy", "transfer", "utils"}
 _HOMES = {"HOTP": "hotp", "alias_as_pyotp": "alias", "OTPVerificationError": "exceptions", "PyOTPError": "exceptions"}
 
 
@@ -118,4 +119,4 @@ if not TYPE_CHECKING:  # a type checker takes it for a promise that any name is 
 
 
 def __dir__() -> list[str]:
-    return sorted({*_names, *__all__, "legacy"})
+    return sorted({*_names, *__all__, "legacy", "transfer"})

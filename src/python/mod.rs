@@ -10,6 +10,7 @@ mod init;
 mod object;
 mod state;
 mod text;
+mod transfer;
 
 use pyo3::prelude::*;
 
@@ -30,6 +31,8 @@ mod _native {
     use super::object::{getstate, instance_dict, set_instance_dict};
     #[pymodule_export]
     use super::text::decode_base32;
+    #[pymodule_export]
+    use super::transfer::{migration_decode, migration_encode, pskc_read};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

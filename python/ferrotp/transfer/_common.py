@@ -1,0 +1,164 @@
+"""What the readers share: limits, checked fields, faults from the native floor."""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from ._sealing import sealed as sealed
+from .account import Account
+from .errors import (
+    EncryptedError,
+    LimitError,
+    MalformedError,
+    TransferError,
+    UnsupportedError,
+    WrongKeyError,
+)
+
+MAX_BYTES = 16 << 20
+MAX_ACCOUNTS = 100_000
+OnError = Callable[[TransferError], object]
+
+
+def collect(results: Iterable[Account | TransferError], format: str, on_error: OnError | None) -> list[Account]:
+    """The accounts. Without `on_error` the first fault ends it: nothing is left out in silence."""
+    accounts: list[Account] = []
+    for number, result in enumerate(results):
+        if number >= MAX_ACCOUNTS:
+            raise LimitError(f"more than {MAX_ACCOUNTS} accounts", format)
+        if isinstance(result, Account):
+            accounts.append(result)
+        elif on_error is None:
+            raise result
+        else:
+            result.__context__ = result.__cause__ = None
+            on_error(result.with_traceback(None))
+    return accounts
+
+
+def text_of(data: "bytes | str", format: str) -> str:
+    """UTF-8, or UTF-16 where its mark says so; of a bounded size."""
+    if len(data) > MAX_BYTES:
+        raise LimitError(f"larger than {MAX_BYTES >> 20} MiB", format)
+    if isinstance(data, str):
+        return data.removeprefix("\ufeff")
+    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError:
+        raise MalformedError("the text is not UTF-8", format) from None
+
+
+_FAULTS: dict[str, type[TransferError]] = {
+    "malformed": MalformedError,
+    "unsupported": UnsupportedError,
+    "limit": LimitError,
+    "encrypted": EncryptedError,
+    "wrong key": WrongKeyError,
+}
+
+
+def fault(answer: tuple[str, str, str, str | None], format: str, within: str = "") -> TransferError:
+    """The exception for a fault that the native floor answers."""
+    kind, message, place, account = answer
+    return _FAULTS[kind](message, format, ", ".join(filter(None, (within, place))) or None, account)
+
+
+class Fields:
+    """One JSON object of an export, whose values are checked as they are read."""
+
+    def __init__(self, value: object, format: str, place: str, account: str | None = None) -> None:
+        self.format, self.place, self.account = format, place, account
+        if not isinstance(value, dict):
+            raise self.wrong(MalformedError, "not an object")
+        self._values: dict[str, Any] = value
+
+    def __repr__(self) -> str:
+        return f"Fields({self.format}, {self.place})"
+
+    def wrong(self, kind: type[TransferError], reason: str, name: str = "") -> TransferError:
+        return kind(reason, self.format, f"{self.place}.{name}" if name else self.place, self.account)
+
+    def inner(self, name: str) -> "Fields":
+        return Fields(self._values.get(name), self.format, f"{self.place}.{name}", self.account)
+
+    def text(self, name: str) -> str:
+        value = self._values.get(name)
+        if value is None:
+            return ""
+        if not isinstance(value, str):
+            raise self.wrong(MalformedError, "not a text", name)
+        return value
+
+    def number(self, name: str, default: int, least: int, most: int) -> int:
+        value = self._values.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise self.wrong(MalformedError, "not a whole number", name)
+        if not least <= value <= most:
+            raise self.wrong(UnsupportedError, f"not between {least} and {most}", name)
+        return value
+
+    def algorithm(self, name: str) -> str:
+        value = self.text(name).upper().replace("-", "") or "SHA1"
+        if value not in ("SHA1", "SHA256", "SHA512"):
+            raise self.wrong(UnsupportedError, "the algorithm is not SHA1, SHA256 or SHA512", name)
+        return value
+
+    def secret(self, name: str) -> bytes:
+        secret = base32(self.text(name))
+        if not secret:
+            raise self.wrong(MalformedError, "the secret is not base32", name)
+        return secret
+
+
+def base32(text: str) -> bytes | None:
+    """Decodes as authenticator apps do: either case, with or without padding, with spaces and hyphens between."""
+    plain = text.replace(" ", "").replace("-", "").upper().rstrip("=")
+    if len(plain) % 8 in (1, 3, 6):
+        return None
+    try:
+        return base64.b32decode(plain + "=" * (-len(plain) % 8))
+    except (binascii.Error, ValueError):
+        return None
+
+
+def entries(values: object, format: str, place: str, read: Callable[[object, str], Account]) -> Iterator[Any]:
+    """Reads each of a JSON list's entries."""
+    if not isinstance(values, list):
+        raise MalformedError("not a list", format, place)
+    for number, value in enumerate(values):
+        try:
+            result: Account | TransferError = read(value, f"{place}[{number}]")
+        except TransferError as error:
+            result = error
+        yield result
+
+
+def read_json(data: "bytes | str", format: str) -> dict[str, Any]:
+    """A JSON object in which no name stands twice, and no number is out of proportion."""
+
+    def whole(digits: str) -> int:
+        if len(digits) > 20:
+            raise MalformedError("a number is out of range", format)
+        return int(digits)
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        values = dict(pairs)
+        if len(values) != len(pairs):
+            # Two readers could take different ones.
+            raise MalformedError("a name stands twice in an object", format)
+        return values
+
+    try:
+        value = json.loads(text_of(data, format), parse_int=whole, object_pairs_hook=once)
+    except json.JSONDecodeError as error:
+        raise MalformedError("not JSON", format, f"line {error.lineno}") from None
+    except RecursionError:
+        raise LimitError("nested too deep", format) from None
+    if not isinstance(value, dict):
+        raise MalformedError("not a JSON object", format)
+    return value

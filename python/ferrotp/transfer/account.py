@@ -1,0 +1,137 @@
+"""`Account`: what an authenticator keeps."""
+
+import base64
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .._sealed import sealed
+from ._sealing import sealed_init
+from .errors import RefusedError, TransferError, UnsupportedError
+
+Kind = Literal["totp", "hotp", "steam"]
+_KINDS = ("totp", "hotp", "steam")
+_ALGORITHMS = ("SHA1", "SHA256", "SHA512", "MD5")
+
+
+@sealed_init
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account, as it comes out of one format and goes into another. `repr` leaves the secret out.
+
+    - `secret`: the key, decoded
+    - `name`: whose code it is; `issuer`: who asks for it
+    - `kind`: "totp", "hotp" or "steam"
+    - `algorithm`: "SHA1", "SHA256", "SHA512"; "MD5" can be carried along, but makes no codes here
+    - `digits`: 1 to 10; `period`: seconds, for a TOTP; `counter`: the next one, for an HOTP
+    - `serial`: a hardware token's serial number
+
+    :raises ValueError: if a field is out of range; the secret is not in the message
+    """
+
+    secret: bytes = field(repr=False)
+    name: str = ""
+    issuer: str | None = None
+    kind: Kind = "totp"
+    algorithm: str = "SHA1"
+    digits: int = 6
+    period: int = 30
+    counter: int = 0
+    serial: str | None = None
+
+    def __post_init__(self) -> None:
+        wrong = None
+        if not isinstance(self.secret, bytes) or not self.secret:
+            wrong = "the secret must be bytes, at least one"
+        elif self.kind not in _KINDS:
+            wrong = f"the kind must be one of {', '.join(_KINDS)}"
+        elif self.algorithm not in _ALGORITHMS:
+            wrong = f"the algorithm must be one of {', '.join(_ALGORITHMS)}"
+        elif not 1 <= self.digits <= 10:
+            wrong = "digits must be between 1 and 10"
+        elif self.period < 1:
+            wrong = "the period must be at least one second"
+        elif not 0 <= self.counter < 1 << 64:
+            wrong = "the counter must be a number of 64 bits"
+        if wrong:
+            raise TransferError(wrong, account=self.label)
+
+    @property
+    def label(self) -> str:
+        """What a person would call it: issuer and name, or the serial number."""
+        return ":".join(filter(None, (self.issuer, self.name))) or self.serial or ""
+
+    def base32(self) -> str:
+        """The secret in base32, without padding: what a person types into an app."""
+        return base64.b32encode(self.secret).decode("ascii").rstrip("=")
+
+    def uri(self) -> str:
+        """The ``otpauth://`` URI that an authenticator app reads from a QR code. It holds the secret.
+
+        For Steam it is pyotp's, with ``encoder=steam``. A token without a name is named by its serial number.
+        """
+        from ferrotp.utils import build_uri
+
+        is_totp = self.kind == "totp"
+        extra = {"encoder": "steam"} if self.kind == "steam" else {}
+        return sealed(
+            build_uri,
+            self.base32(),
+            self.name or self.serial or "",
+            issuer=self.issuer or None,
+            initial_count=self.counter if self.kind == "hotp" else None,
+            algorithm=self.algorithm.lower(),
+            digits=None if self.kind == "steam" else self.digits,
+            period=self.period if is_totp else None,
+            **extra,
+        )
+
+    def otp(self, legacy: bool = False) -> Any:
+        """The object that makes and checks its codes: a `ferrotp.TOTP`, `ferrotp.HOTP` or `ferrotp.contrib.Steam`.
+
+        :param legacy: one of `ferrotp.legacy` instead, which takes the short secrets and long periods that pyotp 2.12
+            refuses
+        :raises RefusedError: if the secret, the digits or the period break pyotp's rules; the message says whether
+            ``legacy=True`` would help
+        :raises UnsupportedError: for MD5
+        """
+        if self.algorithm == "MD5":
+            raise UnsupportedError("MD5 is too short for a code", account=self.label)
+        reason = None
+        try:
+            return self._make(legacy)
+        except ValueError as error:
+            reason = str(error)
+        if not legacy:
+            try:
+                self._make(True)
+                reason += "; pyotp before 2.12 took it: call .otp(legacy=True)"
+            except ValueError:
+                pass
+        raise RefusedError(reason, account=self.label)
+
+    def _make(self, legacy: bool) -> Any:
+        import hashlib
+
+        import ferrotp
+        import ferrotp.legacy
+
+        surface = ferrotp.legacy if legacy else ferrotp
+        name, issuer = self.name or self.serial or None, self.issuer or None
+        if self.kind == "steam":
+            from ferrotp.contrib import Steam
+            from ferrotp.legacy.contrib import Steam as LegacySteam
+
+            return (LegacySteam if legacy else Steam)(self.base32(), name=name, issuer=issuer)
+        digest = getattr(hashlib, self.algorithm.lower())
+        if self.kind == "hotp":
+            return surface.HOTP(
+                self.base32(),
+                digits=self.digits,
+                digest=digest,
+                name=name,
+                issuer=issuer,
+                initial_count=self.counter,
+            )
+        return surface.TOTP(
+            self.base32(), digits=self.digits, digest=digest, name=name, issuer=issuer, interval=self.period
+        )

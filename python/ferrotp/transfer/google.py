@@ -1,0 +1,133 @@
+"""Google Authenticator's export: ``otpauth-migration://`` URIs, one in each of its QR codes."""
+
+import secrets
+from collections.abc import Iterable
+
+from .. import _native
+from ._common import OnError, collect, fault, sealed
+from .account import Account
+from .errors import BatchError, LimitError, TransferError, UnsupportedError
+
+FORMAT = "google"
+PREFIX = "otpauth-migration://"
+# Google's own number. Ten accounts make a code of some 90 modules a side, which a phone reads off a screen.
+_PER_PART = 10
+_MAX_URI = 1_200
+_MAX_PARTS = 10_000
+_LONGEST_ID = (1 << 31) - 1
+_QR_CAPACITY = 2_953  # bytes, at version 40 and level L
+
+
+@sealed
+def decode(uris: str | Iterable[str], on_error: OnError | None = None) -> list[Account]:
+    """The accounts of one or more exports. The order of the URIs does not matter, and the same one may come twice,
+    as it does when somebody scans a code twice.
+
+    :param uris: a URI, or all the URIs of the export
+    :param on_error: called with each account's error, and the others are read; else the first error is raised
+    :raises BatchError: if a part is missing, or two parts contradict each other
+    :raises UnsupportedError: for a version other than 1 and 2, and for an algorithm, digits or kind outside the schema
+    :raises MalformedError: for anything that is no such URI
+    """
+    parts: dict[int, dict[int, list[Account | TransferError]]] = {}
+    sizes: dict[int, int] = {}
+    seen: dict[tuple[int, int], str] = {}
+    for number, uri in enumerate([uris] if isinstance(uris, str) else uris, 1):
+        if number > _MAX_PARTS:
+            raise LimitError(f"more than {_MAX_PARTS} URIs", FORMAT)
+        within = f"URI {number}"
+        answer = _native.migration_decode(uri.strip())
+        if isinstance(answer[0], str):
+            raise fault(answer, FORMAT, within)
+        accounts, batch, index, size = answer
+        results = [fault(account, FORMAT, within) if len(account) == 4 else _account(account) for account in accounts]
+        batch_parts = parts.setdefault(batch, {})
+        if sizes.setdefault(batch, size) != size:
+            raise BatchError(f"the parts disagree: {sizes[batch]} or {size} of them", FORMAT, within)
+        if index in batch_parts and seen[batch, index] != uri.strip():
+            raise BatchError(f"part {index + 1} of {size} comes twice, and differs", FORMAT, within)
+        batch_parts[index] = results
+        seen[batch, index] = uri.strip()
+    for batch, size in sizes.items():
+        missing = [str(index + 1) for index in range(size) if index not in parts[batch]]
+        if missing:
+            had = [result.label for part in parts[batch].values() for result in part if isinstance(result, Account)]
+            which = f"part{'s' if len(missing) > 1 else ''} {', '.join(missing[:20])} of {size} missing"
+            if had:
+                which += f"; the parts that are there end with {had[-1][:100]!r}"
+            raise BatchError(which, FORMAT, f"batch {batch}")
+    return collect(
+        (result for batch in parts.values() for index in sorted(batch) for result in batch[index]), FORMAT, on_error
+    )
+
+
+def _account(fields: tuple[bytes, str, str, str, int, int | None]) -> Account:
+    secret, name, issuer, algorithm, digits, counter = fields
+    # The name is the label of the Key Uri Format, in which the issuer may stand before a colon.
+    before, colon, after = name.partition(":")
+    if colon and before == issuer:
+        name = after.lstrip(" ")
+    elif colon and not issuer:
+        issuer, name = before, after.lstrip(" ")
+    return Account(
+        secret=secret,
+        name=name,
+        issuer=issuer or None,
+        kind="totp" if counter is None else "hotp",
+        algorithm=algorithm,
+        digits=digits,
+        counter=counter or 0,
+    )
+
+
+@sealed
+def encode(accounts: Iterable[Account], batch_id: int | None = None) -> list[str]:
+    """The URIs that import accounts into Google Authenticator, one for each QR code: ten accounts at most in each, and
+    fewer where names are long. They hold the secrets. Serial numbers are not in them.
+
+    :param batch_id: what binds the parts together, from 0 to 2^31 - 1; random if not given
+    :raises UnsupportedError: if the format cannot say what an account is: Steam, a period other than 30, digits other
+        than 6 and 8, a counter over 2^63 - 1
+    :raises LimitError: if an account alone is too long for a QR code
+    """
+    parts: list[list[tuple[bytes, str, str, str, int, int | None]]] = []
+    for number, account in enumerate(accounts, 1):
+        fields = _fields(account, f"account {number}")
+        if len(_uri([fields], _LONGEST_ID, 0, 1)) > _QR_CAPACITY:
+            raise LimitError("too long for a QR code", FORMAT, f"account {number}", account.label)
+        last = parts[-1] if parts else None
+        if last and len(last) < _PER_PART and len(_uri([*last, fields], _LONGEST_ID, 0, 1)) <= _MAX_URI:
+            last.append(fields)
+        else:
+            parts.append([fields])
+    if len(parts) > _MAX_PARTS:
+        raise LimitError(f"more than {_MAX_PARTS} QR codes", FORMAT)
+    if batch_id is None:
+        batch_id = secrets.randbits(31)
+    return [_uri(part, batch_id, index, len(parts)) for index, part in enumerate(parts)]
+
+
+def _uri(accounts: list[tuple[bytes, str, str, str, int, int | None]], batch_id: int, index: int, size: int) -> str:
+    uri = _native.migration_encode(accounts, batch_id, index, size)
+    if uri is None:
+        raise UnsupportedError("the format cannot say it", FORMAT)
+    return uri
+
+
+def _fields(account: Account, place: str) -> tuple[bytes, str, str, str, int, int | None]:
+    wrong = None
+    if account.kind == "steam":
+        wrong = "the format has no Steam codes"
+    elif account.kind == "totp" and account.period != 30:
+        wrong = "the format has no period other than 30 seconds"
+    elif account.digits not in (6, 8):
+        wrong = "the format has codes of 6 and 8 digits"
+    elif account.counter >= 1 << 63:
+        wrong = "the format's counters end at 2^63 - 1"
+    elif not account.issuer and ":" in account.name:
+        wrong = "without an issuer, what stands before the name's colon would be read as one"
+    if wrong:
+        raise UnsupportedError(wrong, FORMAT, place, account.label)
+    name = f"{account.issuer}:{account.name}" if account.issuer else account.name
+    counter = account.counter if account.kind == "hotp" else None
+    return account.secret, name, account.issuer or "", account.algorithm, account.digits, counter
