@@ -10,20 +10,20 @@ if TYPE_CHECKING:
     _T = TypeVar("_T")
 
 
-def attempt(function: "Callable[..., Any]", *args: "Any") -> "tuple[Any, BaseException | None]":
+def attempt(function: "Callable[..., Any]", /, *args: "Any", **kwargs: "Any") -> "tuple[Any, BaseException | None]":
     """What a call returns, or the exception that it raises, bare: to be raised where no frame holds the secret."""
     try:
-        return function(*args), None
+        return function(*args, **kwargs), None
     except BaseException as error:
         return None, _bare(error)
 
 
-def sealed(function: "Callable[..., _T]", *args: "Any") -> "_T":
+def sealed(function: "Callable[..., _T]", /, *args: "Any", **kwargs: "Any") -> "_T":
     """Calls `function`. An exception leaves without the frames below this one."""
     value: _T
-    value, failure = attempt(function, *args)
+    value, failure = attempt(function, *args, **kwargs)
     if failure is not None:
-        del args
+        del args, kwargs
         raise failure
     return value
 
