@@ -32,6 +32,7 @@ pub mod algorithm;
 pub mod error;
 pub mod hotp;
 mod lanes;
+pub mod qr;
 pub mod random;
 pub mod secret;
 pub mod steam;
