@@ -11,6 +11,7 @@ __version__ = _native.__version__
 __all__ = [
     "HOTP",
     "OTP",
+    "QR",
     "TOTP",
     "OTPVerificationError",
     "PyOTPError",
@@ -35,10 +36,12 @@ if TYPE_CHECKING:
 
     from . import compat, contrib, exceptions, hotp, otp, totp, utils
     from . import legacy as legacy
+    from . import qr as qr
     from .alias import alias_as_pyotp
     from .compat import random
     from .exceptions import OTPVerificationError, PyOTPError
     from .hotp import HOTP
+    from .qr import QR
 
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _HEX = "ABCDEF0123456789"
@@ -97,8 +100,14 @@ def parse_uri(uri: str) -> OTP:
 
 
 # Loaded at first use: pyotp spends most of its 25 ms of import on them.
-_MODULES = {"alias", "compat", "contrib", "exceptions", "hotp", "legacy", "utils"}
-_HOMES = {"HOTP": "hotp", "alias_as_pyotp": "alias", "OTPVerificationError": "exceptions", "PyOTPError": "exceptions"}
+_MODULES = {"alias", "compat", "contrib", "exceptions", "hotp", "legacy", "qr", "utils"}
+_HOMES = {
+    "HOTP": "hotp",
+    "QR": "qr",
+    "alias_as_pyotp": "alias",
+    "OTPVerificationError": "exceptions",
+    "PyOTPError": "exceptions",
+}
 
 
 def __getattr__(name: str) -> "Any":
@@ -114,4 +123,4 @@ def __getattr__(name: str) -> "Any":
 
 
 def __dir__() -> list[str]:
-    return sorted({*_names, *__all__, "legacy"})
+    return sorted({*_names, *__all__, "legacy", "qr"})
