@@ -5,7 +5,7 @@ A function that returns None leaves the decision to the plain rules beside the c
 
 from typing import Any, Final, Literal
 
-from typing_extensions import Self
+from typing_extensions import Self, disjoint_base
 
 __version__: Final[str]
 
@@ -66,6 +66,7 @@ def random_base32(length: object, /) -> str | None: ...
 def parse_uri(uri: object, names: dict[str, Any], /) -> Any: ...
 
 # QR codes: the base of `ferrotp.QR`, which documents the arguments.
+@disjoint_base
 class QRBase:
     def __new__(cls, text: str, error_correction: str | None = "M") -> Self: ...
     @property

@@ -7,7 +7,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .qr import QR, ErrorCorrection
+    from .qr import QR, _ErrorCorrection
 
 _init, _at, _verify, _uri = _native.init_hotp, _native.hotp_at, _native.hotp_verify, _native.hotp_uri
 
@@ -115,10 +115,10 @@ class HOTP(_HOTP):
         initial_count: int | None = None,
         issuer_name: str | None = None,
         *,
-        error_correction: "ErrorCorrection" = "M",
+        error_correction: "_ErrorCorrection" = "M",
         **kwargs: "Any",
     ) -> "QR":
-        """The QR code of `provisioning_uri`, drawn on this machine: SVG, PNG or lines for a terminal. It holds the secret.
+        """The QR code of `provisioning_uri`, drawn on this machine. It holds the secret.
 
         :param error_correction: "L", "M", "Q" or "H"; the other parameters are those of `provisioning_uri`
         :raises ferrotp.qr.QRError: if the URI is too long; otherwise as `provisioning_uri`

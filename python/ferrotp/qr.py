@@ -6,7 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
 
-    ErrorCorrection = Literal["L", "M", "Q", "H"]
+    _ErrorCorrection = Literal["L", "M", "Q", "H"]
 
 
 class QRError(ValueError):

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import datetime
     from typing import Any
 
-    from .qr import QR, ErrorCorrection
+    from .qr import QR, _ErrorCorrection
 
     Time = int | float | datetime.datetime
 
@@ -200,10 +200,10 @@ class TOTP(_TOTP):
         name: str | None = None,
         issuer_name: str | None = None,
         *,
-        error_correction: "ErrorCorrection" = "M",
+        error_correction: "_ErrorCorrection" = "M",
         **kwargs: "Any",
     ) -> "QR":
-        """The QR code of `provisioning_uri`, drawn on this machine: SVG, PNG or lines for a terminal. It holds the secret.
+        """The QR code of `provisioning_uri`, drawn on this machine. It holds the secret.
 
         :param error_correction: "L", "M", "Q" or "H"; the other parameters are those of `provisioning_uri`
         :raises ferrotp.qr.QRError: if the URI is too long; otherwise as `provisioning_uri`
