@@ -6,7 +6,7 @@ WHEELS := target/wheels
 SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name py.typed)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python lint format bench real-programs soak wheel clean
+.PHONY: help demo test test-rust test-python lint format bench bench-qr real-programs soak wheel clean
 
 help:  ## List the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -37,6 +37,10 @@ format: $(VENV)/tools  ## Format Rust and Python
 
 bench: $(VENV)-bench/installed  ## Compare with pyotp and other peers (ARGS=--quick: within a minute)
 	@$(VENV)-bench/bin/python benches/compare.py $(ARGS)
+
+bench-qr: $(VENV)-bench/installed  ## Compare QR codes with qrcode, segno and rust-totp (ARGS=--quick: within ten seconds)
+	@$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check -r benches/requirements-qr.txt
+	@$(VENV)-bench/bin/python benches/qr.py $(ARGS)
 
 real-programs: $(VENV)/installed  ## Run other programs' own tests on ferrotp.legacy
 	@$(PY) tests/real_programs/run.py $(ARGS)

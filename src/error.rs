@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::qr::{Colour, ErrorCorrection};
+
 /// A rejected input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -18,18 +20,79 @@ pub enum Error {
     InvalidUri,
     /// The operating system gave no random bytes.
     NoRandomness,
+    /// A QR code of nothing.
+    QrEmpty,
+    /// The text does not fit into the largest QR code (version 40) of this error correction.
+    QrTooLong(ErrorCorrection),
+    /// A picture has 1 to [`crate::qr::LARGEST`] pixels a side, and its border at most
+    /// [`crate::qr::WIDEST_BORDER`] modules.
+    QrSize,
+    /// A picture of this many pixels has no pixel for each module; it would need so many.
+    QrTooSmall {
+        /// The modules a side, the border among them.
+        needed: u32,
+    },
+    /// Not `#rgb`, `#rrggbb`, `black` or `white`.
+    InvalidColour,
+    /// The two colours are too alike for a camera.
+    WeakContrast {
+        /// Of the dark modules.
+        dark: Colour,
+        /// Of the light modules.
+        light: Colour,
+        /// WCAG's contrast ratio in hundredths, rounded down.
+        hundredths: u16,
+    },
+    /// The dark modules are the lighter ones, and nobody asked for that.
+    Inverted {
+        /// Of the dark modules.
+        dark: Colour,
+        /// Of the light modules.
+        light: Colour,
+        /// WCAG's contrast ratio in hundredths, rounded down.
+        hundredths: u16,
+    },
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        let text = match self {
             Self::InvalidBase32 => "the secret is not base32",
             Self::InvalidDigits => "digits must be between 1 and 10",
             Self::InvalidPeriod => "the period must be at least one second",
             Self::WindowOutOfRange => "the window leaves the range of 64-bit counters",
             Self::InvalidUri => "not an ordinary otpauth URI",
             Self::NoRandomness => "the operating system gave no random bytes",
-        })
+            Self::QrEmpty => "there is no text to put into a QR code",
+            Self::QrTooLong(level) => {
+                let capacity = level.capacity();
+                return write!(
+                    f,
+                    "the text is too long: a QR code of error correction {level} holds {capacity} bytes"
+                );
+            }
+            Self::QrSize => "size must be between 1 and 8192 pixels, border between 0 and 64 modules",
+            Self::QrTooSmall { needed } => {
+                return write!(f, "size is too small: this QR code needs at least {needed} pixels");
+            }
+            Self::InvalidColour => "a colour is '#rgb', '#rrggbb', 'black' or 'white'",
+            Self::WeakContrast { dark, light, hundredths } => {
+                let (whole, part) = (hundredths / 100, hundredths % 100);
+                return write!(
+                    f,
+                    "{dark} on {light} is too weak to scan: the contrast is {whole}.{part:02}:1, and must be at least 3:1"
+                );
+            }
+            Self::Inverted { dark, light, hundredths } => {
+                let (whole, part) = (hundredths / 100, hundredths % 100);
+                return write!(
+                    f,
+                    "{dark} on {light} is inverted, which many readers do not read (the contrast is {whole}.{part:02}:1): \
+                     swap the colours, or allow it with allow_inverted"
+                );
+            }
+        };
+        f.write_str(text)
     }
 }
 

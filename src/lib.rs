@@ -34,6 +34,7 @@ pub mod hotp;
 mod lanes;
 pub mod migration;
 pub mod pskc;
+pub mod qr;
 pub mod random;
 pub mod secret;
 pub mod steam;

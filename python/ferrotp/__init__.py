@@ -11,6 +11,7 @@ __version__ = _native.__version__
 __all__ = [
     "HOTP",
     "OTP",
+    "QR",
     "TOTP",
     "OTPVerificationError",
     "PyOTPError",
@@ -35,11 +36,13 @@ if TYPE_CHECKING:
 
     from . import compat, contrib, exceptions, hotp, otp, totp, utils
     from . import legacy as legacy
+    from . import qr as qr
     from . import transfer as transfer
     from .alias import alias_as_pyotp
     from .compat import random
     from .exceptions import OTPVerificationError, PyOTPError
     from .hotp import HOTP
+    from .qr import QR
 
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _HEX = "ABCDEF0123456789"
@@ -98,8 +101,14 @@ def parse_uri(uri: str) -> OTP:
 
 
 # Loaded at first use: pyotp spends most of its 25 ms of import on them.
-_MODULES = {"alias", "compat", "contrib", "exceptions", "hotp", "legacy", "transfer", "utils"}
-_HOMES = {"HOTP": "hotp", "alias_as_pyotp": "alias", "OTPVerificationError": "exceptions", "PyOTPError": "exceptions"}
+_MODULES = {"alias", "compat", "contrib", "exceptions", "hotp", "legacy", "qr", "transfer", "utils"}
+_HOMES = {
+    "HOTP": "hotp",
+    "QR": "qr",
+    "alias_as_pyotp": "alias",
+    "OTPVerificationError": "exceptions",
+    "PyOTPError": "exceptions",
+}
 
 
 def _lazy(name: str) -> "Any":
@@ -119,4 +128,4 @@ if not TYPE_CHECKING:  # a type checker takes it for a promise that any name is 
 
 
 def __dir__() -> list[str]:
-    return sorted({*_names, *__all__, "legacy", "transfer"})
+    return sorted({*_names, *__all__, "legacy", "qr", "transfer"})

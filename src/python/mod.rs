@@ -1,13 +1,15 @@
 //! The extension module `ferrotp._native`.
 //!
 //! Everything here either answers or returns `None`. It answers only where object and input are ordinary; `None` sends
-//! the caller to the plain rules, written in Python beside the call, which decide odd input, overrides and errors.
+//! the caller to the plain rules, written in Python beside the call, which decide odd input, overrides and errors. The
+//! exception is `qr`, which pyotp does not have: it decides, and raises.
 
 mod codes;
 mod fastcall;
 mod guard;
 mod init;
 mod object;
+mod qr;
 mod state;
 mod text;
 mod transfer;
@@ -29,6 +31,8 @@ mod _native {
     use super::init::{init_hotp, init_steam};
     #[pymodule_export]
     use super::object::{getstate, instance_dict, set_instance_dict};
+    #[pymodule_export]
+    use super::qr::QrBase;
     #[pymodule_export]
     use super::text::decode_base32;
     #[pymodule_export]

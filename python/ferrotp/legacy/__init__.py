@@ -13,6 +13,7 @@ from .totp import TOTP
 __all__ = [
     "HOTP",
     "OTP",
+    "QR",
     "TOTP",
     "OTPVerificationError",
     "PyOTPError",
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from ..qr import QR
     from . import compat, contrib, exceptions, hotp, otp, totp, utils
     from .compat import random
     from .exceptions import OTPVerificationError, PyOTPError
@@ -104,6 +106,10 @@ def _lazy(name: str) -> "Any":
         return _names[name]
     if name == "random":
         return _lazy("compat").random  # not kept here: what stands here is a test's own
+    if name == "QR":
+        from ..qr import QR
+
+        return _names.setdefault(name, QR)
     home = _HOMES.get(name, name)
     if home not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

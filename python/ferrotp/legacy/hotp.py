@@ -8,6 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..qr import QR, _ErrorCorrection
+
 _init, _at, _verify, _uri = _native.init_hotp, _native.hotp_at, _native.hotp_verify, _native.hotp_uri
 
 
@@ -121,6 +123,24 @@ class HOTP(_HOTP):
             digits=self.digits,
             **kwargs,
         )
+
+    def provisioning_qr(
+        self,
+        name: str | None = None,
+        initial_count: int | None = None,
+        issuer_name: str | None = None,
+        *,
+        error_correction: "_ErrorCorrection" = "M",
+        **kwargs: "Any",
+    ) -> "QR":
+        """The QR code of `provisioning_uri`, drawn on this machine. It holds the secret.
+
+        :param error_correction: "L", "M", "Q" or "H"; the other parameters are those of `provisioning_uri`
+        :raises ferrotp.qr.QRError: if the URI is too long; otherwise as `provisioning_uri`
+        """
+        from ..qr import QR
+
+        return QR(self.provisioning_uri(name, initial_count, issuer_name, **kwargs), error_correction)
 
 
 _native.register(HOTP, "hotp", True, (HOTP, OTP))

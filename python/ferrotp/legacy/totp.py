@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..qr import QR, _ErrorCorrection
+
     Time = int | float | datetime.datetime
 
 _now, _at, _verify, _find, _uri = (
@@ -205,6 +207,23 @@ class TOTP(_TOTP):
             period=self.interval,
             **kwargs,
         )
+
+    def provisioning_qr(
+        self,
+        name: str | None = None,
+        issuer_name: str | None = None,
+        *,
+        error_correction: "_ErrorCorrection" = "M",
+        **kwargs: "Any",
+    ) -> "QR":
+        """The QR code of `provisioning_uri`, drawn on this machine. It holds the secret.
+
+        :param error_correction: "L", "M", "Q" or "H"; the other parameters are those of `provisioning_uri`
+        :raises ferrotp.qr.QRError: if the URI is too long; otherwise as `provisioning_uri`
+        """
+        from ..qr import QR
+
+        return QR(self.provisioning_uri(name, issuer_name, **kwargs), error_correction)
 
 
 _native.register(TOTP, "totp", True, (TOTP, OTP))

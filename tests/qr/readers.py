@@ -1,0 +1,107 @@
+"""Readers that know nothing of ferrotp, and ways to make a picture of what they are given."""
+
+import io
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyte
+import pytest
+import resvg_py
+import zxingcpp
+from PIL import Image, ImageColor
+
+HALF = 4  # pixels a side of half a character in a terminal
+
+# Programs that a laptop may lack. Where CI=true their absence is an error, not a skip.
+IN_CI = os.environ.get("CI") == "true"
+
+
+def needs(program: str, package: str) -> pytest.MarkDecorator:
+    missing = shutil.which(program) is None and not IN_CI
+    return pytest.mark.skipif(missing, reason=f"{program} is not installed: apt-get install {package}")
+
+
+needs_zbarimg = needs("zbarimg", "zbar-tools")
+needs_chromium = needs("chromium", "chromium")
+
+
+def zxing(picture: Image.Image) -> list[str]:
+    """What zxing-cpp reads."""
+    barcodes = zxingcpp.read_barcodes(picture.convert("L"), formats=zxingcpp.BarcodeFormat.QRCode, try_invert=False)
+    return [barcode.text for barcode in barcodes]
+
+
+def zbar(pictures: Sequence[Image.Image], folder: Path) -> list[str]:
+    """What Debian's zbarimg reads: one text for each picture, all in one run."""
+    paths = []
+    for number, picture in enumerate(pictures):
+        paths.append(folder / f"{number:04}.png")
+        picture.convert("RGB").save(paths[-1], compress_level=1)
+    command = ["zbarimg", "--quiet", "--raw", "-Sdisable", "-Sqr.enable", *map(str, paths)]
+    result = subprocess.run(command, capture_output=True, check=False)
+    # One line for each code: the texts here have none inside.
+    return result.stdout.decode().splitlines()
+
+
+def png(data: bytes) -> Image.Image:
+    picture = Image.open(io.BytesIO(data))
+    assert picture.format == "PNG"
+    picture.load()
+    return picture
+
+
+def rasterised(svg: str) -> Image.Image:
+    """An SVG as resvg draws it, on white."""
+    picture = png(bytes(resvg_py.svg_to_bytes(svg_string=svg)))
+    page = Image.new("RGBA", picture.size, "white")
+    return Image.alpha_composite(page, picture.convert("RGBA")).convert("RGB")
+
+
+def screen(text: str, foreground: str, background: str) -> Image.Image:
+    """Lines as a terminal with these two colours shows them: pyte reads the escapes, Pillow draws the half blocks."""
+    emulator = pyte.Screen(140, text.count("\n") + 2)
+    pyte.Stream(emulator).feed(text.replace("\n", "\r\n"))
+    halves = Image.new("RGB", (emulator.columns, emulator.lines * 2), background)
+    pixels = halves.load()
+    assert pixels is not None
+
+    def colour(name: str, default: str) -> tuple[int, ...]:
+        return ImageColor.getrgb(default if name == "default" else f"#{name}")
+
+    for y, line in emulator.buffer.items():
+        for x, cell in line.items():
+            over, under = colour(cell.fg, foreground), colour(cell.bg, background)
+            upper, lower = {" ": (under, under), "▀": (over, under), "▄": (under, over), "█": (over, over)}[cell.data]
+            pixels[x, 2 * y], pixels[x, 2 * y + 1] = upper, lower
+    return halves.resize((halves.width * HALF, halves.height * HALF), Image.Resampling.NEAREST)
+
+
+def screenshot(address: str, folder: Path, size: tuple[int, int] = (800, 600)) -> tuple[Image.Image, str]:
+    """A page as Chromium shows it, and what it logged on the way."""
+    path = folder / "screenshot.png"
+    command = [
+        "chromium",
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--hide-scrollbars",
+        "--enable-logging=stderr",
+        f"--user-data-dir={folder / 'profile'}",
+        f"--window-size={size[0]},{size[1]}",
+        f"--screenshot={path}",
+        address,
+    ]
+    # On a busy machine a headless Chromium now and then ends early, whatever the page.
+    for _ in range(3):
+        result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        if result.returncode == 0 and path.exists():
+            return png(path.read_bytes()), result.stderr
+    raise AssertionError(result.stderr)
