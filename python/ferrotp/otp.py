@@ -133,9 +133,10 @@ class _OTP(_native.OTPBase):
         return (state, slots) if slots else state
 
     def __setstate__(self, state: "Any") -> None:
-        for attributes in state if isinstance(state, tuple) else (state,):
-            for name, value in (attributes or {}).items():
-                setattr(self, name, value)
+        attributes, slots = state if isinstance(state, tuple) else (state, {})
+        _native.setstate(self, attributes or {})
+        for name, value in (slots or {}).items():
+            setattr(self, name, value)
 
     def __reduce_ex__(self, protocol: "Any") -> "Any":
         return super().__reduce_ex__(max(2, protocol))  # protocols 0 and 1 know no native base

@@ -30,7 +30,7 @@ mod _native {
     #[pymodule_export]
     use super::init::{init_hotp, init_steam};
     #[pymodule_export]
-    use super::object::{getstate, instance_dict, set_instance_dict};
+    use super::object::{getstate, instance_dict, set_instance_dict, setstate};
     #[pymodule_export]
     use super::qr::QrBase;
     #[pymodule_export]

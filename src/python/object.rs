@@ -476,3 +476,22 @@ pub(super) fn getstate<'py>(slf: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDi
     }
     Ok(state)
 }
+
+/// Takes attributes as unpickling gives them: past a subclass's properties and `__setattr__`, as into pyotp's `__dict__`.
+#[pyfunction]
+pub(super) fn setstate<'py>(slf: &Bound<'py, PyAny>, state: &Bound<'py, PyDict>) -> PyResult<()> {
+    let base = Base::of(slf)?;
+    let class = slf.get_type();
+    for (name, value) in state {
+        let field = match name.extract::<&str>() {
+            Ok(name) => Field::ALL.into_iter().find(|(_, known)| *known == name).map(|(field, _)| field),
+            Err(_) => None,
+        };
+        match field {
+            // An HOTP has no place for an interval, but its `__dict__` has.
+            Some(field) if class.hasattr(field.name())? => base.set(field, Some(value))?,
+            _ => base.make_dict()?.set_item(name, value)?,
+        }
+    }
+    Ok(())
+}
