@@ -481,17 +481,36 @@ pub(super) fn getstate<'py>(slf: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDi
 #[pyfunction]
 pub(super) fn setstate<'py>(slf: &Bound<'py, PyAny>, state: &Bound<'py, PyDict>) -> PyResult<()> {
     let base = Base::of(slf)?;
-    let class = slf.get_type();
+    let (class, own) = (slf.get_type(), base_type(slf.py()));
     for (name, value) in state {
         let field = match name.extract::<&str>() {
             Ok(name) => Field::ALL.into_iter().find(|(_, known)| *known == name).map(|(field, _)| field),
             Err(_) => None,
         };
         match field {
-            // An HOTP has no place for an interval, but its `__dict__` has.
-            Some(field) if class.hasattr(field.name())? => base.set(field, Some(value))?,
+            // Where the class has our descriptor. Another attribute of that name, or none, lets `__dict__`'s be seen.
+            Some(field)
+                if class.getattr(field.name()).is_ok_and(|found| is_descriptor(&own, field, &found)) =>
+            {
+                base.set(field, Some(value))?;
+            }
             _ => base.make_dict()?.set_item(name, value)?,
         }
     }
     Ok(())
+}
+
+/// `OTPBase` itself.
+fn base_type(py: Python<'_>) -> Bound<'_, PyAny> {
+    // SAFETY: TYPE holds a reference of its own since the module was loaded, and never gives it up.
+    unsafe { Bound::from_borrowed_ptr(py, TYPE.load(Ordering::Acquire).cast()) }
+}
+
+fn is_descriptor(own: &Bound<'_, PyAny>, field: Field, found: &Bound<'_, PyAny>) -> bool {
+    let name = match field {
+        Field::Interval => "_interval",
+        Field::InitialCount => "_initial_count",
+        _ => field.name(),
+    };
+    own.getattr(name).is_ok_and(|descriptor| descriptor.is(found))
 }
