@@ -1,0 +1,1 @@
+"""The second factor: enroll, confirm, verify, recover, rotate, on a real store."""

@@ -1,0 +1,1 @@
+"""Where the second factor keeps its state."""
