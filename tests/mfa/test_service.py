@@ -721,7 +721,7 @@ def test_users_of_two_tenants_are_two_users(world: World) -> None:
 def test_codes_are_accepted_as_people_type_them(world: World, spelling: str) -> None:
     _, device, _ = world.enroll()
     code = device.at(world.clock.now)
-    if spelling in ("wide", "arab"):
+    if spelling in ("wide", "arabic"):
         zero = 0xFF10 if spelling == "wide" else 0x0660
         text = "".join(chr(zero + int(digit)) for digit in code)
     else:

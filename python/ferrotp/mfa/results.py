@@ -61,7 +61,7 @@ class Enrollment(_Secret):
         return " ".join(self.secret[start : start + 4] for start in range(0, len(self.secret), 4))
 
 
-class RecoveryCodes(_Secret, tuple[str, ...]):  # type: ignore[misc] # a mixin without slots of its own
+class RecoveryCodes(_Secret, tuple[str, ...]):
     """A new set of recovery codes, shown this once: only hashes are kept. Empty if the user keeps the earlier ones."""
 
     def __new__(cls, codes: Iterable[str] = ()) -> "RecoveryCodes":
