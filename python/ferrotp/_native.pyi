@@ -289,7 +289,7 @@ class Keyring:
         """
 
     def check_recovery_code(self, tenant: str, user_id: str, selector: str, sealed: _Sealed, code: str) -> bool:
-        """Whether `code`, as typed, is the recovery code of a sealed record. It takes a hash; other threads run meanwhile.
+        """Whether `code`, as typed, is the code of a sealed record. It takes a hash; other threads run meanwhile.
 
         :param selector: the one stored beside the record; `recovery_selector` finds it from the typed code
         :raises SealedRecordError: if the record does not open for this user and selector
