@@ -1,46 +1,42 @@
-"""Where the second factor keeps its state."""
+"""Where the second factor keeps its state: `open_store` finds the store by its URL."""
 
-import importlib
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..errors import StoreRefused
 from .base import Store
 
-__all__ = ["Store", "open_store"]
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+TIMEOUT = 1.8
+"""Seconds within which a store answers or is unavailable."""
 
 
-def open_store(where: Any, *, timeout: float = 1.8) -> Store:
-    """The store that a URL names, or that an object is.
+def open_store(where: "str | Engine | Store", *, timeout: float = TIMEOUT) -> Store:
+    """The store that a URL names, or an engine of SQLAlchemy holds. A store is given back as it is.
 
-    ``sqlite:///mfa.db``, ``postgresql+psycopg://host/database``, ``redis://host``, ``rediss://host``,
-    ``unix:///socket``; an SQLAlchemy engine; or a store. Each of its operations answers within `timeout` seconds, or
-    raises `StoreUnavailable`.
-
-    Raises:
-        StoreRefused: nothing serves it. The message says what does, or what to install.
+    :param where: ``sqlite:///file.db``, ``postgresql+psycopg://...``, ``redis://...``, ``rediss://...``,
+        ``unix://...``, an engine, or a store
+    :param timeout: seconds within which each of its operations answers or raises `StoreUnavailable`
+    :raises StoreRefused: for another URL, or if the extra that it needs is not installed
     """
-    if isinstance(where, str):
-        scheme = where.partition(":")[0].partition("+")[0].lower()
-        if scheme in ("redis", "rediss", "unix"):
-            store: Store = _load(".redis", "redis").RedisStore.from_url(where, timeout=timeout)
-        elif scheme in ("sqlite", "postgresql"):
-            store = _load(".sql", scheme if scheme == "postgresql" else "sql").SQLStore(where, timeout=timeout)
-        else:
-            # The text itself may hold a password.
-            raise StoreRefused("a store's URL begins with sqlite:, postgresql+psycopg:, redis:, rediss: or unix:")
-        return store
-    if hasattr(where, "reserve"):
-        return where  # type: ignore[no-any-return]
-    if hasattr(where, "dialect") and hasattr(where, "pool"):
-        store = _load(".sql", "sql").SQLStore(where, timeout=timeout)
-        return store
-    raise StoreRefused(f"{type(where).__name__} is no store: a URL, an SQLAlchemy engine or a store is")
+    if not isinstance(where, str):
+        if hasattr(where, "reserve"):
+            return where
+        from .sql import SQLStore
 
-
-def _load(module: str, extra: str) -> Any:
+        return SQLStore(where, timeout=timeout)
+    scheme = where.partition(":")[0].partition("+")[0]
     try:
-        return importlib.import_module(module, __name__)
-    except ModuleNotFoundError as error:
-        if error.name and error.name.startswith("ferrotp"):
-            raise
+        if scheme in ("sqlite", "postgresql"):
+            from .sql import SQLStore
+
+            return SQLStore(where, timeout=timeout)
+        if scheme in ("redis", "rediss", "unix"):
+            from .redis import RedisStore
+
+            return RedisStore.from_url(where, timeout=timeout)
+    except ImportError as error:
+        extra = {"sqlite": "sql"}.get(scheme, "redis" if scheme in ("rediss", "unix") else scheme)
         raise StoreRefused(f"{error.name} is not installed: pip install 'ferrotp[{extra}]'") from None
+    raise StoreRefused("a store is named by a URL of sqlite, postgresql, redis, rediss or unix")
