@@ -48,4 +48,5 @@ mod python;
 pub use algorithm::{Algorithm, HmacKey};
 pub use error::Error;
 pub use hotp::{Code, Digits};
+pub use lanes::sha1_kernel;
 pub use secret::Secret;
