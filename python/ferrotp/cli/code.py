@@ -66,7 +66,7 @@ def _say(account: Account, otp: Any, now: float, as_json: bool, hint: bool) -> N
 def _watch(account: Account, otp: Any, as_json: bool) -> None:
     """Never returns: Ctrl-C ends it, or the end of the pipe."""
     redraws = output.is_terminal() and not as_json
-    last = -1
+    last = -1.0
     try:
         while True:
             now = time.time()

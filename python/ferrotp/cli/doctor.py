@@ -143,8 +143,6 @@ def _verdict(comparison: dict[str, Any]) -> str:
 
 
 def _duration(seconds: float) -> str:
-    seconds = max(0, round(seconds))
-    hours, rest = divmod(seconds, 3600)
-    minutes, seconds = divmod(rest, 60)
-    parts = [f"{hours} h" if hours else "", f"{minutes} min" if minutes else "", f"{seconds} s"]
-    return " ".join(filter(None, parts[: 2 if hours else 3]))
+    seconds = round(seconds)
+    parts = [f"{seconds // 3600} h", f"{seconds % 3600 // 60} min", f"{seconds % 60} s"]
+    return " ".join(parts[0 if seconds >= 3600 else 1 if seconds >= 60 else 2 :])

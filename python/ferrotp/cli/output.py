@@ -39,6 +39,8 @@ def styled(text: str, **style: Any) -> str:
 
 def say(text: str = "", end: str = "\n") -> None:
     """A line for standard output."""
+    if sys.stdout is None:
+        raise InputError("standard output is closed", "file")
     click.echo(text + end, nl=False, color=is_terminal())
 
 

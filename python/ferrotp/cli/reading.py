@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ import click
 
 from .. import transfer
 from ..transfer import Account, TransferError, google, scan, uris
-from ..transfer._common import MAX_BYTES, text_of
+from ..transfer._common import MAX_BYTES, OnError, text_of
 from . import output
 from .errors import InputError, redacted
 from .sources import Source, from_stdin, is_asked
@@ -44,37 +45,55 @@ class Reader:
     def read(self) -> Found:
         """All accounts, in the order of the files. The parts of Google's exports may be spread over them."""
         found = Found([], [])
-        on_error = found.errors.append if self.keep_going else None
         parts: list[str] = []
+        places: list[str] = []  # of the parts
         for file in self.files or ["-"]:
+
+            def placed(error: TransferError, file: str = file) -> TransferError:
+                return _in_file(error, file) if len(self.files) > 1 else error
+
+            def leave_out(error: TransferError, placed: Callable[..., TransferError] = placed) -> None:
+                found.errors.append(placed(error))
+
+            on_error = leave_out if self.keep_going else None
             try:
                 data = contents(file)
                 texts = _uris(data)
                 if texts is None:
                     found.accounts += self._load(data, on_error)
-                else:
-                    # Empty lines stand for the parts, so that a line's number is right.
-                    lines = ["" if text.startswith(google.PREFIX) else text for text in texts]
-                    found.accounts += uris.decode(lines, on_error)
-                    parts += [text for text in texts if text.startswith(google.PREFIX)]
+                    continue
+                # Empty lines stand for the parts, so that a line's number is right.
+                lines = ["" if text.startswith(google.PREFIX) else text for text in texts]
+                found.accounts += uris.decode(lines, on_error)
             except TransferError as error:
-                raise _in_file(error, file) if len(self.files) > 1 else error from None
+                raise placed(error) from None
+            for number, text in enumerate(texts, 1):
+                if text.startswith(google.PREFIX):
+                    parts.append(text)
+                    places.append(f"{file}, line {number}" if len(self.files) > 1 else f"line {number}")
         if parts:
-            found.accounts += google.decode(parts, on_error)
+            errors: list[TransferError] = []
+            try:
+                found.accounts += google.decode(parts, errors.append if self.keep_going else None)
+            except TransferError as error:
+                raise _in_part(error, places) from None
+            found.errors += [_in_part(error, places) for error in errors]
         return found
 
-    def _load(self, data: bytes, on_error: transfer._common.OnError | None) -> list[Account]:
+    def _load(self, data: bytes, on_error: OnError | None) -> list[Account]:
         key, password = self._key(), self.password.read() if self.password.is_said() else None
         if key and password:
             raise InputError("either a key or a password", "usage")
         try:
             return transfer.load(data, key=key, password=password, on_error=on_error)
-        except transfer.WrongKeyError:
-            raise
         except transfer.EncryptedError as error:
-            if not is_asked() or "none was given" not in error.reason:
-                raise
-            by_password = "password" in error.reason
+            wanted = error
+        if "none was given" not in wanted.reason:
+            raise wanted
+        by_password = "password" in wanted.reason
+        if not is_asked():
+            option = "--password-file" if by_password else "--key-file"
+            raise transfer.EncryptedError(f"{wanted.reason}: use {option}", wanted.format, None, wanted.account)
         if by_password:
             password = from_stdin("the password of the file")
         else:
@@ -95,6 +114,12 @@ def _bytes(key: str) -> bytes:
 def _in_file(error: TransferError, file: str) -> TransferError:
     place = f"{file}, {error.place}" if error.place else file
     return type(error)(error.reason, error.format, place, error.account)
+
+
+def _in_part(error: TransferError, places: Sequence[str]) -> TransferError:
+    """A fault in one of Google's parts, with where that part stands."""
+    place = re.sub(r"^URI (\d+)", lambda found: places[int(found[1]) - 1], error.place or "")
+    return type(error)(error.reason, error.format, place or None, error.account)
 
 
 def contents(file: str) -> bytes:

@@ -4,7 +4,7 @@ import dataclasses
 import datetime
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -92,7 +92,13 @@ class Settings:
             raise InputError(f"{reason}; --legacy takes it" if old else reason, "refused") from None
 
 
-class Number(click.ParamType):
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[Any]
+else:
+    _ParamType = click.ParamType  # generic since click 8.4 only
+
+
+class Number(_ParamType):
     """A whole number. click's own would write its range into the help, however long."""
 
     name = "number"
@@ -148,7 +154,7 @@ def with_settings(*without: str) -> Callable[[Callable[..., int]], Callable[...,
     return decorate
 
 
-class Moment(click.ParamType):
+class Moment(_ParamType):
     """Seconds since 1970, or an ISO 8601 time with its zone."""
 
     name = "time"

@@ -58,9 +58,11 @@ def from_stdin(what: str, hidden: bool = True) -> str:
     """What a prompt gets, or the next line of a pipe."""
     if sys.stdin is None:
         raise InputError(f"standard input is closed: {what} cannot be read from it")
+    prompt = what.removeprefix("the ")
+    prompt = prompt[0].upper() + prompt[1:]
     if is_asked() and hidden:
         try:
-            return getpass.getpass(f"{what[0].upper()}{what[1:]} (not shown): ").strip()
+            return getpass.getpass(f"{prompt} (not shown): ").strip()
         except UnicodeDecodeError:
             raise InputError(f"{what} is not UTF-8 text") from None
         except (EOFError, KeyboardInterrupt) as end:
@@ -69,7 +71,7 @@ def from_stdin(what: str, hidden: bool = True) -> str:
                 return ""
             raise
     if is_asked():
-        click.echo(f"{what[0].upper()}{what[1:]}: ", nl=False, err=True)
+        click.echo(f"{prompt}: ", nl=False, err=True)
     return decoded(sys.stdin.buffer.readline(_LONGEST + 1), what)
 
 

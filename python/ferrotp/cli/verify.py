@@ -70,14 +70,17 @@ def _offset(otp: Any, code: str, now: float, window: int) -> int | None:
 
     step = int(now) // otp.interval
     try:
-        found: int = otp.verify_and_get_timecode(code, now, valid_window=min(window, step))
+        found = otp.verify_and_get_timecode(code, now, valid_window=min(window, step))
     except OTPVerificationError:
         return None
-    return found - step
+    return int(found) - step
 
 
 def _look_ahead(otp: Any, code: str, window: int) -> int | None:
-    return next((ahead for ahead in range(window + 1) if otp.verify(code, ahead)), None)
+    for ahead in range(window + 1):
+        if otp.verify(code, ahead):
+            return ahead
+    return None
 
 
 def _told(kind: str, offset: int, counter: int | None) -> str:
