@@ -115,6 +115,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "error.locked.recovery": "Too many wrong recovery codes: they are switched off. Ask the people who run "
         "this site.",
         "error.gone": "Log in again.",
+        "ended.login": "To the login page",
         "error.form": "This page was open for too long. Please try again.",
         "error.unavailable": "Codes cannot be checked at the moment. Try again in a minute.",
         "error.unavailable.title": "One moment",
