@@ -1,0 +1,71 @@
+"""The second factor done right: enroll, confirm, verify, recover and rotate, on a real store.
+
+``import ferrotp`` does not load it. `MFA` is the service, `Policy` has every number, and all that is not a yes is an
+`MFAError`. `ferrotp.mfa.testing` holds a store of your own to what the service asks of it.
+"""
+
+from .errors import (
+    DeviceNotTrusted,
+    EnrollmentExpired,
+    FactorDisabled,
+    InvalidCode,
+    InvalidIdentifier,
+    KeyInUse,
+    MFAError,
+    NotEnrolled,
+    PolicyError,
+    SealedRecordError,
+    StoreRefused,
+    StoreUnavailable,
+    Throttled,
+    TooManyFactors,
+)
+from .events import Event
+from .policy import Policy
+from .results import (
+    DeviceInfo,
+    DeviceToken,
+    Enrollment,
+    FactorInfo,
+    Outcome,
+    RecoveryCodes,
+    Report,
+    Rotation,
+    Status,
+    Verification,
+)
+from .service import MFA
+from .stores import open_store
+from .stores.base import Store
+
+__all__ = [
+    "MFA",
+    "DeviceInfo",
+    "DeviceNotTrusted",
+    "DeviceToken",
+    "Enrollment",
+    "EnrollmentExpired",
+    "Event",
+    "FactorDisabled",
+    "FactorInfo",
+    "InvalidCode",
+    "InvalidIdentifier",
+    "KeyInUse",
+    "MFAError",
+    "NotEnrolled",
+    "Outcome",
+    "Policy",
+    "PolicyError",
+    "RecoveryCodes",
+    "Report",
+    "Rotation",
+    "SealedRecordError",
+    "Status",
+    "Store",
+    "StoreRefused",
+    "StoreUnavailable",
+    "Throttled",
+    "TooManyFactors",
+    "Verification",
+    "open_store",
+]

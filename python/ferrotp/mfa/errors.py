@@ -1,0 +1,116 @@
+"""What the service raises: one tree, each with its evidence, none with a code or a secret in it.
+
+The evidence is in `args`, so that an error arrives whole where it was pickled for another process.
+"""
+
+from datetime import datetime, timezone
+
+
+class MFAError(Exception):
+    """Any answer of the service that is not a yes."""
+
+
+class InvalidCode(MFAError):
+    """The code is wrong, used, or of another time. It does not say which: that would help whoever guesses."""
+
+    attempts_left: int
+    """How many more attempts are open before a delay."""
+    retry_at: datetime | None
+    """When the next attempt is open, if there is a delay."""
+
+    def __init__(self, attempts_left: int, retry_at: datetime | None = None) -> None:
+        super().__init__(attempts_left, retry_at)
+        self.attempts_left = attempts_left
+        self.retry_at = retry_at
+
+    def __str__(self) -> str:
+        return "the code is not valid" + _until(self.retry_at)
+
+
+class Throttled(MFAError):
+    """Too many failures: the code was not looked at. Nothing was counted."""
+
+    retry_at: datetime
+    """When the next attempt is open."""
+
+    def __init__(self, retry_at: datetime) -> None:
+        super().__init__(retry_at)
+        self.retry_at = retry_at
+
+    def __str__(self) -> str:
+        return "too many failed attempts" + _until(self.retry_at)
+
+
+class FactorDisabled(MFAError):
+    """So many consecutive failures that the factor must be bound again (NIST SP 800-63B-4, section 3.2.2)."""
+
+    def __str__(self) -> str:
+        return "disabled after too many failures in a row: recover, and enroll again"
+
+
+class NotEnrolled(MFAError):
+    """The user has no such factor."""
+
+    def __str__(self) -> str:
+        return "there is no such factor: enroll first"
+
+
+class EnrollmentExpired(MFAError):
+    """The pending factor is not there: confirmed too late, confirmed already, or replaced by a newer one."""
+
+    def __str__(self) -> str:
+        return "the enrollment has expired, or is done: enroll again"
+
+
+class DeviceNotTrusted(MFAError):
+    """The device's token is unknown, expired or used: ask for a code."""
+
+    def __str__(self) -> str:
+        return "the device is not trusted: ask for a code"
+
+
+class TooManyFactors(MFAError):
+    """The user has as many factors as the policy allows."""
+
+
+class PolicyError(MFAError, ValueError):
+    """The policy allows no such value. The message says which, and what is allowed."""
+
+
+class InvalidIdentifier(MFAError, ValueError):
+    """A user id, tenant or name that stores could confuse with another. The message says what is allowed."""
+
+
+class StoreUnavailable(MFAError):
+    """The store did not answer in time, or cannot write. Nothing was accepted."""
+
+
+class StoreRefused(MFAError):
+    """The store cannot hold the guarantees as it is set up. The message says what to change."""
+
+
+class SealedRecordError(MFAError):
+    """A sealed record was changed, moved to another owner, or its key is not in the keyring."""
+
+
+class KeyInUse(MFAError):
+    """The key cannot be retired yet: records are sealed with it."""
+
+    records: int
+
+    def __init__(self, key_id: str, records: int) -> None:
+        super().__init__(key_id, records)
+        self.key_id = key_id
+        self.records = records
+
+    def __str__(self) -> str:
+        return f"key {self.key_id} still seals {self.records} records: run rotate_keys first"
+
+
+def moment(milliseconds: int) -> datetime:
+    """A time of a store, for people."""
+    return datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
+
+
+def _until(retry_at: datetime | None) -> str:
+    return f"; next attempt at {retry_at:%Y-%m-%d %H:%M:%S} UTC" if retry_at else ""

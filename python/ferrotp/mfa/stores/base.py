@@ -1,0 +1,274 @@
+"""What a store must decide. Each operation is one decision, made by the store in one transaction of its own.
+
+A store never reads, lets the service think, and writes: what is decided between two processes is decided in the
+statement that writes. Whatever a caller's own transaction does later, a decision stays.
+
+All times are Unix times in whole milliseconds, from the service's clock; a store has none. Texts are stored as they
+are. `ferrotp.mfa.testing` has the suite that holds a store to what is said here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+Method = Literal["otp", "recovery", "enrollment"]
+"""What a budget of attempts is for. All OTP factors of a user share one; recovery codes and enrollment have theirs."""
+
+METHODS: tuple[Method, ...] = ("otp", "recovery", "enrollment")
+
+NEVER_USED = -1
+"""The last step of a factor of which no code was ever accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose record it is."""
+
+    tenant: str
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """One authenticator of a user. Its secret and its parameters are in `sealed`, and only there."""
+
+    owner: Owner
+    factor_id: str
+    kind: Literal["totp", "hotp"]
+    name: str
+    state: Literal["pending", "active", "disabled"]
+    sealed: bytes = field(repr=False)
+    legacy: bool
+    """Its secret is shorter than 128 bits: accepted by policy, and to be enrolled again."""
+    created_at: int
+    expires_at: int
+    """When it ends if it is still pending. 0: never."""
+    last_step: int = NEVER_USED
+    """The time step, or the counter, of the newest code accepted. No code of it or of an earlier one is accepted."""
+    drift: int = 0
+    """Time steps that the device was ahead of the server at the last accepted code."""
+    last_used_at: int = 0
+    """When the last code was accepted. 0: never."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryCode:
+    """A recovery code that has not been used: its selector, and its sealed hash."""
+
+    owner: Owner
+    selector: str
+    sealed: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedDevice:
+    """A browser that its user asked not to be asked in again: a series of tokens, each of which is used once."""
+
+    owner: Owner
+    series: str
+    """Names the device. Not secret."""
+    name: str
+    token_hash: bytes = field(repr=False)
+    """SHA-256 of the token that is to come next: 256 random bits, so no slow hash is needed."""
+    created_at: int
+    expires_at: int
+    last_used_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a store needs to know of the policy, in milliseconds."""
+
+    free: int
+    """Consecutive failures without a delay."""
+    delays: tuple[int, ...]
+    """The delay after failure `free` + 1, + 2 and so on. The last one repeats."""
+    disable_at: int
+    """Consecutive failures after which nothing more is accepted until the factor is bound again."""
+    cost: int
+    """What an attempt adds to `spent_until`; a success takes its own back, and nothing else does."""
+    horizon: int
+    """How far `spent_until` may be ahead of the clock: at most `2 * horizon / cost` failures in any `horizon`."""
+
+    def delay(self, failures: int) -> int:
+        """The delay after so many consecutive failures."""
+        if failures <= self.free:
+            return 0
+        return self.delays[min(failures - self.free, len(self.delays)) - 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The attempts of one user by one method."""
+
+    failures: int = 0
+    """Consecutive failures, attempts under way among them."""
+    retry_at: int = 0
+    """No attempt before."""
+    spent_until: int = 0
+    """The leaky bucket: each failure moves it ahead by `Limits.cost`, and only time passes it."""
+
+    def open_at(self, now: int, limits: Limits) -> int:
+        """When the next attempt is open: not after `now` if one is open now."""
+        return max(self.retry_at, max(self.spent_until, now) + limits.cost - limits.horizon)
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """An attempt that is already counted as a failure. `accept`, `confirm` and `redeem` give it back."""
+
+    owner: Owner
+    method: Method
+    limits: Limits
+    budget: Budget
+    """As it is with this attempt counted."""
+    factors: tuple[Factor, ...] = ()
+    """For ``otp`` the active ones; for ``enrollment`` the pending one that was asked for."""
+    recovery_code: RecoveryCode | None = None
+    """For ``recovery``: the unused one with the selector that was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """No attempt is open."""
+
+    reason: Literal["not enrolled", "throttled", "disabled"]
+    retry_at: int = 0
+    """For ``throttled``: when the next attempt is open."""
+    clock_was_ahead: bool = False
+    """A time was further ahead than any delay, so an earlier clock was: it has been brought back to the longest one."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserState:
+    """All that is kept of a user."""
+
+    factors: tuple[Factor, ...]
+    budgets: Mapping[Method, Budget]
+    recovery_codes: int
+    """How many are unused."""
+
+
+def charge(budget: Budget, now: int, limits: Limits) -> tuple[Budget, Refusal | None]:
+    """Counts an attempt as a failure before it is made, or refuses it: the rule that every store follows.
+
+    The budget that it gives is to be kept in both cases.
+    """
+    # No delay reaches further ahead than this, so a time that does was written when the clock was ahead. Bringing it
+    # back never shortens a delay: what is left of one is at most the longest.
+    retry_at = min(budget.retry_at, now + limits.delays[-1])
+    spent_until = min(budget.spent_until, now + limits.horizon)
+    kept = Budget(budget.failures, retry_at, spent_until)
+    clock_was_ahead = kept != budget
+    if budget.failures >= limits.disable_at:
+        return kept, Refusal("disabled", 0, clock_was_ahead)
+    open_at = kept.open_at(now, limits)
+    if open_at > now:
+        return kept, Refusal("throttled", open_at, clock_was_ahead)
+    failures = budget.failures + 1
+    delay = limits.delay(failures)
+    return Budget(failures, now + delay if delay else 0, max(spent_until, now) + limits.cost), None
+
+
+def refund(budget: Budget, limits: Limits) -> Budget:
+    """What a success leaves: no consecutive failure, no delay, and its own attempt taken back."""
+    return Budget(0, 0, max(budget.spent_until - limits.cost, 0))
+
+
+class Store(Protocol):
+    """A place for factors, recovery codes and budgets of attempts.
+
+    Each method is one decision: it commits on its own before it returns, or changes nothing. What keeps it from
+    answering (the server is away, slow or read-only) is a `StoreUnavailable`, within the store's `timeout`.
+    """
+
+    def prepare(self) -> None:
+        """Creates what is missing (tables, for one), as often as it is called and by as many processes at once."""
+
+    def close(self) -> None:
+        """Lets go of connections."""
+
+    def add_factor(self, factor: Factor, now: int, max_factors: int, max_pending: int) -> bool:
+        """Adds a factor, pending or active, and the user's budgets if there are none.
+
+        The user's expired pending factors go, and the oldest pending ones beyond `max_pending` with this one.
+        False, and nothing is added, if the user has `max_factors` that are not pending.
+        """
+
+    def reserve(
+        self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
+    ) -> Reservation | Refusal:
+        """Counts an attempt as failed before it is made, by the rule of `charge`, or says why there is none.
+
+        ``otp`` gives the active factors (all, or the one of `factor_id`); ``enrollment`` the pending factor of
+        `factor_id` that has not expired; ``recovery`` the unused code of `selector`, if there is one.
+        ``not enrolled``, and nothing is counted, if there is no such factor, or for ``recovery`` no active or
+        disabled factor at all.
+        """
+
+    def accept(
+        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, resealed: bytes | None
+    ) -> bool:
+        """Advances an active factor to `step` if that is newer than its last one, and refunds the attempt: both or
+        neither. `resealed` replaces the sealed secret if the reservation's is still the one there.
+        """
+
+    def confirm(
+        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, codes: Sequence[RecoveryCode]
+    ) -> bool:
+        """Makes a pending factor active, with `step` as its last, if it is still pending and has not expired.
+
+        Refunds the attempt. `codes`, if any, replace the user's recovery codes and clear the budget of ``recovery``.
+        If the user's ``otp`` budget was used up (`Limits.disable_at`), all older active factors become disabled and
+        the budget is cleared: they stay unusable, and the new one is not held up.
+        """
+
+    def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
+        """Uses up a recovery code, and refunds the attempt: both or neither. How many are left; None if it was gone."""
+
+    def replace_recovery_codes(self, owner: Owner, codes: Sequence[RecoveryCode], now: int) -> bool:
+        """Replaces all recovery codes and clears the budget of ``recovery``. False if there is no active or disabled
+        factor."""
+
+    def remove_factor(self, owner: Owner, factor_id: str) -> Factor | None:
+        """Removes a factor of this owner and gives it; None if the owner has no such factor.
+
+        The recovery codes and the trusted devices go with the last factor that is not pending. Budgets stay: removing
+        is no way out of a delay.
+        """
+
+    def reset(self, owner: Owner) -> int:
+        """Removes everything of a user. How many factors there were."""
+
+    def add_device(self, device: TrustedDevice, now: int, max_devices: int) -> bool:
+        """Adds a trusted device; the user's expired ones go, and those used longest ago beyond `max_devices` with this
+        one. False, and nothing is added, if the user has no active factor."""
+
+    def use_device(
+        self, owner: Owner, series: str, token_hash: bytes, next_hash: bytes, now: int, grace: int
+    ) -> Literal["renewed", "same", "unknown", "stolen"]:
+        """Whether a device of this owner is trusted, by its token.
+
+        - ``renewed``: it was the one to come, and `next_hash` is in its place, so that it works once.
+        - ``same``: it was the one before, at most `grace` after the last use: two requests at once, one was renewed.
+        - ``unknown``: there is no such device, or it has expired.
+        - ``stolen``: an older token, so two parties have had it. All trusted devices of the owner are removed.
+        """
+
+    def devices(self, owner: Owner) -> list[TrustedDevice]:
+        """The owner's trusted devices, expired ones among them, the oldest first."""
+
+    def remove_devices(self, owner: Owner, series: str | None) -> int:
+        """Removes one device of this owner, or all of them. How many there were."""
+
+    def user(self, owner: Owner) -> UserState:
+        """All that is kept of a user: for pages and reports, never for a decision."""
+
+    def factors(self, after: Factor | None, limit: int) -> list[Factor]:
+        """The next `limit` factors of all users after one, by tenant, user and id. To go through all of them."""
+
+    def recovery_codes(self, after: RecoveryCode | None, limit: int) -> list[RecoveryCode]:
+        """The next `limit` unused recovery codes of all users after one, by tenant, user and selector."""
+
+    def reseal(self, changes: "Sequence[tuple[Factor | RecoveryCode, bytes]]") -> int:
+        """Replaces the sealed record of each, where it is still what was read. How many were."""

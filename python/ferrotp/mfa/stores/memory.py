@@ -1,0 +1,252 @@
+"""A store in this process's memory. For tests only: a second process knows nothing of it, and a restart forgets."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from .base import (
+    METHODS,
+    Budget,
+    Factor,
+    Limits,
+    Method,
+    Owner,
+    RecoveryCode,
+    Refusal,
+    Reservation,
+    TrustedDevice,
+    UserState,
+    charge,
+    refund,
+)
+
+
+class MemoryStore:
+    """Factors, recovery codes and budgets in dictionaries under one lock. For tests only."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._factors: dict[tuple[Owner, str], Factor] = {}
+        self._codes: dict[tuple[Owner, str], RecoveryCode] = {}
+        self._budgets: dict[tuple[Owner, Method], Budget] = {}
+        self._devices: dict[tuple[Owner, str], tuple[TrustedDevice, bytes]] = {}  # with the token before
+
+    def prepare(self) -> None:
+        """Nothing to prepare."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    def add_factor(self, factor: Factor, now: int, max_factors: int, max_pending: int) -> bool:
+        with self._lock:
+            mine = self._of(factor.owner)
+            if sum(one.state != "pending" for one in mine) >= max_factors:
+                return False
+            pending = sorted((one for one in mine if one.state == "pending"), key=lambda one: one.created_at)
+            live = [one for one in pending if one.expires_at > now]
+            keep = max_pending - (factor.state == "pending")
+            for one in pending:
+                if one not in live[max(len(live) - keep, 0) :]:
+                    del self._factors[one.owner, one.factor_id]
+            self._factors[factor.owner, factor.factor_id] = factor
+            for method in METHODS:
+                self._budgets.setdefault((factor.owner, method), Budget())
+            return True
+
+    def reserve(
+        self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
+    ) -> Reservation | Refusal:
+        with self._lock:
+            mine = self._of(owner)
+            if method == "enrollment":
+                found = [one for one in mine if one.state == "pending" and one.expires_at > now]
+            elif method == "otp":
+                found = [one for one in mine if one.state == "active"]
+            else:
+                found = [one for one in mine if one.state != "pending"]
+            if method != "recovery" and (factor_id or method == "enrollment"):
+                found = [one for one in found if one.factor_id == factor_id]
+            if not found:
+                return Refusal("not enrolled")
+            budget, refusal = charge(self._budgets[owner, method], now, limits)
+            self._budgets[owner, method] = budget
+            if refusal:
+                return refusal
+            if method == "recovery":
+                return Reservation(owner, method, limits, budget, (), self._codes.get((owner, selector)))
+            return Reservation(owner, method, limits, budget, tuple(found))
+
+    def accept(
+        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, resealed: bytes | None
+    ) -> bool:
+        with self._lock:
+            place = (reservation.owner, factor_id)
+            factor = self._factors.get(place)
+            if factor is None or factor.state != "active" or factor.last_step >= step:
+                return False
+            if resealed is not None and any(one.sealed == factor.sealed for one in reservation.factors):
+                factor = replace(factor, sealed=resealed)
+            self._factors[place] = replace(factor, last_step=step, drift=drift, last_used_at=now)
+            self._refund(reservation)
+            return True
+
+    def confirm(
+        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, codes: Sequence[RecoveryCode]
+    ) -> bool:
+        owner = reservation.owner
+        with self._lock:
+            factor = self._factors.get((owner, factor_id))
+            if factor is None or factor.state != "pending" or factor.expires_at <= now:
+                return False
+            if self._budgets[owner, "otp"].failures >= reservation.limits.disable_at:
+                self._budgets[owner, "otp"] = Budget()
+                for one in self._of(owner):
+                    if one.state == "active":
+                        self._factors[owner, one.factor_id] = replace(one, state="disabled")
+            self._factors[owner, factor_id] = replace(
+                factor, state="active", last_step=step, drift=drift, last_used_at=now
+            )
+            self._refund(reservation)
+            if codes:
+                self._replace_codes(owner, codes)
+            return True
+
+    def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
+        owner = reservation.owner
+        with self._lock:
+            read = reservation.recovery_code
+            if read is None or self._codes.get((owner, selector)) != read:
+                return None
+            del self._codes[owner, selector]
+            self._refund(reservation)
+            return sum(other == owner for other, _ in self._codes)
+
+    def replace_recovery_codes(self, owner: Owner, codes: Sequence[RecoveryCode], now: int) -> bool:
+        with self._lock:
+            if all(one.state == "pending" for one in self._of(owner)):
+                return False
+            self._replace_codes(owner, codes)
+            return True
+
+    def remove_factor(self, owner: Owner, factor_id: str) -> Factor | None:
+        with self._lock:
+            factor = self._factors.pop((owner, factor_id), None)
+            if factor and all(one.state == "pending" for one in self._of(owner)):
+                self._drop_codes(owner)
+                self._drop_devices(owner)
+            return factor
+
+    def reset(self, owner: Owner) -> int:
+        with self._lock:
+            mine = self._of(owner)
+            for one in mine:
+                del self._factors[owner, one.factor_id]
+            self._drop_codes(owner)
+            self._drop_devices(owner)
+            for method in METHODS:
+                self._budgets.pop((owner, method), None)
+            return len(mine)
+
+    def add_device(self, device: TrustedDevice, now: int, max_devices: int) -> bool:
+        owner = device.owner
+        with self._lock:
+            if all(one.state != "active" for one in self._of(owner)):
+                return False
+            mine = sorted(self._devices_of(owner), key=lambda one: (one.last_used_at, one.series))
+            live = [one for one in mine if one.expires_at > now]
+            for one in mine:
+                if one not in live[max(len(live) - max_devices + 1, 0) :]:
+                    del self._devices[owner, one.series]
+            self._devices[owner, device.series] = device, b""
+            return True
+
+    def use_device(
+        self, owner: Owner, series: str, token_hash: bytes, next_hash: bytes, now: int, grace: int
+    ) -> Literal["renewed", "same", "unknown", "stolen"]:
+        with self._lock:
+            device, before = self._devices.get((owner, series), (None, b""))
+            if device is None or device.expires_at <= now:
+                return "unknown"
+            if device.token_hash == token_hash:
+                renewed = replace(device, token_hash=next_hash, last_used_at=now)
+                self._devices[owner, series] = renewed, token_hash
+                return "renewed"
+            if before == token_hash and now - device.last_used_at <= grace:
+                return "same"
+            self._drop_devices(owner)
+            return "stolen"
+
+    def devices(self, owner: Owner) -> list[TrustedDevice]:
+        with self._lock:
+            return sorted(self._devices_of(owner), key=lambda one: (one.created_at, one.series))
+
+    def remove_devices(self, owner: Owner, series: str | None) -> int:
+        with self._lock:
+            if series is None:
+                return self._drop_devices(owner)
+            return int(self._devices.pop((owner, series), None) is not None)
+
+    def user(self, owner: Owner) -> UserState:
+        with self._lock:
+            return UserState(
+                tuple(sorted(self._of(owner), key=lambda one: (one.created_at, one.factor_id))),
+                {method: self._budgets.get((owner, method), Budget()) for method in METHODS},
+                sum(other == owner for other, _ in self._codes),
+            )
+
+    def factors(self, after: Factor | None, limit: int) -> list[Factor]:
+        with self._lock:
+            ordered = sorted(self._factors.values(), key=_place)
+            return [one for one in ordered if after is None or _place(one) > _place(after)][:limit]
+
+    def recovery_codes(self, after: RecoveryCode | None, limit: int) -> list[RecoveryCode]:
+        with self._lock:
+            ordered = sorted(self._codes.values(), key=_place)
+            return [one for one in ordered if after is None or _place(one) > _place(after)][:limit]
+
+    def reseal(self, changes: "Sequence[tuple[Factor | RecoveryCode, bytes]]") -> int:
+        done = 0
+        with self._lock:
+            for read, sealed in changes:
+                if isinstance(read, Factor):
+                    factor = self._factors.get((read.owner, read.factor_id))
+                    if factor and factor.sealed == read.sealed:
+                        self._factors[read.owner, read.factor_id] = replace(factor, sealed=sealed)
+                        done += 1
+                else:
+                    code = self._codes.get((read.owner, read.selector))
+                    if code and code.sealed == read.sealed:
+                        self._codes[read.owner, read.selector] = replace(code, sealed=sealed)
+                        done += 1
+        return done
+
+    def _of(self, owner: Owner) -> list[Factor]:
+        return [one for (other, _), one in self._factors.items() if other == owner]
+
+    def _refund(self, reservation: Reservation) -> None:
+        place = (reservation.owner, reservation.method)
+        self._budgets[place] = refund(self._budgets[place], reservation.limits)
+
+    def _replace_codes(self, owner: Owner, codes: Sequence[RecoveryCode]) -> None:
+        self._drop_codes(owner)
+        self._codes.update({(owner, code.selector): code for code in codes})
+        self._budgets[owner, "recovery"] = Budget()
+
+    def _devices_of(self, owner: Owner) -> list[TrustedDevice]:
+        return [one for (other, _), (one, _) in self._devices.items() if other == owner]
+
+    def _drop_devices(self, owner: Owner) -> int:
+        mine = self._devices_of(owner)
+        for one in mine:
+            del self._devices[owner, one.series]
+        return len(mine)
+
+    def _drop_codes(self, owner: Owner) -> None:
+        for place in [place for place in self._codes if place[0] == owner]:
+            del self._codes[place]
+
+
+def _place(record: "Factor | RecoveryCode") -> tuple[str, str, str]:
+    last = record.factor_id if isinstance(record, Factor) else record.selector
+    return record.owner.tenant, record.owner.user_id, last
