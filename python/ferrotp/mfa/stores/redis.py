@@ -1,0 +1,456 @@
+"""A store in Redis: each decision is one Lua script, and one round trip.
+
+See `docs/redis.md` for what the server must be set up to keep, and what a failover can lose. The scripts, and how
+records look there, are in the folder `lua` beside this file.
+"""
+
+import threading
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+from hashlib import sha1
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from ..errors import StoreRefused, StoreUnavailable
+from .base import METHODS, NEVER_USED, Budget, Factor, Limits, Method, Owner, RecoveryCode, Refusal, Reservation, UserState
+
+OLDEST: Final = (6, 2)
+"""The oldest Redis that this is tested on."""
+
+_WHOLE = 2**51
+"""Times and limits are below this, so that a sum of a few of them is exact in Lua's doubles."""
+
+_STEPS = 2**64
+"""Steps and counters are compared as text, and may be as large as a counter is in RFC 4226."""
+
+
+class RedisStore:
+    """Factors, recovery codes and budgets in one Redis database.
+
+    `client` says where: its address, database, credentials and TLS settings are used, on connections of the store's
+    own, with `timeout` (seconds) for all that one operation waits for. Nothing is tried twice, since a decision whose
+    answer was lost may have been made. All keys begin with `{prefix}`.
+
+    `allow_eviction` and `allow_loss` let `prepare` pass a server that may evict keys, and one that does not write
+    each change to disk: for tests, or where something else keeps what Redis loses.
+    """
+
+    def __init__(
+        self,
+        client: "redis.Redis",
+        *,
+        prefix: str = "ferrotp",
+        timeout: float = 1.8,
+        allow_eviction: bool = False,
+        allow_loss: bool = False,
+    ) -> None:
+        if not prefix or set("{}\0") & set(prefix):
+            raise ValueError("prefix: not empty, and without braces and NUL")
+        if not timeout > 0:
+            raise ValueError("timeout: more than 0 seconds")
+        self._allow_eviction = allow_eviction
+        self._allow_loss = allow_loss
+        self._timeout = timeout
+        self._deadline = threading.local()
+        self._client = redis.Redis(connection_pool=self._pool(client))
+        # The braces put all keys into one hash slot, so that a script may change a user and the index together.
+        tag = b"{%b}" % prefix.encode()
+        self._hashes = {Factor: tag + b":factors:", RecoveryCode: tag + b":codes:"}
+        self._budgets = tag + b":budgets:"
+        self._indexes = {Factor: tag + b":factors", RecoveryCode: tag + b":codes"}
+
+    @classmethod
+    def from_url(cls, url: str, *, timeout: float = 1.8) -> "RedisStore":
+        """A store by ``redis://``, ``rediss://`` or ``unix://``, as redis-py takes them, and in the query also
+        ``prefix``, ``allow_eviction=1`` and ``allow_loss=1``."""
+        ours: dict[str, Any] = {}
+        try:
+            parts = urlsplit(url)
+            rest = []
+            for name, value in parse_qsl(parts.query, keep_blank_values=True):
+                if name == "prefix":
+                    ours[name] = value
+                elif name in ("allow_eviction", "allow_loss"):
+                    ours[name] = {"0": False, "1": True}[value]
+                else:
+                    rest.append((name, value))
+            pool = redis.ConnectionPool.from_url(urlunsplit(parts._replace(query=urlencode(rest))))
+        except (ValueError, KeyError):
+            pool = None
+        # Raised out here: what went wrong in there may hold the URL, and that a password.
+        if pool is None:
+            raise ValueError("not the URL of a Redis store: redis://, rediss:// or unix://, switches with 0 or 1")
+        return cls(redis.Redis(connection_pool=pool), timeout=timeout, **ours)
+
+    def prepare(self) -> None:
+        """Refuses a server that could lose what was decided. There is nothing to create."""
+        info = self._told("INFO")
+        if not info:
+            _refuse(
+                not (self._allow_eviction and self._allow_loss),
+                "Redis does not say how it is set up: allow the command INFO to this user, or say allow_eviction and"
+                " allow_loss",
+            )
+        version = str(info.get("redis_version", "6.2"))
+        _refuse(
+            tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < OLDEST,
+            f"Redis {version} is too old: 6.2 or newer",
+        )
+        _refuse(info.get("role", "master") != "master", "this server is a replica: name the primary")
+        _refuse(
+            bool(info.get("cluster_enabled")) and self._told("CLUSTER INFO").get("cluster_size") != "1",
+            "a Redis Cluster of several shards is not followed: use one with a single shard, or no Cluster",
+        )
+        if info and not self._allow_eviction:
+            policy = str(info.get("maxmemory_policy", "unknown"))
+            # "volatile" policies take only keys that expire, and none of ours does.
+            _refuse(
+                info.get("maxmemory") != 0 and policy != "noeviction" and not policy.startswith("volatile-"),
+                f"Redis may evict keys (maxmemory-policy {policy}): set noeviction, or say allow_eviction",
+            )
+        if info and not self._allow_loss:
+            _refuse(
+                info.get("aof_enabled") != 1,
+                "Redis does not log changes to disk, so a restart would accept codes again: set appendonly yes, or say"
+                " allow_loss",
+            )
+            _refuse(
+                self._told("CONFIG GET", "appendfsync").get("appendfsync") == "no",
+                "Redis leaves it to the system when its log reaches the disk: set appendfsync always (or everysec), or"
+                " say allow_loss",
+            )
+        # That it may run scripts on these keys is better known now than at the first login.
+        self.factors(None, 1)
+
+    def close(self) -> None:
+        self._client.connection_pool.disconnect()
+
+    def add_factor(self, factor: Factor, now: int, max_factors: int, max_pending: int) -> bool:
+        args = _whole(now, max_factors, max_pending)
+        return bool(self._decide("add_factor", factor.owner, *args, _escaped(factor.factor_id), _record(factor)))
+
+    def reserve(
+        self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
+    ) -> Reservation | Refusal:
+        args = (method, *_whole(now), _escaped(factor_id), _escaped(selector), *_limits(limits))
+        answer: list[bytes] = self._decide("reserve", owner, *args)
+        if answer[0] == b"none":
+            return Refusal("not enrolled")
+        if answer[0] == b"disabled":
+            return Refusal("disabled", clock_was_ahead=answer[1] == b"1")
+        if answer[0] == b"throttled":
+            return Refusal("throttled", int(answer[2]), answer[1] == b"1")
+        budget = Budget(int(answer[1]), int(answer[2]), int(answer[3]))
+        if method == "recovery":
+            code = RecoveryCode(owner, selector, answer[4]) if len(answer) > 4 else None
+            return Reservation(owner, method, limits, budget, (), code)
+        return Reservation(owner, method, limits, budget, tuple(_in_order(owner, answer[4:])))
+
+    def accept(
+        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, resealed: bytes | None
+    ) -> bool:
+        cost = reservation.limits.cost
+        args = [reservation.method, *_whole(cost), _escaped(factor_id), _step(step), *_whole(drift, now)]
+        if resealed is not None:
+            args += [one.sealed for one in reservation.factors if one.factor_id == factor_id][:1]
+            args += [resealed] if len(args) == 7 else []
+        return bool(self._decide("accept", reservation.owner, *args))
+
+    def confirm(
+        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, codes: Sequence[RecoveryCode]
+    ) -> bool:
+        limits = reservation.limits
+        args = [reservation.method, *_whole(limits.cost, limits.disable_at), _escaped(factor_id), _step(step)]
+        return bool(self._decide("confirm", reservation.owner, *args, *_whole(drift, now), *_pairs(codes)))
+
+    def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
+        read = reservation.recovery_code
+        if read is None or read.selector != selector:
+            return None
+        args = (reservation.method, *_whole(reservation.limits.cost), _escaped(selector), read.sealed)
+        left: int | None = self._decide("redeem", reservation.owner, *args)
+        return left
+
+    def replace_recovery_codes(self, owner: Owner, codes: Sequence[RecoveryCode], now: int) -> bool:
+        return bool(self._decide("replace_recovery_codes", owner, *_pairs(codes)))
+
+    def remove_factor(self, owner: Owner, factor_id: str) -> Factor | None:
+        raw: bytes | None = self._decide("remove_factor", owner, _escaped(factor_id))
+        return None if raw is None else _factor(owner, factor_id, raw)
+
+    def reset(self, owner: Owner) -> int:
+        return int(self._decide("reset", owner))
+
+    def user(self, owner: Owner) -> UserState:
+        codes, *rest = self._decide("user", owner)
+        numbers = [int(one) for one in rest[: 3 * len(METHODS)]]
+        budgets = {method: Budget(*numbers[3 * i : 3 * i + 3]) for i, method in enumerate(METHODS)}
+        return UserState(tuple(_in_order(owner, rest[3 * len(METHODS) :])), budgets, int(codes))
+
+    def factors(self, after: Factor | None, limit: int) -> list[Factor]:
+        place = b"" if after is None else _member(after.owner, after.factor_id)
+        return [_factor(owner, factor_id, raw) for owner, factor_id, raw in self._list(Factor, place, limit)]
+
+    def recovery_codes(self, after: RecoveryCode | None, limit: int) -> list[RecoveryCode]:
+        place = b"" if after is None else _member(after.owner, after.selector)
+        return [RecoveryCode(owner, selector, raw) for owner, selector, raw in self._list(RecoveryCode, place, limit)]
+
+    def reseal(self, changes: "Sequence[tuple[Factor | RecoveryCode, bytes]]") -> int:
+        keys: list[bytes] = []
+        args: list[bytes | str] = []
+        for read, sealed in changes:
+            keys.append(self._hashes[type(read)] + _owner(read.owner))
+            if isinstance(read, Factor):
+                args += ["factor", _escaped(read.factor_id), read.sealed, sealed]
+            else:
+                args += ["code", _escaped(read.selector), read.sealed, sealed]
+        return int(self._run("reseal", keys, args))
+
+    def _decide(self, script: str, owner: Owner, *args: bytes | str) -> Any:
+        user = _owner(owner)
+        keys = (
+            self._hashes[Factor] + user,
+            self._budgets + user,
+            self._hashes[RecoveryCode] + user,
+            self._indexes[Factor],
+            self._indexes[RecoveryCode],
+        )
+        return self._run(script, keys, (user, *args))
+
+    def _list(self, kind: type, after: bytes, limit: int) -> list[tuple[Owner, str, bytes]]:
+        flat = self._run("list", [self._indexes[kind]], [self._hashes[kind], after, *_whole(limit)])
+        return [
+            (Owner(*(_unescaped(part) for part in parts[:2])), _unescaped(parts[2]), raw)
+            for parts, raw in ((member.split(b"\0"), raw) for member, raw in zip(flat[::2], flat[1::2], strict=True))
+        ]
+
+    def _run(self, name: str, keys: Sequence[bytes], args: Sequence[bytes | str]) -> Any:
+        until = time.monotonic() + self._timeout
+        digest, text = _script(name)
+        answer = self._ask(until, "EVALSHA", digest, len(keys), *keys, *args)
+        if answer is _NOT_LOADED:
+            answer = self._ask(until, "EVAL", text, len(keys), *keys, *args)
+        return answer
+
+    def _ask(self, until: float, *command: Any) -> Any:
+        self._deadline.until = until
+        try:
+            return self._client.execute_command(*command)  # type: ignore[no-untyped-call, unused-ignore]
+        except NoScriptError:
+            return _NOT_LOADED
+        except (RedisError, OSError) as error:
+            damaged = isinstance(error, ResponseError) and "FERROTP damaged" in str(error)
+            reason = "a record is missing or damaged" if damaged else type(error).__name__
+        finally:
+            self._deadline.until = None
+        # Raised out here: redis-py's error, and the frames that it holds, know the command and the credentials.
+        raise StoreUnavailable(f"Redis: {reason}")
+
+    def _told(self, *command: str) -> dict[str, Any]:
+        """What the server tells of itself. Empty if it may not be asked."""
+        self._deadline.until = time.monotonic() + self._timeout
+        try:
+            told = self._client.execute_command(*command)  # type: ignore[no-untyped-call, unused-ignore]
+            return {_text(name): _text(value) for name, value in told.items()}
+        except ResponseError:
+            return {}
+        except (RedisError, OSError) as error:
+            reason = type(error).__name__
+        finally:
+            self._deadline.until = None
+        raise StoreUnavailable(f"Redis: {reason}")
+
+    def _pool(self, client: "redis.Redis") -> "redis.ConnectionPool":
+        """A pool like the client's, with what this store needs of its connections."""
+        theirs = getattr(client, "connection_pool", None)
+        if type(theirs) not in (redis.ConnectionPool, redis.BlockingConnectionPool):
+            raise TypeError("client: a redis.Redis on a redis.ConnectionPool; no Cluster, no asyncio")
+        settings = {
+            name: value
+            for name, value in theirs.connection_kwargs.items()
+            if not name.startswith(("maint_notifications", "orig_", "retry", "socket_timeout", "socket_connect_"))
+        }
+        settings |= {
+            # One answer for one command: without health checks, and without the pushes of protocol 3.
+            "health_check_interval": 0,
+            "protocol": 2,
+            "decode_responses": False,
+            "retry": Retry(NoBackoff(), 0),
+        }
+        settings.pop("cache_config", None)
+        kind = type("BoundedConnection", (_Bounded, theirs.connection_class), {"store": self})
+        pool = redis.ConnectionPool(connection_class=kind, max_connections=2**31, **settings)
+        kind(**pool.connection_kwargs)  # a setting that there is not is found here, not at the first login
+        return pool
+
+
+class _Bounded:
+    """A connection that waits no longer than to the deadline of what its thread has asked the store."""
+
+    store: RedisStore
+    _sock: Any
+
+    def _left(self) -> float:
+        until = getattr(self.store._deadline, "until", None)
+        if until is None:
+            return self.store._timeout
+        left: float = until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError  # as a socket would
+        return left
+
+    @property
+    def socket_timeout(self) -> float:
+        return self._left()
+
+    @socket_timeout.setter
+    def socket_timeout(self, value: object) -> None:
+        pass
+
+    @property
+    def socket_connect_timeout(self) -> float:
+        return self._left()
+
+    @socket_connect_timeout.setter
+    def socket_connect_timeout(self, value: object) -> None:
+        pass
+
+    def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
+        self._limit()
+        super().send_packed_command(*args, **kwargs)  # type: ignore[misc]
+
+    def read_response(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            self._limit()
+            return super().read_response(*args, **kwargs)  # type: ignore[misc]
+        except ResponseError:
+            raise
+        except BaseException:
+            # An answer that comes after all must not be read as that to the next question.
+            self.disconnect()  # type: ignore[attr-defined]
+            raise
+
+    def _limit(self) -> None:
+        if self._sock:
+            try:
+                self._sock.settimeout(self._left())
+            except TimeoutError:
+                raise RedisTimeoutError("the time is over") from None
+
+
+_NOT_LOADED: Final = object()
+
+
+@lru_cache(maxsize=None)
+def _script(name: str) -> tuple[str, str]:
+    """A script's digest, by which Redis knows it, and its text."""
+    folder = Path(__file__).with_name("lua")
+    text = "".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in ("common", name))
+    return sha1(text.encode(), usedforsecurity=False).hexdigest(), text
+
+
+def _refuse(fault: bool, message: str) -> None:
+    if fault:
+        raise StoreRefused(message)
+
+
+def _text(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _whole(*numbers: int) -> list[bytes]:
+    for number in numbers:
+        if not -_WHOLE < number < _WHOLE:
+            raise ValueError(f"{number}: Redis counts exactly only below 2^51")
+    return [b"%d" % number for number in numbers]
+
+
+def _step(step: int) -> bytes:
+    if not NEVER_USED <= step < _STEPS:
+        raise ValueError(f"step {step}: from 0 to 2^64 - 1")
+    return b"%d" % step
+
+
+@lru_cache(maxsize=16)
+def _limits(limits: Limits) -> tuple[bytes, ...]:
+    return tuple(_whole(limits.cost, limits.horizon, limits.disable_at, limits.free, *limits.delays))
+
+
+def _pairs(codes: Sequence[RecoveryCode]) -> list[bytes]:
+    return [part for code in codes for part in (_escaped(code.selector), code.sealed)]
+
+
+# Keys and members of the indexes are compared byte by byte. With NUL between tenant, user and id, and NUL itself
+# escaped, that gives the order of the three, and no two owners the same key.
+
+
+def _escaped(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass").replace(b"\1", b"\1\2").replace(b"\0", b"\1\1")
+
+
+def _unescaped(raw: bytes) -> str:
+    return raw.replace(b"\1\1", b"\0").replace(b"\1\2", b"\1").decode("utf-8", "surrogatepass")
+
+
+def _owner(owner: Owner) -> bytes:
+    return _escaped(owner.tenant) + b"\0" + _escaped(owner.user_id)
+
+
+def _member(owner: Owner, last: str) -> bytes:
+    return _owner(owner) + b"\0" + _escaped(last)
+
+
+def _record(factor: Factor) -> bytes:
+    """A factor as the scripts know it: see `lua/common.lua`."""
+    name = factor.name.encode("utf-8", "surrogatepass")
+    fields = [
+        b"1",
+        factor.kind.encode(),
+        factor.state.encode(),
+        b"%d" % factor.legacy,
+        *_whole(factor.created_at, factor.expires_at),
+        _step(factor.last_step),
+        *_whole(factor.drift, factor.last_used_at, len(name)),
+    ]
+    return b" ".join(fields) + b"\n" + name + factor.sealed
+
+
+def _factor(owner: Owner, factor_id: str, raw: bytes) -> Factor:
+    line, _, rest = raw.partition(b"\n")
+    _, kind, state, legacy, *numbers = line.split(b" ")
+    created, expires, last, drift, used, size = map(int, numbers)
+    return Factor(
+        owner,
+        factor_id,
+        "totp" if kind == b"totp" else "hotp",
+        rest[:size].decode("utf-8", "surrogatepass"),
+        _STATES[state],
+        rest[size:],
+        legacy == b"1",
+        created,
+        expires,
+        last,
+        drift,
+        used,
+    )
+
+
+_STATES: Final[dict[bytes, Literal["pending", "active", "disabled"]]] = {
+    b"pending": "pending",
+    b"active": "active",
+    b"disabled": "disabled",
+}
+
+
+def _in_order(owner: Owner, flat: list[bytes]) -> list[Factor]:
+    """The factors of an answer, the oldest first."""
+    found = [_factor(owner, _unescaped(flat[i]), flat[i + 1]) for i in range(0, len(flat), 2)]
+    return sorted(found, key=lambda one: (one.created_at, one.factor_id)) if len(found) > 1 else found
