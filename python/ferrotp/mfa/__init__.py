@@ -1,1 +1,56 @@
-"""The second factor: enroll, confirm, verify, recover, rotate, on a real store."""
+"""The second factor done right: enroll, confirm, verify, recover and rotate, on a real store.
+
+``import ferrotp`` does not load it. `MFA` is the service, `Policy` has every number, and all that is not a yes is an
+`MFAError`. `ferrotp.mfa.testing` holds a store of your own to what the service asks of it.
+"""
+
+from .errors import (
+    EnrollmentExpired,
+    FactorDisabled,
+    InvalidCode,
+    InvalidIdentifier,
+    KeyInUse,
+    MFAError,
+    NotEnrolled,
+    PolicyError,
+    SealedRecordError,
+    StoreRefused,
+    StoreUnavailable,
+    Throttled,
+    TooManyFactors,
+)
+from .events import Event
+from .policy import Policy
+from .results import Enrollment, FactorInfo, Outcome, RecoveryCodes, Report, Rotation, Status, Verification
+from .service import MFA
+from .stores import open_store
+from .stores.base import Store
+
+__all__ = [
+    "MFA",
+    "Enrollment",
+    "EnrollmentExpired",
+    "Event",
+    "FactorDisabled",
+    "FactorInfo",
+    "InvalidCode",
+    "InvalidIdentifier",
+    "KeyInUse",
+    "MFAError",
+    "NotEnrolled",
+    "Outcome",
+    "Policy",
+    "PolicyError",
+    "RecoveryCodes",
+    "Report",
+    "Rotation",
+    "SealedRecordError",
+    "Status",
+    "Store",
+    "StoreRefused",
+    "StoreUnavailable",
+    "Throttled",
+    "TooManyFactors",
+    "Verification",
+    "open_store",
+]

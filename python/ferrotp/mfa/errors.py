@@ -42,6 +42,9 @@ class FactorDisabled(MFAError):
 class NotEnrolled(MFAError):
     """The user has no such factor."""
 
+    def __init__(self) -> None:
+        super().__init__("there is no such factor: enroll first")
+
 
 class EnrollmentExpired(MFAError):
     """The pending factor is not there: confirmed too late, confirmed already, or replaced by a newer one."""
@@ -56,6 +59,10 @@ class TooManyFactors(MFAError):
 
 class PolicyError(MFAError, ValueError):
     """The policy allows no such value. The message says which, and what is allowed."""
+
+
+class InvalidIdentifier(MFAError, ValueError):
+    """A user id, tenant or name that stores could confuse with another. The message says what is allowed."""
 
 
 class StoreUnavailable(MFAError):

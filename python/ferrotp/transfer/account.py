@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .._sealed import sealed
-from ._sealing import sealed_init
+from .._sealing import sealed_init
 from .errors import RefusedError, TransferError, UnsupportedError
 
 Kind = Literal["totp", "hotp", "steam"]

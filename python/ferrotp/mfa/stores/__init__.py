@@ -1,1 +1,42 @@
-"""Where the second factor keeps its state."""
+"""Where the second factor keeps its state: `open_store` finds the store by its URL."""
+
+from typing import TYPE_CHECKING
+
+from ..errors import StoreRefused
+from .base import Store
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+TIMEOUT = 1.8
+"""Seconds within which a store answers or is unavailable."""
+
+
+def open_store(where: "str | Engine | Store", *, timeout: float = TIMEOUT) -> Store:
+    """The store that a URL names, or an engine of SQLAlchemy holds. A store is given back as it is.
+
+    :param where: ``sqlite:///file.db``, ``postgresql+psycopg://...``, ``redis://...``, ``rediss://...``,
+        ``unix://...``, an engine, or a store
+    :param timeout: seconds within which each of its operations answers or raises `StoreUnavailable`
+    :raises StoreRefused: for another URL, or if the extra that it needs is not installed
+    """
+    if not isinstance(where, str):
+        if hasattr(where, "reserve"):
+            return where
+        from .sql import SQLStore
+
+        return SQLStore(where, timeout=timeout)
+    scheme = where.partition(":")[0].partition("+")[0]
+    try:
+        if scheme in ("sqlite", "postgresql"):
+            from .sql import SQLStore
+
+            return SQLStore(where, timeout=timeout)
+        if scheme in ("redis", "rediss", "unix"):
+            from .redis import RedisStore
+
+            return RedisStore.from_url(where, timeout=timeout)
+    except ImportError as error:
+        extra = {"sqlite": "sql"}.get(scheme, "redis" if scheme in ("rediss", "unix") else scheme)
+        raise StoreRefused(f"{error.name} is not installed: pip install 'ferrotp[{extra}]'") from None
+    raise StoreRefused("a store is named by a URL of sqlite, postgresql, redis, rediss or unix")

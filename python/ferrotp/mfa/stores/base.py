@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 Method = Literal["otp", "recovery", "enrollment"]
-"""What a budget of attempts is for. All OTP factors of a user share one; recovery codes and enrollment have their own."""
+"""What a budget of attempts is for. All OTP factors of a user share one; recovery codes and enrollment have theirs."""
 
 METHODS: tuple[Method, ...] = ("otp", "recovery", "enrollment")
 
@@ -93,6 +93,10 @@ class Budget:
     spent_until: int = 0
     """The leaky bucket: each failure moves it ahead by `Limits.cost`, and only time passes it."""
 
+    def open_at(self, now: int, limits: Limits) -> int:
+        """When the next attempt is open: not after `now` if one is open now."""
+        return max(self.retry_at, max(self.spent_until, now) + limits.cost - limits.horizon)
+
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
@@ -142,14 +146,13 @@ def charge(budget: Budget, now: int, limits: Limits) -> tuple[Budget, Refusal | 
     kept = Budget(budget.failures, retry_at, spent_until)
     clock_was_ahead = kept != budget
     if budget.failures >= limits.disable_at:
-        return kept, Refusal("disabled", clock_was_ahead=clock_was_ahead)
-    spent = max(spent_until, now) + limits.cost
-    open_at = max(retry_at, spent - limits.horizon)
+        return kept, Refusal("disabled", 0, clock_was_ahead)
+    open_at = kept.open_at(now, limits)
     if open_at > now:
         return kept, Refusal("throttled", open_at, clock_was_ahead)
     failures = budget.failures + 1
     delay = limits.delay(failures)
-    return Budget(failures, now + delay if delay else 0, spent), None
+    return Budget(failures, now + delay if delay else 0, max(spent_until, now) + limits.cost), None
 
 
 def refund(budget: Budget, limits: Limits) -> Budget:

@@ -1,0 +1,106 @@
+"""Going through all records: reports, and the rotation of keys."""
+
+from collections.abc import Callable, Iterator
+from statistics import median
+from typing import TYPE_CHECKING, TypeVar
+
+from .. import vault
+from .errors import KeyInUse
+from .results import Report, Rotation
+from .stores.base import Factor, RecoveryCode, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_T = TypeVar("_T", Factor, RecoveryCode)
+
+BATCH = 500
+"""Records that are read at once, so that memory does not grow with the number of users."""
+
+
+def factors(store: Store, tenant: str) -> Iterator[Factor]:
+    """All factors of a tenant."""
+    for batch in _batches(store.factors):
+        yield from (factor for factor in batch if factor.owner.tenant == tenant)
+
+
+def report(store: Store, tenant: str) -> Report:
+    """What `MFA.report` says."""
+    count, drifts = 0, []
+    disabled: dict[str, None] = {}  # dictionaries keep the order of users
+    legacy: dict[str, None] = {}
+    for factor in factors(store, tenant):
+        if factor.state == "pending":
+            continue
+        count += 1
+        if factor.state == "disabled":
+            disabled[factor.owner.user_id] = None
+        if factor.legacy:
+            legacy[factor.owner.user_id] = None
+        if factor.kind == "totp" and factor.last_used_at:
+            drifts.append(factor.drift)
+    ahead = sum(drift > 0 for drift in drifts)
+    behind = sum(drift < 0 for drift in drifts)
+    return Report(
+        factors=count,
+        disabled=tuple(disabled),
+        re_enroll=tuple(legacy),
+        median_drift=float(median(drifts)) if drifts else 0.0,
+        clock_suspect=len(drifts) >= 20 and 2 * max(ahead, behind) >= len(drifts),
+    )
+
+
+def rotate(store: Store, keyring: vault.Keyring, progress: Callable[[Rotation], None] | None) -> Rotation:
+    """Reseals all records that the writing key did not seal, batch by batch."""
+    seen = resealed = 0
+    failed: list[str] = []
+    for batch in _all_batches(store):
+        changes: list[tuple[Factor | RecoveryCode, bytes]] = []
+        for record in batch:
+            seen += 1
+            try:
+                sealed = _reseal(keyring, record)
+            except vault.SealedRecordError as error:
+                failed.append(f"{_named(record)}: {error.reason}")
+                continue
+            if sealed is not None:
+                changes.append((record, sealed))
+        if changes:
+            resealed += store.reseal(changes)
+        if progress is not None:
+            progress(Rotation(seen, resealed, tuple(failed), done=False))
+    return Rotation(seen, resealed, tuple(failed), done=True)
+
+
+def check_unused(store: Store, key_id: str) -> None:
+    """Raises `KeyInUse` if a record is sealed with this key, or says nothing."""
+    count = 0
+    for batch in _all_batches(store):
+        count += sum(vault.Keyring.key_id(record.sealed) == key_id for record in batch)
+    if count:
+        raise KeyInUse(key_id, count)
+
+
+def _all_batches(store: Store) -> "Iterator[Sequence[Factor | RecoveryCode]]":
+    yield from _batches(store.factors)
+    yield from _batches(store.recovery_codes)
+
+
+def _batches(read: "Callable[[_T | None, int], list[_T]]") -> "Iterator[list[_T]]":
+    batch = read(None, BATCH)
+    while batch:
+        yield batch
+        batch = read(batch[-1], BATCH)
+
+
+def _reseal(keyring: vault.Keyring, record: Factor | RecoveryCode) -> bytes | None:
+    owner = record.owner
+    if isinstance(record, Factor):
+        return keyring.reseal((owner.tenant, owner.user_id, record.factor_id), "otp", record.sealed)
+    return keyring.reseal((owner.tenant, owner.user_id, record.selector), "recovery", record.sealed)
+
+
+def _named(record: Factor | RecoveryCode) -> str:
+    owner = record.owner
+    what = f"factor {record.factor_id}" if isinstance(record, Factor) else f"recovery code {record.selector}"
+    return f"tenant {owner.tenant!r}, user {owner.user_id!r}, {what}"

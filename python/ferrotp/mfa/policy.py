@@ -1,0 +1,122 @@
+"""`Policy`: every number of the second factor in one place, with where it comes from."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..vault import Hashing
+from .errors import PolicyError
+from .stores.base import Limits
+
+_DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What is asked of factors and of those who present a code. Times are in seconds.
+
+    The defaults are the ones to use. `asvs_strict` follows OWASP ASVS 5.0 where that is stricter; `cheap_for_tests`
+    hashes recovery codes fast. Impossible values raise `PolicyError`.
+    """
+
+    algorithm: Literal["SHA1", "SHA256", "SHA512"] = "SHA1"
+    """Of new factors. Google Authenticator, for one, knows no other (RFC 6238, section 1.2 allows all three)."""
+    digits: int = 6
+    """Of new factors: 6 to 8 (RFC 4226, section 5.3)."""
+    period: int = 30
+    """Seconds of a time step of new factors: 15 to 120 (RFC 6238, section 5.2; NIST SP 800-63B-4, section 3.1.4.1)."""
+    secret_bytes: int = 20
+    """Of new factors: 16 to 64 (RFC 4226, section 4, R6: at least 128 bits, 160 recommended)."""
+    window: int = 1
+    """Time steps before and after the current one that are accepted, too: 0 to 2 (RFC 6238, section 5.2: at most one
+    step for the delay of the network; two is for devices with poor clocks)."""
+    hotp_look_ahead: int = 5
+    """Counters beyond the expected one that are accepted, too: 0 to 20 (RFC 4226, section 7.4: as few as possible)."""
+    hotp_resync_window: int = 100
+    """Counters that `resync` searches for two consecutive codes: 1 to 1,000 (RFC 4226, section 7.4)."""
+    free_failures: int = 4
+    """Consecutive failures without a delay: 0 to 10."""
+    first_delay: int = 30
+    """Seconds after one failure more. It doubles with each further one (RFC 4226, section 7.3)."""
+    longest_delay: int = 3600
+    """Seconds that the delay grows to: at most a day."""
+    disable_after: int = 100
+    """Consecutive failures after which the factor must be bound again: 1 to 100 (NIST SP 800-63B-4, section 3.2.2)."""
+    failures_in_30_days: int = 100
+    """Failures in any 30 days, whatever succeeds in between: 2 to 1,000. Half of them may come at once."""
+    enrollment_lifetime: int = 600
+    """Seconds to confirm a new factor in: 60 to a day (NIST SP 800-63B-4, section 4.1.2; ASVS 6.5.5)."""
+    max_factors: int = 10
+    """Factors of a user: 1 to 100."""
+    max_pending: int = 5
+    """Enrollments of a user that wait to be confirmed: 1 to 20. A newer one drops the oldest."""
+    recovery_codes: int = 10
+    """In a set: 1 to 20, of 80 bits each (NIST SP 800-63B-4, section 4.2.1.1 asks for 64)."""
+    hashing: Hashing = field(default_factory=Hashing.argon2id)
+    """How recovery codes are hashed (OWASP Password Storage Cheat Sheet)."""
+    legacy_secrets: bool = False
+    """Whether `import_factor` takes secrets of 80 to 127 bits and periods of up to 300 seconds, as older pyotp made
+    them. They are flagged, and `report` lists the users who should enroll again."""
+
+    def __post_init__(self) -> None:
+        if self.algorithm not in ("SHA1", "SHA256", "SHA512"):
+            raise PolicyError("algorithm must be SHA1, SHA256 or SHA512")
+        for name, least, most in _RANGES:
+            value = getattr(self, name)
+            if type(value) is not int or not least <= value <= most:
+                raise PolicyError(f"{name} must be a whole number from {least} to {most}")
+        if self.longest_delay < self.first_delay:
+            raise PolicyError("longest_delay must not be shorter than first_delay")
+        if not isinstance(self.hashing, Hashing):
+            raise PolicyError("hashing must be a ferrotp.vault.Hashing")
+        if type(self.legacy_secrets) is not bool:
+            raise PolicyError("legacy_secrets must be True or False")
+
+    @classmethod
+    def default(cls) -> "Policy":
+        """NIST SP 800-63B-4 and RFC 6238: one time step of tolerance to either side."""
+        return cls()
+
+    @classmethod
+    def asvs_strict(cls) -> "Policy":
+        """OWASP ASVS 5.0, requirement 6.5.5: a TOTP code lives for 30 seconds, so there is no window. People whose
+        devices' clocks are off will be refused, and codes typed at the end of a step, too."""
+        return cls(window=0, hotp_look_ahead=2)
+
+    @classmethod
+    def cheap_for_tests(cls) -> "Policy":
+        """The defaults with recovery codes hashed in microseconds. For test suites only."""
+        return cls(hashing=Hashing.argon2id(memory_kib=8, passes=1, lanes=1))
+
+    def limits(self) -> Limits:
+        """The limits on attempts, as a store takes them."""
+        delays = [self.first_delay]
+        while delays[-1] < self.longest_delay:
+            delays.append(min(2 * delays[-1], self.longest_delay))
+        horizon = 30 * _DAY * 1000
+        return Limits(
+            free=self.free_failures,
+            delays=tuple(1000 * delay for delay in delays),
+            disable_at=self.disable_after,
+            # A leaky bucket of half the failures that leaks the other half within the 30 days. Rounded up: never more.
+            cost=-(-horizon // (self.failures_in_30_days // 2)),
+            horizon=horizon,
+        )
+
+
+_RANGES = (
+    ("digits", 6, 8),
+    ("period", 15, 120),
+    ("secret_bytes", 16, 64),
+    ("window", 0, 2),
+    ("hotp_look_ahead", 0, 20),
+    ("hotp_resync_window", 1, 1000),
+    ("free_failures", 0, 10),
+    ("first_delay", 1, _DAY),
+    ("longest_delay", 1, _DAY),
+    ("disable_after", 1, 100),
+    ("failures_in_30_days", 2, 1000),
+    ("enrollment_lifetime", 60, _DAY),
+    ("max_factors", 1, 100),
+    ("max_pending", 1, 20),
+    ("recovery_codes", 1, 20),
+)

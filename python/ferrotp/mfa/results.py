@@ -1,0 +1,166 @@
+"""What the service answers with. There is no falsy answer: what is not a yes is raised."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
+
+from ..qr import QR
+
+if TYPE_CHECKING:
+    from .errors import MFAError
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """A yes: the code was right, and is used up."""
+
+    user_id: str
+    method: str
+    """"totp", "hotp" or "recovery"."""
+    at: datetime
+    factor_id: str = ""
+    """Empty for a recovery code."""
+    factor_name: str = ""
+    time_step: int | None = None
+    """The time step of a TOTP (RFC 6238), the counter of an HOTP (RFC 4226); None for a recovery code."""
+    drift: int = 0
+    """Time steps that the device is ahead of this server; for an HOTP the counters that were skipped."""
+    remaining: int | None = None
+    """For a recovery code: how many are left."""
+
+
+class _Secret:
+    """Not for keeping: it refuses to be pickled, and copied with what copies by pickling."""
+
+    __slots__ = ()
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} holds secrets and is not pickled or copied")
+
+
+@dataclass(frozen=True, slots=True)
+class Enrollment(_Secret):
+    """A pending factor, to be shown to its user once and confirmed by a code."""
+
+    factor_id: str
+    expires_at: datetime
+    uri: str = field(repr=False)
+    """``otpauth://``: holds the secret."""
+    secret: str = field(repr=False)
+    """Base32, to be typed by hand where no camera is."""
+
+    @property
+    def qr(self) -> QR:
+        """The URI as a QR code."""
+        return QR(self.uri)
+
+    @property
+    def grouped_secret(self) -> str:
+        """The secret in groups of four, as people type it."""
+        return " ".join(self.secret[start : start + 4] for start in range(0, len(self.secret), 4))
+
+
+class RecoveryCodes(_Secret, tuple[str, ...]):  # type: ignore[misc] # a mixin without slots of its own
+    """A new set of recovery codes, shown this once: only hashes are kept. Empty if the user keeps the earlier ones."""
+
+    def __new__(cls, codes: Iterable[str] = ()) -> "RecoveryCodes":
+        return super().__new__(cls, codes)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} recovery codes>"
+
+    __str__ = __repr__
+
+
+@dataclass(frozen=True, slots=True)
+class FactorInfo:
+    """A factor, as a page may show it."""
+
+    user_id: str
+    factor_id: str
+    kind: str
+    """"totp" or "hotp"."""
+    name: str
+    state: str
+    """"pending", "active" or "disabled"."""
+    created_at: datetime
+    last_used_at: datetime | None
+    drift: int
+    """Time steps that the device was ahead at the last code."""
+    legacy: bool
+    """The secret is short, or the period long: the user should enroll again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What there is of a user. For pages and reports: only `MFA.verify` says yes."""
+
+    factors: tuple[FactorInfo, ...]
+    """That are not pending, the oldest first."""
+    pending: tuple[FactorInfo, ...]
+    """That wait to be confirmed."""
+    enrolled: bool
+    """Whether there is a factor that is not pending, disabled ones among them: such a user must not be let in with the
+    password alone."""
+    recovery_codes: int
+    """How many are unused."""
+    disabled: bool
+    """Whether so many failures came in a row that only recovery and a new factor help."""
+    failures: int
+    """Consecutive failures."""
+    retry_at: datetime | None
+    """When the next attempt is open, if there is a delay."""
+
+
+class Outcome:
+    """What came of one item of `MFA.verify_many`: ask it by `result`, which returns or raises as `MFA.verify` does."""
+
+    __slots__ = ("_answer",)
+
+    def __init__(self, answer: "Verification | MFAError") -> None:
+        self._answer = answer
+
+    def result(self) -> Verification:
+        """The verification, or raises the error."""
+        if isinstance(self._answer, Verification):
+            return self._answer
+        raise self._answer
+
+    @property
+    def error(self) -> "MFAError | None":
+        """The error, without raising it."""
+        return None if isinstance(self._answer, Verification) else self._answer
+
+    def __bool__(self) -> Any:
+        raise TypeError("an outcome is not a yes or no: call result(), which raises what is not a yes")
+
+    def __repr__(self) -> str:
+        return f"<Outcome {self._answer!r}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The factors of a tenant, counted."""
+
+    factors: int
+    """That are not pending."""
+    disabled: tuple[str, ...]
+    """Users of whom a factor is disabled."""
+    re_enroll: tuple[str, ...]
+    """Users with a legacy factor, who should enroll again."""
+    median_drift: float
+    """Time steps that devices are ahead of this server. When most are off by the same, it is this clock that is."""
+    clock_suspect: bool
+    """Whether that is so: at least 20 TOTP factors in use, and half of them or more off to the same side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """How far `MFA.rotate_keys` has come."""
+
+    seen: int
+    resealed: int
+    failed: tuple[str, ...]
+    """What could not be opened: a line for each, with its reason. Such records stay as they are."""
+    done: bool

@@ -1,0 +1,724 @@
+"""The suite that every store passes: the ones that come with ferrotp, and yours.
+
+::
+
+    class TestMyStore(StoreContract):
+        def opener(self):
+            return functools.partial(MyStore, "where it is")
+
+`opener` gives a function that can be pickled and opens the same store each time, in this process and in 64 others.
+The tests run under pytest or anything else that collects methods named ``test_``; they need no fixture and leave rows
+behind, of users and tenants that they make up. Run them without ``python -O``: they assert.
+"""
+
+import itertools
+import multiprocessing
+import os
+import random
+import secrets
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from typing import Any, ClassVar
+
+from .. import TOTP, random_base32
+from ..vault import Keyring
+from .errors import MFAError
+from .policy import Policy
+from .service import MFA
+from .stores.base import Factor, Limits, Owner, RecoveryCode, Refusal, Reservation, Store, UserState
+from .stores.memory import MemoryStore
+
+__all__ = ["MemoryStore", "StoreContract"]
+
+NOW = 1_800_000_000_000
+_DAY = 86_400_000
+_LIMITS = Policy().limits()
+_GENEROUS = replace(_LIMITS, free=100_000, disable_at=100_000, cost=1)
+# What databases fold, cut, escape or split at. Each is a user of its own.
+_IDS = (
+    "alice", "Alice", "ALICE", "alice ", "ali\u0307ce", "al\u00efce", "ali\u0308ce", "a:b", "a", "b", "a{b}c", "{", "}",
+    "%", "_", "a%20b", "a b", "'", '"', "\\", "\\\\", "$1", "?", ":1", "0", "00", "1e3", "null", "None", "*", "[a-z]",
+    "\u4e2d\u6587", "\U0001f511", "\u0661", "1", "x" * 255,
+)  # fmt: skip
+
+
+class StoreContract:
+    """What `Store` promises, as tests."""
+
+    processes: ClassVar[int] = 64
+    rounds: ClassVar[int] = 1000 if os.environ.get("FERROTP_SOAK") else 200
+    across_processes: ClassVar[bool] = True
+    """False for a store that lives in one process: threads race, then."""
+
+    _crowds: ClassVar[dict[type, "_Crowd"]] = {}
+
+    def opener(self) -> Callable[[], Store]:
+        """A function that can be pickled and opens the store."""
+        raise NotImplementedError
+
+    # One decision after the other
+
+    def test_preparing_is_idempotent(self) -> None:
+        with self._store() as store:
+            store.prepare()
+            store.prepare()
+
+    def test_a_step_is_accepted_once_and_no_earlier_one_after_it(self) -> None:
+        with self._store() as store:
+            factor = _active(store)
+            assert _accept(store, factor, 1000)
+            for step in (1000, 999, 0):
+                assert not _accept(store, factor, step, NOW + _DAY)
+            assert _accept(store, factor, 1001, NOW + 2 * _DAY)
+            assert _read(store, factor).last_step == 1001
+
+    def test_steps_of_any_size_are_compared_exactly(self) -> None:
+        with self._store() as store:
+            factor = _active(store)
+            for step in (9, 10, 99, 100, 2**31, 2**32, 2**53, 2**53 + 1, 2**53 + 2, 2**62 - 1):
+                assert _accept(store, factor, step)
+                assert not _accept(store, factor, step)
+                assert _read(store, factor).last_step == step
+
+    def test_an_attempt_is_counted_before_it_is_made(self) -> None:
+        with self._store() as store, self._store() as other:
+            factor = _active(store)
+            assert isinstance(store.reserve(factor.owner, "otp", NOW, _LIMITS), Reservation)
+            # Another process sees it at once: it is committed.
+            assert other.user(factor.owner).budgets["otp"].failures == 1
+
+    def test_a_success_takes_back_its_own_attempt_alone(self) -> None:
+        with self._store() as store:
+            factor = _active(store)
+            for _ in range(3):
+                store.reserve(factor.owner, "otp", NOW, _LIMITS)
+            assert _accept(store, factor, 1)
+            budget = store.user(factor.owner).budgets["otp"]
+            assert (budget.failures, budget.retry_at) == (0, 0)
+            assert budget.spent_until == NOW + 3 * _LIMITS.cost
+
+    def test_a_success_that_is_not_one_takes_nothing_back(self) -> None:
+        with self._store() as store:
+            factor = _active(store)
+            assert _accept(store, factor, 5)
+            assert not _accept(store, factor, 5)
+            assert store.user(factor.owner).budgets["otp"].failures == 1
+
+    def test_delays_follow_the_ladder(self) -> None:
+        with self._store() as store:
+            owner = _active(store).owner
+            now = NOW
+            for failures in range(1, 20):
+                answer = store.reserve(owner, "otp", now, _LIMITS)
+                assert isinstance(answer, Reservation)
+                assert answer.budget.failures == failures
+                delay = _LIMITS.delay(failures)
+                if delay:
+                    for early in (0, delay - 1):
+                        refusal = store.reserve(owner, "otp", now + early, _LIMITS)
+                        assert refusal == Refusal("throttled", now + delay)
+                now += delay
+            assert _LIMITS.delay(19) == _LIMITS.delays[-1]
+
+    def test_no_success_opens_more_failures_in_30_days_than_the_policy_has(self) -> None:
+        with self._store() as store:
+            factor = _active(store)
+            now, failures = NOW, []
+            for step in itertools.count(1):
+                if now >= NOW + 45 * _DAY:
+                    break
+                answer = store.reserve(factor.owner, "otp", now, _LIMITS)
+                if isinstance(answer, Refusal):
+                    assert answer.reason == "throttled" and answer.retry_at > now
+                    now = answer.retry_at
+                elif step % 4:
+                    failures.append(now)
+                else:
+                    assert store.accept(answer, factor.factor_id, step, 0, now, None)
+            for last in range(100, len(failures)):
+                assert failures[last] - failures[last - 100] >= 30 * _DAY
+            assert len(failures) >= 100
+
+    def test_the_last_failure_disables_until_a_factor_is_bound_again(self) -> None:
+        limits = replace(_LIMITS, free=2, delays=(1000,), disable_at=7)
+        with self._store() as store:
+            factor = _active(store)
+            owner, now = factor.owner, NOW
+            for _ in range(7):
+                assert isinstance(store.reserve(owner, "otp", now, limits), Reservation)
+                now += 1000
+            assert store.reserve(owner, "otp", now + _DAY, limits) == Refusal("disabled")
+            assert store.reserve(owner, "otp", now + 400 * _DAY, limits) == Refusal("disabled")
+            # Another factor of the user shares the budget.
+            second = replace(factor, factor_id=secrets.token_hex(8))
+            assert store.add_factor(second, now, 10, 5)
+            assert store.reserve(owner, "otp", now, limits) == Refusal("disabled")
+            # Binding anew opens it, for the new one.
+            fresh = _pending(owner, now)
+            assert store.add_factor(fresh, now, 10, 5)
+            reservation = store.reserve(owner, "enrollment", now, limits, factor_id=fresh.factor_id)
+            assert isinstance(reservation, Reservation)
+            assert store.confirm(reservation, fresh.factor_id, 1, 0, now, [])
+            answer = store.reserve(owner, "otp", now, limits)
+            assert isinstance(answer, Reservation)
+            assert [one.factor_id for one in answer.factors] == [fresh.factor_id]
+            states = {one.factor_id: one.state for one in store.user(owner).factors}
+            assert states == {
+                factor.factor_id: "disabled",
+                second.factor_id: "disabled",
+                fresh.factor_id: "active",
+            }
+            assert not store.accept(answer, factor.factor_id, 10**9, 0, now, None)
+
+    def test_a_clock_that_goes_back_opens_no_delay_early(self) -> None:
+        with self._store() as store:
+            owner = _active(store).owner
+            for _ in range(5):
+                store.reserve(owner, "otp", NOW, _LIMITS)
+            for back in (1000, 90_000, _DAY):
+                refusal = store.reserve(owner, "otp", NOW - back, _LIMITS)
+                assert isinstance(refusal, Refusal) and refusal.reason == "throttled"
+                assert refusal.retry_at > NOW - back
+
+    def test_a_clock_that_was_ahead_holds_nobody_up_for_longer_than_the_longest_delay(self) -> None:
+        with self._store() as store:
+            owner = _active(store).owner
+            for _ in range(5):
+                store.reserve(owner, "otp", NOW + 365 * _DAY, _LIMITS)
+            refusal = store.reserve(owner, "otp", NOW, _LIMITS)
+            assert refusal == Refusal("throttled", NOW + _LIMITS.delays[-1], clock_was_ahead=True)
+            # It was brought back once, and does not recede from then on.
+            later = NOW + _LIMITS.delays[-1]
+            assert store.reserve(owner, "otp", later - 1, _LIMITS) == Refusal("throttled", later)
+
+    def test_users_without_a_factor_are_told_apart_and_not_counted(self) -> None:
+        with self._store() as store:
+            owner = _owner()
+            assert store.reserve(owner, "otp", NOW, _LIMITS) == Refusal("not enrolled")
+            assert store.reserve(owner, "recovery", NOW, _LIMITS, selector="AB") == Refusal("not enrolled")
+            assert store.add_factor(_pending(owner), NOW, 10, 5)
+            assert store.reserve(owner, "otp", NOW, _LIMITS) == Refusal("not enrolled")
+            assert store.reserve(owner, "recovery", NOW, _LIMITS, selector="AB") == Refusal("not enrolled")
+            assert store.reserve(owner, "enrollment", NOW, _LIMITS, factor_id="other") == Refusal("not enrolled")
+            assert store.reserve(owner, "enrollment", NOW, _LIMITS) == Refusal("not enrolled")
+            assert all(budget.failures == 0 for budget in store.user(owner).budgets.values())
+
+    def test_a_pending_factor_is_confirmed_once_in_time_and_by_its_owner(self) -> None:
+        with self._store() as store:
+            owner = _owner()
+            factor = _pending(owner)
+            assert store.add_factor(factor, NOW, 10, 5)
+            assert store.reserve(_owner(), "enrollment", NOW, _LIMITS, factor_id=factor.factor_id) == Refusal(
+                "not enrolled"
+            )
+            first = store.reserve(owner, "enrollment", NOW, _LIMITS, factor_id=factor.factor_id)
+            second = store.reserve(owner, "enrollment", NOW, _LIMITS, factor_id=factor.factor_id)
+            assert isinstance(first, Reservation) and isinstance(second, Reservation)
+            assert first.factors == (factor,)
+            codes = _codes(owner, 3)
+            assert not store.confirm(first, factor.factor_id, 7, 0, factor.expires_at, codes)
+            assert store.user(owner).recovery_codes == 0
+            assert store.confirm(first, factor.factor_id, 7, -1, NOW, codes)
+            assert not store.confirm(second, factor.factor_id, 8, 0, NOW, codes)
+            state = store.user(owner)
+            assert state.factors == (replace(factor, state="active", last_step=7, drift=-1, last_used_at=NOW),)
+            assert state.recovery_codes == 3
+            assert state.budgets["enrollment"].failures == 0
+            # The code that confirmed is used up.
+            assert not _accept(store, state.factors[0], 7)
+            assert _accept(store, state.factors[0], 8)
+
+    def test_pending_factors_expire_and_are_bounded(self) -> None:
+        with self._store() as store:
+            owner = _owner()
+            made = [_pending(owner, NOW + number) for number in range(7)]
+            for factor in made:
+                assert store.add_factor(factor, factor.created_at, 10, 5)
+            assert {one.factor_id for one in store.user(owner).factors} == {one.factor_id for one in made[2:]}
+            late = NOW + 601_000
+            assert store.reserve(owner, "enrollment", late, _LIMITS, factor_id=made[6].factor_id) == Refusal(
+                "not enrolled"
+            )
+            fresh = _pending(owner, late)
+            assert store.add_factor(fresh, late, 10, 5)
+            assert [one.factor_id for one in store.user(owner).factors] == [fresh.factor_id]
+
+    def test_a_user_has_no_more_factors_than_allowed(self) -> None:
+        with self._store() as store:
+            owner = _owner()
+            for _ in range(3):
+                assert store.add_factor(_made(owner), NOW, 3, 5)
+            assert not store.add_factor(_made(owner), NOW, 3, 5)
+            assert not store.add_factor(_pending(owner), NOW, 3, 5)
+            assert len(store.user(owner).factors) == 3
+
+    def test_a_recovery_code_is_redeemed_once_by_its_owner_on_a_budget_of_its_own(self) -> None:
+        with self._store() as store:
+            factor, other = _active(store), _active(store)
+            owner = factor.owner
+            codes = _codes(owner, 2)
+            assert store.replace_recovery_codes(owner, codes, NOW)
+            for _ in range(5):
+                store.reserve(owner, "otp", NOW, _LIMITS)
+            selector = codes[0].selector
+            first = store.reserve(owner, "recovery", NOW, _LIMITS, selector=selector)
+            second = store.reserve(owner, "recovery", NOW, _LIMITS, selector=selector)
+            assert isinstance(first, Reservation) and isinstance(second, Reservation)
+            assert first.recovery_code == second.recovery_code == codes[0]
+            foreign = store.reserve(other.owner, "recovery", NOW, _LIMITS, selector=selector)
+            assert isinstance(foreign, Reservation) and foreign.recovery_code is None
+            assert store.redeem(first, selector, NOW) == 1
+            assert store.redeem(second, selector, NOW) is None
+            third = store.reserve(owner, "recovery", NOW, _LIMITS, selector=selector)
+            assert isinstance(third, Reservation) and third.recovery_code is None
+            # A success of recovery opens no delay of the factors.
+            assert isinstance(store.reserve(owner, "otp", NOW, _LIMITS), Refusal)
+
+    def test_a_code_of_a_set_that_was_replaced_is_gone_even_under_way(self) -> None:
+        with self._store() as store:
+            owner = _active(store).owner
+            old, new = _codes(owner, 2), _codes(owner, 2)
+            assert store.replace_recovery_codes(owner, old, NOW)
+            reservation = store.reserve(owner, "recovery", NOW, _LIMITS, selector=old[0].selector)
+            assert isinstance(reservation, Reservation)
+            # The same selector, another code.
+            assert store.replace_recovery_codes(owner, new, NOW)
+            assert old[0].selector == new[0].selector
+            assert store.redeem(reservation, old[0].selector, NOW) is None
+            assert store.user(owner).recovery_codes == 2
+
+    def test_new_recovery_codes_open_their_budget_again(self) -> None:
+        limits = replace(_LIMITS, disable_at=3)
+        with self._store() as store:
+            owner = _active(store).owner
+            for _ in range(3):
+                assert isinstance(store.reserve(owner, "recovery", NOW, limits, selector="AA"), Reservation)
+            assert store.reserve(owner, "recovery", NOW, limits, selector="AA") == Refusal("disabled")
+            assert store.replace_recovery_codes(owner, _codes(owner, 2), NOW)
+            assert isinstance(store.reserve(owner, "recovery", NOW, limits, selector="AA"), Reservation)
+            assert not store.replace_recovery_codes(_owner(), _codes(owner, 2), NOW)
+
+    def test_a_factor_is_removed_by_its_owner_alone_and_the_budget_stays(self) -> None:
+        with self._store() as store:
+            factor, second = _active(store), _made()
+            owner = factor.owner
+            second = replace(second, owner=owner)
+            assert store.add_factor(second, NOW, 10, 5)
+            assert store.replace_recovery_codes(owner, _codes(owner, 2), NOW)
+            store.reserve(owner, "otp", NOW, _LIMITS)
+            assert store.remove_factor(_active(store).owner, factor.factor_id) is None
+            assert store.remove_factor(owner, "") is None
+            assert store.remove_factor(owner, factor.factor_id) == factor
+            assert store.remove_factor(owner, factor.factor_id) is None
+            assert store.user(owner).recovery_codes == 2
+            assert store.remove_factor(owner, second.factor_id) == second
+            state = store.user(owner)
+            assert (state.factors, state.recovery_codes, state.budgets["otp"].failures) == ((), 0, 1)
+            assert store.add_factor(_made(owner), NOW, 10, 5)
+            assert store.user(owner).budgets["otp"].failures == 1
+
+    def test_a_factor_removed_under_way_is_not_accepted(self) -> None:
+        with self._store() as store:
+            factor = _active(store)
+            reservation = store.reserve(factor.owner, "otp", NOW, _LIMITS)
+            assert isinstance(reservation, Reservation)
+            store.remove_factor(factor.owner, factor.factor_id)
+            assert not store.accept(reservation, factor.factor_id, 1, 0, NOW, None)
+
+    def test_a_reset_removes_all_of_one_user_and_nothing_of_another(self) -> None:
+        with self._store() as store:
+            factor, other = _active(store), _active(store)
+            store.replace_recovery_codes(factor.owner, _codes(factor.owner, 2), NOW)
+            store.replace_recovery_codes(other.owner, _codes(other.owner, 2), NOW)
+            before = store.user(other.owner)
+            store.reserve(factor.owner, "otp", NOW, _LIMITS)
+            assert store.reset(factor.owner) == 1
+            assert store.reset(factor.owner) == 0
+            state = store.user(factor.owner)
+            assert (state.factors, state.recovery_codes, state.budgets["otp"].failures) == ((), 0, 0)
+            assert store.user(other.owner) == before
+
+    def test_users_whose_ids_are_alike_stay_apart(self) -> None:
+        with self._store() as store:
+            tenants = [secrets.token_hex(4) + tenant for tenant in ("", ":a", "{")]
+            tenants.append(tenants[0] + "\U0001f511")
+            made = [_made(Owner(tenant, user_id)) for tenant in tenants for user_id in _IDS]
+            for number, factor in enumerate(made):
+                assert store.add_factor(replace(factor, name=factor.owner.user_id), NOW, 1, 1)
+                for _ in range(number % 3):
+                    store.reserve(factor.owner, "otp", NOW, _LIMITS)
+            for number, factor in enumerate(made):
+                state = store.user(factor.owner)
+                assert state.factors == (replace(factor, name=factor.owner.user_id),)
+                assert state.budgets["otp"].failures == number % 3
+
+    def test_what_splits_into_tenant_and_user_elsewhere_stays_apart(self) -> None:
+        with self._store() as store:
+            mark = secrets.token_hex(4)
+            for tenant, user_id in ((f"{mark}a:b", "c"), (f"{mark}a", "b:c"), (f"{mark}a", "b"), (mark, "ab")):
+                factor = _made(Owner(tenant, user_id))
+                assert store.add_factor(factor, NOW, 1, 1)
+                assert store.user(factor.owner).factors == (factor,)
+
+    def test_sealed_records_are_kept_to_the_byte(self) -> None:
+        with self._store() as store:
+            for sealed in (bytes(range(256)), b"\0", b"\xff" * 40, b"\r\n", secrets.token_bytes(1024)):
+                factor = _active(store, sealed=sealed)
+                assert _read(store, factor).sealed == sealed
+                code = RecoveryCode(factor.owner, "AB", sealed)
+                assert store.replace_recovery_codes(factor.owner, [code], NOW)
+                reservation = store.reserve(factor.owner, "recovery", NOW, _LIMITS, selector="AB")
+                assert isinstance(reservation, Reservation) and reservation.recovery_code == code
+
+    def test_all_records_are_listed_once_in_pages_of_any_size(self) -> None:
+        with self._store() as store:
+            tenant = secrets.token_hex(8)
+            owners = [Owner(tenant, f"user {number}") for number in range(5)]
+            made = [_made(owner) for owner in owners for _ in range(3)]
+            for factor in made:
+                assert store.add_factor(factor, NOW, 10, 5)
+            codes = [code for owner in owners for code in _codes(owner, 4)]
+            for owner in owners:
+                store.replace_recovery_codes(owner, [code for code in codes if code.owner == owner], NOW)
+            for limit in (1, 2, 7, 1000):
+                listed = [one for one in _listed(store.factors, limit) if one.owner.tenant == tenant]
+                assert sorted(listed, key=_factor_key) == listed == sorted(made, key=_factor_key)
+                found = [one for one in _listed(store.recovery_codes, limit) if one.owner.tenant == tenant]
+                assert sorted(found, key=_code_key) == found == sorted(codes, key=_code_key)
+
+    def test_a_record_is_resealed_only_where_it_is_what_was_read(self) -> None:
+        with self._store() as store:
+            factor = _active(store)
+            code = _codes(factor.owner, 1)[0]
+            store.replace_recovery_codes(factor.owner, [code], NOW)
+            stale = replace(factor, sealed=b"what was there before")
+            assert store.reseal([(stale, b"new"), (replace(code, sealed=b"stale"), b"new")]) == 0
+            assert store.reseal([(factor, b"new factor"), (code, b"new code")]) == 2
+            assert store.reseal([(factor, b"newer"), (code, b"newer")]) == 0
+            assert _read(store, factor).sealed == b"new factor"
+            # On use: only if the reservation read what is there.
+            reservation = store.reserve(factor.owner, "otp", NOW, _LIMITS)
+            assert isinstance(reservation, Reservation)
+            assert store.reseal([(replace(factor, sealed=b"new factor"), b"swept")]) == 1
+            assert store.accept(reservation, factor.factor_id, 1, 0, NOW, b"lazy")
+            assert _read(store, factor).sealed == b"swept"
+            reservation = store.reserve(factor.owner, "otp", NOW, _LIMITS)
+            assert isinstance(reservation, Reservation)
+            assert store.accept(reservation, factor.factor_id, 2, 0, NOW, b"lazy")
+            assert _read(store, factor).sealed == b"lazy"
+
+    def test_any_history_gives_what_the_rules_give(self) -> None:
+        with self._store() as store:
+            for seed in range(40):
+                _replay(store, random.Random(seed))  # noqa: S311 # to be repeatable
+
+    # At the same time
+
+    def test_one_code_in_many_processes_is_accepted_once(self) -> None:
+        crowd = self._crowd()
+        with self._store() as store:
+            for number in range(self.rounds):
+                mfa = crowd.service(store, number)
+                user_id = secrets.token_hex(8)
+                otp = TOTP(random_base32())
+                mfa.import_factor(user_id=user_id, secret=otp.secret)
+                answers = crowd.ask("verify", number, user_id=user_id, code=otp.at(crowd.seconds(number)))
+                assert answers.pop("accepted", 0) == 1, answers
+                assert answers.keys() <= {"InvalidCode", "Throttled"}, answers
+
+    def test_one_recovery_code_in_many_processes_is_accepted_once(self) -> None:
+        crowd = self._crowd()
+        with self._store() as store:
+            for number in range(self.rounds):
+                mfa = crowd.service(store, number)
+                user_id = secrets.token_hex(8)
+                mfa.import_factor(user_id=user_id, secret=secrets.token_bytes(20))
+                codes = mfa.regenerate_recovery_codes(user_id=user_id)
+                answers = crowd.ask("recover", number, user_id=user_id, code=codes[0])
+                assert answers.pop("accepted", 0) == 1, answers
+                assert answers.keys() <= {"InvalidCode", "Throttled"}, answers
+                assert mfa.status(user_id=user_id).recovery_codes == len(codes) - 1
+
+    def test_as_many_wrong_codes_are_looked_at_as_are_allowed_and_counted(self) -> None:
+        crowd = self._crowd()
+        with self._store() as store:
+            for number in range(self.rounds // 4):
+                mfa = crowd.service(store, number)
+                user_id = secrets.token_hex(8)
+                otp = TOTP(random_base32())
+                mfa.import_factor(user_id=user_id, secret=otp.secret)
+                live = {otp.at(crowd.seconds(number), step) for step in (-1, 0, 1)}
+                wrong = next(code for code in ("000000", "000001", "000002", "000003") if code not in live)
+                answers = crowd.ask("verify", number, user_id=user_id, code=wrong)
+                allowed = mfa.policy.free_failures + 1
+                assert answers == {"InvalidCode": allowed, "Throttled": self.processes - allowed}
+                assert mfa.status(user_id=user_id).failures == allowed
+
+    def test_one_step_is_advanced_once_when_all_attempts_are_open(self) -> None:
+        crowd = self._crowd()
+        with self._store() as store:
+            for number in range(self.rounds // 4):
+                factor = _active(store)
+                answers = crowd.ask("advance", number, factor=factor)
+                assert answers == {"accepted": 1, "not newer": self.processes - 1}
+                budget = store.user(factor.owner).budgets["otp"]
+                # Every attempt was counted, and the one that succeeded took itself back.
+                assert budget.spent_until == crowd.seconds(number) * 1000 + self.processes - 1
+
+    def teardown_class(self) -> None:
+        """Ends the processes."""
+        crowd = self._crowds.pop(self if isinstance(self, type) else type(self), None)
+        if crowd:
+            crowd.close()
+
+    def _store(self) -> "_Opened":
+        return _Opened(self.opener())
+
+    def _crowd(self) -> "_Crowd":
+        crowd = self._crowds.get(type(self))
+        if crowd is None:
+            crowd = self._crowds[type(self)] = _Crowd(self.opener(), self.processes, self.across_processes)
+        return crowd
+
+
+class _Opened:
+    def __init__(self, opener: Callable[[], Store]) -> None:
+        self._opener = opener
+
+    def __enter__(self) -> Store:
+        self._store = self._opener()
+        self._store.prepare()
+        return self._store
+
+    def __exit__(self, *failure: object) -> None:
+        self._store.close()
+
+
+class _Crowd:
+    """Processes that do one thing at one moment."""
+
+    def __init__(self, opener: Callable[[], Store], size: int, across_processes: bool) -> None:
+        self._keys = Keyring.generate().export()
+        self._pipes: list[Connection] = []
+        self._members: list[Any] = []
+        context: Any
+        if across_processes:
+            ways = multiprocessing.get_all_start_methods()
+            context = multiprocessing.get_context("forkserver" if "forkserver" in ways else "spawn")
+            if "forkserver" in ways:
+                context.set_forkserver_preload([__name__, *_installed("sqlalchemy", "psycopg", "redis")])
+            barrier, start = context.Barrier(size), context.Process
+        else:
+            context = multiprocessing
+            barrier, start = threading.Barrier(size), threading.Thread
+        for _ in range(size):
+            mine, theirs = context.Pipe()
+            member = start(target=_member, args=(opener, self._keys, barrier, theirs), daemon=True)
+            member.start()
+            if across_processes:
+                theirs.close()
+            self._pipes.append(mine)
+            self._members.append(member)
+        for pipe in self._pipes:
+            if pipe.recv() != "ready":
+                raise RuntimeError("a process could not open the store")
+
+    def seconds(self, number: int) -> int:
+        """The time in a round."""
+        return NOW // 1000 + 3600 * number
+
+    def service(self, store: Store, number: int) -> MFA:
+        """The service as the processes have it, at the time of a round."""
+        return _service(store, self._keys, lambda: float(self.seconds(number)))
+
+    def ask(self, verb: str, number: int, **arguments: object) -> "Counter[str]":
+        """What they answer, counted."""
+        for pipe in self._pipes:
+            pipe.send((verb, self.seconds(number), arguments))
+        return Counter(pipe.recv() for pipe in self._pipes)
+
+    def close(self) -> None:
+        for pipe in self._pipes:
+            pipe.send(None)
+            pipe.close()
+        for member in self._members:
+            member.join(10)
+
+
+def _installed(*names: str) -> Iterator[str]:
+    from importlib.util import find_spec
+
+    return (name for name in names if find_spec(name))
+
+
+def _service(store: Store, keys: str, clock: Callable[[], float]) -> MFA:
+    return MFA(
+        store,
+        issuer="the contract",
+        keyring=Keyring(keys),
+        policy=Policy.cheap_for_tests(),
+        clock=clock,
+        prepare=False,
+    )
+
+
+def _member(opener: Callable[[], Store], keys: str, barrier: Any, pipe: Connection) -> None:
+    now = 0.0
+    store = opener()
+    mfa = _service(store, keys, lambda: now)
+    pipe.send("ready")
+    while (task := pipe.recv()) is not None:
+        verb, seconds, arguments = task
+        now = float(seconds)
+        barrier.wait(60)
+        try:
+            if verb == "advance":
+                reservation = store.reserve(arguments["factor"].owner, "otp", seconds * 1000, _GENEROUS)
+                if not isinstance(reservation, Reservation):
+                    raise RuntimeError(reservation)
+                accepted = store.accept(reservation, arguments["factor"].factor_id, 1, 0, seconds * 1000, None)
+                answer = "accepted" if accepted else "not newer"
+            else:
+                getattr(mfa, verb)(**arguments)
+                answer = "accepted"
+        except MFAError as error:
+            answer = type(error).__name__
+        except BaseException as error:
+            answer = f"{type(error).__name__}: {error}"
+        pipe.send(answer)
+    store.close()
+
+
+def _owner() -> Owner:
+    return Owner(secrets.token_hex(4), secrets.token_hex(8))
+
+
+def _made(owner: Owner | None = None, sealed: bytes = b"sealed") -> Factor:
+    return Factor(
+        owner or _owner(), secrets.token_hex(8), "totp", "phone", "active", sealed, False, created_at=NOW, expires_at=0
+    )
+
+
+def _pending(owner: Owner, now: int = NOW) -> Factor:
+    return replace(_made(owner), state="pending", created_at=now, expires_at=now + 600_000)
+
+
+def _active(store: Store, sealed: bytes = b"sealed") -> Factor:
+    factor = _made(sealed=sealed)
+    assert store.add_factor(factor, NOW, 10, 5)
+    return factor
+
+
+def _read(store: Store, factor: Factor) -> Factor:
+    return next(one for one in store.user(factor.owner).factors if one.factor_id == factor.factor_id)
+
+
+def _accept(store: Store, factor: Factor, step: int, now: int = NOW) -> bool:
+    reservation = store.reserve(factor.owner, "otp", now, _LIMITS)
+    assert isinstance(reservation, Reservation)
+    return store.accept(reservation, factor.factor_id, step, 0, now, None)
+
+
+def _codes(owner: Owner, count: int) -> list[RecoveryCode]:
+    return [RecoveryCode(owner, f"{number:02}", secrets.token_bytes(60)) for number in range(count)]
+
+
+def _factor_key(factor: Factor) -> tuple[bytes, bytes, bytes]:
+    return factor.owner.tenant.encode(), factor.owner.user_id.encode(), factor.factor_id.encode()
+
+
+def _code_key(code: RecoveryCode) -> tuple[bytes, bytes, bytes]:
+    return code.owner.tenant.encode(), code.owner.user_id.encode(), code.selector.encode()
+
+
+def _listed(read: Callable[[Any, int], list[Any]], limit: int) -> Iterator[Any]:
+    last = None
+    while batch := read(last, limit):
+        assert len(batch) <= limit
+        yield from batch
+        last = batch[-1]
+
+
+def _replay(store: Store, rng: random.Random) -> None:
+    """Does the same things to a store and to the one in memory, which must answer the same."""
+    model = MemoryStore()
+    tenant = secrets.token_hex(6)
+    owners = [Owner(tenant, user_id) for user_id in ("a", "b")]
+    limits = Limits(
+        free=rng.randrange(4), delays=(1000, 2000, 4000), disable_at=rng.randrange(5, 12), cost=5000, horizon=60_000
+    )
+    now = NOW
+    ids = [f"factor {number}" for number in range(6)]
+    open_attempts: list[tuple[Reservation, Reservation]] = []
+
+    def both(name: str, *arguments: Any, **named: Any) -> Any:
+        expected = getattr(model, name)(*arguments, **named)
+        assert getattr(store, name)(*arguments, **named) == expected, (name, arguments, named)
+        return expected
+
+    for _ in range(60):
+        now += rng.choice((0, 0, 1, 500, 1000, 4000, 60_000, -1, -90_000))
+        owner = rng.choice(owners)
+        match rng.randrange(10):
+            case 0 | 1:
+                state = rng.choice(("pending", "active"))
+                factor_id = rng.choice(ids)
+                if all(one.factor_id != factor_id for one in model.user(owner).factors):
+                    factor = Factor(
+                        owner,
+                        factor_id,
+                        rng.choice(("totp", "hotp")),
+                        rng.choice(("", "phone")),
+                        state,
+                        rng.randbytes(20),
+                        rng.random() < 0.2,
+                        # No two at one moment: which of them goes first is nobody's matter.
+                        created_at=now * 1000 + rng.randrange(1000),
+                        expires_at=now + 30_000 if state == "pending" else 0,
+                        last_step=rng.choice((-1, 5)) if state == "active" else -1,
+                    )
+                    both("add_factor", factor, now, 3, 2)
+            case 2 | 3 | 4 | 5:
+                method = rng.choice(("otp", "otp", "recovery", "enrollment"))
+                named = {"factor_id": rng.choice(("", *ids)) if method != "recovery" else ""}
+                if method == "recovery":
+                    named["selector"] = rng.choice(("00", "01", "zz"))
+                expected = model.reserve(owner, method, now, limits, **named)  # type: ignore[arg-type]
+                found = store.reserve(owner, method, now, limits, **named)  # type: ignore[arg-type]
+                if isinstance(expected, Reservation) and isinstance(found, Reservation):
+                    assert _in_order(found) == _in_order(expected)
+                    open_attempts.append((expected, found))
+                else:
+                    assert found == expected
+            case 6 | 7 if open_attempts:
+                expected_at, found_at = open_attempts.pop(rng.randrange(len(open_attempts)))
+                step, factor_id = rng.randrange(12), rng.choice([one.factor_id for one in expected_at.factors] or ids)
+                arguments: tuple[Any, ...]
+                if expected_at.method == "otp":
+                    name, arguments = "accept", (factor_id, step, 0, now, rng.choice((None, rng.randbytes(20))))
+                elif expected_at.method == "enrollment":
+                    name = "confirm"
+                    arguments = (factor_id, step, 1, now, rng.choice(([], _codes(expected_at.owner, 2))))
+                else:
+                    name, arguments = "redeem", (rng.choice(("00", "01")), now)
+                assert getattr(store, name)(found_at, *arguments) == getattr(model, name)(expected_at, *arguments)
+            case 8:
+                if rng.random() < 0.5:
+                    both("replace_recovery_codes", owner, _codes(owner, 2), now)
+                else:
+                    both("remove_factor", owner, rng.choice(ids))
+            case 9 if rng.random() < 0.3:
+                both("reset", owner)
+        for one in owners:
+            assert _sorted(store.user(one)) == _sorted(model.user(one))
+
+
+def _in_order(reservation: Reservation) -> Reservation:
+    return replace(reservation, factors=tuple(sorted(reservation.factors, key=_factor_key)))
+
+
+def _sorted(state: UserState) -> tuple[object, ...]:
+    return sorted(state.factors, key=_factor_key), dict(state.budgets), state.recovery_codes
