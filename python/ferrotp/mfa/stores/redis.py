@@ -7,11 +7,11 @@ records look there, are in the folder `lua` beside this file.
 import threading
 import time
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import sha1
 from pathlib import Path
 from typing import Any, Final, Literal
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode
 
 import redis
 from redis.backoff import NoBackoff
@@ -20,7 +20,19 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from ..errors import StoreRefused, StoreUnavailable
-from .base import METHODS, NEVER_USED, Budget, Factor, Limits, Method, Owner, RecoveryCode, Refusal, Reservation, UserState
+from .base import (
+    METHODS,
+    NEVER_USED,
+    Budget,
+    Factor,
+    Limits,
+    Method,
+    Owner,
+    RecoveryCode,
+    Refusal,
+    Reservation,
+    UserState,
+)
 
 OLDEST: Final = (6, 2)
 """The oldest Redis that this is tested on."""
@@ -73,21 +85,21 @@ class RedisStore:
         ``prefix``, ``allow_eviction=1`` and ``allow_loss=1``."""
         ours: dict[str, Any] = {}
         try:
-            parts = urlsplit(url)
+            place, _, query = url.partition("?")
             rest = []
-            for name, value in parse_qsl(parts.query, keep_blank_values=True):
+            for name, value in parse_qsl(query, keep_blank_values=True):
                 if name == "prefix":
                     ours[name] = value
                 elif name in ("allow_eviction", "allow_loss"):
                     ours[name] = {"0": False, "1": True}[value]
                 else:
                     rest.append((name, value))
-            pool = redis.ConnectionPool.from_url(urlunsplit(parts._replace(query=urlencode(rest))))
+            pool = redis.ConnectionPool.from_url(f"{place}?{urlencode(rest)}")
         except (ValueError, KeyError):
             pool = None
         # Raised out here: what went wrong in there may hold the URL, and that a password.
         if pool is None:
-            raise ValueError("not the URL of a Redis store: redis://, rediss:// or unix://, switches with 0 or 1")
+            raise StoreRefused("not the URL of a Redis: redis://, rediss:// or unix://, and each switch 0 or 1")
         return cls(redis.Redis(connection_pool=pool), timeout=timeout, **ours)
 
     def prepare(self) -> None:
@@ -349,7 +361,7 @@ class _Bounded:
 _NOT_LOADED: Final = object()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _script(name: str) -> tuple[str, str]:
     """A script's digest, by which Redis knows it, and its text."""
     folder = Path(__file__).with_name("lua")
