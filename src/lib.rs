@@ -36,16 +36,18 @@ pub mod migration;
 pub mod pskc;
 pub mod qr;
 pub mod random;
+pub mod recovery;
 pub mod secret;
 pub mod steam;
 pub mod totp;
 pub mod uri;
+pub mod vault;
 mod wipe;
 
 #[cfg(feature = "python")]
 mod python;
 
 pub use algorithm::{Algorithm, HmacKey};
-pub use error::Error;
+pub use error::{Error, VaultError};
 pub use hotp::{Code, Digits};
 pub use secret::Secret;

@@ -37,13 +37,35 @@ pub(crate) fn first_match(
     last: u64,
     matches: impl Fn(u32) -> Choice,
 ) -> Option<u64> {
+    any_match::<false>(key, first, last, matches)
+}
+
+/// The highest counter in `first ..= last` whose truncated HMAC `matches`, after asking for every one of them.
+#[inline]
+pub(crate) fn newest_match(
+    key: &HmacKey,
+    first: u64,
+    last: u64,
+    matches: impl Fn(u32) -> Choice,
+) -> Option<u64> {
+    any_match::<true>(key, first, last, matches)
+}
+
+#[inline]
+fn any_match<const NEWEST: bool>(
+    key: &HmacKey,
+    first: u64,
+    last: u64,
+    matches: impl Fn(u32) -> Choice,
+) -> Option<u64> {
     let mut found = Choice::from(0);
-    let mut lowest = 0u64;
-    // From the last to the first, so that an earlier match replaces a later one.
+    let mut counter_found = 0u64;
+    // From the last to the first, so that an earlier match replaces a later one, unless the newest is to stay.
     let mut try_lanes = |truncated: &[u32], counters: &[u64]| {
         for (truncated, counter) in truncated.iter().zip(counters).rev() {
             let hit = matches(*truncated);
-            lowest.conditional_assign(counter, hit);
+            let stays = if NEWEST { found } else { Choice::from(0) };
+            counter_found.conditional_assign(counter, hit & !stays);
             found |= hit;
         }
     };
@@ -63,5 +85,5 @@ pub(crate) fn first_match(
             end = newest.checked_sub(3);
         }
     }
-    bool::from(found).then_some(lowest)
+    bool::from(found).then_some(counter_found)
 }

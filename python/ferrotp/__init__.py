@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from . import legacy as legacy
     from . import qr as qr
     from . import transfer as transfer
+    from . import vault as vault
     from .alias import alias_as_pyotp
     from .compat import random
     from .exceptions import OTPVerificationError, PyOTPError
@@ -101,7 +102,7 @@ def parse_uri(uri: str) -> OTP:
 
 
 # Loaded at first use: pyotp spends most of its 25 ms of import on them.
-_MODULES = {"alias", "compat", "contrib", "exceptions", "hotp", "legacy", "qr", "transfer", "utils"}
+_MODULES = {"alias", "compat", "contrib", "exceptions", "hotp", "legacy", "qr", "transfer", "utils", "vault"}
 _HOMES = {
     "HOTP": "hotp",
     "QR": "qr",
@@ -128,4 +129,4 @@ if not TYPE_CHECKING:  # a type checker takes it for a promise that any name is 
 
 
 def __dir__() -> list[str]:
-    return sorted({*_names, *__all__, "legacy", "qr", "transfer"})
+    return sorted({*_names, *__all__, "legacy", "qr", "transfer", "vault"})

@@ -2,7 +2,7 @@
 //!
 //! Everything here either answers or returns `None`. It answers only where object and input are ordinary; `None` sends
 //! the caller to the plain rules, written in Python beside the call, which decide odd input, overrides and errors. The
-//! exception is `qr`, which pyotp does not have: it decides, and raises.
+//! exceptions are `qr` and `vault`, which pyotp does not have: they decide, and raise.
 
 mod codes;
 mod fastcall;
@@ -13,6 +13,7 @@ mod qr;
 mod state;
 mod text;
 mod transfer;
+mod vault;
 
 use pyo3::prelude::*;
 
@@ -37,6 +38,8 @@ mod _native {
     use super::text::decode_base32;
     #[pymodule_export]
     use super::transfer::{migration_decode, migration_encode, pskc_read};
+    #[pymodule_export]
+    use super::vault::{PyHashing, PyKeyring, new_key};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -1,0 +1,308 @@
+//! Recovery codes: made, hashed and checked.
+//!
+//! A code is sixteen symbols of Crockford's base32, 80 random bits. The first two are its *selector*: they are stored in
+//! clear, and find the row. The other 70 bits are what a guesser has to find, more than the 64 of NIST SP 800-63B-4,
+//! section 3.1.2.2. The code's hash is sealed under the keyring, which makes the keyring its pepper, and one that
+//! rotates without the code.
+
+use argon2::{Argon2, Block, Version};
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::VaultError;
+use crate::vault::{Keyring, Owner, Plain, Purpose};
+use crate::wipe::Wiped;
+
+const SYMBOLS: usize = 16;
+const SELECTOR: usize = 2;
+const SALT: usize = 16;
+const HASH: usize = 32;
+/// The longest text that is read as a code, in bytes: symbols of three bytes, and as many separators.
+const MAX_TEXT: usize = 96;
+
+/// How many codes a set has at most. Their selectors differ, and there are 1,024.
+pub const MAX_COUNT: usize = 100;
+
+/// How a recovery code is hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Hashing(Scheme);
+
+/// A password hash and its costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// Argon2id (RFC 9106).
+    Argon2id {
+        /// Memory in KiB.
+        memory_kib: u32,
+        /// Passes over the memory.
+        passes: u32,
+        /// Lanes. They are computed one after the other.
+        lanes: u32,
+    },
+    /// PBKDF2 with HMAC-SHA-256 (RFC 8018), for where FIPS 140 is asked for.
+    Pbkdf2 {
+        /// How often HMAC is applied.
+        iterations: u32,
+    },
+}
+
+impl Default for Hashing {
+    /// OWASP's first choice: Argon2id with 19 MiB, two passes, one lane.
+    fn default() -> Self {
+        Self(Scheme::Argon2id { memory_kib: 19_456, passes: 2, lanes: 1 })
+    }
+}
+
+impl Hashing {
+    /// The most memory that Argon2id may take, in KiB: 256 MiB.
+    pub const MAX_MEMORY_KIB: u32 = 1 << 18;
+    /// The most passes over it.
+    pub const MAX_PASSES: u32 = 64;
+    /// The most lanes.
+    pub const MAX_LANES: u32 = 64;
+    /// The fewest iterations of PBKDF2 (NIST SP 800-132, section 5.2).
+    pub const MIN_ITERATIONS: u32 = 1_000;
+    /// The most.
+    pub const MAX_ITERATIONS: u32 = 10_000_000;
+
+    /// Refuses what the scheme cannot do, and what no honest record asks for. Low costs are the caller's choice: a code
+    /// has 70 random bits already.
+    pub const fn new(scheme: Scheme) -> Result<Self, VaultError> {
+        let possible = match scheme {
+            Scheme::Argon2id { memory_kib, passes, lanes } => {
+                lanes >= 1
+                    && lanes <= Self::MAX_LANES
+                    && passes >= 1
+                    && passes <= Self::MAX_PASSES
+                    && memory_kib >= lanes.saturating_mul(8)
+                    && memory_kib <= Self::MAX_MEMORY_KIB
+            }
+            Scheme::Pbkdf2 { iterations } => {
+                iterations >= Self::MIN_ITERATIONS && iterations <= Self::MAX_ITERATIONS
+            }
+        };
+        if possible { Ok(Self(scheme)) } else { Err(VaultError::Hashing) }
+    }
+
+    /// The scheme and its costs.
+    pub const fn scheme(&self) -> Scheme {
+        self.0
+    }
+
+    fn write(&self, plain: &mut Plain) -> Result<(), VaultError> {
+        match self.0 {
+            Scheme::Argon2id { memory_kib, passes, lanes } => {
+                plain.push(&[1])?;
+                [memory_kib, passes, lanes].iter().try_for_each(|cost| plain.push(&cost.to_be_bytes()))
+            }
+            Scheme::Pbkdf2 { iterations } => {
+                plain.push(&[2])?;
+                plain.push(&iterations.to_be_bytes())
+            }
+        }
+    }
+
+    fn read(plain: &[u8]) -> Option<(Self, &[u8])> {
+        let number = |bytes: &[u8; 4]| u32::from_be_bytes(*bytes);
+        let (scheme, rest) = plain.split_first()?;
+        let (first, rest) = rest.split_first_chunk()?;
+        let (scheme, rest) = match scheme {
+            1 => {
+                let (passes, rest) = rest.split_first_chunk()?;
+                let (lanes, rest) = rest.split_first_chunk()?;
+                let (memory_kib, passes, lanes) = (number(first), number(passes), number(lanes));
+                (Scheme::Argon2id { memory_kib, passes, lanes }, rest)
+            }
+            2 => (Scheme::Pbkdf2 { iterations: number(first) }, rest),
+            _ => return None,
+        };
+        Some((Self::new(scheme).ok()?, rest))
+    }
+}
+
+/// A hash function with its memory, which a set of codes shares. Wiped on drop.
+struct Hasher {
+    scheme: Scheme,
+    memory: Zeroizing<Vec<Block>>,
+}
+
+impl Hasher {
+    fn new(hashing: Hashing) -> Result<Self, VaultError> {
+        let scheme = hashing.0;
+        let mut memory = Vec::new();
+        if let Scheme::Argon2id { memory_kib, .. } = scheme {
+            let blocks = usize::try_from(memory_kib).map_err(|_| VaultError::NoMemory)?;
+            memory.try_reserve_exact(blocks).map_err(|_| VaultError::NoMemory)?;
+            memory.resize(blocks, Block::new());
+        }
+        Ok(Self { scheme, memory: Zeroizing::new(memory) })
+    }
+
+    fn hash(&mut self, code: &[u8], salt: &[u8; SALT]) -> Result<Wiped<HASH>, VaultError> {
+        let mut hash = Wiped::zeros();
+        match self.scheme {
+            Scheme::Argon2id { memory_kib, passes, lanes } => {
+                let parameters = argon2::Params::new(memory_kib, passes, lanes, Some(HASH))
+                    .map_err(|_| VaultError::Hashing)?;
+                Argon2::new(argon2::Algorithm::Argon2id, Version::V0x13, parameters)
+                    .hash_password_into_with_memory(code, salt, &mut *hash, self.memory.as_mut_slice())
+                    .map_err(|_| VaultError::Hashing)?;
+            }
+            Scheme::Pbkdf2 { iterations } => {
+                pbkdf2::pbkdf2::<hmac::Hmac<sha2::Sha256>>(code, salt, iterations, &mut *hash)
+                    .map_err(|_| VaultError::Hashing)?;
+            }
+        }
+        Ok(hash)
+    }
+}
+
+/// A code in its one spelling: upper case, no separators. `Debug` shows nothing of it.
+pub struct RecoveryCode(Box<Wiped<SYMBOLS>>);
+
+impl RecoveryCode {
+    /// A new one from the operating system's generator.
+    pub fn generate() -> Result<Self, VaultError> {
+        let mut random = Wiped::<{ SYMBOLS * 5 / 8 }>::zeros();
+        getrandom::fill(&mut *random).map_err(|_| VaultError::NoRandomness)?;
+        let mut code = Self(Box::new(Wiped::zeros()));
+        for (symbols, bytes) in code.0.as_chunks_mut::<8>().0.iter_mut().zip(random.as_chunks::<5>().0) {
+            let mut bits = bytes.iter().fold(0u64, |bits, byte| (bits << 8) | u64::from(*byte));
+            for symbol in symbols.iter_mut().rev() {
+                *symbol = symbol_of((bits & 0x1f) as u8);
+                bits >>= 5;
+            }
+            bits.zeroize();
+        }
+        Ok(code)
+    }
+
+    /// Reads a code as people type it: in either case, with spaces and hyphens of any kind between its symbols, O for 0,
+    /// I or L for 1, and in full width. `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() > MAX_TEXT {
+            return None;
+        }
+        let mut code = Self(Box::new(Wiped::zeros()));
+        let mut places = code.0.iter_mut();
+        for character in text.chars() {
+            if is_separator(character) {
+                continue;
+            }
+            let ascii = match character {
+                '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(character).wrapping_sub(0xfee0))?,
+                ascii => ascii,
+            };
+            *places.next()? = match ascii.to_ascii_uppercase() {
+                'O' => b'0',
+                'I' | 'L' => b'1',
+                'U' => return None,
+                symbol @ ('0'..='9' | 'A'..='Z') => symbol as u8,
+                _ => return None,
+            };
+        }
+        if places.next().is_some() { None } else { Some(code) }
+    }
+
+    /// The two symbols that find the row.
+    pub fn selector(&self) -> &str {
+        self.0.get(..SELECTOR).and_then(|selector| core::str::from_utf8(selector).ok()).unwrap_or_default()
+    }
+
+    /// The code as it is shown, once: `XXXX-XXXX-XXXX-XXXX`.
+    pub fn to_text(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::with_capacity(SYMBOLS + SYMBOLS / 4));
+        for group in self.0.chunks(4) {
+            if !text.is_empty() {
+                text.push('-');
+            }
+            text.extend(group.iter().map(|symbol| char::from(*symbol)));
+        }
+        text
+    }
+}
+
+impl core::fmt::Debug for RecoveryCode {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("RecoveryCode([redacted])")
+    }
+}
+
+/// Crockford's symbol of five bits, without a table or a branch: letters go on after 9, less I, L, O and U.
+fn symbol_of(value: u8) -> u8 {
+    let letter = |from: u8| u8::from(value >= from);
+    let skipped = letter(18).wrapping_add(letter(20)).wrapping_add(letter(22)).wrapping_add(letter(27));
+    value.wrapping_add(b'0').wrapping_add(letter(10).wrapping_mul(b'A' - b'9' - 1)).wrapping_add(skipped)
+}
+
+fn is_separator(character: char) -> bool {
+    // Hyphens and dashes, as phones and word processors like to put them, minus, and the full-width hyphen.
+    character.is_whitespace() || matches!(character, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{ff0d}')
+}
+
+/// A new code, and the record to keep in its stead.
+#[derive(Debug)]
+pub struct NewCode {
+    /// To show to the user, once.
+    pub code: RecoveryCode,
+    /// Its hash, sealed for the user and the code's selector.
+    pub record: Vec<u8>,
+}
+
+impl Keyring {
+    /// A set of 1 to [`MAX_COUNT`] codes with selectors of their own.
+    pub fn new_recovery_codes(
+        &self,
+        tenant: &str,
+        user: &str,
+        count: usize,
+        hashing: Hashing,
+    ) -> Result<Vec<NewCode>, VaultError> {
+        if !(1..=MAX_COUNT).contains(&count) {
+            return Err(VaultError::Count);
+        }
+        let mut hasher = Hasher::new(hashing)?;
+        let mut set: Vec<NewCode> = Vec::with_capacity(count);
+        while set.len() < count {
+            let code = RecoveryCode::generate()?;
+            if set.iter().any(|other| other.code.selector() == code.selector()) {
+                continue;
+            }
+            let owner = Owner::new(tenant, user, code.selector())?;
+            let mut salt = [0; SALT];
+            getrandom::fill(&mut salt).map_err(|_| VaultError::NoRandomness)?;
+            let mut plain = Plain::new();
+            hashing.write(&mut plain)?;
+            plain.push(&salt)?;
+            plain.push(&*hasher.hash(&**code.0, &salt)?)?;
+            let record = self.seal(&owner, Purpose::Recovery, plain)?;
+            set.push(NewCode { code, record });
+        }
+        Ok(set)
+    }
+
+    /// Whether `text` is the code of a record. The record is opened in any case, so that a changed one is found; what
+    /// is no recovery code is then refused without hashing.
+    pub fn check_recovery_code(
+        &self,
+        tenant: &str,
+        user: &str,
+        selector: &str,
+        record: &[u8],
+        text: &str,
+    ) -> Result<bool, VaultError> {
+        let plain = self.open(&Owner::new(tenant, user, selector)?, Purpose::Recovery, record)?;
+        let (hashing, rest) = Hashing::read(plain.as_slice()).ok_or(VaultError::Malformed)?;
+        let (salt, expected) = rest.split_first_chunk::<SALT>().ok_or(VaultError::Malformed)?;
+        let expected: &[u8; HASH] = expected.try_into().map_err(|_| VaultError::Malformed)?;
+        let Some(code) = RecoveryCode::parse(text) else {
+            return Ok(false);
+        };
+        Ok(Hasher::new(hashing)?.hash(&**code.0, salt)?.ct_eq(expected).into())
+    }
+}
+
+/// The work of a check, for a code whose selector is not there: it then takes as long as one that is.
+pub fn spend(hashing: Hashing) -> Result<(), VaultError> {
+    Hasher::new(hashing)?.hash(&[b'0'; SYMBOLS], &[0; SALT]).map(drop)
+}

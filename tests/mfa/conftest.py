@@ -1,0 +1,52 @@
+"""What the tests of the service share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from ferrotp.mfa import MFA, Enrollment, Event, Policy, RecoveryCodes
+from ferrotp.mfa.stores.memory import MemoryStore
+from ferrotp.vault import Keyring
+
+from .authenticator import Clock, Device
+
+pytest.register_assert_rewrite("ferrotp.mfa.testing")
+
+
+class World:
+    """A service on the store in memory, its clock, its events, and a user with a device."""
+
+    def __init__(self, policy: Policy | None = None) -> None:
+        self.clock = Clock()
+        self.events: list[Event] = []
+        self.store = MemoryStore()
+        self.keyring = Keyring.generate()
+        self.mfa = self.service(policy or Policy.cheap_for_tests())
+
+    def service(self, policy: Policy, keyring: Keyring | None = None, tenant: str = "") -> MFA:
+        return MFA(
+            self.store,
+            issuer="ACME",
+            keyring=keyring or self.keyring,
+            policy=policy,
+            tenant=tenant,
+            clock=self.clock,
+            on_event=self.events.append,
+        )
+
+    def enroll(self, user_id: str = "42", kind: str = "totp") -> tuple[Enrollment, Device, RecoveryCodes]:
+        """A user whose factor is confirmed; the clock has gone on by a minute."""
+        enrollment = self.mfa.enroll(user_id=user_id, account_name="alice@example.com", kind=kind)  # type: ignore[arg-type]
+        device = Device(enrollment.uri)
+        code = device.at(self.clock.now) if kind == "totp" else device.press()
+        codes = self.mfa.confirm(user_id=user_id, factor_id=enrollment.factor_id, code=code)
+        self.clock.now += 60
+        return enrollment, device, codes
+
+    def kinds(self) -> list[str]:
+        return [event.kind for event in self.events]
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    yield World()

@@ -1,0 +1,807 @@
+"""What `MFA` promises, by the requirements of docs/mfa.md. Codes come from `authenticator`, not from ferrotp."""
+
+import base64
+import re
+import shutil
+import subprocess
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+
+import ferrotp
+from ferrotp.mfa import (
+    MFA,
+    EnrollmentExpired,
+    FactorDisabled,
+    InvalidCode,
+    InvalidIdentifier,
+    KeyInUse,
+    MFAError,
+    NotEnrolled,
+    Policy,
+    PolicyError,
+    SealedRecordError,
+    StoreRefused,
+    Throttled,
+    TooManyFactors,
+)
+from ferrotp.mfa.stores.base import Owner
+from ferrotp.vault import Hashing, Keyring
+
+from .authenticator import Device
+from .conftest import World
+
+DAY = 86_400
+
+
+def test_enrollment_confirmation_login_and_recovery(world: World) -> None:
+    mfa, clock = world.mfa, world.clock
+    enrollment = mfa.enroll(user_id="42", account_name="alice@example.com", name="phone")
+    assert enrollment.uri.startswith("otpauth://totp/ACME:alice%40example.com?secret=")
+    assert enrollment.secret in enrollment.uri
+    assert enrollment.qr.svg().startswith("<svg")
+    assert enrollment.grouped_secret.replace(" ", "") == enrollment.secret
+    assert len(base64.b32decode(enrollment.secret)) == 20
+    device = Device(enrollment.uri)
+    codes = mfa.confirm(user_id="42", factor_id=enrollment.factor_id, code=device.at(clock.now))
+    assert len(codes) == len(set(codes)) == 10
+    assert all(re.fullmatch("[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){3}", code) for code in codes)
+    clock.now += 30
+    yes = mfa.verify(user_id="42", code=device.at(clock.now))
+    assert (yes.user_id, yes.method, yes.factor_id, yes.factor_name) == ("42", "totp", enrollment.factor_id, "phone")
+    assert (yes.time_step, yes.drift, yes.remaining) == (int(clock.now) // 30, 0, None)
+    recovered = mfa.recover(user_id="42", code=codes[0])
+    assert (recovered.method, recovered.remaining, recovered.time_step) == ("recovery", 9, None)
+
+
+@pytest.mark.skipif(not shutil.which("oathtool"), reason="oathtool is not installed")
+def test_oathtool_agrees(world: World) -> None:
+    enrollment, _, _ = world.enroll()
+    now = f"@{int(world.clock.now)}"
+    shown = subprocess.run(
+        ["oathtool", "--totp", "--base32", "--now", now, enrollment.secret], capture_output=True, text=True, check=True
+    )
+    assert world.mfa.verify(user_id="42", code=shown.stdout).method == "totp"
+
+
+# 1 to 3: once
+
+
+def test_a_code_is_accepted_once(world: World) -> None:
+    _, device, _ = world.enroll()
+    code = device.at(world.clock.now)
+    world.mfa.verify(user_id="42", code=code)
+    with pytest.raises(InvalidCode):
+        world.mfa.verify(user_id="42", code=code)
+    assert world.events[-1].detail["reason"] == "used"
+
+
+def test_an_older_step_is_refused_after_a_newer_one(world: World) -> None:
+    _, device, _ = world.enroll()
+    world.mfa.verify(user_id="42", code=device.at(world.clock.now))
+    with pytest.raises(InvalidCode):
+        world.mfa.verify(user_id="42", code=device.at(world.clock.now, -1))
+    with pytest.raises(InvalidCode):
+        world.mfa.verify(user_id="42", code=device.at(world.clock.now))
+    assert world.mfa.verify(user_id="42", code=device.at(world.clock.now, 1)).drift == 1
+
+
+def test_a_used_code_is_not_accepted_in_the_next_interval_or_in_another_spelling(world: World) -> None:
+    """CVE-2021-43177; and one code has many spellings, but one time step."""
+    _, device, _ = world.enroll()
+    code = device.at(world.clock.now)
+    world.mfa.verify(user_id="42", code=code)
+    wide = "".join(chr(0xFF10 + int(digit)) for digit in code)
+    for other in (code, f"{code[:3]} {code[3:]}", wide):
+        with pytest.raises(InvalidCode):
+            world.mfa.verify(user_id="42", code=other)
+    world.clock.now += 30
+    with pytest.raises(InvalidCode):
+        world.mfa.verify(user_id="42", code=code)
+
+
+def test_the_code_that_confirms_does_not_log_in(world: World) -> None:
+    enrollment = world.mfa.enroll(user_id="42", account_name="alice")
+    code = Device(enrollment.uri).at(world.clock.now)
+    world.mfa.confirm(user_id="42", factor_id=enrollment.factor_id, code=code)
+    with pytest.raises(InvalidCode):
+        world.mfa.verify(user_id="42", code=code)
+
+
+@pytest.mark.parametrize("steps", [-1, 0, 1])
+def test_one_step_to_either_side_is_accepted(world: World, steps: int) -> None:
+    _, device, _ = world.enroll()
+    assert world.mfa.verify(user_id="42", code=device.at(world.clock.now, steps)).drift == steps
+
+
+@pytest.mark.parametrize("steps", [-2, 2, -100, 100])
+def test_two_steps_to_either_side_are_refused(world: World, steps: int) -> None:
+    _, device, _ = world.enroll()
+    with pytest.raises(InvalidCode):
+        world.mfa.verify(user_id="42", code=device.at(world.clock.now, steps))
+
+
+# 4 and 5: throttling
+
+
+def test_failures_carry_evidence(world: World) -> None:
+    _, device, _ = world.enroll()
+    left = []
+    for number in range(4):
+        with pytest.raises(InvalidCode) as caught:
+            world.mfa.verify(user_id="42", code=device.wrong(world.clock.now, number))
+        left.append(caught.value.attempts_left)
+        assert caught.value.retry_at is None
+    assert left == [4, 3, 2, 1]
+    with pytest.raises(InvalidCode) as caught:
+        world.mfa.verify(user_id="42", code=device.wrong(world.clock.now))
+    assert caught.value.attempts_left == 0
+    assert caught.value.retry_at is not None
+    assert caught.value.retry_at.timestamp() == world.clock.now + 30
+    with pytest.raises(Throttled) as throttled:
+        world.mfa.verify(user_id="42", code=device.at(world.clock.now))
+    assert throttled.value.retry_at == caught.value.retry_at
+    world.clock.now += 30
+    world.mfa.verify(user_id="42", code=device.at(world.clock.now))
+    assert world.mfa.status(user_id="42").failures == 0
+
+
+def fail_until_disabled(world: World, device: Device) -> int:
+    """Guesses as fast as it may. How many guesses were looked at."""
+    for failures in range(1, 1000):
+        try:
+            world.mfa.verify(user_id="42", code=device.wrong(world.clock.now))
+        except InvalidCode as error:
+            if error.retry_at:
+                world.clock.now = error.retry_at.timestamp()
+        except FactorDisabled:
+            return failures
+    raise AssertionError("never")
+
+
+def test_a_hundred_failures_in_a_row_disable_the_factor_until_it_is_bound_again(world: World) -> None:
+    old, device, codes = world.enroll()
+    assert fail_until_disabled(world, device) == 100
+    assert world.events[-1].kind == "disabled"
+    assert world.events[-1].notify_user
+    world.clock.now += 365 * DAY
+    with pytest.raises(FactorDisabled):
+        world.mfa.verify(user_id="42", code=device.at(world.clock.now))
+    status = world.mfa.status(user_id="42")
+    assert status.disabled
+    assert status.enrolled  # so nobody is let in by the password alone
+    # The way out: a recovery code, and a new factor.
+    world.mfa.recover(user_id="42", code=codes[0])
+    fresh = world.mfa.enroll(user_id="42", account_name="alice")
+    new = Device(fresh.uri)
+    world.mfa.confirm(user_id="42", factor_id=fresh.factor_id, code=new.at(world.clock.now))
+    world.clock.now += 30
+    world.mfa.verify(user_id="42", code=new.at(world.clock.now))
+    with pytest.raises(InvalidCode):
+        world.mfa.verify(user_id="42", code=device.at(world.clock.now))
+    assert {factor.factor_id: factor.state for factor in world.mfa.status(user_id="42").factors} == {
+        old.factor_id: "disabled",
+        fresh.factor_id: "active",
+    }
+
+
+def test_a_success_of_the_victim_does_not_give_the_attacker_more_than_100_failures_in_30_days(world: World) -> None:
+    _, device, _ = world.enroll()
+    start, failures = world.clock.now, 0
+    next_login = start + DAY
+    while world.clock.now < start + 30 * DAY:
+        try:
+            world.mfa.verify(user_id="42", code=device.wrong(world.clock.now))
+        except InvalidCode as error:
+            failures += 1
+            wait = error.retry_at.timestamp() if error.retry_at else world.clock.now
+        except Throttled as error:
+            wait = error.retry_at.timestamp()
+        if wait >= next_login:
+            world.clock.now = next_login
+            try:
+                world.mfa.verify(user_id="42", code=device.at(world.clock.now))
+                next_login += DAY
+            except Throttled as error:  # the attack holds the victim up; recovery codes are not held up
+                next_login = error.retry_at.timestamp()
+        else:
+            world.clock.now = max(wait, world.clock.now)
+    assert 50 <= failures <= 100
+
+
+def test_all_factors_of_a_user_share_one_budget(world: World) -> None:
+    _, phone, _ = world.enroll()
+    _, tablet, more = world.enroll()
+    assert more == ()  # the recovery codes of the first go on
+    _, token, _ = world.enroll(kind="hotp")
+    for device in (phone, tablet, phone, token, phone):
+        with pytest.raises(InvalidCode):
+            world.mfa.verify(user_id="42", code=device.wrong(world.clock.now))
+    with pytest.raises(Throttled):
+        world.mfa.verify(user_id="42", code=tablet.at(world.clock.now))
+    world.clock.now += 60
+    for device in (phone, tablet):
+        world.mfa.verify(user_id="42", code=device.at(world.clock.now))
+    assert world.mfa.verify(user_id="42", code=token.press()).method == "hotp"
+
+
+def test_another_users_failures_cost_nobody_anything(world: World) -> None:
+    _, alice, _ = world.enroll("alice")
+    _, bob, _ = world.enroll("bob")
+    for _ in range(5):
+        with pytest.raises(InvalidCode):
+            world.mfa.verify(user_id="bob", code=bob.wrong(world.clock.now))
+    world.mfa.verify(user_id="alice", code=alice.at(world.clock.now))
+
+
+def test_recovery_has_limits_of_its_own(world: World) -> None:
+    _, device, codes = world.enroll()
+    for _ in range(5):
+        with pytest.raises(InvalidCode):
+            world.mfa.verify(user_id="42", code=device.wrong(world.clock.now))
+    with pytest.raises(Throttled):
+        world.mfa.verify(user_id="42", code=device.at(world.clock.now))
+    assert world.mfa.recover(user_id="42", code=codes[3]).remaining == 9
+    with pytest.raises(Throttled):  # recovery opens no delay of the factors
+        world.mfa.verify(user_id="42", code=device.at(world.clock.now))
+    for _ in range(5):
+        with pytest.raises(InvalidCode):
+            world.mfa.recover(user_id="42", code=codes[3])
+    with pytest.raises(Throttled):
+        world.mfa.recover(user_id="42", code=codes[4])
+
+
+# 6 and 7: secrets and steps
+
+
+@pytest.mark.parametrize(("length", "taken"), [(9, False), (10, False), (15, False), (16, True), (20, True)])
+def test_imported_secrets_have_128_bits(world: World, length: int, taken: bool) -> None:
+    if taken:
+        assert not world.mfa.import_factor(user_id="42", secret=bytes(range(length))).legacy
+    else:
+        with pytest.raises(PolicyError, match="128 bits"):
+            world.mfa.import_factor(user_id="42", secret=bytes(range(length)))
+
+
+def test_legacy_secrets_are_taken_by_policy_flagged_and_reported() -> None:
+    world = World(replace(Policy.cheap_for_tests(), legacy_secrets=True))
+    secret = "JBSWY3DPEHPK3PXP"  # 80 bits, of pyotp's old README
+    info = world.mfa.import_factor(user_id="42", secret=secret.lower())
+    assert info.legacy
+    assert world.events[-1].detail["legacy"] is True
+    world.mfa.import_factor(user_id="43", secret=bytes(range(20)))
+    assert world.mfa.report().re_enroll == ("42",)
+    device = Device(f"otpauth://totp/x?secret={secret}")
+    assert world.mfa.verify(user_id="42", code=device.at(world.clock.now)).method == "totp"
+    with pytest.raises(PolicyError, match="80 to"):
+        world.mfa.import_factor(user_id="42", secret=bytes(9))
+
+
+def test_an_imported_factor_keeps_its_last_step(world: World) -> None:
+    secret = base64.b32encode(bytes(range(20))).decode()
+    device = Device(f"otpauth://totp/x?secret={secret}")
+    step = int(world.clock.now) // 30
+    world.mfa.import_factor(user_id="42", secret=secret, last_step=step)
+    with pytest.raises(InvalidCode):
+        world.mfa.verify(user_id="42", code=device.at(world.clock.now))
+    world.mfa.verify(user_id="42", code=device.at(world.clock.now, 1))
+
+
+@pytest.mark.parametrize("algorithm", ["SHA1", "SHA256", "SHA512"])
+@pytest.mark.parametrize("digits", [6, 7, 8])
+def test_all_algorithms_and_lengths(world: World, algorithm: str, digits: int) -> None:
+    world.mfa = world.service(replace(Policy.cheap_for_tests(), algorithm=algorithm, digits=digits, period=60))  # type: ignore[arg-type]
+    _, device, _ = world.enroll()
+    assert len(device.at(0)) == digits
+    world.mfa.verify(user_id="42", code=device.at(world.clock.now))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"period": 121}, {"period": 14}, {"window": 3}, {"window": -1}, {"digits": 5}, {"digits": 9}, {"digits": True},
+        {"secret_bytes": 15}, {"free_failures": 11}, {"disable_after": 101}, {"disable_after": 0},
+        {"failures_in_30_days": 1}, {"longest_delay": 29}, {"first_delay": 0}, {"recovery_codes": 0},
+        {"enrollment_lifetime": 59}, {"hotp_look_ahead": 21}, {"algorithm": "MD5"}, {"hashing": None},
+        {"legacy_secrets": 1}, {"period": 30.0}, {"max_factors": 0}, {"max_pending": 0}, {"hotp_resync_window": 0},
+    ],
+)  # fmt: skip
+def test_an_impossible_policy_is_refused_at_construction(wrong: dict[str, object]) -> None:
+    with pytest.raises(PolicyError, match=next(iter(wrong))):
+        Policy(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_policy_is_frozen_and_its_profiles_are_policies() -> None:
+    policy = Policy.default()
+    assert policy == Policy()
+    with pytest.raises(FrozenInstanceError):
+        policy.window = 2  # type: ignore[misc]
+    assert Policy.asvs_strict().window == 0
+    assert Policy.cheap_for_tests().limits() == policy.limits()
+    limits = policy.limits()
+    assert [limits.delay(failures) // 1000 for failures in range(15)] == [
+        0, 0, 0, 0, 0, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600,
+    ]  # fmt: skip
+
+
+def test_the_strict_profile_accepts_the_current_step_alone() -> None:
+    world = World(replace(Policy.asvs_strict(), hashing=Policy.cheap_for_tests().hashing))
+    _, device, _ = world.enroll()
+    for steps in (-1, 1):
+        with pytest.raises(InvalidCode):
+            world.mfa.verify(user_id="42", code=device.at(world.clock.now, steps))
+    world.mfa.verify(user_id="42", code=device.at(world.clock.now))
+
+
+# 9: HOTP
+
+
+def test_hotp_looks_ahead_as_far_as_the_policy_says(world: World) -> None:
+    _, token, _ = world.enroll(kind="hotp")
+    expected = token.counter
+    with pytest.raises(InvalidCode):
+        world.mfa.verify(user_id="42", code=token.code(expected + 6))
+    yes = world.mfa.verify(user_id="42", code=token.code(expected + 5))
+    assert (yes.method, yes.time_step, yes.drift) == ("hotp", expected + 5, 5)
+    for counter in range(expected + 6):
+        world.clock.now += 3600
+        with pytest.raises(InvalidCode):
+            world.mfa.verify(user_id="42", code=token.code(counter))
+
+
+def test_resync_takes_two_consecutive_codes(world: World) -> None:
+    enrollment, token, _ = world.enroll(kind="hotp")
+    again = {"user_id": "42", "factor_id": enrollment.factor_id}
+    for first, second in ((50, 52), (50, 50), (51, 50), (50, 49), (200, 201)):
+        world.clock.now += 3600
+        with pytest.raises(InvalidCode):
+            world.mfa.resync(**again, code=token.code(first), next_code=token.code(second))
+    world.clock.now += 3600
+    yes = world.mfa.resync(**again, code=token.code(50), next_code=token.code(51))
+    assert yes.time_step == 51
+    world.mfa.verify(user_id="42", code=token.code(52))
+    for counter in (50, 51, 52):
+        with pytest.raises(InvalidCode):
+            world.mfa.verify(user_id="42", code=token.code(counter))
+
+
+def test_resync_is_for_counters(world: World) -> None:
+    enrollment, device, _ = world.enroll()
+    with pytest.raises(InvalidCode):
+        world.mfa.resync(
+            user_id="42",
+            factor_id=enrollment.factor_id,
+            code=device.at(world.clock.now),
+            next_code=device.at(world.clock.now, 1),
+        )
+    for foreign in ("", "other"):
+        with pytest.raises(NotEnrolled):
+            world.mfa.resync(user_id="42", factor_id=foreign, code="000000", next_code="000000")
+
+
+# 10: recovery codes
+
+
+def test_a_recovery_code_works_once_as_people_type_it(world: World) -> None:
+    _, _, codes = world.enroll()
+    world.mfa.recover(user_id="42", code=f"  {codes[0].lower().replace('-', ' ')} \n")
+    for spelling in (codes[0], codes[0].lower(), codes[0].replace("-", "")):
+        with pytest.raises(InvalidCode):
+            world.mfa.recover(user_id="42", code=spelling)
+    world.mfa.recover(user_id="42", code=codes[1].replace("0", "o").replace("1", "l"))
+    assert world.mfa.status(user_id="42").recovery_codes == 8
+
+
+def test_new_recovery_codes_end_the_old_ones(world: World) -> None:
+    _, _, old = world.enroll()
+    new = world.mfa.regenerate_recovery_codes(user_id="42")
+    with pytest.raises(InvalidCode):
+        world.mfa.recover(user_id="42", code=old[0])
+    assert world.mfa.recover(user_id="42", code=new[0]).remaining == 9
+
+
+def test_another_users_recovery_code_is_wrong(world: World) -> None:
+    _, _, alices = world.enroll("alice")
+    world.enroll("bob")
+    with pytest.raises(InvalidCode):
+        world.mfa.recover(user_id="bob", code=alices[0])
+    assert world.mfa.status(user_id="alice").recovery_codes == 10
+
+
+@pytest.mark.parametrize("hashing", [Hashing.argon2id(memory_kib=8, passes=1), Hashing.pbkdf2(iterations=1000)])
+def test_both_hashings(hashing: Hashing) -> None:
+    world = World(Policy(hashing=hashing))
+    _, _, codes = world.enroll()
+    world.mfa.recover(user_id="42", code=codes[0])
+    # Codes that were made by another policy go on.
+    world.mfa = world.service(Policy.cheap_for_tests())
+    world.mfa.recover(user_id="42", code=codes[1])
+
+
+# 15: sealed records
+
+
+def test_a_row_of_another_user_is_refused(world: World) -> None:
+    world.enroll("alice")
+    _, _, _ = world.enroll("mallory")
+    store = world.store
+    (alice,) = store.user(Owner("", "alice")).factors
+    (mallory,) = store.user(Owner("", "mallory")).factors
+    # Mallory can write the database, and gives Alice a secret that she knows.
+    store.reseal([(alice, mallory.sealed)])
+    with pytest.raises(SealedRecordError):
+        world.mfa.verify(user_id="alice", code="123456")
+    assert world.events[-1].kind == "sealed record refused"
+    assert store.user(Owner("", "alice")).budgets["otp"].failures == 1
+
+
+def test_a_tenants_row_is_refused_by_another(world: World) -> None:
+    world.enroll()
+    (factor,) = world.store.user(Owner("", "42")).factors
+    other = world.service(Policy.cheap_for_tests(), tenant="other")
+    world.store.add_factor(replace(factor, owner=Owner("other", "42")), 0, 10, 5)
+    with pytest.raises(SealedRecordError):
+        other.verify(user_id="42", code="123456")
+
+
+def test_a_factor_that_works_is_not_held_up_by_a_broken_one(world: World) -> None:
+    world.enroll()
+    _, tablet, _ = world.enroll()
+    first = world.store.user(Owner("", "42")).factors[0]
+    world.store.reseal([(first, b"broken" * 20)])
+    world.mfa.verify(user_id="42", code=tablet.at(world.clock.now))
+    with pytest.raises(SealedRecordError):
+        world.mfa.verify(user_id="42", code=tablet.at(world.clock.now))
+
+
+def test_keys_rotate_while_people_log_in_and_retire_only_when_unused(world: World) -> None:
+    _, device, codes = world.enroll()
+    world.enroll("43")
+    old = world.keyring
+    both = Keyring([Keyring.generate().export(), old.export()])
+    mfa = world.service(Policy.cheap_for_tests(), keyring=both)
+    mfa.verify(user_id="42", code=device.at(world.clock.now))  # resealed by the way
+    with pytest.raises(KeyInUse) as caught:
+        mfa.retire_key(old.writes_with)
+    assert caught.value.records == 1 + 2 * 10
+    seen = []
+    rotation = mfa.rotate_keys(progress=seen.append)
+    assert (rotation.seen, rotation.resealed, rotation.failed, rotation.done) == (22, 21, (), True)
+    assert seen[-1].resealed == 21
+    assert mfa.rotate_keys().resealed == 0
+    mfa.retire_key(old.writes_with)
+    new = world.service(Policy.cheap_for_tests(), keyring=Keyring(both.export().split()[0]))
+    world.clock.now += 30
+    new.verify(user_id="42", code=device.at(world.clock.now))
+    new.recover(user_id="42", code=codes[0])
+    with pytest.raises(SealedRecordError):
+        world.mfa.verify(user_id="42", code=device.at(world.clock.now, 1))
+
+
+def test_a_rotation_that_is_stopped_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ferrotp.mfa import maintenance
+
+    monkeypatch.setattr(maintenance, "BATCH", 3)
+    for number in range(10):
+        world.mfa.import_factor(user_id=str(number), secret=bytes(range(20)))
+    mfa = world.service(
+        Policy.cheap_for_tests(), keyring=Keyring([Keyring.generate().export(), world.keyring.export()])
+    )
+
+    def stop(rotation: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        mfa.rotate_keys(progress=stop)
+    assert mfa.rotate_keys().resealed == 7
+
+
+def test_what_cannot_be_opened_is_named_and_left(world: World) -> None:
+    world.enroll()
+    (factor,) = world.store.user(Owner("", "42")).factors
+    world.store.reseal([(factor, b"\x01" * 80)])
+    mfa = world.service(
+        Policy.cheap_for_tests(), keyring=Keyring([Keyring.generate().export(), world.keyring.export()])
+    )
+    rotation = mfa.rotate_keys()
+    assert len(rotation.failed) == 1
+    assert "42" in rotation.failed[0]
+    assert rotation.resealed == 10
+
+
+# Clocks
+
+
+@pytest.mark.parametrize("back", [1, 90, DAY])
+def test_a_clock_that_goes_back_accepts_nothing_again(world: World, back: int) -> None:
+    _, device, _ = world.enroll()
+    code = device.at(world.clock.now)
+    world.mfa.verify(user_id="42", code=code)
+    step = int(world.clock.now) // 30
+    world.clock.now -= back
+    with pytest.raises(InvalidCode):
+        world.mfa.verify(user_id="42", code=code)
+    for old in range(step - 3, step + 1):
+        with pytest.raises((InvalidCode, Throttled)):
+            world.mfa.verify(user_id="42", code=device.code(old))
+
+
+@pytest.mark.parametrize("back", [1, 90, DAY])
+def test_a_clock_that_goes_back_opens_no_delay_early(world: World, back: int) -> None:
+    _, device, _ = world.enroll()
+    for _ in range(5):
+        with pytest.raises(InvalidCode):
+            world.mfa.verify(user_id="42", code=device.wrong(world.clock.now))
+    world.clock.now += 29 - back
+    with pytest.raises(Throttled):
+        world.mfa.verify(user_id="42", code=device.at(world.clock.now))
+
+
+def test_a_clock_that_was_ahead_has_a_way_out_and_leaves_an_event(world: World) -> None:
+    _, device, codes = world.enroll()
+    start = world.clock.now
+    world.clock.now += DAY
+    world.mfa.verify(user_id="42", code=device.at(world.clock.now))
+    world.clock.now = start
+    with pytest.raises(InvalidCode):
+        world.mfa.verify(user_id="42", code=device.at(world.clock.now))
+    assert "clock was ahead" in world.kinds()
+    world.mfa.recover(user_id="42", code=codes[0])  # one way out
+    world.clock.now = start + DAY + 30  # the other is time
+    world.mfa.verify(user_id="42", code=device.at(world.clock.now))
+
+
+def test_a_delay_of_a_clock_that_was_ahead_ends(world: World) -> None:
+    _, device, _ = world.enroll()
+    start = world.clock.now
+    world.clock.now += 20 * DAY
+    for _ in range(5):
+        with pytest.raises(InvalidCode):
+            world.mfa.verify(user_id="42", code=device.wrong(world.clock.now))
+    world.clock.now = start
+    with pytest.raises(Throttled) as caught:
+        world.mfa.verify(user_id="42", code=device.at(world.clock.now))
+    assert caught.value.retry_at.timestamp() <= start + 3600
+    assert "clock was ahead" in world.kinds()
+    world.clock.now = start + 3600
+    world.mfa.verify(user_id="42", code=device.at(world.clock.now))
+
+
+def test_a_wrong_clock_of_the_server_is_seen_in_the_drift_of_all(world: World) -> None:
+    for number in range(20):
+        _, device, _ = world.enroll(str(number))
+        world.mfa.verify(user_id=str(number), code=device.at(world.clock.now, 1))
+        world.clock.now -= 60
+    report = world.mfa.report()
+    assert (report.factors, report.median_drift, report.clock_suspect) == (20, 1.0, True)
+
+
+# Enrollment
+
+
+def test_an_enrollment_expires(world: World) -> None:
+    enrollment = world.mfa.enroll(user_id="42", account_name="alice")
+    device = Device(enrollment.uri)
+    world.clock.now += 600
+    with pytest.raises(EnrollmentExpired):
+        world.mfa.confirm(user_id="42", factor_id=enrollment.factor_id, code=device.at(world.clock.now))
+    with pytest.raises(EnrollmentExpired):
+        world.mfa.pending(user_id="42", factor_id=enrollment.factor_id, account_name="alice")
+    with pytest.raises(NotEnrolled):
+        world.mfa.verify(user_id="42", code=device.at(world.clock.now))
+
+
+def test_a_pending_factor_can_be_shown_again_and_does_not_log_in(world: World) -> None:
+    enrollment = world.mfa.enroll(user_id="42", account_name="alice")
+    assert world.mfa.pending(user_id="42", factor_id=enrollment.factor_id, account_name="alice") == enrollment
+    with pytest.raises(EnrollmentExpired):
+        world.mfa.pending(user_id="43", factor_id=enrollment.factor_id, account_name="alice")
+    with pytest.raises(NotEnrolled):
+        world.mfa.verify(user_id="42", code=Device(enrollment.uri).at(world.clock.now))
+    assert not world.mfa.status(user_id="42").enrolled
+    assert [one.factor_id for one in world.mfa.status(user_id="42").pending] == [enrollment.factor_id]
+
+
+def test_another_users_enrollment_is_not_confirmed(world: World) -> None:
+    enrollment = world.mfa.enroll(user_id="42", account_name="alice")
+    code = Device(enrollment.uri).at(world.clock.now)
+    for user_id, factor_id in (("43", enrollment.factor_id), ("42", ""), ("42", "*")):
+        with pytest.raises((EnrollmentExpired, NotEnrolled)):
+            world.mfa.confirm(user_id=user_id, factor_id=factor_id, code=code)
+    world.mfa.confirm(user_id="42", factor_id=enrollment.factor_id, code=code)
+    with pytest.raises(EnrollmentExpired):
+        world.mfa.confirm(user_id="42", factor_id=enrollment.factor_id, code=code)
+
+
+def test_wrong_codes_of_an_enrollment_are_limited(world: World) -> None:
+    enrollment = world.mfa.enroll(user_id="42", account_name="alice")
+    device = Device(enrollment.uri)
+    for _ in range(5):
+        with pytest.raises(InvalidCode):
+            world.mfa.confirm(
+                user_id="42", factor_id=enrollment.factor_id, code=device.wrong(world.clock.now)
+            )
+    with pytest.raises(Throttled):
+        world.mfa.confirm(user_id="42", factor_id=enrollment.factor_id, code=device.at(world.clock.now))
+
+
+def test_factors_are_bounded(world: World) -> None:
+    for _ in range(10):
+        world.mfa.import_factor(user_id="42", secret=bytes(range(20)))
+    with pytest.raises(TooManyFactors):
+        world.mfa.import_factor(user_id="42", secret=bytes(range(20)))
+    with pytest.raises(TooManyFactors):
+        world.mfa.enroll(user_id="42", account_name="alice")
+
+
+# Looking after it
+
+
+def test_a_factor_is_removed_by_its_owner_alone(world: World) -> None:
+    """CVE-2020-5240."""
+    enrollment, device, codes = world.enroll("alice")
+    world.enroll("mallory")
+    for user_id in ("mallory", "nobody"):
+        with pytest.raises(NotEnrolled):
+            world.mfa.remove_factor(user_id=user_id, factor_id=enrollment.factor_id)
+    world.mfa.verify(user_id="alice", code=device.at(world.clock.now))
+    removed = world.mfa.remove_factor(user_id="alice", factor_id=enrollment.factor_id)
+    assert removed.factor_id == enrollment.factor_id
+    assert world.events[-1].notify_user
+    for ask in (world.mfa.verify, world.mfa.recover):
+        with pytest.raises(NotEnrolled):
+            ask(user_id="alice", code=codes[0])
+    assert not world.mfa.status(user_id="alice").enrolled
+
+
+def test_removing_a_factor_and_enrolling_again_opens_no_delay(world: World) -> None:
+    enrollment, device, _ = world.enroll()
+    for _ in range(5):
+        with pytest.raises(InvalidCode):
+            world.mfa.verify(user_id="42", code=device.wrong(world.clock.now))
+    world.mfa.remove_factor(user_id="42", factor_id=enrollment.factor_id)
+    world.clock.now -= 60  # as `enroll` sets it on by a minute
+    _, device, _ = world.enroll()
+    world.clock.now -= 50
+    with pytest.raises(Throttled):
+        world.mfa.verify(user_id="42", code=device.at(world.clock.now))
+
+
+def test_a_reset_is_an_administrators_and_leaves_an_event(world: World) -> None:
+    world.enroll()
+    assert world.mfa.reset(user_id="42", by="admin@example.com") == 1
+    assert (world.events[-1].kind, world.events[-1].detail["by"]) == ("reset", "admin@example.com")
+    assert world.mfa.status(user_id="42").factors == ()
+    with pytest.raises(InvalidIdentifier):
+        world.mfa.reset(user_id="42", by="")
+
+
+def test_many_at_once(world: World) -> None:
+    _, alice, _ = world.enroll("alice")
+    _, bob, _ = world.enroll("bob")
+    outcomes = world.mfa.verify_many(
+        [("alice", alice.at(world.clock.now)), ("nobody", "123456"), ("bob", bob.wrong(world.clock.now))]
+    )
+    assert outcomes[0].result().user_id == "alice"
+    assert outcomes[0].error is None
+    assert [type(outcome.error) for outcome in outcomes[1:]] == [NotEnrolled, InvalidCode]
+    for outcome in outcomes[1:]:
+        with pytest.raises(MFAError):
+            outcome.result()
+    with pytest.raises(TypeError, match="result"):
+        bool(outcomes[0])
+
+
+def test_users_of_two_tenants_are_two_users(world: World) -> None:
+    other = world.service(Policy.cheap_for_tests(), tenant="other")
+    _, device, _ = world.enroll()
+    with pytest.raises(NotEnrolled):
+        other.verify(user_id="42", code=device.at(world.clock.now))
+    assert not other.status(user_id="42").enrolled
+    assert list(other.factors()) == []
+    assert [factor.user_id for factor in world.mfa.factors()] == ["42"]
+
+
+# What people and attackers type
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    ["{0}{1}", "{0} {1}", " {0}{1} ", "{0}-{1}", "{0}\u00a0{1}", "{0}{1}\n", "\t{0}{1}", "{0}\u2009{1}", "wide", "arabic"],
+)
+def test_codes_are_accepted_as_people_type_them(world: World, spelling: str) -> None:
+    _, device, _ = world.enroll()
+    code = device.at(world.clock.now)
+    if spelling in ("wide", "arabic"):
+        zero = 0xFF10 if spelling == "wide" else 0x0660
+        text = "".join(chr(zero + int(digit)) for digit in code)
+    else:
+        text = spelling.format(code[:3], code[3:])
+    world.mfa.verify(user_id="42", code=text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", " ", "12345", "1234567", "abcdef", "+123456", "1_2_3_4_5_6", "0x1234", "12345\x00", "\ud800", "\u00b2" * 6,
+        "\u2460" * 6, "1" * 1_000_000, "\u0301\u0316" * 500_000, None, 123456, b"123456", 1.5, True, ["1"], "-12345", "1e5",
+    ],
+)  # fmt: skip
+def test_what_is_no_code_is_refused_and_counted(world: World, text: object) -> None:
+    world.enroll()
+    for ask in (world.mfa.verify, world.mfa.recover):
+        with pytest.raises(InvalidCode):
+            ask(user_id="42", code=text)  # type: ignore[arg-type]
+        assert world.events[-1].detail["reason"] in ("malformed", "wrong")
+    assert world.mfa.status(user_id="42").failures == 1
+
+
+@pytest.mark.parametrize(
+    "user_id", ["", " ", " 42", "42 ", "4\x002", "4\n2", "\ud800", "x" * 256, None, 42, b"42", "\u200b", "\u202e42"]
+)
+def test_ids_that_stores_confuse_are_refused(world: World, user_id: object) -> None:
+    """CVE-2018-1000809: ``user=<space>`` took a service down."""
+    for call in (
+        lambda: world.mfa.verify(user_id=user_id, code="123456"),  # type: ignore[arg-type]
+        lambda: world.mfa.recover(user_id=user_id, code="123456"),  # type: ignore[arg-type]
+        lambda: world.mfa.enroll(user_id=user_id, account_name="alice"),  # type: ignore[arg-type]
+        lambda: world.mfa.status(user_id=user_id),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(InvalidIdentifier):
+            call()
+
+
+def test_no_time_of_a_client_is_taken() -> None:
+    """ASVS 6.5.8: only this server's clock."""
+    import inspect
+
+    for name in ("verify", "confirm", "recover", "resync", "enroll"):
+        assert not {"now", "at", "time", "for_time", "timestamp"} & set(inspect.signature(getattr(MFA, name)).parameters)
+
+
+def test_a_store_that_nobody_knows_is_refused() -> None:
+    for url in ("mysql://localhost/x", "", "mfa.db", "http://x"):
+        with pytest.raises(StoreRefused):
+            MFA(url, issuer="ACME", keyring=Keyring.generate())
+
+
+def test_a_handler_that_raises_changes_no_decision(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    _, device, _ = world.enroll()
+
+    def broken(event: object) -> None:
+        raise RuntimeError("boom")
+
+    mfa = MFA(
+        world.store,
+        issuer="ACME",
+        keyring=world.keyring,
+        policy=world.mfa.policy,
+        clock=world.clock,
+        on_event=broken,
+    )
+    assert mfa.verify(user_id="42", code=device.at(world.clock.now)).user_id == "42"
+    assert "raised" in caplog.text
+
+
+def test_every_attempt_leaves_an_event(world: World) -> None:
+    _, device, codes = world.enroll()
+    world.events.clear()
+    world.mfa.verify(user_id="42", code=device.at(world.clock.now))
+    for _ in range(5):
+        with pytest.raises(InvalidCode):
+            world.mfa.verify(user_id="42", code=device.wrong(world.clock.now))
+    with pytest.raises(Throttled):
+        world.mfa.verify(user_id="42", code="000000")
+    with pytest.raises(NotEnrolled):
+        world.mfa.verify(user_id="nobody", code="000000")
+    world.mfa.recover(user_id="42", code=codes[0])
+    with pytest.raises(InvalidCode):
+        world.mfa.recover(user_id="42", code=codes[0])
+    assert world.kinds() == [
+        "verified", *["refused"] * 5, "throttled", "refused", "recovered", "recovery refused",
+    ]  # fmt: skip
+    assert [event.user_id for event in world.events if event.notify_user] == ["42"]
+
+
+def test_importing_ferrotp_does_not_load_the_service() -> None:
+    assert not hasattr(ferrotp, "MFA")
