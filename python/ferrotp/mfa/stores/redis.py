@@ -6,11 +6,12 @@ records look there, are in the folder `lua` beside this file.
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache, lru_cache
 from hashlib import sha1
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 import redis
@@ -33,6 +34,8 @@ from .base import (
     Reservation,
     UserState,
 )
+
+T = TypeVar("T")
 
 OLDEST: Final = (6, 2)
 """The oldest Redis that this is tested on."""
@@ -83,24 +86,23 @@ class RedisStore:
     def from_url(cls, url: str, *, timeout: float = 1.8) -> "RedisStore":
         """A store by ``redis://``, ``rediss://`` or ``unix://``, as redis-py takes them, and in the query also
         ``prefix``, ``allow_eviction=1`` and ``allow_loss=1``."""
+        place, _, query = url.partition("?")
         ours: dict[str, Any] = {}
-        try:
-            place, _, query = url.partition("?")
-            rest = []
+        theirs = []
+        with suppress(ValueError, LookupError, TypeError):
             for name, value in parse_qsl(query, keep_blank_values=True):
                 if name == "prefix":
                     ours[name] = value
                 elif name in ("allow_eviction", "allow_loss"):
                     ours[name] = {"0": False, "1": True}[value]
                 else:
-                    rest.append((name, value))
-            pool = redis.ConnectionPool.from_url(f"{place}?{urlencode(rest)}")
-        except (ValueError, KeyError):
-            pool = None
-        # Raised out here: what went wrong in there may hold the URL, and that a password.
-        if pool is None:
-            raise StoreRefused("not the URL of a Redis: redis://, rediss:// or unix://, and each switch 0 or 1")
-        return cls(redis.Redis(connection_pool=pool), timeout=timeout, **ours)
+                    theirs.append((name, value))
+            pool = redis.ConnectionPool.from_url(f"{place}?{urlencode(theirs)}")
+            return cls(redis.Redis(connection_pool=pool), timeout=timeout, **ours)
+        # Raised out here: what went wrong in there may repeat the URL, and the password in it.
+        raise StoreRefused(
+            "not the URL of a Redis: redis://, rediss:// or unix://, settings of redis-py, and each switch 0 or 1"
+        )
 
     def prepare(self) -> None:
         """Refuses a server that could lose what was decided. There is nothing to create."""
@@ -147,73 +149,83 @@ class RedisStore:
 
     def add_factor(self, factor: Factor, now: int, max_factors: int, max_pending: int) -> bool:
         args = _whole(now, max_factors, max_pending)
-        return bool(self._decide("add_factor", factor.owner, *args, _escaped(factor.factor_id), _record(factor)))
+        return self._decide("add_factor", factor.owner, _yes, *args, _escaped(factor.factor_id), _record(factor))
 
     def reserve(
         self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
     ) -> Reservation | Refusal:
+        def read(answer: list[bytes]) -> Reservation | Refusal:
+            said, *rest = answer
+            if said == b"none":
+                return Refusal("not enrolled")
+            if said == b"disabled":
+                return Refusal("disabled", 0, _yes(int(rest[0])))
+            if said == b"throttled":
+                return Refusal("throttled", int(rest[1]), _yes(int(rest[0])))
+            if said != b"open":
+                raise ValueError
+            failures, retry_at, spent_until, *found = rest
+            budget = Budget(int(failures), int(retry_at), int(spent_until))
+            if method == "recovery":
+                code = RecoveryCode(owner, selector, found[0]) if found else None
+                return Reservation(owner, method, limits, budget, (), code)
+            return Reservation(owner, method, limits, budget, _in_order(owner, found))
+
         args = (method, *_whole(now), _escaped(factor_id), _escaped(selector), *_limits(limits))
-        answer: list[bytes] = self._decide("reserve", owner, *args)
-        if answer[0] == b"none":
-            return Refusal("not enrolled")
-        if answer[0] == b"disabled":
-            return Refusal("disabled", clock_was_ahead=answer[1] == b"1")
-        if answer[0] == b"throttled":
-            return Refusal("throttled", int(answer[2]), answer[1] == b"1")
-        budget = Budget(int(answer[1]), int(answer[2]), int(answer[3]))
-        if method == "recovery":
-            code = RecoveryCode(owner, selector, answer[4]) if len(answer) > 4 else None
-            return Reservation(owner, method, limits, budget, (), code)
-        return Reservation(owner, method, limits, budget, tuple(_in_order(owner, answer[4:])))
+        return self._decide("reserve", owner, read, *args)
 
     def accept(
         self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, resealed: bytes | None
     ) -> bool:
         cost = reservation.limits.cost
         args = [reservation.method, *_whole(cost), _escaped(factor_id), _step(step), *_whole(drift, now)]
-        if resealed is not None:
-            args += [one.sealed for one in reservation.factors if one.factor_id == factor_id][:1]
-            args += [resealed] if len(args) == 7 else []
-        return bool(self._decide("accept", reservation.owner, *args))
+        read = [one.sealed for one in reservation.factors if one.factor_id == factor_id]
+        if resealed is not None and read:
+            args += [read[0], resealed]
+        return self._decide("accept", reservation.owner, _yes, *args)
 
     def confirm(
         self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, codes: Sequence[RecoveryCode]
     ) -> bool:
         limits = reservation.limits
         args = [reservation.method, *_whole(limits.cost, limits.disable_at), _escaped(factor_id), _step(step)]
-        return bool(self._decide("confirm", reservation.owner, *args, *_whole(drift, now), *_pairs(codes)))
+        return self._decide("confirm", reservation.owner, _yes, *args, *_whole(drift, now), *_pairs(codes))
 
     def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
         read = reservation.recovery_code
         if read is None or read.selector != selector:
             return None
         args = (reservation.method, *_whole(reservation.limits.cost), _escaped(selector), read.sealed)
-        left: int | None = self._decide("redeem", reservation.owner, *args)
-        return left
+        return self._decide("redeem", reservation.owner, lambda left: None if left is None else _count(left), *args)
 
     def replace_recovery_codes(self, owner: Owner, codes: Sequence[RecoveryCode], now: int) -> bool:
-        return bool(self._decide("replace_recovery_codes", owner, *_pairs(codes)))
+        return self._decide("replace_recovery_codes", owner, _yes, *_pairs(codes))
 
     def remove_factor(self, owner: Owner, factor_id: str) -> Factor | None:
-        raw: bytes | None = self._decide("remove_factor", owner, _escaped(factor_id))
-        return None if raw is None else _factor(owner, factor_id, raw)
+        def read(raw: bytes | None) -> Factor | None:
+            return None if raw is None else _factor(owner, factor_id, raw)
+
+        return self._decide("remove_factor", owner, read, _escaped(factor_id))
 
     def reset(self, owner: Owner) -> int:
-        return int(self._decide("reset", owner))
+        return self._decide("reset", owner, _count)
 
     def user(self, owner: Owner) -> UserState:
-        codes, *rest = self._decide("user", owner)
-        numbers = [int(one) for one in rest[: 3 * len(METHODS)]]
-        budgets = {method: Budget(*numbers[3 * i : 3 * i + 3]) for i, method in enumerate(METHODS)}
-        return UserState(tuple(_in_order(owner, rest[3 * len(METHODS) :])), budgets, int(codes))
+        def read(answer: list[Any]) -> UserState:
+            codes, *rest = answer
+            numbers = [int(one) for one in rest[: 3 * len(METHODS)]]
+            budgets = {method: Budget(*numbers[3 * i : 3 * i + 3]) for i, method in enumerate(METHODS)}
+            return UserState(_in_order(owner, rest[3 * len(METHODS) :]), budgets, _count(codes))
+
+        return self._decide("user", owner, read)
 
     def factors(self, after: Factor | None, limit: int) -> list[Factor]:
-        place = b"" if after is None else _member(after.owner, after.factor_id)
-        return [_factor(owner, factor_id, raw) for owner, factor_id, raw in self._list(Factor, place, limit)]
+        place = _member(after.owner, after.factor_id) if after else b""
+        return self._list(Factor, place, limit, _factor)
 
     def recovery_codes(self, after: RecoveryCode | None, limit: int) -> list[RecoveryCode]:
-        place = b"" if after is None else _member(after.owner, after.selector)
-        return [RecoveryCode(owner, selector, raw) for owner, selector, raw in self._list(RecoveryCode, place, limit)]
+        place = _member(after.owner, after.selector) if after else b""
+        return self._list(RecoveryCode, place, limit, RecoveryCode)
 
     def reseal(self, changes: "Sequence[tuple[Factor | RecoveryCode, bytes]]") -> int:
         keys: list[bytes] = []
@@ -224,9 +236,9 @@ class RedisStore:
                 args += ["factor", _escaped(read.factor_id), read.sealed, sealed]
             else:
                 args += ["code", _escaped(read.selector), read.sealed, sealed]
-        return int(self._run("reseal", keys, args))
+        return self._run("reseal", keys, args, _count)
 
-    def _decide(self, script: str, owner: Owner, *args: bytes | str) -> Any:
+    def _decide(self, script: str, owner: Owner, read: Callable[[Any], T], *args: bytes | str) -> T:
         user = _owner(owner)
         keys = (
             self._hashes[Factor] + user,
@@ -235,22 +247,28 @@ class RedisStore:
             self._indexes[Factor],
             self._indexes[RecoveryCode],
         )
-        return self._run(script, keys, (user, *args))
+        return self._run(script, keys, (user, *args), read)
 
-    def _list(self, kind: type, after: bytes, limit: int) -> list[tuple[Owner, str, bytes]]:
-        flat = self._run("list", [self._indexes[kind]], [self._hashes[kind], after, *_whole(limit)])
-        return [
-            (Owner(*(_unescaped(part) for part in parts[:2])), _unescaped(parts[2]), raw)
-            for parts, raw in ((member.split(b"\0"), raw) for member, raw in zip(flat[::2], flat[1::2], strict=True))
-        ]
+    def _list(self, kind: type, after: bytes, limit: int, make: Callable[[Owner, str, bytes], T]) -> list[T]:
+        def read(flat: list[bytes]) -> list[T]:
+            found = []
+            for member, raw in zip(flat[::2], flat[1::2], strict=True):
+                tenant, user_id, last = map(_unescaped, member.split(b"\0"))
+                found.append(make(Owner(tenant, user_id), last, raw))
+            return found
 
-    def _run(self, name: str, keys: Sequence[bytes], args: Sequence[bytes | str]) -> Any:
+        return self._run("list", [self._indexes[kind]], [self._hashes[kind], after, *_whole(limit)], read)
+
+    def _run(self, name: str, keys: Sequence[bytes], args: Sequence[bytes | str], read: Callable[[Any], T]) -> T:
+        """A script's answer, as `read` makes it out. One round trip, unless the server has to be sent the script."""
         until = time.monotonic() + self._timeout
         digest, text = _script(name)
         answer = self._ask(until, "EVALSHA", digest, len(keys), *keys, *args)
         if answer is _NOT_LOADED:
             answer = self._ask(until, "EVAL", text, len(keys), *keys, *args)
-        return answer
+        with suppress(AttributeError, LookupError, TypeError, ValueError):
+            return read(answer)
+        raise StoreUnavailable("Redis: the answer is none of the script's")
 
     def _ask(self, until: float, *command: Any) -> Any:
         self._deadline.until = until
@@ -282,7 +300,7 @@ class RedisStore:
 
     def _pool(self, client: "redis.Redis") -> "redis.ConnectionPool":
         """A pool like the client's, with what this store needs of its connections."""
-        theirs = getattr(client, "connection_pool", None)
+        theirs: Any = getattr(client, "connection_pool", None)
         if type(theirs) not in (redis.ConnectionPool, redis.BlockingConnectionPool):
             raise TypeError("client: a redis.Redis on a redis.ConnectionPool; no Cluster, no asyncio")
         settings = {
@@ -374,6 +392,16 @@ def _refuse(fault: bool, message: str) -> None:
         raise StoreRefused(message)
 
 
+def _yes(answer: int) -> bool:
+    return {0: False, 1: True}[answer]
+
+
+def _count(answer: int) -> int:
+    if type(answer) is not int:
+        raise TypeError
+    return answer
+
+
 def _text(value: Any) -> Any:
     return value.decode() if isinstance(value, bytes) else value
 
@@ -442,7 +470,7 @@ def _factor(owner: Owner, factor_id: str, raw: bytes) -> Factor:
     return Factor(
         owner,
         factor_id,
-        "totp" if kind == b"totp" else "hotp",
+        _KINDS[kind],
         rest[:size].decode("utf-8", "surrogatepass"),
         _STATES[state],
         rest[size:],
@@ -455,6 +483,7 @@ def _factor(owner: Owner, factor_id: str, raw: bytes) -> Factor:
     )
 
 
+_KINDS: Final[dict[bytes, Literal["totp", "hotp"]]] = {b"totp": "totp", b"hotp": "hotp"}
 _STATES: Final[dict[bytes, Literal["pending", "active", "disabled"]]] = {
     b"pending": "pending",
     b"active": "active",
@@ -462,7 +491,8 @@ _STATES: Final[dict[bytes, Literal["pending", "active", "disabled"]]] = {
 }
 
 
-def _in_order(owner: Owner, flat: list[bytes]) -> list[Factor]:
+def _in_order(owner: Owner, flat: list[bytes]) -> tuple[Factor, ...]:
     """The factors of an answer, the oldest first."""
     found = [_factor(owner, _unescaped(flat[i]), flat[i + 1]) for i in range(0, len(flat), 2)]
-    return sorted(found, key=lambda one: (one.created_at, one.factor_id)) if len(found) > 1 else found
+    found.sort(key=lambda one: (one.created_at, one.factor_id))
+    return tuple(found)
