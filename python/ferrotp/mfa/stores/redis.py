@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from copy import copy
 from functools import cache, lru_cache
 from hashlib import sha1
 from pathlib import Path
@@ -19,6 +20,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
+from redis.sentinel import SentinelConnectionPool
 
 from ..errors import StoreRefused, StoreUnavailable
 from .base import (
@@ -298,27 +300,40 @@ class RedisStore:
             self._deadline.until = None
         raise StoreUnavailable(f"Redis: {reason}")
 
-    def _pool(self, client: "redis.Redis") -> "redis.ConnectionPool":
-        """A pool like the client's, with what this store needs of its connections."""
+    def _pool(self, client: "redis.Redis", share: int = 1) -> "redis.ConnectionPool":
+        """A pool like the client's, with what this store needs of its connections.
+
+        :param share: each wait takes at most this part of what is left of the time
+        """
         theirs: Any = getattr(client, "connection_pool", None)
-        if type(theirs) not in (redis.ConnectionPool, redis.BlockingConnectionPool):
-            raise TypeError("client: a redis.Redis on a redis.ConnectionPool; no Cluster, no asyncio")
+        if type(theirs) not in (redis.ConnectionPool, redis.BlockingConnectionPool, SentinelConnectionPool):
+            raise TypeError("client: a redis.Redis on a redis.ConnectionPool or of a Sentinel; no Cluster, no asyncio")
         settings = {
             name: value
             for name, value in theirs.connection_kwargs.items()
             if not name.startswith(("maint_notifications", "orig_", "retry", "socket_timeout", "socket_connect_"))
+            and name not in ("cache", "cache_config", "connection_pool")
         }
         settings |= {
+            "connection_class": type("Bounded", (_Bounded, theirs.connection_class), {"store": self, "share": share}),
+            "max_connections": 2**31,
             # One answer for one command: without health checks, and without the pushes of protocol 3.
             "health_check_interval": 0,
             "protocol": 2,
             "decode_responses": False,
             "retry": Retry(NoBackoff(), 0),
         }
-        settings.pop("cache_config", None)
-        kind = type("BoundedConnection", (_Bounded, theirs.connection_class), {"store": self})
-        pool = redis.ConnectionPool(connection_class=kind, max_connections=2**31, **settings)
-        kind(**pool.connection_kwargs)  # a setting that there is not is found here, not at the first login
+        if isinstance(theirs, SentinelConnectionPool):
+            if not theirs.is_master:
+                raise TypeError("client: of the primary (master_for), not of a replica")
+            manager = copy(theirs.sentinel_manager)
+            # A quarter: one that hangs leaves time to ask the next.
+            manager.sentinels = [redis.Redis(connection_pool=self._pool(one, 4)) for one in manager.sentinels]
+            made: redis.ConnectionPool = SentinelConnectionPool(theirs.service_name, manager, **settings)  # type: ignore[no-untyped-call]
+            return made
+        pool = redis.ConnectionPool(**settings)
+        # A setting that redis-py does not know is found now, and not at the first login.
+        pool.connection_class(**pool.connection_kwargs)
         return pool
 
 
@@ -326,16 +341,15 @@ class _Bounded:
     """A connection that waits no longer than to the deadline of what its thread has asked the store."""
 
     store: RedisStore
+    share: int
     _sock: Any
 
     def _left(self) -> float:
         until = getattr(self.store._deadline, "until", None)
-        if until is None:
-            return self.store._timeout
-        left: float = until - time.monotonic()
+        left: float = self.store._timeout if until is None else until - time.monotonic()
         if left <= 0:
             raise TimeoutError  # as a socket would
-        return left
+        return left / self.share
 
     @property
     def socket_timeout(self) -> float:
