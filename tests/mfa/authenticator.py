@@ -1,4 +1,4 @@
-"""The user's device: RFC 4226 and RFC 6238 by Python's own `hmac`, so that no test asks ferrotp for the right answer."""
+"""The user's device: RFC 4226 and RFC 6238 by Python's own `hmac`: no test asks ferrotp for the right answer."""
 
 import base64
 import hmac

@@ -1,7 +1,5 @@
 """What the tests of the service share."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from ferrotp.mfa import MFA, Enrollment, Event, Policy, RecoveryCodes
@@ -48,5 +46,5 @@ class World:
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    yield World()
+def world() -> World:
+    return World()

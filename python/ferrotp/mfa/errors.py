@@ -1,4 +1,7 @@
-"""What the service raises: one tree, each with its evidence, none with a code or a secret in it."""
+"""What the service raises: one tree, each with its evidence, none with a code or a secret in it.
+
+The evidence is in `args`, so that an error arrives whole where it was pickled for another process.
+"""
 
 from datetime import datetime, timezone
 
@@ -16,9 +19,12 @@ class InvalidCode(MFAError):
     """When the next attempt is open, if there is a delay."""
 
     def __init__(self, attempts_left: int, retry_at: datetime | None = None) -> None:
-        super().__init__("the code is not valid" + _until(retry_at))
+        super().__init__(attempts_left, retry_at)
         self.attempts_left = attempts_left
         self.retry_at = retry_at
+
+    def __str__(self) -> str:
+        return "the code is not valid" + _until(self.retry_at)
 
 
 class Throttled(MFAError):
@@ -28,29 +34,39 @@ class Throttled(MFAError):
     """When the next attempt is open."""
 
     def __init__(self, retry_at: datetime) -> None:
-        super().__init__("too many failed attempts" + _until(retry_at))
+        super().__init__(retry_at)
         self.retry_at = retry_at
+
+    def __str__(self) -> str:
+        return "too many failed attempts" + _until(self.retry_at)
 
 
 class FactorDisabled(MFAError):
     """So many consecutive failures that the factor must be bound again (NIST SP 800-63B-4, section 3.2.2)."""
 
-    def __init__(self) -> None:
-        super().__init__("disabled after too many failures in a row: recover, and enroll again")
+    def __str__(self) -> str:
+        return "disabled after too many failures in a row: recover, and enroll again"
 
 
 class NotEnrolled(MFAError):
     """The user has no such factor."""
 
-    def __init__(self) -> None:
-        super().__init__("there is no such factor: enroll first")
+    def __str__(self) -> str:
+        return "there is no such factor: enroll first"
 
 
 class EnrollmentExpired(MFAError):
     """The pending factor is not there: confirmed too late, confirmed already, or replaced by a newer one."""
 
-    def __init__(self) -> None:
-        super().__init__("the enrollment has expired, or is done: enroll again")
+    def __str__(self) -> str:
+        return "the enrollment has expired, or is done: enroll again"
+
+
+class DeviceNotTrusted(MFAError):
+    """The device's token is unknown, expired or used: ask for a code."""
+
+    def __str__(self) -> str:
+        return "the device is not trusted: ask for a code"
 
 
 class TooManyFactors(MFAError):
@@ -83,9 +99,12 @@ class KeyInUse(MFAError):
     records: int
 
     def __init__(self, key_id: str, records: int) -> None:
-        super().__init__(f"key {key_id} still seals {records} records: run rotate_keys first")
+        super().__init__(key_id, records)
         self.key_id = key_id
         self.records = records
+
+    def __str__(self) -> str:
+        return f"key {self.key_id} still seals {self.records} records: run rotate_keys first"
 
 
 def moment(milliseconds: int) -> datetime:

@@ -22,6 +22,11 @@ Kind = Literal[
     "factor resynchronized",
     "factor removed",
     "reset",
+    "device trusted",
+    "device recognized",
+    "device refused",
+    "device theft suspected",
+    "devices removed",
     "sealed record refused",
     "clock was ahead",
     "keys rotated",
@@ -37,6 +42,8 @@ NOTIFY: frozenset[Kind] = frozenset(
         "factor resynchronized",
         "factor removed",
         "reset",
+        "device trusted",
+        "device theft suspected",
     }
 )
 """What the user should hear of by mail: changes of a factor, recovery, and a factor disabled by failures

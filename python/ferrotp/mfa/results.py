@@ -61,7 +61,7 @@ class Enrollment(_Secret):
         return " ".join(self.secret[start : start + 4] for start in range(0, len(self.secret), 4))
 
 
-class RecoveryCodes(_Secret, tuple[str, ...]):  # type: ignore[misc] # a mixin without slots of its own
+class RecoveryCodes(_Secret, tuple[str, ...]):
     """A new set of recovery codes, shown this once: only hashes are kept. Empty if the user keeps the earlier ones."""
 
     def __new__(cls, codes: Iterable[str] = ()) -> "RecoveryCodes":
@@ -71,6 +71,25 @@ class RecoveryCodes(_Secret, tuple[str, ...]):  # type: ignore[misc] # a mixin w
         return f"<{len(self)} recovery codes>"
 
     __str__ = __repr__
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceToken(_Secret):
+    """What a trusted device keeps, in a cookie that scripts cannot read. It works once, and is renewed when it does."""
+
+    token: str = field(repr=False)
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """A trusted device, as a page may show it."""
+
+    series: str
+    name: str
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,17 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from ferrotp.mfa.errors import StoreUnavailable
-from ferrotp.mfa.stores.base import NEVER_USED, Budget, Factor, Limits, Owner, RecoveryCode, Refusal, Reservation
+from ferrotp.mfa.stores.base import (
+    NEVER_USED,
+    Budget,
+    Factor,
+    Limits,
+    Owner,
+    RecoveryCode,
+    Refusal,
+    Reservation,
+    TrustedDevice,
+)
 from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.mfa.stores.redis import RedisStore, _escaped, _member, _unescaped
 
@@ -21,6 +31,7 @@ from ..redis_server import Server
 NOW = 1_800_000_000_000
 LIMITS = Limits(4, (30_000, 60_000, 3_600_000), 100, 25_920_000, 2_592_000_000)
 ALICE = Owner("acme", "alice")
+DEVICE = TrustedDevice(ALICE, "series", "Firefox", b"h" * 32, NOW, NOW + 10**9, NOW)
 KEY = b"{ferrotp}:budgets:acme\0alice"
 
 
@@ -93,6 +104,7 @@ def test_owners_stay_apart_whatever_is_in_their_ids(store: RedisStore) -> None:
 def test_nothing_is_left_of_a_user_who_is_reset(shared: Server, store: RedisStore) -> None:
     store.add_factor(factor(), NOW, 1, 1)
     store.replace_recovery_codes(ALICE, [RecoveryCode(ALICE, "AB", b"sealed")], NOW)
+    store.add_device(DEVICE, NOW, 5)
     store.reset(ALICE)
     assert shared.client().keys() == []
 
@@ -101,10 +113,11 @@ def test_no_key_expires(shared: Server, store: RedisStore) -> None:
     store.add_factor(factor(), NOW, 5, 1)
     store.add_factor(factor(factor_id="new", state="pending", expires_at=NOW + 1), NOW, 5, 1)
     store.replace_recovery_codes(ALICE, [RecoveryCode(ALICE, "AB", b"sealed")], NOW)
+    store.add_device(DEVICE, NOW, 5)
     client = shared.client()
     keys = client.keys()
-    assert len(keys) == 5
-    assert [client.ttl(key) for key in keys] == [-1] * 5
+    assert len(keys) == 6
+    assert [client.ttl(key) for key in keys] == [-1] * 6
 
 
 STEPS = sorted({0, 9, 10, 2**64 - 1} | {base + move for base in (10**15, 2**53, 2**63, 10**16) for move in (-1, 0, 1)})
@@ -125,6 +138,8 @@ def test_a_step_or_a_time_that_would_not_be_exact_is_refused(store: RedisStore) 
         with pytest.raises(ValueError, match="step"):
             store.accept(reserved(store), "phone", step, 0, NOW, None)
     assert not store.accept(reserved(store), "phone", NEVER_USED, 0, NOW, None)
+    with pytest.raises(ValueError, match="exactly"):
+        store.add_factor(factor(expires_at=2**53), NOW, 1, 1)
     with pytest.raises(ValueError, match="exactly"):
         store.reserve(ALICE, "otp", 2**51, LIMITS)
     with pytest.raises(ValueError, match="exactly"):
@@ -221,10 +236,12 @@ class History:
         self.now += self.random.choice([0, 1, 3, 10, 50, -2])
         self.count += 1
         verbs = [self.add, self.reserve, self.reserve, self.reserve, self.accept, self.confirm, self.redeem]
-        self.random.choice([*verbs, *verbs, self.codes, self.remove, self.reset, self.reseal])()
+        rarer = [self.codes, self.remove, self.reset, self.reseal, self.trust, self.use, self.use, self.distrust]
+        self.random.choice([*verbs, *verbs, *rarer])()
         pages = []
         for one in self.both:
-            users = [one.user(owner) for owner in self.owners]
+            users: list[Any] = [one.user(owner) for owner in self.owners]
+            users.append([one.devices(owner) for owner in self.owners])
             pages.append([users, one.factors(None, 99), one.recovery_codes(None, 99)])
         assert pages[0] == pages[1]
 
@@ -315,6 +332,26 @@ class History:
     def reset(self) -> None:
         if self.random.random() < 0.3:
             self.same("reset", self.owner())
+
+    def trust(self) -> None:
+        device = TrustedDevice(
+            self.owner(),
+            self.random.choice(["a", "B", "\0", "ab"]),
+            self.random.choice(["", "Firefox\n1 2"]),
+            self.random.choice([b"0", b"1", b"\n2"]),
+            NOW + self.count,
+            self.now + self.random.choice([0, 1, 40]),
+            self.now + self.random.choice([-1, 0]),
+        )
+        self.same("add_device", device, self.now, self.random.choice([0, 1, 2]))
+
+    def use(self) -> None:
+        hashes = [self.random.choice([b"0", b"1", b"\n2", b""]) for _ in range(2)]
+        series = self.random.choice(["a", "B", "\0", "ab"])
+        self.same("use_device", self.owner(), series, *hashes, self.now, self.random.choice([0, 5]))
+
+    def distrust(self) -> None:
+        self.same("remove_devices", self.owner(), self.random.choice(["a", "B", "\0", "ab", "ab", None]))
 
     def reseal(self) -> None:
         records = [*self.both[1].factors(None, 99), *self.both[1].recovery_codes(None, 99)]

@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from ferrotp.mfa.stores.base import RecoveryCode, Refusal, Reservation
 from ferrotp.mfa.stores.redis import RedisStore
 
 from ..redis_server import Server, free_port
-from .test_decisions import ALICE, LIMITS, NOW, factor, reserved
+from .test_decisions import ALICE, DEVICE, LIMITS, NOW, factor, reserved
 
 CODE = RecoveryCode(ALICE, "AB", b"sealed code")
 
@@ -48,6 +49,9 @@ def operations(store: RedisStore) -> dict[str, Callable[[], object]]:
     """Each operation that decides, ready to run. The attempts are made before the fault."""
     pending = factor(factor_id="new", state="pending", expires_at=NOW + 1000)
     store.add_factor(pending, NOW, 5, 5)
+    for series in ("one", "two"):
+        store.add_device(replace(DEVICE, series=series), NOW, 5)
+    assert store.use_device(ALICE, "two", b"h" * 32, b"next", NOW, 1000) == "renewed"
     otp = reserved(store)
     recovery = store.reserve(ALICE, "recovery", NOW, LIMITS, selector="AB")
     enrollment = store.reserve(ALICE, "enrollment", NOW, LIMITS, factor_id="new")
@@ -60,6 +64,11 @@ def operations(store: RedisStore) -> dict[str, Callable[[], object]]:
         "redeem": lambda: store.redeem(recovery, "AB", NOW),
         "replace_recovery_codes": lambda: store.replace_recovery_codes(ALICE, [CODE], NOW),
         "remove_factor": lambda: store.remove_factor(ALICE, "phone"),
+        "add_device": lambda: store.add_device(DEVICE, NOW, 5),
+        "use_device": lambda: store.use_device(ALICE, "one", b"h" * 32, b"next", NOW, 1000),
+        "use_device again": lambda: store.use_device(ALICE, "two", b"h" * 32, b"other", NOW, 1000),
+        "unknown device": lambda: store.use_device(ALICE, "three", b"h" * 32, b"next", NOW, 1000),
+        "remove_devices": lambda: store.remove_devices(ALICE, "one"),
         "reset": lambda: store.reset(ALICE),
         "reseal": lambda: store.reseal([(factor(), b"new"), (CODE, b"new")]),
     }
@@ -68,6 +77,7 @@ def operations(store: RedisStore) -> dict[str, Callable[[], object]]:
 def reads(store: RedisStore) -> dict[str, Callable[[], object]]:
     return {
         "user": lambda: store.user(ALICE),
+        "devices": lambda: store.devices(ALICE),
         "factors": lambda: store.factors(None, 10),
         "recovery_codes": lambda: store.recovery_codes(None, 10),
         "prepare": store.prepare,

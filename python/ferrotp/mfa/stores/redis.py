@@ -34,6 +34,7 @@ from .base import (
     RecoveryCode,
     Refusal,
     Reservation,
+    TrustedDevice,
     UserState,
 )
 
@@ -42,8 +43,11 @@ T = TypeVar("T")
 OLDEST: Final = (6, 2)
 """The oldest Redis that this is tested on."""
 
-_WHOLE = 2**51
-"""Times and limits are below this, so that a sum of a few of them is exact in Lua's doubles."""
+_WHOLE = 2**53
+"""Lua's numbers are doubles: whole ones are exact up to here."""
+
+_SUMMED = 2**51
+"""The clock and the limits are below this, so that what is made of them is exact, too."""
 
 _STEPS = 2**64
 """Steps and counters are compared as text, and may be as large as a counter is in RFC 4226."""
@@ -82,6 +86,7 @@ class RedisStore:
         tag = b"{%b}" % prefix.encode()
         self._hashes = {Factor: tag + b":factors:", RecoveryCode: tag + b":codes:"}
         self._budgets = tag + b":budgets:"
+        self._devices = tag + b":devices:"
         self._indexes = {Factor: tag + b":factors", RecoveryCode: tag + b":codes"}
 
     @classmethod
@@ -173,7 +178,7 @@ class RedisStore:
                 return Reservation(owner, method, limits, budget, (), code)
             return Reservation(owner, method, limits, budget, _in_order(owner, found))
 
-        args = (method, *_whole(now), _escaped(factor_id), _escaped(selector), *_limits(limits))
+        args = (method, *_whole(now, below=_SUMMED), _escaped(factor_id), _escaped(selector), *_limits(limits))
         return self._decide("reserve", owner, read, *args)
 
     def accept(
@@ -212,6 +217,30 @@ class RedisStore:
     def reset(self, owner: Owner) -> int:
         return self._decide("reset", owner, _count)
 
+    def add_device(self, device: TrustedDevice, now: int, max_devices: int) -> bool:
+        name = device.name.encode("utf-8", "surrogatepass")
+        times = (device.created_at, device.expires_at, device.last_used_at)
+        line = b" ".join([b"1", *_whole(*times, len(device.token_hash), 0)])
+        record = line + b"\n" + device.token_hash + name
+        args = (*_whole(now, max_devices), _escaped(device.series), record)
+        return self._decide("add_device", device.owner, _yes, *args)
+
+    def use_device(
+        self, owner: Owner, series: str, token_hash: bytes, next_hash: bytes, now: int, grace: int
+    ) -> Literal["renewed", "same", "unknown", "stolen"]:
+        args = (_escaped(series), token_hash, next_hash, *_whole(now, grace))
+        return self._decide("use_device", owner, _TRUST.__getitem__, *args)
+
+    def devices(self, owner: Owner) -> list[TrustedDevice]:
+        def read(flat: list[bytes]) -> list[TrustedDevice]:
+            found = [_device(owner, _unescaped(flat[i]), flat[i + 1]) for i in range(0, len(flat), 2)]
+            return sorted(found, key=lambda one: (one.created_at, one.series))
+
+        return self._decide("devices", owner, read)
+
+    def remove_devices(self, owner: Owner, series: str | None) -> int:
+        return self._decide("remove_devices", owner, _count, *([] if series is None else [_escaped(series)]))
+
     def user(self, owner: Owner) -> UserState:
         def read(answer: list[Any]) -> UserState:
             codes, *rest = answer
@@ -246,6 +275,7 @@ class RedisStore:
             self._hashes[Factor] + user,
             self._budgets + user,
             self._hashes[RecoveryCode] + user,
+            self._devices + user,
             self._indexes[Factor],
             self._indexes[RecoveryCode],
         )
@@ -420,10 +450,10 @@ def _text(value: Any) -> Any:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def _whole(*numbers: int) -> list[bytes]:
+def _whole(*numbers: int, below: int = _WHOLE) -> list[bytes]:
     for number in numbers:
-        if not -_WHOLE < number < _WHOLE:
-            raise ValueError(f"{number}: Redis counts exactly only below 2^51")
+        if not -below < number < below:
+            raise ValueError(f"{number}: Redis could not count exactly with so large a number")
     return [b"%d" % number for number in numbers]
 
 
@@ -435,7 +465,8 @@ def _step(step: int) -> bytes:
 
 @lru_cache(maxsize=16)
 def _limits(limits: Limits) -> tuple[bytes, ...]:
-    return tuple(_whole(limits.cost, limits.horizon, limits.disable_at, limits.free, *limits.delays))
+    numbers = (limits.cost, limits.horizon, limits.disable_at, limits.free, *limits.delays)
+    return tuple(_whole(*numbers, below=_SUMMED))
 
 
 def _pairs(codes: Sequence[RecoveryCode]) -> list[bytes]:
@@ -503,6 +534,22 @@ _STATES: Final[dict[bytes, Literal["pending", "active", "disabled"]]] = {
     b"active": "active",
     b"disabled": "disabled",
 }
+
+
+_TRUST: Final[dict[bytes, Literal["renewed", "same", "unknown", "stolen"]]] = {
+    b"renewed": "renewed",
+    b"same": "same",
+    b"unknown": "unknown",
+    b"stolen": "stolen",
+}
+
+
+def _device(owner: Owner, series: str, raw: bytes) -> TrustedDevice:
+    line, _, rest = raw.partition(b"\n")
+    _, created, expires, used, size, other = line.split(b" ")
+    hash_end = int(size)
+    name = rest[hash_end + int(other) :].decode("utf-8", "surrogatepass")
+    return TrustedDevice(owner, series, name, rest[:hash_end], int(created), int(expires), int(used))
 
 
 def _in_order(owner: Owner, flat: list[bytes]) -> tuple[Factor, ...]:

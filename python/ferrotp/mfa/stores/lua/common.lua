@@ -4,7 +4,8 @@
 -- KEYS[1] the user's factors     hash: id -> record
 -- KEYS[2] the user's budgets     hash: "otp:failures" and so on -> number
 -- KEYS[3] the user's codes       hash: selector -> sealed
--- KEYS[4] all factors, KEYS[5] all codes     sorted sets, all of score 0: tenant NUL user NUL id
+-- KEYS[4] the user's devices     hash: series -> record
+-- KEYS[5] all factors, KEYS[6] all codes     sorted sets, all of score 0: tenant NUL user NUL id
 -- ARGV[1] tenant NUL user
 --
 -- Numbers are kept as decimal text. Left to itself Lua would write 1.7e+12, and read "nan" and "0x10".
@@ -32,6 +33,19 @@ local function newer(step, last)
   local high, old = number(step:sub(1, 15)), number(last:sub(1, 15))
   if high ~= old then return high > old end
   return number(step:sub(16)) > number(last:sub(16))
+end
+
+-- The order of bytes. Lua's own "<" goes by the server's locale.
+local function precedes(a, b)
+  for i = 1, math.min(#a, #b) do
+    if a:byte(i) ~= b:byte(i) then return a:byte(i) < b:byte(i) end
+  end
+  return #a < #b
+end
+
+-- Writes nothing, and fails where nothing may be written: a replica that lags must not have the say.
+local function must_be_writable()
+  redis.call('HDEL', KEYS[1], '\0')
 end
 
 -- A factor's record is one line of its fields, the last of them the length of the name; then the name; then `sealed`.
@@ -77,7 +91,7 @@ end
 
 local function drop(id)
   redis.call('HDEL', KEYS[1], id)
-  redis.call('ZREM', KEYS[4], ARGV[1] .. '\0' .. id)
+  redis.call('ZREM', KEYS[5], ARGV[1] .. '\0' .. id)
 end
 
 -- A user who has factors has budgets. That they are gone is no reason to begin again at nought.
@@ -104,7 +118,7 @@ end
 
 local function drop_codes()
   redis.call('DEL', KEYS[3])
-  redis.call('ZREMRANGEBYLEX', KEYS[5], '[' .. ARGV[1] .. '\0', '(' .. ARGV[1] .. '\1')
+  redis.call('ZREMRANGEBYLEX', KEYS[6], '[' .. ARGV[1] .. '\0', '(' .. ARGV[1] .. '\1')
 end
 
 -- The codes are ARGV[first], its sealed hash, and so on to the end.
@@ -112,7 +126,25 @@ local function replace_codes(first)
   drop_codes()
   for i = first, #ARGV, 2 do
     redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 1])
-    redis.call('ZADD', KEYS[5], 0, ARGV[1] .. '\0' .. ARGV[i])
+    redis.call('ZADD', KEYS[6], 0, ARGV[1] .. '\0' .. ARGV[i])
   end
   clear('recovery')
+end
+
+-- A device's record: a line of numbers, the last two of them lengths; the token to come, the one before; the name.
+local function device(series)
+  local raw = redis.call('HGET', KEYS[4], series)
+  if not raw then return nil end
+  local created, expires, used, size, other, at = raw:match('^1 (%-?%d+) (%-?%d+) (%-?%d+) (%d+) (%d+)\n()')
+  if not at then damaged() end
+  local middle = at + size
+  return {
+    created = created, expires = expires, used = used, hash = raw:sub(at, middle - 1),
+    before = raw:sub(middle, middle + other - 1), name = raw:sub(middle + other),
+  }
+end
+
+local function put_device(series, one)
+  local line = table.concat({'1', one.created, one.expires, one.used, #one.hash, #one.before}, ' ')
+  redis.call('HSET', KEYS[4], series, line .. '\n' .. one.hash .. one.before .. one.name)
 end

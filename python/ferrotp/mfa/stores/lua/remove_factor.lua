@@ -7,5 +7,8 @@ for id, one in pairs(factors()) do
 end
 
 drop(ARGV[2])
-if not bound then drop_codes() end
+if not bound then
+  drop_codes()
+  redis.call('DEL', KEYS[4])
+end
 return raw

@@ -25,8 +25,7 @@ else
   for i = 1, #flat, 2 do offer(flat[i], flat[i + 1]) end
 end
 if not is_open then
-  -- This writes nothing, and is refused where nothing may be written: a replica that lags must not say "not enrolled".
-  redis.call('HDEL', KEYS[1], '\0')
+  must_be_writable()
   return {'none'}
 end
 if method == 'recovery' then

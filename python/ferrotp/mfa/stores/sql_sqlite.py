@@ -1,0 +1,151 @@
+"""A SQLite file, by the standard library's `sqlite3`: one writer at a time, and nobody waits for ever."""
+
+import os
+import sqlite3
+import tempfile
+from collections.abc import Sequence
+from random import uniform
+from time import monotonic, sleep
+
+from ..errors import StoreRefused, StoreUnavailable
+from .sql_links import Link, Rows, Values
+from .sql_statements import Statement
+
+OLDEST = (3, 37)
+"""The first version with strict tables; `RETURNING` is older."""
+
+_BUSY, _LOCKED = 5, 6
+_LONGEST_PAUSE = 0.01
+
+
+class SQLiteFile:
+    """The file, and how to open it."""
+
+    dialect = "sqlite"
+
+    def __init__(self, path: str, uri: bool, journal: str) -> None:
+        if sqlite3.sqlite_version_info < OLDEST:
+            needed = ".".join(map(str, OLDEST))
+            raise StoreRefused(f"SQLite {sqlite3.sqlite_version} is too old: {needed} or newer is needed")
+        self._path, self._uri, self._journal = path, uri, journal
+
+    def connect(self, deadline: float) -> "SQLiteLink":
+        try:
+            if not self._uri:
+                _create(self._path)
+            connection = sqlite3.connect(
+                self._path, uri=self._uri, timeout=0, isolation_level=None, check_same_thread=False
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise StoreUnavailable(f"the database file does not open ({type(error).__name__})") from None
+        link = SQLiteLink(connection, deadline)
+        try:
+            # A commit that is lost is a code that is accepted twice, so each is on the disk before it is answered.
+            # EXTRA is FULL, and for the rollback journal the directory too; what macOS calls a sync is none.
+            link.execute("PRAGMA synchronous=EXTRA")
+            link.execute("PRAGMA fullfsync=ON")
+            if not link.execute("SELECT file FROM pragma_database_list WHERE name='main'")[0][0]:
+                raise StoreRefused("a SQLite database in memory is lost with its process: name a file")
+        except BaseException:
+            link.close()
+            raise
+        return link
+
+    def prepare(self, link: Link) -> None:
+        """Sets the journal that was asked for, if any was."""
+        assert isinstance(link, SQLiteLink)  # noqa: S101 - it made it
+        if self._journal and link.execute("PRAGMA journal_mode")[0][0] != self._journal:
+            found = link.execute(f"PRAGMA journal_mode={self._journal}")[0][0]
+            if found != self._journal:
+                raise StoreRefused(f"SQLite keeps journal_mode={found} for this file instead of {self._journal}")
+
+
+class SQLiteLink:
+    """A connection to the file."""
+
+    def __init__(self, connection: sqlite3.Connection, deadline: float) -> None:
+        self.deadline = deadline
+        self._connection = connection
+
+    def execute(self, sql: str, values: Values = {}) -> Rows:  # noqa: B006 - nobody changes it
+        """Runs a statement, again and again while another holds the lock.
+
+        SQLite's own waiting sleeps longer the longer it has waited, so newcomers win. Here whoever waits longest asks
+        most often.
+        """
+        started = 0.0
+        while True:
+            try:
+                return self._connection.execute(sql, values).fetchall()
+            except sqlite3.Error as error:
+                if not _is_busy(error):
+                    raise _failure(error) from None
+            now = monotonic()
+            started = started or now
+            left = self.deadline - now
+            if left <= 0:
+                raise StoreUnavailable(
+                    "the SQLite file stayed locked: another write to it is open, maybe one of this same thread"
+                )
+            patience = left / (self.deadline - started) if self.deadline > started else 0.0
+            sleep(min(uniform(0.0002, 0.001 + _LONGEST_PAUSE * patience * patience), left))  # noqa: S311
+
+    def usable(self) -> bool:
+        return True
+
+    def begin(self, *, reading: bool = False) -> None:
+        self.execute("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        self.execute("COMMIT")
+
+    def rollback(self) -> None:
+        self.execute("ROLLBACK")
+
+    def run(self, statement: Statement, values: Values) -> Rows:
+        return self.execute(statement.text, values)
+
+    def tables(self, names: Sequence[str]) -> set[str]:
+        return {name for (name,) in self.execute("SELECT name FROM sqlite_master WHERE type='table'")} & {*names}
+
+    def lock_schema(self) -> None:
+        """The transaction has the only lock there is."""
+
+    def script(self, text: str) -> None:
+        self.execute(text)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _create(path: str) -> None:
+    """Makes the file, for its owner only, if there is none. SQLite gives its other files the mode of this one.
+
+    It gets its name when it is closed: closing a file takes the locks away that this process has on it.
+    """
+    if os.path.exists(path):
+        return
+    descriptor, fresh = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=".ferrotp-")
+    os.close(descriptor)
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        pass
+    finally:
+        os.unlink(fresh)
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)  # from Python 3.11 on
+    if code is None:
+        return "is locked" in str(error)
+    return code & 0xFF in (_BUSY, _LOCKED)
+
+
+def _failure(error: sqlite3.Error) -> Exception:
+    # The texts of SQLite name tables and columns, never a value.
+    if isinstance(error, sqlite3.IntegrityError):
+        return ValueError("the record is there already, or is none that the store keeps")
+    if "no such table" in str(error):
+        return StoreRefused("the tables are not there: call prepare()")
+    return StoreUnavailable(f"SQLite failed: {error}")
