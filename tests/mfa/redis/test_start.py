@@ -1,17 +1,30 @@
 """A server that could lose what was decided is refused, with what to change; and what a store is named by."""
 
+import re
+import socket
+import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from ferrotp.mfa import StoreRefused, StoreUnavailable, open_store
 from ferrotp.mfa.stores.base import Owner, RecoveryCode
 from ferrotp.mfa.stores.redis import RedisStore
 
 from ..redis_server import Server, free_port, server
-from .test_decisions import NOW, factor
+from .test_decisions import ALICE, NOW, factor
+from .test_faults import CODE, operations, reads
 
 
 def prepared(url: str) -> None:
@@ -63,6 +76,19 @@ def test_a_server_that_leaves_its_log_to_the_system_is_refused(own: Server) -> N
 def user_without(one: Server, *rules: str) -> str:
     one.client().execute_command("ACL", "SETUSER", "app", "on", ">pass", "~*", "&*", "+@all", *rules)
     return f"unix://app:pass@{one.socket}"
+
+
+def test_the_rules_in_the_docs_are_enough(shared: Server) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "redis.md").read_text(encoding="utf-8")
+    (rules,) = re.findall(r"^user ferrotp (.+)$", page, re.M)
+    shared.client().flushall()
+    shared.client().execute_command("ACL", "SETUSER", "ferrotp", "reset", *rules.split())
+    store = RedisStore.from_url(f"unix://ferrotp:password@{shared.socket}")
+    store.prepare()
+    store.add_factor(factor(), NOW, 5, 5)
+    store.replace_recovery_codes(ALICE, [CODE], NOW)
+    for verb in (operations(store) | reads(store)).values():
+        verb()
 
 
 def test_where_config_may_not_be_read_the_server_s_report_serves(own: Server) -> None:
@@ -172,6 +198,64 @@ def test_a_wrong_url_is_refused_at_once_and_not_repeated(url: str) -> None:
         RedisStore.from_url(url)
     assert SECRET not in repr(caught.value)
     assert caught.value.__context__ is None
+
+
+def forward(one: socket.socket, other: socket.socket) -> None:
+    with suppress(OSError):
+        while chunk := one.recv(4096):
+            other.sendall(chunk)
+
+
+def encrypt(listener: socket.socket, context: ssl.SSLContext, path: Path) -> None:
+    """TLS before a server that has none, as stunnel does it."""
+    with suppress(OSError):
+        while True:
+            plain, _ = listener.accept()
+            with suppress(OSError):
+                one = context.wrap_socket(plain, server_side=True)
+                other = socket.socket(socket.AF_UNIX)
+                other.connect(str(path))
+                for pair in ((one, other), (other, one)):
+                    threading.Thread(target=forward, args=pair, daemon=True).start()
+
+
+def certificate(folder: Path) -> Path:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(timezone.utc)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
+        .add_extension(x509.BasicConstraints(True, None), True)
+        .sign(key, SHA256())
+    )
+    path = folder / "certificate.pem"
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(private + made.public_bytes(Encoding.PEM))
+    return path
+
+
+def test_tls_is_spoken_and_its_certificate_checked(shared: Server, tmp_path: Path) -> None:
+    path = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=encrypt, args=(listener, context, shared.socket), daemon=True).start()
+        url = f"rediss://localhost:{listener.getsockname()[1]}"
+        prepared(f"{url}?ssl_ca_certs={path}")
+        with pytest.raises(StoreUnavailable, match="ConnectionError"):
+            prepared(url)
+
+
+def test_a_tls_handshake_that_hangs_is_unavailable_in_time() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        store = RedisStore.from_url(f"rediss://127.0.0.1:{listener.getsockname()[1]}", timeout=0.5)
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            store.user(ALICE)
+        assert time.monotonic() - began < 0.8
 
 
 def test_what_is_no_plain_client_is_refused(own: Server) -> None:
