@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 _log = logging.getLogger("ferrotp.mfa")
+_log.addHandler(logging.NullHandler())  # an application that set up no logging gets none on its screen
 
 Kind = Literal[
     "enrollment started",
