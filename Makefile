@@ -51,8 +51,9 @@ attack: $(VENV)/installed  ## Attack the service for 30 days of its clock, and p
 real-programs: $(VENV)/installed  ## Run other programs' own tests on ferrotp.legacy
 	@$(PY) tests/real_programs/run.py $(ARGS)
 
-soak: $(VENV)/installed $(VENV)/tools  ## Compare with pyotp on more than a million generated cases
+soak: $(VENV)/installed $(VENV)/tools  ## Compare with pyotp on a million cases; race and kill processes 1,000 times
 	FERROTP_SOAK=1 $(PY) -m pytest tests/pyotp/test_differential.py $(ARGS)
+	FERROTP_SOAK=1 $(PY) -m pytest tests/mfa/redis/test_contract.py tests/mfa/redis/test_crashes.py $(ARGS)
 
 wheel: $(WHEELS)/built  ## Build the wheel, in release mode
 
