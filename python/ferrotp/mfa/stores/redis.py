@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoPermissionError, NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
@@ -322,9 +322,9 @@ class RedisStore:
         try:
             told = self._client.execute_command(*command)  # type: ignore[no-untyped-call, unused-ignore]
             return {_text(name): _text(value) for name, value in told.items()}
-        except ResponseError:
-            return {}
         except (RedisError, OSError) as error:
+            if isinstance(error, NoPermissionError) or "unknown command" in str(error):
+                return {}
             reason = type(error).__name__
         finally:
             self._deadline.until = None
@@ -344,8 +344,9 @@ class RedisStore:
             if not name.startswith(("maint_notifications", "orig_", "retry", "socket_timeout", "socket_connect_"))
             and name not in ("cache", "cache_config", "connection_pool")
         }
+        limits = {"store_deadline": self._deadline, "store_timeout": self._timeout, "share": share}
         settings |= {
-            "connection_class": type("Bounded", (_Bounded, theirs.connection_class), {"store": self, "share": share}),
+            "connection_class": type("Bounded", (_Bounded, theirs.connection_class), limits),
             "max_connections": 2**31,
             # One answer for one command: without health checks, and without the pushes of protocol 3.
             "health_check_interval": 0,
@@ -370,13 +371,14 @@ class RedisStore:
 class _Bounded:
     """A connection that waits no longer than to the deadline of what its thread has asked the store."""
 
-    store: RedisStore
+    store_deadline: threading.local
+    store_timeout: float
     share: int
     _sock: Any
 
     def _left(self) -> float:
-        until = getattr(self.store._deadline, "until", None)
-        left: float = self.store._timeout if until is None else until - time.monotonic()
+        until = getattr(self.store_deadline, "until", None)
+        left: float = self.store_timeout if until is None else until - time.monotonic()
         if left <= 0:
             raise TimeoutError  # as a socket would
         return left / self.share
