@@ -95,9 +95,7 @@ def _asked(*, recovery: bool) -> ResponseReturnValue:
     if what.ends_login:
         extension.lockout()
         return _shown(what, "ended", login_page=extension.login_page(), error=what.message)
-    return _shown(
-        what, "challenge", page=challenge_page(gate, login, texts, recovery=recovery, error=what.message)
-    )
+    return _shown(what, "challenge", page=challenge_page(gate, login, texts, recovery=recovery, error=what.message))
 
 
 def _recovered(login: Login, entered: Login, verification: Verification) -> ResponseReturnValue:
