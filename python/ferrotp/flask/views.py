@@ -184,7 +184,7 @@ def confirm() -> ResponseReturnValue:
 def new_codes() -> ResponseReturnValue:
     """Makes new recovery codes, and shows them this once."""
     here = state()
-    extension, gate, texts = here.extension, here.gate, here.texts
+    extension, gate = here.extension, here.gate
     with extension.leading():
         login = gate.fresh(extension.login)
         if request.method == "GET":

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -258,7 +258,7 @@ def test_the_device_cookie_is_out_of_reach_of_scripts(world: World) -> None:
 
 
 @pytest.fixture
-def server_sessions(tmp_path: Path) -> Iterator[World]:
+def server_sessions(tmp_path: Path) -> World:
     from cachelib import FileSystemCache
     from flask_session import Session
 
@@ -266,7 +266,7 @@ def server_sessions(tmp_path: Path) -> Iterator[World]:
         app.config.update(SESSION_TYPE="cachelib", SESSION_CACHELIB=FileSystemCache(str(tmp_path)))
         Session(app)
 
-    yield World(change=change, FERROTP_LOGIN_VIEW="password")
+    return World(change=change, FERROTP_LOGIN_VIEW="password")
 
 
 def session_id(client: FlaskClient) -> str:
