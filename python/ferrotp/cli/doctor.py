@@ -25,7 +25,7 @@ from .verify import code_option, read_code
 @with_settings("counter")
 @json_option
 def doctor(source: Source, clock: bool, code: str | None, hours: int, settings: Settings, as_json: bool) -> int:
-    """Show versions and kernels, and what is wrong with the clock.
+    """Show versions and kernels, and check the clock.
 
     With --clock or a SECRET it asks for the code that a phone shows now, and tells how far the two clocks are apart:
     exit code 1 if the code is that of no time near.

@@ -36,9 +36,10 @@ def read_code(said: str | None) -> str:
 def verify(
     source: Source, code: str | None, window: int | None, at: float | None, settings: Settings, as_json: bool
 ) -> int:
-    """Check a code: exit code 0 if it is right, 1 if not.
+    """Check a code.
 
-    SECRET is base32 or an otpauth:// URI. From a pipe, the secret is a line and the code the next.
+    Exit code 0: it is right; 1: it is not. SECRET is base32 or an otpauth:// URI. In a pipe, the secret is a line and
+    the code the next.
     """
     account = settings.account(source.read())
     otp = settings.otp(account)
@@ -68,7 +69,7 @@ def _offset(otp: Any, code: str, now: float, window: int) -> int | None:
     """How many steps from now a code's step is."""
     from ..exceptions import OTPVerificationError
 
-    step = int(now) // otp.interval
+    step: int = int(now) // otp.interval
     try:
         found = otp.verify_and_get_timecode(code, now, valid_window=min(window, step))
     except OTPVerificationError:
