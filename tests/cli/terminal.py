@@ -43,7 +43,7 @@ class Terminal:
         self.tmux("send-keys", name)
 
     def screen(self, escapes: bool = False) -> str:
-        return self.tmux("capture-pane", "-p", *(["-e"] if escapes else []))
+        return self.tmux("capture-pane", "-p", *(["-e", "-N"] if escapes else []))
 
     def history(self) -> str:
         """The scrollback, too."""

@@ -1,5 +1,6 @@
 """Where secrets come from, and that they are seen nowhere on the way."""
 
+import contextlib
 import os
 import pathlib
 import subprocess
@@ -7,7 +8,10 @@ import time
 
 import pytest
 
+import ferrotp
+
 from .program import FERROTP, POSIX, SECRET, SHORT, URI, environment, error, ok, run
+from .terminal import needs_tmux
 
 CODE = "287082"  # RFC 4226's for counter 1
 CANARY = "KRUGS4ZANFZSAYJAMNQW4YLSPEQHGZLD"
@@ -73,24 +77,30 @@ def test_an_old_secret_needs_the_legacy_switch():
     assert len(ok("code", "--legacy", stdin=SHORT)) == 7
 
 
-def shown_by_ps(pid: int) -> str:
-    """What every user of the machine sees of a process."""
-    if pathlib.Path("/proc").is_dir():
-        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    return subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=True).stdout
+def shown_by_ps() -> str:
+    """What every user of the machine sees of all processes."""
+    paths = list(pathlib.Path("/proc").glob("[0-9]*/cmdline"))
+    if not paths:
+        return subprocess.run(["ps", "-axo", "args"], capture_output=True, text=True, check=True).stdout
+    texts = []
+    for path in paths:
+        with contextlib.suppress(OSError):  # it has ended
+            texts.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return "\n".join(texts)
 
 
 @POSIX
 @pytest.mark.parametrize("source", ["stdin", "file", "environment", "argument"])
 def test_only_an_argument_shows_in_ps(source, secret_file):
-    pathlib.Path(secret_file).write_text(CANARY)
+    secret = ferrotp.random_base32()
+    pathlib.Path(secret_file).write_text(secret)
     arguments = {
         "stdin": [],
         "file": ["--secret-file", secret_file],
         "environment": ["--secret-env", "SOME_NAME"],
-        "argument": [CANARY],
+        "argument": [secret],
     }[source]
-    variables = {"SOME_NAME": CANARY} if source == "environment" else {}
+    variables = {"SOME_NAME": secret} if source == "environment" else {}
     process = subprocess.Popen(
         [FERROTP, "code", "--watch", "--json", *arguments],
         stdin=subprocess.PIPE,
@@ -100,22 +110,32 @@ def test_only_an_argument_shows_in_ps(source, secret_file):
     )
     try:
         assert process.stdin and process.stdout
-        samples = [shown_by_ps(process.pid)]  # while it starts
-        process.stdin.write(f"{CANARY}\n".encode())
+        process.stdin.write(f"{secret}\n".encode())
         process.stdin.flush()
-        ready = time.monotonic() + 20
         os.set_blocking(process.stdout.fileno(), False)
-        while not process.stdout.read() and time.monotonic() < ready:
-            samples.append(shown_by_ps(process.pid))
-            time.sleep(0.01)
+        samples = []
+        end = time.monotonic() + 20
+        while not process.stdout.read() and time.monotonic() < end:  # from its start to its first code
+            samples.append(shown_by_ps())
+        samples.append(shown_by_ps())
         assert process.poll() is None
-        samples.append(shown_by_ps(process.pid))
-        everybody = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=False).stdout
     finally:
         process.kill()
         process.communicate()
-    assert any("--watch" in sample for sample in samples)
-    assert any(CANARY in sample for sample in [*samples, everybody]) == (source == "argument")
+    assert all("--watch" in sample for sample in samples[-2:])
+    assert any(secret in sample for sample in samples) == (source == "argument")
+
+
+@needs_tmux
+def test_what_is_typed_at_a_prompt_does_not_show_in_ps(terminal):
+    secret = ferrotp.random_base32()
+    pane = terminal()
+    pane.type("ferrotp code --watch")
+    pane.wait(lambda screen: "not shown" in screen)
+    pane.type(secret)
+    pane.wait(lambda screen: "█" in screen)
+    shown = shown_by_ps()
+    assert "--watch" in shown and secret not in shown and secret not in pane.history()
 
 
 @pytest.mark.parametrize(

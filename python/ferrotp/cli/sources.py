@@ -103,6 +103,7 @@ class Source:
             text = self._argument.strip()
         else:
             text = from_stdin(self._what)
+        text.encode()  # an error for bytes that the locale could not read
         if not text:
             raise InputError(f"no secret was given: {self._what} is empty")
         return text
