@@ -66,11 +66,32 @@ def test_ordinary_use_loads_nothing_heavy_either() -> None:
     assert not loaded & {"hashlib", "hmac", "typing", "datetime", "urllib.parse", "unicodedata", "secrets"}
 
 
+PACKAGE = ROOT / "python" / "ferrotp"
+CLI = PACKAGE / "cli"
+
+
+def imports_of(path: Path) -> list[str]:
+    """What a file imports at any place, by the first names; from its own package with a dot."""
+    text = path.read_text(encoding="utf-8")
+    return re.findall(r"^\s*(?:from|import) (\.*\w+)", text, re.M)
+
+
 def test_the_base_install_needs_no_other_package() -> None:
     stdlib = set(sys.stdlib_module_names) | {"ferrotp"}
-    for path in (ROOT / "python" / "ferrotp").rglob("*.py"):
-        for name in re.findall(r"^\s*(?:from|import) (\w+)", path.read_text(encoding="utf-8"), re.M):
-            assert name in stdlib, (path, name)
+    for path in PACKAGE.rglob("*.py"):
+        # The command line is an extra; `__main__` only asks whether it is there.
+        allowed = {"click"} if CLI in path.parents or path == PACKAGE / "__main__.py" else set()
+        for name in imports_of(path):
+            assert name.startswith(".") or name in stdlib | allowed, (path, name)
+
+
+def test_nothing_but_the_program_knows_the_command_line() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        if CLI not in path.parents and path != PACKAGE / "__main__.py":
+            assert not any(name.lstrip(".") == "cli" for name in imports_of(path)), path
+            assert "ferrotp.cli" not in path.read_text(encoding="utf-8"), path
+    loaded = loaded_by("import ferrotp, ferrotp.transfer, ferrotp.qr, ferrotp.legacy, ferrotp.__main__")
+    assert not {name for name in loaded if name.startswith(("ferrotp.cli", "click"))}
 
 
 def test_the_version_is_said_once() -> None:

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import venv
 
 import pytest
@@ -130,7 +129,7 @@ def test_a_defect_is_told_without_a_traceback_or_what_it_holds(monkeypatch, capf
 
 
 @needs("bash", "bash")
-@POSIX
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="click wants bash 4.4")
 def test_completion_loads_in_bash_and_completes():
     shell = (
         'eval "$(ferrotp completion bash)"; complete -p ferrotp; '
@@ -184,9 +183,3 @@ def test_without_click_it_says_what_to_install(bare):
         [bare, "-m", "ferrotp", "alias", "--status"], capture_output=True, text=True, env=environment(), check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "none\n", "")
-
-
-def test_it_starts_soon():
-    start = time.monotonic()
-    ok("code", stdin=SECRET)
-    assert time.monotonic() - start < 5  # a tenth of a second, unless the machine is busy

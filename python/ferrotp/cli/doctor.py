@@ -1,6 +1,5 @@
 """``ferrotp doctor``"""
 
-import importlib.metadata
 import os
 import platform
 import sys
@@ -61,6 +60,8 @@ def _facts() -> dict[str, Any]:
 
 
 def _version(package: str) -> str | None:
+    import importlib.metadata  # half of the program's start, for one verb
+
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
