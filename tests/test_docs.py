@@ -4,8 +4,8 @@ import os
 import re
 import subprocess
 import sys
-from contextlib import nullcontext
 import sysconfig
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
