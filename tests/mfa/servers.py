@@ -1,5 +1,6 @@
 """Servers that the tests start themselves, without root: a PostgreSQL from a wheel."""
 
+import contextlib
 import itertools
 import os
 import shutil
@@ -64,7 +65,8 @@ class PostgreSQLServer:
 
     def resume(self, pids: list[int]) -> None:
         for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):  # a backend whose client has gone
+                os.kill(pid, signal.SIGCONT)
 
     def close(self) -> None:
         self._server.cleanup()

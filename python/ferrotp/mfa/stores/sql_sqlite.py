@@ -70,8 +70,8 @@ class SQLiteLink:
     def execute(self, sql: str, values: Values = {}) -> Rows:  # noqa: B006 - nobody changes it
         """Runs a statement, again and again while another holds the lock.
 
-        SQLite's own waiting sleeps longer the longer it has waited, so newcomers win. Here whoever waits longest asks
-        most often.
+        SQLite's own waiting sleeps longer the longer it has waited, so newcomers win. Here the pauses are short at
+        first, longer while many wait, and short again for whoever has waited long.
         """
         started = 0.0
         while True:
@@ -87,8 +87,10 @@ class SQLiteLink:
                 raise StoreUnavailable(
                     "the SQLite file stayed locked: another write to it is open, maybe one of this same thread"
                 )
-            patience = left / (self.deadline - started) if self.deadline > started else 0.0
-            sleep(min(uniform(0.0002, 0.001 + _LONGEST_PAUSE * patience * patience), left))  # noqa: S311
+            waited = now - started
+            patience = left / (left + waited)
+            pause = min(waited / 4, _LONGEST_PAUSE * patience * patience)
+            sleep(min(uniform(0.0002, 0.001 + pause), left))  # noqa: S311 - so that no two stay in step
 
     def usable(self) -> bool:
         return True
