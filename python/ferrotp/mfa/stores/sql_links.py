@@ -132,11 +132,12 @@ class Links:
         self._free.append((monotonic(), link))
         self._room.leave()
 
-    def drop(self, link: Link) -> None:
-        """Hangs up; and with it the unused ones, since what broke one broke them as well, often."""
+    def drop(self, link: Link, error: BaseException | None) -> None:
+        """Hangs up. What made the database unavailable broke the unused connections as well, most often."""
         try:
             link.close()
-            self.close()
+            if isinstance(error, StoreUnavailable):
+                self.close()
         finally:
             self._room.leave()
 
@@ -167,7 +168,7 @@ class Turn:
         if error is None:
             self._links.give(self._link)
         else:
-            self._links.drop(self._link)
+            self._links.drop(self._link, error)
 
 
 class _Forgets(Protocol):

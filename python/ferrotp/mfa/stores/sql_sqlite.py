@@ -4,6 +4,7 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from random import uniform
 from time import monotonic, sleep
 
@@ -125,14 +126,18 @@ def _create(path: str) -> None:
 
     It gets its name when it is closed: closing a file takes the locks away that this process has on it.
     """
+    path = os.path.realpath(path)
     if os.path.exists(path):
         return
-    descriptor, fresh = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=".ferrotp-")
+    descriptor, fresh = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".ferrotp-")
     os.close(descriptor)
     try:
         os.link(fresh, path)
     except FileExistsError:
         pass
+    except OSError:  # a file system without hard links
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     finally:
         os.unlink(fresh)
 
