@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 WHEELS := target/wheels
-SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name py.typed)
+SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.lua' -o -name py.typed)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python lint format bench bench-qr real-programs soak wheel clean
+.PHONY: help demo test test-rust test-python lint format bench bench-qr bench-verify attack real-programs soak wheel clean
 
 help:  ## List the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -42,16 +42,23 @@ bench-qr: $(VENV)-bench/installed  ## Compare QR codes with qrcode, segno and ru
 	@$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check -r benches/requirements-qr.txt
 	@$(VENV)-bench/bin/python benches/qr.py $(ARGS)
 
+bench-verify: $(VENV)-bench-verify/installed  ## Compare a whole login check with django-otp, allauth and Flask-Security (ARGS=--quick)
+	@$(VENV)-bench-verify/bin/python benches/verify.py $(ARGS)
+
+attack: $(VENV)/installed  ## Attack the service for 30 days of its clock, and print how far a guesser comes
+	@$(PY) benches/attack.py $(ARGS)
+
 real-programs: $(VENV)/installed  ## Run other programs' own tests on ferrotp.legacy
 	@$(PY) tests/real_programs/run.py $(ARGS)
 
-soak: $(VENV)/installed $(VENV)/tools  ## Compare with pyotp on more than a million generated cases
+soak: $(VENV)/installed $(VENV)/tools  ## Compare with pyotp on a million cases; race and kill processes 1,000 times
 	FERROTP_SOAK=1 $(PY) -m pytest tests/pyotp/test_differential.py $(ARGS)
+	FERROTP_SOAK=1 $(PY) -m pytest tests/mfa/redis/test_contract.py tests/mfa/redis/test_crashes.py $(ARGS)
 
 wheel: $(WHEELS)/built  ## Build the wheel, in release mode
 
 clean:  ## Remove what was built
-	rm -rf target $(VENV) $(VENV)-bench
+	rm -rf target $(VENV) $(VENV)-bench $(VENV)-bench-verify
 
 $(VENV)/builder: requirements/build.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "ferrotp needs Python 3.10 or newer: make PYTHON=python3.12 ...")'
@@ -76,4 +83,10 @@ $(VENV)-bench/installed: $(WHEELS)/built benches/requirements.txt
 	$(PYTHON) -m venv $(VENV)-bench
 	$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check -r benches/requirements.txt
 	$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
+	@touch $@
+
+$(VENV)-bench-verify/installed: $(WHEELS)/built benches/requirements-verify.txt
+	$(PYTHON) -m venv $(VENV)-bench-verify
+	$(VENV)-bench-verify/bin/python -m pip install --quiet --disable-pip-version-check -r benches/requirements-verify.txt
+	$(VENV)-bench-verify/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
 	@touch $@

@@ -7,11 +7,11 @@
 
 use argon2::{Argon2, Block, Version};
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::VaultError;
 use crate::vault::{Keyring, Owner, Plain, Purpose};
-use crate::wipe::Wiped;
+use crate::wipe::{Wiped, with_wiped_stack};
 
 const SYMBOLS: usize = 16;
 const SELECTOR: usize = 2;
@@ -163,6 +163,10 @@ pub struct RecoveryCode(Box<Wiped<SYMBOLS>>);
 impl RecoveryCode {
     /// A new one from the operating system's generator.
     pub fn generate() -> Result<Self, VaultError> {
+        with_wiped_stack(Self::draw)
+    }
+
+    fn draw() -> Result<Self, VaultError> {
         let mut random = Wiped::<{ SYMBOLS * 5 / 8 }>::zeros();
         getrandom::fill(&mut *random).map_err(|_| VaultError::NoRandomness)?;
         let mut code = Self(Box::new(Wiped::zeros()));
@@ -172,7 +176,6 @@ impl RecoveryCode {
                 *symbol = symbol_of((bits & 0x1f) as u8);
                 bits >>= 5;
             }
-            bits.zeroize();
         }
         Ok(code)
     }
@@ -271,11 +274,11 @@ impl Keyring {
             let owner = Owner::new(tenant, user, code.selector())?;
             let mut salt = [0; SALT];
             getrandom::fill(&mut salt).map_err(|_| VaultError::NoRandomness)?;
-            let mut plain = Plain::new();
-            hashing.write(&mut plain)?;
-            plain.push(&salt)?;
-            plain.push(&*hasher.hash(&**code.0, &salt)?)?;
-            let record = self.seal(&owner, Purpose::Recovery, plain)?;
+            let record = self.seal(&owner, Purpose::Recovery, |plain| {
+                hashing.write(plain)?;
+                plain.push(&salt)?;
+                plain.push(&*hasher.hash(&**code.0, &salt)?)
+            })?;
             set.push(NewCode { code, record });
         }
         Ok(set)
@@ -291,14 +294,17 @@ impl Keyring {
         record: &[u8],
         text: &str,
     ) -> Result<bool, VaultError> {
-        let plain = self.open(&Owner::new(tenant, user, selector)?, Purpose::Recovery, record)?;
-        let (hashing, rest) = Hashing::read(plain.as_slice()).ok_or(VaultError::Malformed)?;
-        let (salt, expected) = rest.split_first_chunk::<SALT>().ok_or(VaultError::Malformed)?;
-        let expected: &[u8; HASH] = expected.try_into().map_err(|_| VaultError::Malformed)?;
-        let Some(code) = RecoveryCode::parse(text) else {
-            return Ok(false);
-        };
-        Ok(Hasher::new(hashing)?.hash(&**code.0, salt)?.ct_eq(expected).into())
+        let owner = Owner::new(tenant, user, selector)?;
+        with_wiped_stack(|| {
+            let plain = self.open(&owner, Purpose::Recovery, record)?;
+            let (hashing, rest) = Hashing::read(plain.as_slice()).ok_or(VaultError::Malformed)?;
+            let (salt, expected) = rest.split_first_chunk::<SALT>().ok_or(VaultError::Malformed)?;
+            let expected: &[u8; HASH] = expected.try_into().map_err(|_| VaultError::Malformed)?;
+            let Some(code) = RecoveryCode::parse(text) else {
+                return Ok(false);
+            };
+            Ok(Hasher::new(hashing)?.hash(&**code.0, salt)?.ct_eq(expected).into())
+        })
     }
 }
 

@@ -5,6 +5,28 @@ use core::ops::{Deref, DerefMut};
 /// Wipes all bytes at once. `Zeroizing` goes byte by byte, which for three blocks takes as long as a compression.
 pub(crate) struct Wiped<const N: usize>([u8; N]);
 
+/// How much stack an operation uses at most. In a build without optimisation, frames are some times as large.
+const STACK: usize = if cfg!(debug_assertions) { 48 << 10 } else { 12 << 10 };
+
+/// Calls `operation`, and then wipes the stack that it used: where values were moved from, and what other crates keep in
+/// locals. Deeper frames than [`STACK`] bytes are not reached.
+#[inline(never)]
+pub(crate) fn with_wiped_stack<R>(operation: impl FnOnce() -> R) -> R {
+    #[inline(never)]
+    fn call<R>(operation: impl FnOnce() -> R) -> R {
+        operation()
+    }
+    #[inline(never)]
+    fn wipe() {
+        // Not in the call itself: it would be a constant then, which lies elsewhere.
+        let stack = [0u8; STACK];
+        zeroize::optimization_barrier(&stack);
+    }
+    let result = call(operation);
+    wipe();
+    result
+}
+
 impl<const N: usize> Wiped<N> {
     pub(crate) fn zeros() -> Self {
         Self([0; N])

@@ -9,6 +9,16 @@ import ferrotp
 
 ROOT = Path(__file__).parent.parent
 CORE = [path for path in (ROOT / "src").rglob("*.rs") if "python" not in path.relative_to(ROOT / "src").parts]
+PACKAGE = ROOT / "python" / "ferrotp"
+# What an extra installs, and the only files that may know it.
+EXTRAS = {
+    "mfa/stores/redis.py": {"redis"},
+    "mfa/stores/sql.py": {"sqlalchemy"},
+    "mfa/stores/sql_postgresql.py": {"sqlalchemy", "psycopg"},
+    "mfa/stores/sql_schema.py": {"sqlalchemy"},
+    "mfa/stores/sql_statements.py": {"sqlalchemy"},
+    **{f"cli/{path.name}": {"click"} for path in (PACKAGE / "cli").glob("*.py")},
+}
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -68,19 +78,16 @@ def test_ordinary_use_loads_nothing_heavy_either() -> None:
 
 def test_the_base_install_needs_no_other_package() -> None:
     stdlib = set(sys.stdlib_module_names) | {"ferrotp"}
-    for path in (ROOT / "python" / "ferrotp").rglob("*.py"):
+    for path in PACKAGE.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
-        # What only a type checker reads, and what belongs to an extra and is loaded with it.
-        text = re.sub(r"^if TYPE_CHECKING:\n(?:    .*\n)+", "", text, flags=re.M)
-        extra = {"sqlalchemy", "psycopg"} if path.match("mfa/stores/sql*.py") else set()
+        text = re.sub(r"^if TYPE_CHECKING:\n(?:    .*\n)+", "", text, flags=re.M)  # only a type checker reads it
         for name in re.findall(r"^\s*(?:from|import) (\w+)", text, re.M):
-            assert name in stdlib | extra, (path, name)
+            assert name in stdlib or name in EXTRAS.get(path.relative_to(PACKAGE).as_posix(), ()), (path, name)
 
 
-def test_the_service_loads_no_database_that_it_does_not_use() -> None:
-    loaded = loaded_by("import ferrotp.mfa, ferrotp.mfa.stores")
-    assert not loaded & {"sqlalchemy", "psycopg", "redis", "sqlite3"}
-    loaded = loaded_by("from ferrotp.mfa.stores import open_store; open_store('sqlite:///nowhere/mfa.db')")
+def test_the_service_loads_no_store_s_driver() -> None:
+    assert not loaded_by("import ferrotp.mfa") & {"psycopg", "redis", "sqlalchemy", "sqlite3"}
+    loaded = loaded_by("from ferrotp.mfa import open_store; open_store('sqlite:///nowhere/mfa.db')")
     assert "sqlalchemy" in loaded and not loaded & {"psycopg", "redis"}
 
 

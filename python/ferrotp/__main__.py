@@ -1,4 +1,4 @@
-"""``python -m ferrotp``."""
+"""``ferrotp`` and ``python -m ferrotp``: the command line if its extra is there, and `alias` in any case."""
 
 import sys
 
@@ -12,6 +12,24 @@ Puts ferrotp under pyotp's name in this environment, so that installed programs 
   --legacy    as pyotp 2.10.0 instead: secrets of any length, any interval
   --remove    undo it
   --status    say which it is"""
+_INSTALL = 'ferrotp: the other commands need the extra "cli": pip install "ferrotp[cli]"'
+
+
+def run() -> int:
+    """The program. Its exit code."""
+    arguments = sys.argv[1:]
+    try:
+        import click  # noqa: F401  # only whether it is there
+    except ImportError:
+        pass
+    else:
+        from .cli.app import run
+
+        return run(arguments)
+    code = main(arguments)
+    if arguments[:1] != ["alias"]:
+        print(_INSTALL, file=sys.stderr)
+    return code
 
 
 def main(arguments: list[str]) -> int:
@@ -47,4 +65,4 @@ def _run(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run())

@@ -63,6 +63,7 @@ def totp_verify(slf: object, otp: object, for_time: object, valid_window: object
 def totp_find(slf: object, otp: object, for_time: object, valid_window: object, /) -> int | Literal[False] | None: ...
 def hotp_at(slf: object, count: object, /) -> str | None: ...
 def hotp_verify(slf: object, otp: object, count: object, /) -> bool | None: ...
+def sha1_kernel() -> str | None: ...
 
 # Text.
 def totp_uri(slf: object, name: object, issuer_name: object, /) -> str | None: ...
@@ -289,7 +290,7 @@ class Keyring:
         """
 
     def check_recovery_code(self, tenant: str, user_id: str, selector: str, sealed: _Sealed, code: str) -> bool:
-        """Whether `code`, as typed, is the recovery code of a sealed record. It takes a hash; other threads run meanwhile.
+        """Whether `code`, as typed, is the code of a sealed record. It takes a hash; other threads run meanwhile.
 
         :param selector: the one stored beside the record; `recovery_selector` finds it from the typed code
         :raises SealedRecordError: if the record does not open for this user and selector

@@ -11,14 +11,24 @@ mod sha_ni;
 /// SHA-1 states after the inner and the outer key block.
 pub(crate) type Midstates = [[u32; 5]; 2];
 
-/// The SHA-1 tags of some counters, if this CPU has a kernel.
+/// The kernel of this CPU for SHA-1 by its name, if it has one.
 #[inline]
-pub(crate) fn sha1<const N: usize>(midstates: &Midstates, counters: [u64; N]) -> Option<[[u32; 5]; N]> {
+pub fn sha1_kernel() -> Option<&'static str> {
     #[cfg(target_arch = "x86_64")]
     if std::is_x86_feature_detected!("sha")
         && std::is_x86_feature_detected!("sse4.1")
         && std::is_x86_feature_detected!("ssse3")
     {
+        return Some("SHA-NI");
+    }
+    None
+}
+
+/// The SHA-1 tags of some counters, if this CPU has a kernel.
+#[inline]
+pub(crate) fn sha1<const N: usize>(midstates: &Midstates, counters: [u64; N]) -> Option<[[u32; 5]; N]> {
+    #[cfg(target_arch = "x86_64")]
+    if sha1_kernel().is_some() {
         // SAFETY: the CPU has what the kernel is compiled for.
         return Some(unsafe { sha_ni::tags(midstates, counters) });
     }
@@ -70,5 +80,6 @@ mod tests {
     fn the_kernel_is_used_where_the_cpu_has_it() {
         let detected = std::is_x86_feature_detected!("sha") && std::is_x86_feature_detected!("sse4.1");
         assert_eq!(sha1(&[[0; 5]; 2], [0]).is_some(), detected);
+        assert_eq!(sha1_kernel(), detected.then_some("SHA-NI"));
     }
 }

@@ -174,6 +174,12 @@ verb!(HotpVerify, c"hotp_verify", c"Whether a code is that of a count.", |slf, o
     to_bool(slf.py(), with_hotp(slf, count, |key, counter, digits| hotp::verify(key, counter, digits, text))?)
 });
 
+/// The kernel of this CPU for SHA-1 by its name; None: the crate `sha1` hashes.
+#[pyfunction]
+pub(super) fn sha1_kernel() -> Option<&'static str> {
+    crate::sha1_kernel()
+}
+
 /// Adds the verbs to the module.
 pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     add::<TotpNow, _>(module)?;

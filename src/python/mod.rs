@@ -27,6 +27,8 @@ mod _native {
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
     #[pymodule_export]
+    use super::codes::sha1_kernel;
+    #[pymodule_export]
     use super::guard::{register, watch};
     #[pymodule_export]
     use super::init::{init_hotp, init_steam};

@@ -615,7 +615,7 @@ impl PyKeyring {
         Ok(list)
     }
 
-    /// Whether `code`, as typed, is the recovery code of a sealed record. It takes a hash; other threads run meanwhile.
+    /// Whether `code`, as typed, is the code of a sealed record. It takes a hash; other threads run meanwhile.
     ///
     /// :param selector: the one stored beside the record; `recovery_selector` finds it from the typed code
     /// :raises SealedRecordError: if the record does not open for this user and selector

@@ -8,10 +8,10 @@ use std::path::Path;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hkdf::Hkdf;
 use sha2::Sha256;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::VaultError;
-use crate::wipe::Wiped;
+use crate::wipe::{Wiped, with_wiped_stack};
 
 const PREFIX: &str = "ferrotp1_";
 /// 32 bytes as base64 without padding.
@@ -71,12 +71,16 @@ impl Key {
     }
 
     fn from_boxed(bytes: Box<Wiped<{ Self::LENGTH }>>) -> Result<Self, VaultError> {
-        if is_weak(&bytes) {
-            return Err(VaultError::WeakKey);
-        }
-        let mut id = [0; 8];
-        Hkdf::<Sha256>::new(None, &**bytes).expand(ID_LABEL, &mut id).map_err(|_| VaultError::KeyLength)?;
-        Ok(Self { bytes, id: KeyId(id) })
+        with_wiped_stack(|| {
+            if is_weak(&bytes) {
+                return Err(VaultError::WeakKey);
+            }
+            let mut id = [0; 8];
+            Hkdf::<Sha256>::new(None, &**bytes)
+                .expand(ID_LABEL, &mut id)
+                .map_err(|_| VaultError::KeyLength)?;
+            Ok(Self { bytes, id: KeyId(id) })
+        })
     }
 
     /// The form that [`from_text`](Self::from_text) reads. Whoever has it opens every record.
@@ -93,16 +97,15 @@ impl Key {
         self.id
     }
 
-    /// The key of one record: HKDF (RFC 5869) over the record's salt, for one purpose.
+    /// The key of one record: HKDF (RFC 5869) over the record's salt, for one purpose. The caller wipes the stack.
     pub(super) fn record_key(
         &self,
         salt: &[u8],
         purpose: super::Purpose,
     ) -> Result<Wiped<{ Self::LENGTH }>, VaultError> {
-        let (mut pseudorandom, hkdf) = Hkdf::<Sha256>::extract(Some(salt), &**self.bytes);
-        pseudorandom.zeroize();
         let mut key = Wiped::zeros();
-        hkdf.expand_multi_info(&[RECORD_LABEL, purpose.name().as_bytes()], &mut *key)
+        Hkdf::<Sha256>::new(Some(salt), &**self.bytes)
+            .expand_multi_info(&[RECORD_LABEL, purpose.name().as_bytes()], &mut *key)
             .map_err(|_| VaultError::KeyLength)?;
         Ok(key)
     }

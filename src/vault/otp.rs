@@ -3,6 +3,7 @@
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 use super::{Keyring, Owner, Plain, Purpose, key_id};
+use crate::wipe::with_wiped_stack;
 use crate::{Algorithm, Digits, HmacKey, Secret, VaultError, hotp, totp};
 
 /// How many codes a match may try. A wider window would let guesses in.
@@ -128,10 +129,10 @@ impl Keyring {
         if !LENGTHS.contains(&secret.len()) {
             return Err(VaultError::SecretLength);
         }
-        let mut plain = Plain::new();
-        plain.push(&parameters.to_bytes())?;
-        plain.push(secret)?;
-        self.seal(owner, Purpose::Otp, plain)
+        self.seal(owner, Purpose::Otp, |plain| {
+            plain.push(&parameters.to_bytes())?;
+            plain.push(secret)
+        })
     }
 
     /// Seals a new secret of 16 to 128 bytes from the operating system's generator.
@@ -144,17 +145,15 @@ impl Keyring {
         if !NEW_LENGTHS.contains(&length) {
             return Err(VaultError::NewSecretLength);
         }
-        let mut plain = Plain::new();
-        plain.push(&parameters.to_bytes())?;
-        getrandom::fill(plain.space(length)?).map_err(|_| VaultError::NoRandomness)?;
-        self.seal(owner, Purpose::Otp, plain)
+        self.seal(owner, Purpose::Otp, |plain| {
+            plain.push(&parameters.to_bytes())?;
+            getrandom::fill(plain.space(length)?).map_err(|_| VaultError::NoRandomness)
+        })
     }
 
     /// The secret and its parameters: for enrolment and export. Everything else matches codes against the record.
     pub fn reveal_otp(&self, owner: &Owner<'_>, record: &[u8]) -> Result<(Parameters, Secret), VaultError> {
-        let plain = self.open(owner, Purpose::Otp, record)?;
-        let (parameters, secret) = read(&plain)?;
-        Ok((parameters, Secret::from_bytes(secret)))
+        self.open_otp(owner, record, |parameters, secret| Ok((parameters, Secret::from_bytes(secret))))
     }
 
     /// The time step at `now` (Unix seconds), and the newest step from `behind` steps before it to `ahead` steps after
@@ -171,17 +170,17 @@ impl Keyring {
         behind: u64,
         ahead: u64,
     ) -> Result<(u64, Option<u64>), VaultError> {
-        let plain = self.open(owner, Purpose::Otp, record)?;
-        let (parameters, secret) = read(&plain)?;
-        let Kind::Totp { period } = parameters.kind else {
-            return Err(VaultError::WrongKind(key_id(record)?));
-        };
-        let step = totp::time_step(now, period.into()).map_err(|_| VaultError::Malformed)?;
         if behind > MAX_WINDOW {
             return Err(VaultError::Window);
         }
-        let (first, last) = (step.saturating_sub(behind), last(step, ahead)?);
-        Ok((step, newest(parameters, secret, code, first, last)))
+        self.open_otp(owner, record, |parameters, secret| {
+            let Kind::Totp { period } = parameters.kind else {
+                return Err(VaultError::WrongKind(key_id(record)?));
+            };
+            let step = totp::time_step(now, period.into()).map_err(|_| VaultError::Malformed)?;
+            let (first, last) = (step.saturating_sub(behind), last(step, ahead)?);
+            Ok((step, newest(parameters, secret, code, first, last)))
+        })
     }
 
     /// The newest counter from `first` to `look_ahead` after it whose code is `code`.
@@ -193,12 +192,13 @@ impl Keyring {
         first: u64,
         look_ahead: u64,
     ) -> Result<Option<u64>, VaultError> {
-        let plain = self.open(owner, Purpose::Otp, record)?;
-        let (parameters, secret) = read(&plain)?;
-        if parameters.kind != Kind::Hotp {
-            return Err(VaultError::WrongKind(key_id(record)?));
-        }
-        Ok(newest(parameters, secret, code, first, last(first, look_ahead)?))
+        let last = last(first, look_ahead)?;
+        self.open_otp(owner, record, |parameters, secret| {
+            if parameters.kind != Kind::Hotp {
+                return Err(VaultError::WrongKind(key_id(record)?));
+            }
+            Ok(newest(parameters, secret, code, first, last))
+        })
     }
 
     /// The counter of `next_code` where `code` and `next_code` are the codes of two counters in a row, the first of
@@ -212,27 +212,41 @@ impl Keyring {
         first: u64,
         window: u64,
     ) -> Result<Option<u64>, VaultError> {
-        let plain = self.open(owner, Purpose::Otp, record)?;
-        let (parameters, secret) = read(&plain)?;
-        if parameters.kind != Kind::Hotp {
-            return Err(VaultError::WrongKind(key_id(record)?));
-        }
         let end = last(first, window)?.checked_add(1).ok_or(VaultError::CounterOutOfRange)?;
-        let digits = parameters.digits;
-        let number = |text: &str| hotp::number(text.as_bytes(), digits);
-        let Some((number, next_number)) = number(code).zip(number(next_code)) else {
-            return Ok(None);
-        };
-        let key = HmacKey::new(parameters.algorithm, secret);
-        let (mut newest, mut found, mut before) = (0u64, Choice::from(0), Choice::from(0));
-        for counter in first..=end {
-            let value = u64::from(digits.reduce(key.truncated(counter)));
-            let pair = before & value.ct_eq(&next_number);
-            newest.conditional_assign(&counter, pair);
-            found |= pair;
-            before = value.ct_eq(&number);
-        }
-        Ok(bool::from(found).then_some(newest))
+        self.open_otp(owner, record, |parameters, secret| {
+            if parameters.kind != Kind::Hotp {
+                return Err(VaultError::WrongKind(key_id(record)?));
+            }
+            let digits = parameters.digits;
+            let number = |text: &str| hotp::number(text.as_bytes(), digits);
+            let Some((number, next_number)) = number(code).zip(number(next_code)) else {
+                return Ok(None);
+            };
+            let key = HmacKey::new(parameters.algorithm, secret);
+            let (mut newest, mut found, mut before) = (0u64, Choice::from(0), Choice::from(0));
+            for counter in first..=end {
+                let value = u64::from(digits.reduce(key.truncated(counter)));
+                let pair = before & value.ct_eq(&next_number);
+                newest.conditional_assign(&counter, pair);
+                found |= pair;
+                before = value.ct_eq(&number);
+            }
+            Ok(bool::from(found).then_some(newest))
+        })
+    }
+
+    /// Lends an opened secret.
+    fn open_otp<R>(
+        &self,
+        owner: &Owner<'_>,
+        record: &[u8],
+        use_secret: impl FnOnce(Parameters, &[u8]) -> Result<R, VaultError>,
+    ) -> Result<R, VaultError> {
+        with_wiped_stack(|| {
+            let plain = self.open(owner, Purpose::Otp, record)?;
+            let (parameters, secret) = read(&plain)?;
+            use_secret(parameters, secret)
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use aes_gcm::{Aes256Gcm, Tag};
 
 use super::{KeyId, Keyring, Owner, Purpose};
 use crate::VaultError;
-use crate::wipe::Wiped;
+use crate::wipe::{Wiped, with_wiped_stack};
 
 const VERSION: u8 = 1;
 const ID: usize = 8;
@@ -94,13 +94,22 @@ fn associated_data(key_id: KeyId, owner: &Owner<'_>, purpose: Purpose) -> Vec<u8
 }
 
 impl Keyring {
-    /// Encrypts under the writing key.
+    /// Encrypts what `write` puts into the plaintext, under the writing key.
     pub(crate) fn seal(
         &self,
         owner: &Owner<'_>,
         purpose: Purpose,
-        mut plain: Plain,
+        write: impl FnOnce(&mut Plain) -> Result<(), VaultError>,
     ) -> Result<Vec<u8>, VaultError> {
+        with_wiped_stack(|| {
+            let mut plain = Plain::new();
+            write(&mut plain)?;
+            self.encrypt(owner, purpose, &mut plain)
+        })
+    }
+
+    /// Encrypts a plaintext in its place.
+    fn encrypt(&self, owner: &Owner<'_>, purpose: Purpose, plain: &mut Plain) -> Result<Vec<u8>, VaultError> {
         let key = self.writing();
         let mut random = [0; SALT + NONCE];
         getrandom::fill(&mut random).map_err(|_| VaultError::NoRandomness)?;
@@ -124,7 +133,7 @@ impl Keyring {
         Ok(record)
     }
 
-    /// Decrypts. Nothing is decrypted before the tag was found right.
+    /// Decrypts. Nothing is decrypted before the tag was found right. The caller wipes the stack.
     pub(crate) fn open(
         &self,
         owner: &Owner<'_>,
@@ -153,10 +162,12 @@ impl Keyring {
         purpose: Purpose,
         record: &[u8],
     ) -> Result<Option<Vec<u8>>, VaultError> {
-        let plain = self.open(owner, purpose, record)?;
-        if key_id(record)? == self.writing().id() {
-            return Ok(None);
-        }
-        self.seal(owner, purpose, plain).map(Some)
+        with_wiped_stack(|| {
+            let mut plain = self.open(owner, purpose, record)?;
+            if key_id(record)? == self.writing().id() {
+                return Ok(None);
+            }
+            self.encrypt(owner, purpose, &mut plain).map(Some)
+        })
     }
 }

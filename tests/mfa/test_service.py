@@ -11,6 +11,7 @@ import pytest
 import ferrotp
 from ferrotp.mfa import (
     MFA,
+    DeviceNotTrusted,
     EnrollmentExpired,
     FactorDisabled,
     InvalidCode,
@@ -817,3 +818,77 @@ def test_every_attempt_leaves_an_event(world: World) -> None:
 
 def test_importing_ferrotp_does_not_load_the_service() -> None:
     assert not hasattr(ferrotp, "MFA")
+
+
+# Trusted devices
+
+
+@pytest.fixture
+def trusting() -> World:
+    return World(replace(Policy.cheap_for_tests(), trusted_device_days=30))
+
+
+def test_trusted_devices_are_off_by_default(world: World) -> None:
+    world.enroll()
+    with pytest.raises(PolicyError, match="trusted_device_days"):
+        world.mfa.trust_device(user_id="42")
+    with pytest.raises(DeviceNotTrusted):
+        world.mfa.recognize_device(user_id="42", token="a.b")
+
+
+def test_a_trusted_device_is_recognized_by_a_token_that_changes(trusting: World) -> None:
+    trusting.enroll()
+    token = trusting.mfa.trust_device(user_id="42", name="Firefox on Linux")
+    assert token.expires_at.timestamp() == trusting.clock.now + 30 * DAY
+    tokens = [token.token]
+    for _ in range(3):
+        trusting.clock.now += DAY
+        again = trusting.mfa.recognize_device(user_id="42", token=tokens[-1])
+        assert again.expires_at == token.expires_at  # using it makes it last no longer
+        tokens.append(again.token)
+    assert len(set(tokens)) == 4
+    (device,) = trusting.mfa.trusted_devices(user_id="42")
+    assert (device.name, device.last_used_at.timestamp()) == ("Firefox on Linux", trusting.clock.now)
+    trusting.clock.now = token.expires_at.timestamp()
+    with pytest.raises(DeviceNotTrusted):
+        trusting.mfa.recognize_device(user_id="42", token=tokens[-1])
+    assert trusting.mfa.trusted_devices(user_id="42") == []
+
+
+def test_a_stolen_token_ends_all_devices_of_its_user(trusting: World) -> None:
+    trusting.enroll("alice")
+    trusting.enroll("bob")
+    stolen = trusting.mfa.trust_device(user_id="alice").token
+    other = trusting.mfa.trust_device(user_id="alice").token
+    bobs = trusting.mfa.trust_device(user_id="bob").token
+    trusting.clock.now += DAY
+    thief = trusting.mfa.recognize_device(user_id="alice", token=stolen).token
+    trusting.clock.now += DAY
+    with pytest.raises(DeviceNotTrusted):  # the owner comes with the token that was stolen
+        trusting.mfa.recognize_device(user_id="alice", token=stolen)
+    assert trusting.events[-1].kind == "device theft suspected"
+    assert trusting.events[-1].notify_user
+    for token in (thief, other):
+        with pytest.raises(DeviceNotTrusted):
+            trusting.mfa.recognize_device(user_id="alice", token=token)
+    trusting.mfa.recognize_device(user_id="bob", token=bobs)
+
+
+@pytest.mark.parametrize("token", ["", ".", "a", "a.", ".a", "x" * 1000, "\u00e9.\u00e9", None, 42, "a.b.c"])
+def test_what_is_no_token_is_not_trusted(trusting: World, token: object) -> None:
+    trusting.enroll()
+    with pytest.raises(DeviceNotTrusted):
+        trusting.mfa.recognize_device(user_id="42", token=token)  # type: ignore[arg-type]
+
+
+def test_another_users_device_is_not_trusted_and_not_forgotten(trusting: World) -> None:
+    trusting.enroll("alice")
+    trusting.enroll("mallory")
+    token = trusting.mfa.trust_device(user_id="alice").token
+    (device,) = trusting.mfa.trusted_devices(user_id="alice")
+    with pytest.raises(DeviceNotTrusted):
+        trusting.mfa.recognize_device(user_id="mallory", token=token)
+    assert trusting.mfa.forget_devices(user_id="mallory", series=device.series) == 0
+    assert trusting.mfa.forget_devices(user_id="alice", series=device.series) == 1
+    with pytest.raises(DeviceNotTrusted):
+        trusting.mfa.recognize_device(user_id="alice", token=token)

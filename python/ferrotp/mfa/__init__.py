@@ -5,6 +5,7 @@
 """
 
 from .errors import (
+    DeviceNotTrusted,
     EnrollmentExpired,
     FactorDisabled,
     InvalidCode,
@@ -21,13 +22,27 @@ from .errors import (
 )
 from .events import Event
 from .policy import Policy
-from .results import Enrollment, FactorInfo, Outcome, RecoveryCodes, Report, Rotation, Status, Verification
+from .results import (
+    DeviceInfo,
+    DeviceToken,
+    Enrollment,
+    FactorInfo,
+    Outcome,
+    RecoveryCodes,
+    Report,
+    Rotation,
+    Status,
+    Verification,
+)
 from .service import MFA
 from .stores import open_store
 from .stores.base import Store
 
 __all__ = [
     "MFA",
+    "DeviceInfo",
+    "DeviceNotTrusted",
+    "DeviceToken",
     "Enrollment",
     "EnrollmentExpired",
     "Event",

@@ -62,6 +62,13 @@ class EnrollmentExpired(MFAError):
         return "the enrollment has expired, or is done: enroll again"
 
 
+class DeviceNotTrusted(MFAError):
+    """The device's token is unknown, expired or used: ask for a code."""
+
+    def __str__(self) -> str:
+        return "the device is not trusted: ask for a code"
+
+
 class TooManyFactors(MFAError):
     """The user has as many factors as the policy allows."""
 

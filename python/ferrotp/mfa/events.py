@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 _log = logging.getLogger("ferrotp.mfa")
+_log.addHandler(logging.NullHandler())  # an application that set up no logging gets none on its screen
 
 Kind = Literal[
     "enrollment started",
@@ -22,6 +23,11 @@ Kind = Literal[
     "factor resynchronized",
     "factor removed",
     "reset",
+    "device trusted",
+    "device recognized",
+    "device refused",
+    "device theft suspected",
+    "devices removed",
     "sealed record refused",
     "clock was ahead",
     "keys rotated",
@@ -37,6 +43,8 @@ NOTIFY: frozenset[Kind] = frozenset(
         "factor resynchronized",
         "factor removed",
         "reset",
+        "device trusted",
+        "device theft suspected",
     }
 )
 """What the user should hear of by mail: changes of a factor, recovery, and a factor disabled by failures

@@ -53,6 +53,8 @@ class Policy:
     """In a set: 1 to 20, of 80 bits each (NIST SP 800-63B-4, section 4.2.1.1 asks for 64)."""
     hashing: Hashing = field(default_factory=Hashing.argon2id)
     """How recovery codes are hashed (OWASP Password Storage Cheat Sheet)."""
+    trusted_device_days: int = 0
+    """How long a device that its user trusts is not asked for a code: 0, which is off, to 90."""
     legacy_secrets: bool = False
     """Whether `import_factor` takes secrets of 80 to 127 bits and periods of up to 300 seconds, as older pyotp made
     them. They are flagged, and `report` lists the users who should enroll again."""
@@ -119,4 +121,5 @@ _RANGES = (
     ("max_factors", 1, 100),
     ("max_pending", 1, 20),
     ("recovery_codes", 1, 20),
+    ("trusted_device_days", 0, 90),
 )

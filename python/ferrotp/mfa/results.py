@@ -74,6 +74,25 @@ class RecoveryCodes(_Secret, tuple[str, ...]):
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceToken(_Secret):
+    """What a trusted device keeps, in a cookie that scripts cannot read. It works once, and is renewed when it does."""
+
+    token: str = field(repr=False)
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """A trusted device, as a page may show it."""
+
+    series: str
+    name: str
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class FactorInfo:
     """A factor, as a page may show it."""
 

@@ -4,6 +4,7 @@ Every answer is a yes, or raises: a check that somebody forgot to look at fails 
 memory; what it decides is decided in the store, once, whichever process asks.
 """
 
+import hashlib
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +16,7 @@ from ..utils import build_uri
 from . import events, maintenance
 from .codes import typed_digits
 from .errors import (
+    DeviceNotTrusted,
     EnrollmentExpired,
     FactorDisabled,
     InvalidCode,
@@ -28,15 +30,31 @@ from .errors import (
     moment,
 )
 from .policy import Policy
-from .results import Enrollment, FactorInfo, Outcome, RecoveryCodes, Report, Rotation, Status, Verification
+from .results import (
+    DeviceInfo,
+    DeviceToken,
+    Enrollment,
+    FactorInfo,
+    Outcome,
+    RecoveryCodes,
+    Report,
+    Rotation,
+    Status,
+    Verification,
+)
 from .stores import open_store
-from .stores.base import NEVER_USED, Factor, Method, Owner, RecoveryCode, Refusal, Reservation, Store
+from .stores.base import NEVER_USED, Factor, Method, Owner, RecoveryCode, Refusal, Reservation, Store, TrustedDevice
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 _OTPKind = Literal["totp", "hotp"]
 _T = TypeVar("_T")
+
+MAX_DEVICES = 20
+"""Trusted devices of a user: a newer one drops the one used longest ago."""
+DEVICE_GRACE = 60_000
+"""Milliseconds in which a token that was just renewed is no theft: two requests of one browser at once."""
 
 
 class MFA:
@@ -343,6 +361,76 @@ class MFA:
         self._emit("recovery codes replaced", now, owner, method="recovery", remaining=len(codes))
         return shown
 
+    # Trusted devices
+
+    @sealed
+    def trust_device(self, *, user_id: str, name: str = "") -> DeviceToken:
+        """Makes this device one that is not asked for a code for the policy's `trusted_device_days`. Call it right
+        after `verify` said yes, if the user asks for it.
+
+        :param name: how the user will know it again, such as "Firefox on Linux"
+        :raises PolicyError: if the policy has no trusted devices
+        :raises NotEnrolled: if the user has no active factor
+        """
+        if not self.policy.trusted_device_days:
+            raise PolicyError("the policy has no trusted devices: set trusted_device_days")
+        owner = self._owner(user_id)
+        now = self._now()
+        token = secrets.token_urlsafe(32)
+        expires_at = now + 86_400_000 * self.policy.trusted_device_days
+        device = TrustedDevice(owner, _new_id(), _name(name), _hash(token), now, expires_at, now)
+        if not self.store.add_device(device, now, MAX_DEVICES):
+            raise NotEnrolled
+        self._emit("device trusted", now, owner, device=device.series, name=device.name)
+        return DeviceToken(f"{device.series}.{token}", moment(expires_at))
+
+    @sealed
+    def recognize_device(self, *, user_id: str, token: str) -> DeviceToken:
+        """Says yes to a trusted device of this user, once for each token, and gives the token to keep instead. Call it
+        only after the first factor was right.
+
+        A token that was used before means that two parties have had it: all of the user's devices end (the event
+        ``device theft suspected``).
+
+        :raises DeviceNotTrusted: ask for a code
+        """
+        owner = self._owner(user_id)
+        now = self._now()
+        series, _, secret = token.partition(".") if isinstance(token, str) and len(token) < 200 else ("", "", "")
+        if not self.policy.trusted_device_days or not series or not secret or not token.isascii():
+            raise DeviceNotTrusted
+        following = secrets.token_urlsafe(32)
+        answer = self.store.use_device(owner, series, _hash(secret), _hash(following), now, DEVICE_GRACE)
+        if answer in ("renewed", "same"):
+            self._emit("device recognized", now, owner, device=series)
+            kept = f"{series}.{following}" if answer == "renewed" else token
+            expires_at = next((one.expires_at for one in self.store.devices(owner) if one.series == series), now)
+            return DeviceToken(kept, moment(expires_at))
+        self._emit("device theft suspected" if answer == "stolen" else "device refused", now, owner, device=series)
+        raise DeviceNotTrusted
+
+    @sealed
+    def trusted_devices(self, *, user_id: str) -> list[DeviceInfo]:
+        """The devices that are trusted now, the oldest first."""
+        now = self._now()
+        return [
+            DeviceInfo(one.series, one.name, moment(one.created_at), moment(one.last_used_at), moment(one.expires_at))
+            for one in self.store.devices(self._owner(user_id))
+            if one.expires_at > now
+        ]
+
+    @sealed
+    def forget_devices(self, *, user_id: str, series: str | None = None) -> int:
+        """Trusts one device of this user no more, or none of them: after a change of password, for one.
+
+        :return: how many there were
+        """
+        owner = self._owner(user_id)
+        removed = self.store.remove_devices(owner, series)
+        if removed:
+            self._emit("devices removed", self._now(), owner, devices=removed)
+        return removed
+
     # Looking after it
 
     @sealed
@@ -566,6 +654,10 @@ def info(factor: Factor) -> FactorInfo:
 
 def _place(factor: Factor) -> tuple[str, str, str]:
     return factor.owner.tenant, factor.owner.user_id, factor.factor_id
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode("ascii")).digest()
 
 
 def _new_id() -> str:

@@ -28,7 +28,7 @@ from ..vault import Keyring
 from .errors import MFAError
 from .policy import Policy
 from .service import MFA
-from .stores.base import Factor, Limits, Owner, RecoveryCode, Refusal, Reservation, Store, UserState
+from .stores.base import Factor, Limits, Owner, RecoveryCode, Refusal, Reservation, Store, TrustedDevice, UserState
 from .stores.memory import MemoryStore
 
 __all__ = ["MemoryStore", "StoreContract"]
@@ -345,6 +345,66 @@ class StoreContract:
             assert (state.factors, state.recovery_codes, state.budgets["otp"].failures) == ((), 0, 0)
             assert store.user(other.owner) == before
 
+    def test_a_trusted_devices_token_works_once_and_an_old_one_ends_them_all(self) -> None:
+        with self._store() as store:
+            factor = _active(store)
+            owner, other = factor.owner, _active(store).owner
+            first, second, foreign = _device(owner, b"0"), _device(owner, b"a"), _device(other, b"0")
+            for device in (first, second, foreign):
+                assert store.add_device(device, NOW, 5)
+            assert {one.series for one in store.devices(owner)} == {first.series, second.series}
+
+            def use(token: bytes, following: bytes, now: int, owner: Owner = owner) -> str:
+                return store.use_device(owner, first.series, token * 32, following * 32, now, 60_000)
+
+            assert use(b"0", b"1", NOW, other) == "unknown"
+            assert use(b"0", b"1", NOW) == "renewed"
+            assert use(b"0", b"x", NOW + 60_000) == "same"
+            assert use(b"1", b"2", NOW + 100_000) == "renewed"
+            (used,) = (one for one in store.devices(owner) if one.series == first.series)
+            assert used == replace(first, token_hash=b"2" * 32, last_used_at=NOW + 100_000)
+            assert use(b"0", b"x", NOW + 100_001) == "stolen"
+            assert store.devices(owner) == []
+            assert use(b"2", b"3", NOW + 100_002) == "unknown"
+            assert store.devices(other) == [foreign]
+
+    def test_a_token_that_was_renewed_is_stolen_after_its_grace(self) -> None:
+        with self._store() as store:
+            owner = _active(store).owner
+            device = _device(owner, b"0")
+            assert store.add_device(device, NOW, 5)
+            assert store.use_device(owner, device.series, b"0" * 32, b"1" * 32, NOW, 60_000) == "renewed"
+            assert store.use_device(owner, device.series, b"0" * 32, b"2" * 32, NOW + 60_001, 60_000) == "stolen"
+
+    def test_trusted_devices_expire_are_bounded_and_go_with_the_last_factor(self) -> None:
+        with self._store() as store:
+            factor = _active(store)
+            owner = factor.owner
+            assert not store.add_device(_device(_owner(), b"0"), NOW, 5)
+            made = [replace(_device(owner, b"0"), last_used_at=NOW + number) for number in range(4)]
+            for device in made:
+                assert store.add_device(device, NOW, 3)
+            assert {one.series for one in store.devices(owner)} == {one.series for one in made[1:]}
+            late = made[1].expires_at
+            assert store.use_device(owner, made[1].series, b"0" * 32, b"1" * 32, late, 1) == "unknown"
+            fresh = replace(_device(owner, b"0"), expires_at=late + 1)
+            assert store.add_device(fresh, late, 3)
+            assert store.devices(owner) == [fresh]
+            assert store.remove_devices(_owner(), fresh.series) == 0
+            assert store.remove_devices(owner, "other") == 0
+            assert store.remove_devices(owner, fresh.series) == 1
+            for _ in range(2):
+                assert store.add_device(_device(owner, b"0"), NOW, 3)
+            assert store.remove_devices(owner, None) == 2
+            assert store.add_device(_device(owner, b"0"), NOW, 3)
+            store.remove_factor(owner, factor.factor_id)
+            assert store.devices(owner) == []
+            again = _made(owner)
+            assert store.add_factor(again, NOW, 10, 5)
+            assert store.add_device(_device(owner, b"0"), NOW, 3)
+            store.reset(owner)
+            assert store.devices(owner) == []
+
     def test_users_whose_ids_are_alike_stay_apart(self) -> None:
         with self._store() as store:
             tenants = [secrets.token_hex(4) + tenant for tenant in ("", ":a", "{")]
@@ -472,6 +532,15 @@ class StoreContract:
                 # Every attempt was counted, and the one that succeeded took itself back.
                 assert budget.spent_until == crowd.seconds(number) * 1000 + self.processes - 1
 
+    def test_one_token_of_a_device_is_renewed_once(self) -> None:
+        crowd = self._crowd()
+        with self._store() as store:
+            for number in range(self.rounds // 4):
+                device = replace(_device(_active(store).owner, b"0"), expires_at=1 << 52)
+                assert store.add_device(device, NOW, 5)
+                answers = crowd.ask("use device", number, device=device)
+                assert answers == {"renewed": 1, "same": self.processes - 1}
+
     def teardown_class(self) -> None:
         """Ends the processes."""
         crowd = self._crowds.pop(self if isinstance(self, type) else type(self), None)
@@ -585,6 +654,10 @@ def _member(opener: Callable[[], Store], keys: str, barrier: Any, pipe: Connecti
                     raise RuntimeError(reservation)
                 accepted = store.accept(reservation, arguments["factor"].factor_id, 1, 0, seconds * 1000, None)
                 answer = "accepted" if accepted else "not newer"
+            elif verb == "use device":
+                device = arguments["device"]
+                fresh = secrets.token_bytes(32)
+                answer = store.use_device(device.owner, device.series, b"0" * 32, fresh, seconds * 1000, 60_000)
             else:
                 getattr(mfa, verb)(**arguments)
                 answer = "accepted"
@@ -624,6 +697,10 @@ def _accept(store: Store, factor: Factor, step: int, now: int = NOW) -> bool:
     reservation = store.reserve(factor.owner, "otp", now, _LIMITS)
     assert isinstance(reservation, Reservation)
     return store.accept(reservation, factor.factor_id, step, 0, now, None)
+
+
+def _device(owner: Owner, token: bytes) -> TrustedDevice:
+    return TrustedDevice(owner, secrets.token_hex(8), "browser", token * 32, NOW, NOW + 30 * _DAY, NOW)
 
 
 def _codes(owner: Owner, count: int) -> list[RecoveryCode]:

@@ -43,8 +43,8 @@ def _account(uri: str, place: str) -> Account:
     try:
         # pyotp's reader, and none of the rules that its classes have for secrets.
         kind, text, fields = parse(uri, taker("totp"), taker("hotp"), taker("steam"))
-    except ValueError:
-        raise MalformedError("not an otpauth URI", FORMAT, place) from None
+    except ValueError as error:
+        raise MalformedError(_why(str(error)), FORMAT, place) from None
     label = ":".join(filter(None, (fields.get("issuer"), fields.get("name"))))
     secret = base32(text)
     if not secret:
@@ -62,3 +62,10 @@ def _account(uri: str, place: str) -> Account:
         )
     except TransferError as error:
         raise UnsupportedError(error.reason, FORMAT, place, label) from None
+
+
+def _why(reason: str) -> str:
+    """pyotp's reason, unless it quotes what could be a secret in the wrong place."""
+    if reason == "Not an otpauth URI":
+        return "not an otpauth URI"
+    return "not a valid otpauth URI: " + ("a value is wrong" if "'" in reason else reason[:1].lower() + reason[1:])

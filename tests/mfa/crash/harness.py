@@ -56,7 +56,9 @@ def torture(opener: Callable[[], Store], directory: Path, kills: int = KILLS, se
     store.close()
 
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "ferrotp.mfa.stores.sql", "sqlalchemy.dialects.postgresql.psycopg", "psycopg"])
+    context.set_forkserver_preload(
+        [__name__, "ferrotp.mfa.stores.sql", "sqlalchemy.dialects.postgresql.psycopg", "psycopg"]
+    )
     files = []
 
     def start() -> Any:
@@ -135,9 +137,7 @@ def _check(opener: Callable[[], Store], keys: str, tenant: str, account: Account
 
 
 def _codes(keys: str, owner: Owner) -> list[RecoveryCode]:
-    made = Keyring(keys).new_recovery_codes(
-        owner.tenant, owner.user_id, 10, hashing=Policy.cheap_for_tests().hashing
-    )
+    made = Keyring(keys).new_recovery_codes(owner.tenant, owner.user_id, 10, hashing=Policy.cheap_for_tests().hashing)
     return [RecoveryCode(owner, selector, record) for _, selector, record in made]
 
 

@@ -140,7 +140,7 @@ def test_the_engines_ways_to_connect_are_kept(postgresql: PostgreSQLServer) -> N
         store.prepare()
         furnish(store)
         tables = all_there_is.execute(text("SELECT count(*) FROM pg_tables WHERE schemaname = 'mine'")).scalar_one()
-    assert tables == 4
+    assert tables == 5
     store.close()
     engine.dispose()
 

@@ -46,7 +46,7 @@ def each_is_unavailable(store: SQLStore, but: "set[str]", breaks: Callable[[], C
     """Every call fails in time while something is broken, and afterwards nothing has changed."""
     furnish(store)
     ready = calls(store)
-    before = store.user(OWNER), store.recovery_codes(None, 10)
+    before = store.user(OWNER), store.recovery_codes(None, 10), store.devices(OWNER)
     mend = breaks()
     try:
         for name, call in ready.items():
@@ -55,7 +55,7 @@ def each_is_unavailable(store: SQLStore, but: "set[str]", breaks: Callable[[], C
                 assert "user" not in said and "AB" not in said, said
     finally:
         mend()
-    assert (store.user(OWNER), store.recovery_codes(None, 10)) == before
+    assert (store.user(OWNER), store.recovery_codes(None, 10), store.devices(OWNER)) == before
     assert ready["accept"]() is True
     assert store.user(OWNER).factors[0].last_step == 10
 
@@ -145,7 +145,9 @@ def test_postgresql_tables_locked_by_another_at_every_call(server: PostgreSQLSer
     other = psycopg.connect(url.replace("+psycopg", ""))
 
     def breaks() -> Callable[[], None]:
-        other.execute("LOCK TABLE ferrotp_budget, ferrotp_factor, ferrotp_recovery_code, ferrotp_schema")
+        other.execute(
+            "LOCK TABLE ferrotp_budget, ferrotp_factor, ferrotp_recovery_code, ferrotp_device, ferrotp_schema"
+        )
         return other.rollback
 
     each_is_unavailable(store, set(), breaks)
@@ -174,9 +176,7 @@ def test_many_threads_at_a_paused_postgresql_all_hear_it_in_time(server: Postgre
     furnish(store)
     answers: list[str] = []
     pids = server.pause()
-    threads = [
-        threading.Thread(target=lambda: answers.append(unavailable(lambda: reserved(store)))) for _ in range(40)
-    ]
+    threads = [threading.Thread(target=lambda: answers.append(unavailable(lambda: reserved(store)))) for _ in range(40)]
     try:
         for thread in threads:
             thread.start()

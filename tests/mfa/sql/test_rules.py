@@ -32,7 +32,9 @@ BUDGETS = st.builds(
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def one(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgresql: PostgreSQLServer) -> SQLStore:
+def one(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgresql: PostgreSQLServer
+) -> SQLStore:
     directory: Path = tmp_path_factory.mktemp("rules")
     store = SQLStore(postgresql.database() if request.param == "postgresql" else f"sqlite:///{directory}/mfa.db")
     store.prepare()

@@ -90,7 +90,10 @@ def test_a_prefix_keeps_two_stores_apart(url: str) -> None:
     furnish(one)
     assert other.user(OWNER).factors == ()
     engine = create_engine(url.partition("?journal")[0])
-    assert set(inspect(engine).get_table_names()) == {*tables("one_").metadata.tables, *tables("other_").metadata.tables}
+    assert set(inspect(engine).get_table_names()) == {
+        *tables("one_").metadata.tables,
+        *tables("other_").metadata.tables,
+    }
     engine.dispose()
     for prefix in ("a b", "x'; --", "A_", "", "ü", "a" * 40):
         with pytest.raises(ValueError, match="table_prefix"):

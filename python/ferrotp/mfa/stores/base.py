@@ -61,6 +61,21 @@ class RecoveryCode:
 
 
 @dataclass(frozen=True, slots=True)
+class TrustedDevice:
+    """A browser that its user asked not to be asked in again: a series of tokens, each of which is used once."""
+
+    owner: Owner
+    series: str
+    """Names the device. Not secret."""
+    name: str
+    token_hash: bytes = field(repr=False)
+    """SHA-256 of the token that is to come next: 256 random bits, so no slow hash is needed."""
+    created_at: int
+    expires_at: int
+    last_used_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What a store needs to know of the policy, in milliseconds."""
 
@@ -218,11 +233,33 @@ class Store(Protocol):
     def remove_factor(self, owner: Owner, factor_id: str) -> Factor | None:
         """Removes a factor of this owner and gives it; None if the owner has no such factor.
 
-        The recovery codes go with the last factor that is not pending. Budgets stay: removing is no way out of a delay.
+        The recovery codes and the trusted devices go with the last factor that is not pending. Budgets stay: removing
+        is no way out of a delay.
         """
 
     def reset(self, owner: Owner) -> int:
         """Removes everything of a user. How many factors there were."""
+
+    def add_device(self, device: TrustedDevice, now: int, max_devices: int) -> bool:
+        """Adds a trusted device; the user's expired ones go, and those used longest ago beyond `max_devices` with this
+        one. False, and nothing is added, if the user has no active factor."""
+
+    def use_device(
+        self, owner: Owner, series: str, token_hash: bytes, next_hash: bytes, now: int, grace: int
+    ) -> Literal["renewed", "same", "unknown", "stolen"]:
+        """Whether a device of this owner is trusted, by its token.
+
+        - ``renewed``: it was the one to come, and `next_hash` is in its place, so that it works once.
+        - ``same``: it was the one before, at most `grace` after the last use: two requests at once, one was renewed.
+        - ``unknown``: there is no such device, or it has expired.
+        - ``stolen``: an older token, so two parties have had it. All trusted devices of the owner are removed.
+        """
+
+    def devices(self, owner: Owner) -> list[TrustedDevice]:
+        """The owner's trusted devices, expired ones among them, the oldest first."""
+
+    def remove_devices(self, owner: Owner, series: str | None) -> int:
+        """Removes one device of this owner, or all of them. How many there were."""
 
     def user(self, owner: Owner) -> UserState:
         """All that is kept of a user: for pages and reports, never for a decision."""

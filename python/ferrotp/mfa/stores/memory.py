@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 from .base import (
     METHODS,
@@ -14,6 +15,7 @@ from .base import (
     RecoveryCode,
     Refusal,
     Reservation,
+    TrustedDevice,
     UserState,
     charge,
     refund,
@@ -28,6 +30,7 @@ class MemoryStore:
         self._factors: dict[tuple[Owner, str], Factor] = {}
         self._codes: dict[tuple[Owner, str], RecoveryCode] = {}
         self._budgets: dict[tuple[Owner, Method], Budget] = {}
+        self._devices: dict[tuple[Owner, str], tuple[TrustedDevice, bytes]] = {}  # with the token before
 
     def prepare(self) -> None:
         """Nothing to prepare."""
@@ -131,6 +134,7 @@ class MemoryStore:
             factor = self._factors.pop((owner, factor_id), None)
             if factor and all(one.state == "pending" for one in self._of(owner)):
                 self._drop_codes(owner)
+                self._drop_devices(owner)
             return factor
 
     def reset(self, owner: Owner) -> int:
@@ -139,9 +143,49 @@ class MemoryStore:
             for one in mine:
                 del self._factors[owner, one.factor_id]
             self._drop_codes(owner)
+            self._drop_devices(owner)
             for method in METHODS:
                 self._budgets.pop((owner, method), None)
             return len(mine)
+
+    def add_device(self, device: TrustedDevice, now: int, max_devices: int) -> bool:
+        owner = device.owner
+        with self._lock:
+            if all(one.state != "active" for one in self._of(owner)):
+                return False
+            mine = sorted(self._devices_of(owner), key=lambda one: (one.last_used_at, one.series))
+            live = [one for one in mine if one.expires_at > now]
+            for one in mine:
+                if one not in live[max(len(live) - max_devices + 1, 0) :]:
+                    del self._devices[owner, one.series]
+            self._devices[owner, device.series] = device, b""
+            return True
+
+    def use_device(
+        self, owner: Owner, series: str, token_hash: bytes, next_hash: bytes, now: int, grace: int
+    ) -> Literal["renewed", "same", "unknown", "stolen"]:
+        with self._lock:
+            device, before = self._devices.get((owner, series), (None, b""))
+            if device is None or device.expires_at <= now:
+                return "unknown"
+            if device.token_hash == token_hash:
+                renewed = replace(device, token_hash=next_hash, last_used_at=now)
+                self._devices[owner, series] = renewed, token_hash
+                return "renewed"
+            if before == token_hash and now - device.last_used_at <= grace:
+                return "same"
+            self._drop_devices(owner)
+            return "stolen"
+
+    def devices(self, owner: Owner) -> list[TrustedDevice]:
+        with self._lock:
+            return sorted(self._devices_of(owner), key=lambda one: (one.created_at, one.series))
+
+    def remove_devices(self, owner: Owner, series: str | None) -> int:
+        with self._lock:
+            if series is None:
+                return self._drop_devices(owner)
+            return int(self._devices.pop((owner, series), None) is not None)
 
     def user(self, owner: Owner) -> UserState:
         with self._lock:
@@ -188,6 +232,15 @@ class MemoryStore:
         self._drop_codes(owner)
         self._codes.update({(owner, code.selector): code for code in codes})
         self._budgets[owner, "recovery"] = Budget()
+
+    def _devices_of(self, owner: Owner) -> list[TrustedDevice]:
+        return [one for (other, _), (one, _) in self._devices.items() if other == owner]
+
+    def _drop_devices(self, owner: Owner) -> int:
+        mine = self._devices_of(owner)
+        for one in mine:
+            del self._devices[owner, one.series]
+        return len(mine)
 
     def _drop_codes(self, owner: Owner) -> None:
         for place in [place for place in self._codes if place[0] == owner]:

@@ -1,0 +1,148 @@
+"""``ferrotp doctor``"""
+
+import importlib.metadata
+import os
+import platform
+import sys
+import time
+from typing import Any
+
+import click
+
+from .. import __version__, _native, alias
+from . import output
+from .errors import DONE, REFUSED, InputError
+from .settings import Number, Settings, json_option, with_settings
+from .sources import Source, secret_source
+from .verify import code_option, read_code
+
+
+@click.command()
+@secret_source
+@click.option("--clock", is_flag=True, help="Compare the clock with a code: asks for a secret and a code.")
+@code_option
+@click.option("--hours", type=Number(1, 240), default=24, metavar="N", help="How far to look.  [default: 24]")
+@with_settings("counter")
+@json_option
+def doctor(source: Source, clock: bool, code: str | None, hours: int, settings: Settings, as_json: bool) -> int:
+    """Show versions and kernels, and what is wrong with the clock.
+
+    With --clock or a SECRET it asks for the code that a phone shows now, and tells how far the two clocks are apart:
+    exit code 1 if the code is that of no time near.
+    """
+    facts = _facts()
+    comparison = None
+    if clock or code is not None or source.is_said():
+        account = settings.account(source.read())
+        if account.kind == "hotp":
+            raise InputError("an HOTP code says nothing of a clock", "usage")
+        otp = settings.otp(account)
+        typed = read_code(code)
+        now = time.time()
+        comparison = _compare(otp, typed.upper(), now, account.period, hours * 3600, account.digits, account.kind)
+    if as_json:
+        output.emit({**facts, "comparison": comparison})
+    else:
+        _show(facts, comparison, hours)
+    return REFUSED if comparison and not comparison["found"] else DONE
+
+
+def _facts() -> dict[str, Any]:
+    now = time.time()
+    return {
+        "ferrotp": __version__,
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "platform": platform.platform(),
+        "kernels": {"sha1": _native.sha1_kernel() or "portable"},
+        "extras": {name: _version(name) for name in ("click", "zxing-cpp", "Pillow")},
+        "pyotp_alias": alias.status(),
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
+        "clock_problem": _clock_problem(now),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _clock_problem(now: float) -> str | None:
+    """What can be told without a network."""
+    installed = os.stat(_native.__file__).st_mtime
+    if now < installed - 86_400:
+        day = time.strftime("%Y-%m-%d", time.gmtime(installed))
+        return f"it stands before the day on which ferrotp was installed, {day}"
+    if not 2026 <= time.gmtime(now).tm_year < 2100:
+        return "its year is wrong"
+    return None
+
+
+def _compare(otp: Any, code: str, now: float, period: int, reach: int, digits: int, kind: str) -> dict[str, Any]:
+    """Looks for a code's time step, from now outwards. Nothing is secret in how long that takes: the code is typed
+    here, and the secret is, too."""
+    step, into = divmod(now, period)
+    most = reach // period + 1
+    for distance in range(most + 1):
+        for offset in {-distance, distance}:
+            if step + offset >= 0 and otp.at(int(now), offset) == code:
+                # The phone's clock stands somewhere in that step.
+                tries = 2 * distance + 1
+                return {
+                    "found": True,
+                    "steps": offset,
+                    "ahead_at_least": round(offset * period - into, 1),
+                    "ahead_at_most": round((offset + 1) * period - into, 1),
+                    "chance": min(1.0, tries / (26**5 if kind == "steam" else 10**digits)),
+                }
+    return {"found": False, "steps": None, "ahead_at_least": None, "ahead_at_most": None, "chance": None}
+
+
+def _show(facts: dict[str, Any], comparison: dict[str, Any] | None, hours: int) -> None:
+    kernel = facts["kernels"]["sha1"]
+    rows = [
+        ("ferrotp", facts["ferrotp"]),
+        ("Python", f"{facts['python']} ({sys.executable})"),
+        ("platform", facts["platform"]),
+        ("SHA-1", f"{kernel}, several codes at once" if kernel != "portable" else "portable: this CPU has no kernel"),
+        *((name, version or "not installed") for name, version in facts["extras"].items()),
+        (
+            "import pyotp",
+            {"none": "pyotp's own", "modern": "ferrotp", "legacy": "ferrotp.legacy"}[facts["pyotp_alias"]],
+        ),
+        ("clock", f"{facts['time']}. Time zones do not matter: codes count seconds in UTC"),
+    ]
+    output.fields(rows)
+    if facts["clock_problem"]:
+        output.note(f"the clock is wrong: {facts['clock_problem']}")
+    if comparison is None:
+        output.say("\nferrotp doctor --clock compares the clock with a code from a phone.")
+    elif not comparison["found"]:
+        bad = output.styled("no match", fg="red", bold=True)
+        output.say(f"\n{bad}: the code is of no time within {hours} hours. Another secret, or other digits?")
+    else:
+        output.say("\n" + _verdict(comparison))
+
+
+def _verdict(comparison: dict[str, Any]) -> str:
+    low, high, steps = comparison["ahead_at_least"], comparison["ahead_at_most"], comparison["steps"]
+    if steps == 0:
+        good = output.styled("good", fg="green", bold=True)
+        return f"{good}: the clocks agree, to within a time step"
+    if steps > 0:
+        between, which = f"{_duration(low)} to {_duration(high)}", "ahead of"
+    else:
+        between, which = f"{_duration(-high)} to {_duration(-low)}", "behind"
+    told = f"the phone is {between} {which} this machine"
+    if abs(steps) == 1:
+        return f"{output.styled('fair', fg='yellow', bold=True)}: {told}, or the code was typed late. Servers take it"
+    if comparison["chance"] > 0.001:
+        told += f". By chance that happens once in {round(1 / comparison['chance'])}: try with another code"
+    return f"{output.styled('apart', fg='red', bold=True)}: {told}. Set both clocks by the network"
+
+
+def _duration(seconds: float) -> str:
+    seconds = round(seconds)
+    parts = [f"{seconds // 3600} h", f"{seconds % 3600 // 60} min", f"{seconds % 60} s"]
+    return " ".join(parts[0 if seconds >= 3600 else 1 if seconds >= 60 else 2 :])

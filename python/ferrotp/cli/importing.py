@@ -1,0 +1,67 @@
+"""``ferrotp import`` and ``ferrotp scan``"""
+
+from collections.abc import Sequence
+
+import click
+
+from ..transfer import MalformedError, duplicates, scan, uris
+from . import accounts, output
+from .errors import DONE, USAGE, InputError
+from .reading import Found, Reader, contents, reader_options, scanned
+from .settings import json_option
+from .sources import is_asked
+
+_show_secrets = click.option("--show-secrets", is_flag=True, help="Show the secrets, too.")
+
+
+def _show(found: Found, show_secrets: bool, as_json: bool) -> int:
+    if as_json:
+        output.emit(
+            {
+                "accounts": [accounts.as_json(account, show_secrets) for account in found.accounts],
+                "duplicates": duplicates(found.accounts),
+                "errors": accounts.errors_json(found.errors),
+            }
+        )
+    else:
+        accounts.show(found.accounts, show_secrets)
+        found.tell()
+    return USAGE if found.errors else DONE
+
+
+@click.command("import")
+@reader_options
+@_show_secrets
+@json_option
+def import_(reader: Reader, show_secrets: bool, as_json: bool) -> int:
+    """Read the exports of authenticator apps and token vendors.
+
+    Each FILE is told by its contents: otpauth:// URIs, Google Authenticator's export (over several files, too), Aegis,
+    2FAS, PSKC, OATH CSV, or a picture of QR codes. Without one, standard input is read.
+    """
+    return _show(reader.read(), show_secrets, as_json)
+
+
+@click.command("scan")
+@click.argument("pictures", nargs=-1, required=True, metavar="PICTURE...")
+@_show_secrets
+@json_option
+def scan_(pictures: Sequence[str], show_secrets: bool, as_json: bool) -> int:
+    """Read the QR codes in screenshots and photos.
+
+    PICTURE is a PNG, JPEG, WebP, GIF or BMP file; - is standard input. It needs: pip install "ferrotp[scan]"
+    """
+    texts: list[str] = []
+    others = 0
+    for picture in pictures:
+        if picture == "-" and is_asked():
+            raise InputError("a picture is not typed: name its file, or send it through a pipe", "usage")
+        ours, foreign = scanned(contents(picture))
+        texts += ours
+        others += foreign
+    if not texts:
+        what = "the QR codes are of something else" if others else "no QR code was found"
+        raise MalformedError(f"{what}: an authenticator's begins with otpauth", scan.FORMAT)
+    if others:
+        output.note(f"passed over {others} QR code{'s' if others > 1 else ''} of something else", "note")
+    return _show(Found(uris.decode(texts), []), show_secrets, as_json)
