@@ -7,8 +7,8 @@ import pytest
 
 from ferrotp.mfa.stores.sql import SQLStore
 
-from .harness import torture
 from ..servers import PostgreSQLServer
+from .harness import torture
 
 
 @pytest.mark.parametrize("where", ["wal", "delete", "postgresql"])

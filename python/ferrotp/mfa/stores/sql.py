@@ -32,7 +32,7 @@ from .base import (
 )
 from .sql_links import SIZE, Link, Links, Turn, Values
 from .sql_schema import VERSION, Tables, metadata, tables
-from .sql_sqlite import SQLiteFile
+from .sql_sqlite import SQLiteFile, SQLiteLink
 from .sql_statements import Statement, Statements
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class SQLStore:
         for name, delay in zip(_retries(len(delays)), delays, strict=True):
             values[name] = now + delay if delay else 0
         with Turn(self._links) as link:
-            if self._steps:
+            if isinstance(link, SQLiteLink):
                 return self._reserve_in_steps(link, count, one, owner, method, now, limits, values)
             while True:
                 rows = link.run(count, values)
@@ -144,7 +144,7 @@ class SQLStore:
 
     def _reserve_in_steps(
         self,
-        link: Link,
+        link: SQLiteLink,
         count: Statement,
         one: bool,
         owner: Owner,
@@ -155,7 +155,10 @@ class SQLStore:
     ) -> Reservation | Refusal:
         """Under SQLite's one lock."""
         statements = self._statements
-        link.begin()
+        # Who is refused needs no lock, so guesses that are throttled hold nobody up.
+        early = link.begin_unless(lambda: self._refuse(link, one, method, now, limits, values, reading=True))
+        if early is not None:
+            return early
         rows = link.run(count, values)
         if not rows:
             refusal = self._refuse(link, one, method, now, limits, values)
@@ -174,9 +177,9 @@ class SQLStore:
         return reservation
 
     def _refuse(
-        self, link: Link, one: bool, method: Method, now: int, limits: Limits, values: Values
+        self, link: Link, one: bool, method: Method, now: int, limits: Limits, values: Values, reading: bool = False
     ) -> Refusal | None:
-        """Why an attempt was not counted; None if by now it would be."""
+        """Why an attempt is not counted; None if by now it would be, or if something is to be written for it."""
         statements = self._statements
         if not link.run(statements.found[method, one], values):
             return Refusal("not enrolled")
@@ -186,6 +189,8 @@ class SQLStore:
         budget = Budget(*rows[0])
         kept, refusal = charge(budget, now, limits)
         if refusal and kept != budget:
+            if reading:
+                return None
             corrected = link.run(
                 statements.correct,
                 {

@@ -82,7 +82,7 @@ class Statements:
         self._dialect: Dialect = (
             sqlite.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
             if dialect == "sqlite"
-            else postgresql.psycopg.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+            else postgresql.psycopg.dialect(paramstyle="numeric_dollar")
         )
         self._tables = tables
         self._open: dict[tuple[str, bool, int], Statement] = {}
@@ -325,7 +325,7 @@ class Statements:
     @cached_property
     def clear(self) -> Statement:
         budget = self._tables.budget
-        nothing = literal_column("0")
+        nothing: ColumnElement[int] = literal_column("0")
         return self._made(
             update(budget).where(self._budget_key).values(failures=nothing, retry_at=nothing, spent_until=nothing)
         )
