@@ -8,7 +8,8 @@ import select
 import threading
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
-from struct import Struct, error as StructError
+from struct import Struct
+from struct import error as StructError
 from time import monotonic
 from typing import Any
 
