@@ -95,7 +95,11 @@ class PostgreSQL:
 
         if not connecting.enter(deadline - monotonic()):
             raise StoreUnavailable("PostgreSQL takes no connections")
-        threading.Thread(target=run, name="ferrotp connects", daemon=True).start()
+        try:
+            threading.Thread(target=run, name="ferrotp connects", daemon=True).start()
+        except RuntimeError:  # there are too many already
+            connecting.leave()
+            raise StoreUnavailable("no thread could be started to connect to PostgreSQL") from None
         done.wait(max(deadline - monotonic(), 0.0))
         with lock:
             given_up = True
