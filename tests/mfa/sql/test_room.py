@@ -16,7 +16,7 @@ def test_threads_are_let_in_as_they_came() -> None:
     threads = []
     for number in range(10):
         threads.append(
-            threading.Thread(target=lambda number=number: room.enter(5) and order.append(number) or room.leave())
+            threading.Thread(target=lambda number=number: (room.enter(5) and order.append(number)) or room.leave())
         )
         threads[-1].start()
         while len(room._queue) <= number:
