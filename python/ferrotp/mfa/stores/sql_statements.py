@@ -79,11 +79,8 @@ class Statements:
     """All statements, for one dialect and one set of tables."""
 
     def __init__(self, tables: Tables, dialect: str) -> None:
-        self._dialect: Dialect = (
-            sqlite.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
-            if dialect == "sqlite"
-            else postgresql.psycopg.dialect(paramstyle="numeric_dollar")
-        )
+        flavour: Any = sqlite.dialect if dialect == "sqlite" else postgresql.psycopg.dialect
+        self._dialect: Dialect = flavour(paramstyle="named" if dialect == "sqlite" else "numeric_dollar")
         self._tables = tables
         self._open: dict[tuple[str, bool, int], Statement] = {}
         factor, budget, code = tables.factor, tables.budget, tables.recovery_code
