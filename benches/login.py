@@ -36,33 +36,6 @@ from ferrotp.vault import Keyring
 HERE = Path(__file__).parent
 SECRET = ferrotp.random_base32()
 DEVICE = ferrotp.TOTP(SECRET)
-SCRIPT = """
-requests, at, logins, others = {}, 0, 0, 0
-function setup(thread) thread:set("part", part or 0); part = (part or 0) + 1; threads = threads or {}; table.insert(threads, thread) end
-function init(args)
-  for line in io.lines(args[1] .. "." .. part) do
-    local cookie, body = line:match("^(%S+) (%S+)$")
-    table.insert(requests, wrk.format("POST", nil, {["Cookie"] = "session=" .. cookie,
-      ["Content-Type"] = "application/x-www-form-urlencoded"}, body))
-  end
-end
-function request()
-  at = at + 1
-  if at >= #requests then wrk.thread:stop() end
-  return requests[at]
-end
-function response(status, headers, body)
-  if (status == 302 or status == 303) and not (headers["Location"] or ""):find("mfa") and not (headers["Location"] or ""):find("tf") then
-    logins = logins + 1 else others = others + 1 end
-end
-function done(summary, latency, all)
-  local sums = {0, 0, 0}
-  for _, thread in ipairs(threads) do
-    sums[1] = sums[1] + thread:get("logins"); sums[2] = sums[2] + thread:get("others"); sums[3] = sums[3] + thread:get("at")
-  end
-  print("logins " .. sums[1] .. " others " .. sums[2] .. " sent " .. sums[3] .. " us " .. summary.duration)
-end
-"""
 
 
 class Side:
@@ -174,10 +147,9 @@ def served(side: Side) -> Iterator[str]:
 def load(side: Side, address: str, count: int, seconds: int, folder: Path) -> float:
     """Logins a second."""
     lines = side.posts(count)
-    (folder / "script.lua").write_text(SCRIPT)
     for part in range(2):
         (folder / f"posts.{part}").write_text("\n".join(lines[part::2]) + "\n")
-    command = ["wrk", "-t2", "-c16", f"-d{seconds}s", "-s", str(folder / "script.lua"), address + side.path, "--",
+    command = ["wrk", "-t2", "-c16", f"-d{seconds}s", "-s", str(HERE / "login.lua"), address + side.path, "--",
                str(folder / "posts")]  # fmt: skip
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     found = re.search(r"logins (\d+) others (\d+) sent (\d+) us (\d+)", printed)

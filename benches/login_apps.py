@@ -1,4 +1,4 @@
-"""The two applications of benches/login.py, as gunicorn starts them: each with Flask-Login, Flask-WTF and SQLAlchemy."""
+"""The two applications of benches/login.py, as gunicorn starts them: with Flask-Login, Flask-WTF and SQLAlchemy."""
 
 from __future__ import annotations
 
