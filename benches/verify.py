@@ -25,6 +25,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from login_apps import with_flask_security
+
 import ferrotp
 from ferrotp.mfa import MFA, InvalidCode
 from ferrotp.mfa.stores.sql import SQLStore
@@ -125,51 +127,13 @@ def django_sides(database: dict[str, Any]) -> Iterator[Side]:
 
 
 def flask_security(url: str) -> Side:
-    from flask import Flask
-    from flask_security import Security, SQLAlchemyUserDatastore
-    from flask_security.models import fsqla_v3
-    from flask_security.totp import Totp
-    from flask_sqlalchemy import SQLAlchemy
-    from passlib.totp import TotpMatch
-    from sqlalchemy import BigInteger
-
-    app = Flask("bench")
-    app.config.update(
-        SECRET_KEY="bench",
-        SECURITY_PASSWORD_SALT="1",
-        SQLALCHEMY_DATABASE_URI=url,
-        SECURITY_TWO_FACTOR=True,
-        SECURITY_TWO_FACTOR_ENABLED_METHODS=["authenticator"],
-        SECURITY_TOTP_SECRETS={"1": "a" * 32},
-        SECURITY_TOTP_ISSUER="bench",
-    )
-    database = SQLAlchemy(app)
-    fsqla_v3.FsModels.set_db_info(database)
-
-    class Role(database.Model, fsqla_v3.FsRoleMixin):  # type: ignore[name-defined, misc]
-        pass
-
-    class WebAuthn(database.Model, fsqla_v3.FsWebAuthnMixin):  # type: ignore[name-defined, misc]
-        pass
-
-    class User(database.Model, fsqla_v3.FsUserMixin):  # type: ignore[name-defined, misc]
-        last_counter = database.Column(BigInteger)
-
-    class OnceTotp(Totp):  # type: ignore[misc]
-        def get_last_counter(self, user: User) -> TotpMatch | None:
-            return user.last_counter
-
-        def set_last_counter(self, user: User, tmatch: TotpMatch) -> None:
-            user.last_counter = tmatch.counter
-            database.session.commit()
-
-    datastore = SQLAlchemyUserDatastore(database, User, Role)
-    security = Security(app, datastore, totp_cls=OnceTotp)
+    os.environ["BENCH_DATABASE"] = url
+    app = with_flask_security()
+    database, User, security = app.extensions["bench"]
     with app.app_context():
-        database.create_all()
         totp = security.totp_factory
         wallet = totp._totp(key=SECRET).to_json(encrypt=True)
-        datastore.create_user(email="a@example.com", password="x", tf_totp_secret=wallet)
+        security.datastore.create_user(email="a@example.com", password="x", tf_totp_secret=wallet)
         database.session.commit()
 
     def check(code: str) -> bool:
