@@ -359,7 +359,7 @@ def test_doctor_tells_how_far_a_phones_clock_is_apart(apart):
     answer = as_json("doctor", "--clock", "--digits", "8", stdin=f"{SECRET}\n{code}\n")["comparison"]
     assert answer["found"]
     # The test itself takes its time.
-    assert answer["ahead_at_least"] - 1 <= apart <= answer["ahead_at_most"] + 10
+    assert answer["ahead_at_least"] - 1 <= apart <= answer["ahead_at_most"] + 40
     assert answer["ahead_at_most"] - answer["ahead_at_least"] == pytest.approx(30, abs=0.2)
     text = ok("doctor", "--digits", "8", "--code", code, "-", stdin=SECRET)
     if apart:
