@@ -6,7 +6,7 @@ WHEELS := target/wheels
 SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.lua' -o -name '*.html' -o -name '*.css' -o -name '*.js' -o -name py.typed)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-terminal screenshots test test-rust test-python lint format bench bench-qr bench-verify attack real-programs soak wheel clean
+.PHONY: help demo demo-terminal screenshots test test-rust test-python lint format bench bench-qr bench-verify bench-growth bench-login attack real-programs soak wheel clean
 
 help:  ## List the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,9 @@ bench-qr: $(VENV)-bench/installed  ## Compare QR codes with qrcode, segno and ru
 bench-verify: $(VENV)-bench-verify/installed  ## Compare a whole login check with django-otp, allauth and Flask-Security (ARGS=--quick)
 	@$(VENV)-bench-verify/bin/python benches/verify.py $(ARGS)
 
+bench-growth: $(VENV)/installed $(VENV)/tools  ## Compare logins at 1,000 and at 1,000,000 users in PostgreSQL (ARGS=--quick: 20,000)
+	@$(PY) benches/growth.py $(ARGS)
+
 attack: $(VENV)/installed  ## Attack the service for 30 days of its clock, and print how far a guesser comes
 	@$(PY) benches/attack.py $(ARGS)
 
@@ -60,6 +63,7 @@ screenshots: $(VENV)/installed $(VENV)/tools  ## Take the pictures of the pages 
 soak: $(VENV)/installed $(VENV)/tools  ## Compare with pyotp on a million cases; race and kill processes 1,000 times
 	FERROTP_SOAK=1 $(PY) -m pytest tests/pyotp/test_differential.py $(ARGS)
 	FERROTP_SOAK=1 $(PY) -m pytest tests/mfa/redis/test_contract.py tests/mfa/redis/test_crashes.py $(ARGS)
+	FERROTP_SOAK=1 $(PY) -m pytest tests/mfa/sql/test_contract.py tests/mfa/crash $(ARGS)
 
 wheel: $(WHEELS)/built  ## Build the wheel, in release mode
 
