@@ -110,12 +110,18 @@ class StarletteMFA:
 
     # For the application
 
-    def install(self, app: Starlette, prefix: str = "/mfa") -> None:
-        """Adds the routes below a prefix, and the handler of problems; `require_mfa` finds this by the application."""
+    def install(self, app: Starlette, prefix: str = "/mfa", **options: Any) -> None:
+        """Adds the routes below a prefix, and the handler of problems; `require_mfa` finds this by the application.
+
+        :param options: for FastAPI: see `router`
+        """
         app.state.ferrotp = self
         app.add_exception_handler(ProblemError, answer)
         if hasattr(app, "include_router"):
-            app.include_router(self.router(), prefix=prefix)
+            from .typed import tidy_document
+
+            app.include_router(self.router(**options), prefix=prefix)
+            tidy_document(app)
         else:
             app.router.routes.append(Mount(prefix, routes=self.routes()))
 

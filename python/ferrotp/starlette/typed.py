@@ -3,7 +3,7 @@
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, FastAPI, Path
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
@@ -44,6 +44,8 @@ _PROBLEMS = {
     500: "A sealed record was changed, or its key is missing (`broken`).",
     503: "The store does not answer (`store-unavailable`). Nothing was accepted.",
 }
+_UNREAD = "There was an error parsing the body"
+"""What FastAPI says of JSON that is no text, or too deep."""
 _RETRY = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
 
 
@@ -79,7 +81,7 @@ class ProblemRoute(APIRoute):
             except ProblemError as error:
                 return error.response()
             except HTTPException as error:
-                if error.status_code == 400:  # FastAPI could not read the body
+                if error.status_code == 400 and error.detail == _UNREAD:
                     return invalid("The body is not JSON.").response()
                 error.headers = {**HEADERS, **(error.headers or {})}
                 raise
@@ -160,6 +162,23 @@ def router(api: StarletteMFA, **options: Any) -> APIRouter:
         assert isinstance(route, APIRoute)  # noqa: S101 — there are no others
         route.operation_id = route.unique_id = route.name
     return routes
+
+
+def tidy_document(app: FastAPI) -> None:
+    """FastAPI says of each model that it comes as `application/json`. Problems come as what they are."""
+    inner = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = inner()
+        for path in document["paths"].values():
+            for operation in path.values():
+                for response in operation["responses"].values():
+                    content = response.get("content", {})
+                    if "application/problem+json" in content:
+                        content.pop("application/json", None)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def _sent(answer: Answer) -> Response:
