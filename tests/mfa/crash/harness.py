@@ -55,10 +55,8 @@ def torture(opener: Callable[[], Store], directory: Path, kills: int = KILLS, se
         assert store.replace_recovery_codes(owner, _codes(keys, owner), NOW)
     store.close()
 
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        [__name__, "ferrotp.mfa.stores.sql", "sqlalchemy.dialects.postgresql.psycopg", "psycopg"]
-    )
+    # All is imported here, and nothing is open: a worker is there in milliseconds.
+    context = multiprocessing.get_context("fork")
     files = []
 
     def start() -> Any:

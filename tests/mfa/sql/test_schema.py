@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, inspect, text
 from ferrotp.mfa import StoreRefused, StoreUnavailable
 from ferrotp.mfa.stores import open_store
 from ferrotp.mfa.stores.base import Owner
-from ferrotp.mfa.stores.sql import VERSION, SQLStore, metadata, tables
+from ferrotp.mfa.stores.sql import MIGRATIONS, VERSION, SQLStore, metadata, tables
 
 from ..servers import PostgreSQLServer
 from .samples import FACTOR, LIMITS, NOW, OWNER, furnish, reserved
@@ -215,3 +215,7 @@ def test_a_factor_that_is_there_is_not_overwritten(store: SQLStore) -> None:
     with pytest.raises(ValueError, match="already"):
         store.add_factor(FACTOR, NOW, 10, 5)
     assert store.accept(reserved(store), "factor", 1, 0, NOW, None)
+
+
+def test_there_is_a_way_from_every_version() -> None:
+    assert len(MIGRATIONS) == VERSION - 1

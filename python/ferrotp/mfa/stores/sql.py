@@ -6,7 +6,7 @@ does with its own transactions changes nothing about it.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -37,6 +37,9 @@ from .sql_statements import Statement, Statements
 
 if TYPE_CHECKING:
     from .sql_postgresql import PostgreSQL
+
+MIGRATIONS: tuple[Callable[[Link, Tables], None], ...] = ()
+"""What makes version 2 of the tables out of version 1, and so on."""
 
 __all__ = ["VERSION", "SQLStore", "Tables", "metadata", "tables"]
 
@@ -72,10 +75,15 @@ class SQLStore:
                 return
             link.begin()
             link.lock_schema()
-            if self._version(link) != VERSION:
+            version = self._version(link)
+            if version is None:
                 there = link.tables(names)
                 for text in self._statements.create([name for name in names if name not in there]):
                     link.script(text)
+            else:
+                for migrate in MIGRATIONS[version - 1 :]:
+                    migrate(link, self._tables)
+            if version != VERSION:
                 link.run(self._statements.set_version, {"version": VERSION})
             link.commit()
 

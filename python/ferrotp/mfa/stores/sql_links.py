@@ -74,13 +74,22 @@ class Room:
             turn = threading.Lock()
             turn.acquire()
             self._queue.append(turn)
-        if turn.acquire(timeout=max(timeout, 0.0)):
-            return True
+        try:
+            if turn.acquire(timeout=max(timeout, 0.0)):
+                return True
+        except BaseException:  # a signal's: whoever lets it in now would let in nobody
+            if not self._withdraw(turn):
+                self.leave()
+            raise
+        return not self._withdraw(turn)
+
+    def _withdraw(self, turn: threading.Lock) -> bool:
+        """Leaves the queue; False if it was let in at the last moment."""
         with self._lock:
             if turn in self._queue:
                 self._queue.remove(turn)
-                return False
-        return True  # at the last moment
+                return True
+        return False
 
     def leave(self) -> None:
         with self._lock:

@@ -8,7 +8,8 @@ import select
 import threading
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
-from struct import Struct, error as StructError
+from struct import Struct
+from struct import error as StructError
 from time import monotonic
 from typing import Any
 
@@ -94,7 +95,11 @@ class PostgreSQL:
 
         if not connecting.enter(deadline - monotonic()):
             raise StoreUnavailable("PostgreSQL takes no connections")
-        threading.Thread(target=run, name="ferrotp connects", daemon=True).start()
+        try:
+            threading.Thread(target=run, name="ferrotp connects", daemon=True).start()
+        except RuntimeError:  # there are too many already
+            connecting.leave()
+            raise StoreUnavailable("no thread could be started to connect to PostgreSQL") from None
         done.wait(max(deadline - monotonic(), 0.0))
         with lock:
             given_up = True
