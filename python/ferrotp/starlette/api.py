@@ -118,10 +118,9 @@ class StarletteMFA:
         app.state.ferrotp = self
         app.add_exception_handler(ProblemError, answer)
         if hasattr(app, "include_router"):
-            from .typed import tidy_document
+            from .typed import include
 
-            app.include_router(self.router(**options), prefix=prefix)
-            tidy_document(app)
+            include(app, self.router(**options), prefix)
         else:
             app.router.routes.append(Mount(prefix, routes=self.routes()))
 

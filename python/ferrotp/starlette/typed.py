@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, FastAPI, Path
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -164,8 +165,11 @@ def router(api: StarletteMFA, **options: Any) -> APIRouter:
     return routes
 
 
-def tidy_document(app: FastAPI) -> None:
-    """FastAPI says of each model that it comes as `application/json`. Problems come as what they are."""
+def include(app: Starlette, routes: APIRouter, prefix: str) -> None:
+    """Adds the routes. FastAPI's document says of each model that it comes as `application/json`; after this, problems
+    come as what they are."""
+    assert isinstance(app, FastAPI)  # noqa: S101 — no other has `include_router`
+    app.include_router(routes, prefix=prefix)
     inner = app.openapi
 
     def openapi() -> dict[str, Any]:
