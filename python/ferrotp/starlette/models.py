@@ -8,14 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from .plain import CODE_LENGTH, NAME_LENGTH
 from .tokens import LONGEST
 
-_Id = Annotated[str, Field(pattern="^[0-9a-f]{32}$", examples=["5f0c2d7e9a4b4c8d8e1f2a3b4c5d6e7f"])]
-_Code = Annotated[
-    str,
-    Field(max_length=CODE_LENGTH, description="As typed: spaces, and digits of any script.", examples=["492 039"]),
-]
-_RecoveryCode = Annotated[str, Field(max_length=CODE_LENGTH, description="As typed.", examples=["7K3M-Q2ZP-94TW-XDRA"])]
-_WHICH = "From the login, while it waits for the second factor. Without it: whoever is logged in."
-_PendingToken = Annotated[str | None, Field(max_length=LONGEST, description=_WHICH)]
+_ID = Field(pattern="^[0-9a-f]{32}$", examples=["5f0c2d7e9a4b4c8d8e1f2a3b4c5d6e7f"])
+_CODE = Field(max_length=CODE_LENGTH, description="As typed: spaces, and digits of any script.", examples=["492 039"])
+_RECOVERY_CODE = Field(max_length=CODE_LENGTH, description="As typed.", examples=["7K3M-Q2ZP-94TW-XDRA"])
+_PENDING = Field(
+    max_length=LONGEST,
+    description="From the login, while it waits for the second factor. Without it: whoever is logged in.",
+)
 
 
 class _Body(BaseModel):
@@ -27,31 +26,31 @@ class _Body(BaseModel):
 class VerifyBody(_Body):
     """A code of an authenticator app."""
 
-    code: _Code
-    pending_token: _PendingToken = None
+    code: Annotated[str, _CODE]
+    pending_token: Annotated[str | None, _PENDING] = None
     trust_device: bool = Field(False, description="Not to be asked on this device again for some days.")
 
 
 class RecoverBody(_Body):
     """A recovery code."""
 
-    code: _RecoveryCode
-    pending_token: _PendingToken = None
+    code: Annotated[str, _RECOVERY_CODE]
+    pending_token: Annotated[str | None, _PENDING] = None
 
 
 class EnrollBody(_Body):
     """What the user calls the device."""
 
     name: str = Field("", max_length=NAME_LENGTH, examples=["My phone"])
-    pending_token: _PendingToken = None
+    pending_token: Annotated[str | None, _PENDING] = None
 
 
 class ConfirmBody(_Body):
     """The first code of a new factor."""
 
-    factor_id: _Id
-    code: _Code
-    pending_token: _PendingToken = None
+    factor_id: Annotated[str, _ID]
+    code: Annotated[str, _CODE]
+    pending_token: Annotated[str | None, _PENDING] = None
 
 
 class RegenerateBody(_Body):
@@ -85,7 +84,7 @@ class ConfirmAnswer(LoginAnswer):
 class EnrollAnswer(BaseModel):
     """A key, to be scanned and then confirmed. It is given this once."""
 
-    factor_id: _Id
+    factor_id: Annotated[str, _ID]
     uri: str = Field(
         description="otpauth://", examples=["otpauth://totp/ACME:alice%40example.com?secret=…&issuer=ACME"]
     )
@@ -97,7 +96,7 @@ class EnrollAnswer(BaseModel):
 class Factor(BaseModel):
     """A factor of the user's own."""
 
-    factor_id: _Id
+    factor_id: Annotated[str, _ID]
     kind: Literal["totp", "hotp"]
     name: str
     state: Literal["active", "disabled"]
@@ -109,7 +108,7 @@ class Factor(BaseModel):
 class Device(BaseModel):
     """A trusted device: it is not asked for a code."""
 
-    device_id: _Id
+    device_id: Annotated[str, _ID]
     name: str
     created_at: datetime
     last_used_at: datetime
