@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from ferrotp.web import Gate, Login
 
 from .example import EXAMPLE
 
+# Playwright, once it is there, has a loop of its own in the main thread.
+_apart = ThreadPoolExecutor(1)
 KEY = "N3vJ5kq8RrW2xYbT7mPzL0cHfGdS1aUe"
 
 
@@ -103,7 +106,7 @@ class World:
         if token:
             headers["authorization"] = token
         raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-        status, self.headers, found = anyio.run(self._ask, method, path, raw, headers)
+        status, self.headers, found = _apart.submit(anyio.run, self._ask, method, path, raw, headers).result()
         return status, found
 
     def enrolled(self) -> tuple[str, Device, list[str]]:
