@@ -138,7 +138,6 @@ def create_app(
     )
     async def login(request: Request, found: "Annotated[tuple[str, str], Depends(password)]") -> Response:
         """The first factor. What it answers says whether there is a second."""
-        users.end(request.cookies.get(COOKIE, ""))
         return await second_factor.begin_login(request, *found)  # MFA
 
     @app.post("/api/logout", status_code=204, dependencies=[Depends(signed_in)], responses=problems(415))
@@ -208,6 +207,7 @@ def password(request: Request, body: Credentials) -> tuple[str, str]:
     found = users.check(body.email, body.password)
     if found is None:
         raise HTTPException(400, "The address or the password is not right.")
+    users.end(request.cookies.get(COOKIE, ""))  # whoever was logged in here
     return found
 
 
