@@ -17,6 +17,7 @@ EXTRAS = {
     "flask/": {"flask", "flask_wtf", "wtforms"},
     "mfa/stores/redis.py": {"redis"},
     "mfa/stores/sql": {"sqlalchemy", "psycopg"},
+    "starlette/": {"anyio", "fastapi", "itsdangerous", "pydantic", "starlette"},
 }
 
 
@@ -92,6 +93,18 @@ def test_the_base_install_needs_no_other_package() -> None:
         allowed = {name for prefix, names in EXTRAS.items() if place.startswith(prefix) for name in names}
         for name in imports_of(path):
             assert name.startswith(".") or name in stdlib | allowed, (path, name)
+
+
+def test_frameworks_do_not_know_each_other() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        place = path.relative_to(PACKAGE).parts[0]
+        names = {name.lstrip(".") for name in imports_of(path) if name.startswith(".")}
+        assert not names & {"flask", "starlette"} - {place}, path
+        assert place == "starlette" or "ferrotp.starlette" not in path.read_text(encoding="utf-8"), path
+
+
+def test_the_json_api_needs_no_fastapi() -> None:
+    assert not loaded_by("import ferrotp.starlette") & {"fastapi", "pydantic", "flask"}
 
 
 def test_the_service_loads_no_store_s_driver() -> None:
