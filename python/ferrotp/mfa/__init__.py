@@ -22,6 +22,7 @@ from .errors import (
     TooManyFactors,
 )
 from .events import Event
+from .imported import ImportedFactor, ImportedUser
 from .policy import Policy
 from .results import (
     DeviceInfo,
@@ -50,6 +51,8 @@ __all__ = [
     "FactorDisabled",
     "FactorExists",
     "FactorInfo",
+    "ImportedFactor",
+    "ImportedUser",
     "InvalidCode",
     "InvalidIdentifier",
     "KeyInUse",
