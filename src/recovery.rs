@@ -344,7 +344,7 @@ fn hashed(plain: &[u8]) -> Result<Hashed<'_>, VaultError> {
 
 impl Keyring {
     /// The records of codes that another system made, each with its selector: `~00`, `~01` and so on, which say nothing
-    /// of the code. They share a salt, so that [`find_recovery_code`](Self::find_recovery_code) hashes once.
+    /// of the code. A code that stands twice gets one record. They share a salt, so that [`find_recovery_code`](Self::find_recovery_code) hashes once.
     pub fn hash_recovery_codes(
         &self,
         tenant: &str,
@@ -358,16 +358,21 @@ impl Keyring {
         let mut hasher = Hasher::new(hashing)?;
         let mut salt = [0; SALT];
         getrandom::fill(&mut salt).map_err(|_| VaultError::NoRandomness)?;
+        let mut known: Vec<Zeroizing<Vec<u8>>> = Vec::with_capacity(codes.len());
         let mut records = Vec::with_capacity(codes.len());
-        for (number, text) in codes.iter().enumerate() {
+        for text in codes {
             let code = folded(text).ok_or(VaultError::Count)?;
-            let selector = format!("~{number:02}");
+            if known.contains(&code) {
+                continue; // two records of one code would be two uses of it
+            }
+            let selector = format!("~{:02}", known.len());
             let record = self.seal(&Owner::new(tenant, user, &selector)?, Purpose::Recovery, |plain| {
                 hashing.write(plain)?;
                 plain.push(&salt)?;
                 plain.push(&*hasher.hash(&code, &salt)?)
             })?;
             records.push((selector, record));
+            known.push(code);
         }
         Ok(records)
     }

@@ -15,6 +15,7 @@ EXTRAS = {
     "__main__.py": {"click"},
     "cli/": {"click"},
     "flask/": {"flask", "flask_wtf", "wtforms"},
+    "mfa/imports/": {"cryptography", "sqlalchemy"},
     "mfa/stores/redis.py": {"redis"},
     "mfa/stores/sql": {"sqlalchemy", "psycopg"},
     "starlette/": {"anyio", "fastapi", "itsdangerous", "pydantic", "starlette"},
