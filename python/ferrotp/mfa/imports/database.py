@@ -16,7 +16,6 @@ from sqlalchemy import (
     Column,
     Connection,
     Engine,
-    Integer,
     LargeBinary,
     MetaData,
     Select,
@@ -26,14 +25,15 @@ from sqlalchemy import (
     cast,
     create_engine,
     func,
-    literal,
     make_url,
     select,
+    type_coerce,
     union_all,
 )
 from sqlalchemy.exc import ArgumentError, NoSuchTableError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.types import NullType
 
 from .accounts import Accounts
 from .errors import SourceError
@@ -125,18 +125,18 @@ class Database:
         """The rows of a table, by the names that columns get: texts cut at `LONGEST`, and others."""
         key = self.column(table, owner)
         fields = [text_of(self.column(table, column)).label(name) for name, column in texts.items()]
-        fields += [self.column(table, column).label(name) for name, column in others.items()]
+        fields += [raw(self.column(table, column)).label(name) for name, column in others.items()]
         return self.owned(select(*fields), self.table(table), key, accounts)
 
     def owned(self, query: Query, start: Any, key: "Column[Any]", accounts: Accounts | None) -> Query:
         """A query with whose the rows are."""
         if accounts is None:
-            return query.add_columns(key.label("owner"), key.label("account")).select_from(start)
+            return query.add_columns(raw(key).label("owner"), raw(key).label("account")).select_from(start)
         users = self.table(accounts.table)
         its_key = self.column(accounts.table, accounts.key)
         account = self.column(accounts.table, accounts.user_id or accounts.key)
         joined = start.outerjoin(users, its_key == key)
-        return query.add_columns(key.label("owner"), account.label("account")).select_from(joined)
+        return query.add_columns(raw(key).label("owner"), raw(account).label("account")).select_from(joined)
 
     def count(self, queries: Mapping[str, Query]) -> tuple[int, int]:
         """How many users there are, and how many rows are nobody's."""
@@ -190,9 +190,9 @@ def text_of(column: "ColumnElement[Any]") -> "ColumnElement[Any]":
     return func.substr(cast(column, Text), 1, LONGEST + 1)
 
 
-def nothing(name: str) -> "ColumnElement[Any]":
-    """A column that the table does not have."""
-    return cast(literal(None), Integer).label(name)
+def raw(column: "ColumnElement[Any]") -> "ColumnElement[Any]":
+    """A column as the driver gives it: SQLAlchemy's own reading of a type ends at a row that is of another."""
+    return type_coerce(column, NullType())
 
 
 def identifier(account: Any, accounts: Accounts | None) -> str:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from ..imported import ImportedFactor
 from .accounts import Accounts
-from .database import Database, Query, text_of
+from .database import Database, Query, raw, text_of
 from .found import Found, Moment, Row, factor_id
 
 LATEST_DRIFT = 2
@@ -46,8 +46,8 @@ class DjangoOTP:
         )
         fields = [
             text_of(database.column(token, "token")).label("token"),
-            database.column(token, "id").label("key"),
-            database.column(device, "confirmed").label("confirmed"),
+            raw(database.column(token, "id")).label("key"),
+            raw(database.column(device, "confirmed")).label("confirmed"),
         ]
         return database.owned(select(*fields), joined, database.column(device, "user_id"), self.accounts)
 
