@@ -44,7 +44,7 @@ def django_tables(where: Path, rows: list[dict[str, Any]], tokens: list[object] 
                 f"INSERT INTO otp_totp_totpdevice ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})",
                 list(row.values()),
             )
-            if row.get("user_id") != 999:
+            if row.get("user_id") != -999:
                 connection.execute("INSERT OR IGNORE INTO auth_user VALUES (?)", (number,))
         connection.execute("INSERT INTO otp_static_staticdevice VALUES (1, 1, 1)")
         for token in tokens:
@@ -61,7 +61,7 @@ DJANGO: dict[str, dict[str, Any]] = {
     "surrogates": {"key": "\udc80".encode("utf-8", "surrogatepass")},
     "empty": {"key": ""},
     "9 bytes": {"key": "00" * 9},
-    "a user who is gone": {"user_id": 999},
+    "a user who is gone": {"user_id": -999},
     "nobody's": {"user_id": None},
     "a user id of another kind": {"user_id": "x' OR 1=1"},
     "step 0": {"step": 0},
