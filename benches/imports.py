@@ -22,8 +22,8 @@ from ferrotp.vault import Keyring
 
 DEVICES = (
     "CREATE TABLE auth_user (id INTEGER PRIMARY KEY)",
-    "CREATE TABLE otp_totp_totpdevice (id INTEGER PRIMARY KEY, user_id INTEGER, name TEXT, confirmed BOOL, key TEXT,"
-    " step INTEGER, t0 BIGINT, digits INTEGER, drift INTEGER, last_t BIGINT)",
+    """CREATE TABLE otp_totp_totpdevice (id INTEGER PRIMARY KEY, user_id INTEGER, name TEXT, confirmed BOOL, key TEXT,
+       step INTEGER, t0 BIGINT, digits INTEGER, drift INTEGER, last_t BIGINT)""",
     "CREATE INDEX device_user ON otp_totp_totpdevice (user_id)",
     "CREATE TABLE otp_static_staticdevice (id INTEGER PRIMARY KEY, user_id INTEGER, confirmed BOOL)",
     "CREATE INDEX static_user ON otp_static_staticdevice (user_id)",
@@ -37,8 +37,8 @@ ALLAUTH = (
 )
 ACCOUNT = ("CREATE TABLE account (id INTEGER PRIMARY KEY, mail TEXT UNIQUE, otp TEXT, last INTEGER)",)
 FLASK = (
-    "CREATE TABLE user (id INTEGER PRIMARY KEY, fs_uniquifier TEXT UNIQUE, tf_primary_method TEXT,"
-    " tf_totp_secret TEXT, us_totp_secrets TEXT, mf_recovery_codes TEXT)",
+    """CREATE TABLE user (id INTEGER PRIMARY KEY, fs_uniquifier TEXT UNIQUE, tf_primary_method TEXT,
+       tf_totp_secret TEXT, us_totp_secrets TEXT, mf_recovery_codes TEXT)""",
 )
 
 

@@ -85,6 +85,8 @@ class Database:
                     if connection.dialect.name == "sqlite":
                         connection.exec_driver_sql("PRAGMA query_only=OFF")
             return
+        except NoSuchTableError:
+            raise
         except SQLAlchemyError as error:
             # Not its text: that has the statement, its values, or the URL with the password.
             cause = getattr(error, "orig", None)
