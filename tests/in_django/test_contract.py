@@ -1,0 +1,35 @@
+"""The contract, on each database, in 64 processes."""
+
+import functools
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ferrotp.mfa.stores.base import Store
+from ferrotp.mfa.testing import StoreContract
+
+from .stores import migrate, open_store, set_up
+
+
+class _OnDjango(StoreContract):
+    alias: str
+    database: dict[str, Any]
+
+    def opener(self) -> Callable[[], Store]:
+        return functools.partial(open_store, self.alias, self.database)
+
+    @classmethod
+    def _use(cls, database: dict[str, Any]) -> None:
+        cls.alias, cls.database = f"contract_{secrets.token_hex(4)}", database
+        set_up({cls.alias: database})
+        migrate(cls.alias)
+
+
+class TestSQLite(_OnDjango):
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def _where(cls, tmp_path_factory: pytest.TempPathFactory) -> None:
+        path = tmp_path_factory.mktemp("sqlite") / "db.sqlite3"
+        cls._use({"ENGINE": "django.db.backends.sqlite3", "NAME": str(path)})
