@@ -34,4 +34,5 @@ def open_store(alias: str, database: dict[str, Any]) -> Store:
     set_up({alias: database})
     from ferrotp.django.store import DjangoStore
 
-    return DjangoStore(alias)
+    # The machine of the tests may be small, and 64 processes race: what a deadline does has tests of its own.
+    return DjangoStore(alias, timeout=30)
