@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from mfa.servers import PostgreSQLServer
 
 from ferrotp.mfa.stores.base import Store
 from ferrotp.mfa.testing import StoreContract
 
-from .stores import migrate, open_store, set_up
+from .stores import database_on, migrate, open_store, set_up
 
 
 class _OnDjango(StoreContract):
@@ -35,3 +36,10 @@ class TestSQLite(_OnDjango):
     def _where(cls, tmp_path_factory: pytest.TempPathFactory) -> None:
         path = tmp_path_factory.mktemp("sqlite") / "db.sqlite3"
         cls._use({"ENGINE": "django.db.backends.sqlite3", "NAME": str(path)})
+
+
+class TestPostgreSQL(_OnDjango):
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def _where(cls, postgresql: PostgreSQLServer) -> None:
+        cls._use(database_on(postgresql))
