@@ -1,0 +1,20 @@
+"""The pages: ``path("mfa/", include("ferrotp.django.urls"))``."""
+
+from django.urls import path
+
+from . import views
+
+app_name = "ferrotp"
+urlpatterns = [
+    path("", views.settings, name="settings"),
+    path("challenge", views.challenge, name="challenge"),
+    path("recover", views.recover, name="recover"),
+    path("cancel", views.cancel, name="cancel"),
+    path("set-up", views.set_up, name="set_up"),
+    path("set-up/confirm", views.confirm, name="confirm"),
+    path("recovery-codes", views.new_codes, name="new_codes"),
+    path("recovery-codes/saved", views.saved, name="saved"),
+    path("factors/<str:factor_id>/remove", views.remove, name="remove"),
+    path("devices/forget", views.forget_devices, name="forget_devices"),
+    path("devices/<str:series>/forget", views.forget_devices, name="forget_device"),
+]
