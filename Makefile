@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 WHEELS := target/wheels
-SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name py.typed)
+SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.lua' -o -name py.typed)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-python lint format bench bench-qr bench-verify attack real-programs soak wheel clean
@@ -51,8 +51,9 @@ attack: $(VENV)/installed  ## Attack the service for 30 days of its clock, and p
 real-programs: $(VENV)/installed  ## Run other programs' own tests on ferrotp.legacy
 	@$(PY) tests/real_programs/run.py $(ARGS)
 
-soak: $(VENV)/installed $(VENV)/tools  ## Compare with pyotp on more than a million generated cases
+soak: $(VENV)/installed $(VENV)/tools  ## Compare with pyotp on a million cases; race and kill processes 1,000 times
 	FERROTP_SOAK=1 $(PY) -m pytest tests/pyotp/test_differential.py $(ARGS)
+	FERROTP_SOAK=1 $(PY) -m pytest tests/mfa/redis/test_contract.py tests/mfa/redis/test_crashes.py $(ARGS)
 
 wheel: $(WHEELS)/built  ## Build the wheel, in release mode
 

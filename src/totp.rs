@@ -64,8 +64,8 @@ fn any_match<const NEWEST: bool>(
     let mut try_lanes = |truncated: &[u32], counters: &[u64]| {
         for (truncated, counter) in truncated.iter().zip(counters).rev() {
             let hit = matches(*truncated);
-            let stays = if NEWEST { found } else { Choice::from(0) };
-            counter_found.conditional_assign(counter, hit & !stays);
+            let replaces = if NEWEST { hit & !found } else { hit };
+            counter_found.conditional_assign(counter, replaces);
             found |= hit;
         }
     };

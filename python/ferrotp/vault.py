@@ -1,6 +1,6 @@
 """Sealed secrets: encrypted, bound to their owner, matched without becoming Python objects; see docs/vault.md."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from ._native import Hashing, Keyring, new_key
 
@@ -22,7 +22,15 @@ class SealedRecordError(VaultError):
     "malformed"; `key_id` is the key that the record names, where it can be read.
     """
 
-    def __init__(self, message: str, reason: str = "malformed", key_id: str | None = None) -> None:
+    reason: Literal["changed", "unknown key", "malformed"]
+    key_id: str | None
+
+    def __init__(
+        self,
+        message: str,
+        reason: Literal["changed", "unknown key", "malformed"] = "malformed",
+        key_id: str | None = None,
+    ) -> None:
         super().__init__(message, reason, key_id)
         self.reason = reason
         self.key_id = key_id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import pathlib
 from typing import Any
 
 import ferrotp
@@ -18,6 +19,7 @@ from ferrotp.hotp import HOTP as SameHOTP
 from ferrotp.otp import OTP as SameOTP
 from ferrotp.totp import TOTP as SameTOTP
 from ferrotp.utils import build_uri, compare_digest, strings_equal
+from ferrotp.vault import Hashing, Keyring, KeyringError, OTPSecret, SealedRecordError, VaultError, new_key
 
 MOMENT = datetime.datetime.now(datetime.timezone.utc)
 
@@ -203,3 +205,50 @@ def legacy() -> None:
     uri = pyotp.utils.build_uri(secret, "ann", 5, issuer="Bank")
     interval: int = LegacyTOTPer("ann").interval
     print(code, right, step, uri, steam, key, interval, ferrotp.legacy.TOTP)
+
+
+def vault() -> None:
+    text: str = new_key()
+    keyring: Keyring = Keyring(text)
+    keyring = Keyring([text, text])
+    keyring = Keyring.from_env()
+    keyring = Keyring.from_env("KEYS")
+    keyring = Keyring.from_file("keys")
+    keyring = Keyring.from_file(pathlib.Path("keys"), allow_group=True)
+    keyring = Keyring.from_bytes(bytes(32), bytearray(32))
+    keyring = Keyring.generate()
+    ids: tuple[str, ...] = keyring.key_ids
+    text = keyring.writes_with
+    text = keyring.export()
+
+    owner = ("acme", "ann", "phone")
+    sealed: bytes = keyring.new_secret(owner, kind="hotp", algorithm="SHA256", digits=8, period=30, length=32)
+    sealed = keyring.seal(owner, bytes(20), kind="totp", algorithm="SHA512", digits=8, period=60)
+    sealed = keyring.seal(owner, bytearray(20))
+    text = Keyring.key_id(sealed)
+    step, matched = keyring.match_totp(owner, sealed, "123456", 59, 1, 1)
+    counter: int | None = keyring.match_hotp(owner, memoryview(sealed), "123456", 0, 10)
+    counter = keyring.resync_hotp(owner, sealed, "123456", "654321", 0, 100)
+    secret: OTPSecret = keyring.reveal(owner, sealed)
+    text = secret.secret
+    otp: TOTP = TOTP(secret.secret, digits=secret.digits, digest=secret.algorithm, interval=secret.period)
+    resealed: bytes | None = keyring.reseal(owner, "otp", sealed)
+
+    hashing: Hashing = Hashing.pbkdf2(600_000)
+    hashing = Hashing.argon2id(memory_kib=19456, passes=2, lanes=1)
+    for shown, selector, record in keyring.new_recovery_codes("acme", "ann", count=10, hashing=hashing):
+        right: bool = keyring.check_recovery_code("acme", "ann", selector, record, shown)
+        found: str | None = Keyring.recovery_selector(shown)
+        print(right, found)
+    keyring.spend(hashing)
+    try:
+        keyring.reveal(owner, sealed)
+    except SealedRecordError as error:
+        reason: str = error.reason
+        key_id: str | None = error.key_id
+        base: VaultError = error
+        print(reason, key_id, base)
+    except (KeyringError, ValueError) as wrong:
+        print(wrong)
+    current: int = step
+    print(ids, text, current, matched, counter, otp, resealed, ferrotp.vault.Keyring)

@@ -4,6 +4,7 @@ import datetime
 
 import ferrotp
 import ferrotp.legacy
+import ferrotp.vault
 
 otp = ferrotp.TOTP("SECRET")
 legacy = ferrotp.legacy.TOTP("SECRET")
@@ -44,3 +45,18 @@ modern: ferrotp.TOTP = legacy  # error
 ferrotp.random_base32("32")  # error
 ferrotp.alias_as_pyotp("legacy")  # error
 ferrotp.nothing  # error
+
+keyring = ferrotp.vault.Keyring.generate()
+owner = ("acme", "ann", "phone")
+ferrotp.vault.Keyring(b"ferrotp1_")  # error
+ferrotp.vault.Keyring.from_bytes("key")  # error
+ferrotp.vault.Hashing.argon2id("19456")  # error
+keyring.match_totp(owner, "sealed", "123456", 59, 1, 1)  # error
+keyring.match_totp(("ann",), b"", "123456", 59, 1, 1)  # error
+keyring.match_totp(owner, b"", 123456, 59, 1, 1)  # error
+keyring.match_totp(owner, b"", "123456", 59.5, 1, 1)  # error
+keyring.new_secret(owner, kind="steam")  # error
+keyring.new_secret(owner, "totp")  # error
+keyring.new_recovery_codes("acme", "ann", 10)  # error
+keyring.reseal(owner, "secret", b"")  # error
+keyring.writes_with = "other"  # error

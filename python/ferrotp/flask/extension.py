@@ -260,7 +260,9 @@ class FlaskMFA:
     @staticmethod
     def renew_session() -> None:
         """A new session id, where ids are (Flask-Session); and a new token against forged requests in any case."""
-        session.pop("csrf_token", None)
+        name = current_app.config.get("WTF_CSRF_FIELD_NAME", "csrf_token")
+        session.pop(name, None)
+        g.pop(name, None)  # Flask-WTF keeps it there for the rest of the request
         regenerate = getattr(current_app.session_interface, "regenerate", None)
         if regenerate is not None:
             regenerate(session)

@@ -1,0 +1,150 @@
+-- Put before each of the scripts beside this file. A script reads, then decides, then writes: one that fails after its
+-- first write would leave half a decision, for Redis takes nothing back.
+--
+-- KEYS[1] the user's factors     hash: id -> record
+-- KEYS[2] the user's budgets     hash: "otp:failures" and so on -> number
+-- KEYS[3] the user's codes       hash: selector -> sealed
+-- KEYS[4] the user's devices     hash: series -> record
+-- KEYS[5] all factors, KEYS[6] all codes     sorted sets, all of score 0: tenant NUL user NUL id
+-- ARGV[1] tenant NUL user
+--
+-- Numbers are kept as decimal text. Left to itself Lua would write 1.7e+12, and read "nan" and "0x10".
+
+local METHODS = {'otp', 'recovery', 'enrollment'}
+
+local function damaged()
+  error('FERROTP damaged')
+end
+
+local function number(digits)
+  if not digits or not digits:find('^%-?%d+$') then damaged() end
+  return tonumber(digits)
+end
+
+local function text(whole)
+  return string.format('%.0f', whole)
+end
+
+-- Steps and counters go to 2^64, where a double no longer tells neighbours apart: halves of 15 digits it does.
+local function newer(step, last)
+  if step:sub(1, 1) == '-' then return false end
+  if last:sub(1, 1) == '-' then return true end
+  step, last = ('0'):rep(30 - #step) .. step, ('0'):rep(30 - #last) .. last
+  local high, old = number(step:sub(1, 15)), number(last:sub(1, 15))
+  if high ~= old then return high > old end
+  return number(step:sub(16)) > number(last:sub(16))
+end
+
+-- The order of bytes. Lua's own "<" goes by the server's locale.
+local function precedes(a, b)
+  for i = 1, math.min(#a, #b) do
+    if a:byte(i) ~= b:byte(i) then return a:byte(i) < b:byte(i) end
+  end
+  return #a < #b
+end
+
+-- Writes nothing, and fails where nothing may be written: a replica that lags must not have the say.
+local function must_be_writable()
+  redis.call('HDEL', KEYS[1], '\0')
+end
+
+-- A factor's record is one line of its fields, the last of them the length of the name; then the name; then `sealed`.
+local FIELDS = '^1 (%l+) (%l+) ([01]) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%d+)\n()'
+
+local function parsed(raw)
+  if not raw then return nil end
+  local kind, state, legacy, created, expires, last, drift, used, size, at = raw:match(FIELDS)
+  if not at then damaged() end
+  return {
+    kind = kind, state = state, legacy = legacy, created = created, expires = expires, last = last, drift = drift,
+    used = used, name = raw:sub(at, at + size - 1), sealed = raw:sub(at + size),
+  }
+end
+
+local function record(factor)
+  return table.concat({
+    '1', factor.kind, factor.state, factor.legacy, factor.created, factor.expires, factor.last, factor.drift,
+    factor.used, #factor.name,
+  }, ' ') .. '\n' .. factor.name .. factor.sealed
+end
+
+local function factor(id)
+  return parsed(redis.call('HGET', KEYS[1], id))
+end
+
+local function factors()
+  local all, flat = {}, redis.call('HGETALL', KEYS[1])
+  for i = 1, #flat, 2 do all[flat[i]] = parsed(flat[i + 1]) end
+  return all
+end
+
+local function is_bound()
+  for _, one in pairs(factors()) do
+    if one.state ~= 'pending' then return true end
+  end
+  return false
+end
+
+local function put(id, one)
+  redis.call('HSET', KEYS[1], id, record(one))
+end
+
+local function drop(id)
+  redis.call('HDEL', KEYS[1], id)
+  redis.call('ZREM', KEYS[5], ARGV[1] .. '\0' .. id)
+end
+
+-- A user who has factors has budgets. That they are gone is no reason to begin again at nought.
+local function budget(method)
+  local kept = redis.call('HMGET', KEYS[2], method .. ':failures', method .. ':retry_at', method .. ':spent_until')
+  return {failures = number(kept[1]), retry_at = number(kept[2]), spent_until = number(kept[3])}
+end
+
+local function keep(method, one)
+  redis.call(
+    'HSET', KEYS[2], method .. ':failures', text(one.failures), method .. ':retry_at', text(one.retry_at),
+    method .. ':spent_until', text(one.spent_until)
+  )
+end
+
+local function clear(method)
+  keep(method, {failures = 0, retry_at = 0, spent_until = 0})
+end
+
+-- `refund` of base.py.
+local function refunded(one, cost)
+  return {failures = 0, retry_at = 0, spent_until = math.max(one.spent_until - cost, 0)}
+end
+
+local function drop_codes()
+  redis.call('DEL', KEYS[3])
+  redis.call('ZREMRANGEBYLEX', KEYS[6], '[' .. ARGV[1] .. '\0', '(' .. ARGV[1] .. '\1')
+end
+
+-- The codes are ARGV[first], its sealed hash, and so on to the end.
+local function replace_codes(first)
+  drop_codes()
+  for i = first, #ARGV, 2 do
+    redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 1])
+    redis.call('ZADD', KEYS[6], 0, ARGV[1] .. '\0' .. ARGV[i])
+  end
+  clear('recovery')
+end
+
+-- A device's record: a line of numbers, the last two of them lengths; the token to come, the one before; the name.
+local function device(series)
+  local raw = redis.call('HGET', KEYS[4], series)
+  if not raw then return nil end
+  local created, expires, used, size, other, at = raw:match('^1 (%-?%d+) (%-?%d+) (%-?%d+) (%d+) (%d+)\n()')
+  if not at then damaged() end
+  local middle = at + size
+  return {
+    created = created, expires = expires, used = used, hash = raw:sub(at, middle - 1),
+    before = raw:sub(middle, middle + other - 1), name = raw:sub(middle + other),
+  }
+end
+
+local function put_device(series, one)
+  local line = table.concat({'1', one.created, one.expires, one.used, #one.hash, #one.before}, ' ')
+  redis.call('HSET', KEYS[4], series, line .. '\n' .. one.hash .. one.before .. one.name)
+end

@@ -1,0 +1,2 @@
+-- -> series and record of each
+return redis.call('HGETALL', KEYS[4])

@@ -1,0 +1,8 @@
+-- -> how many codes are unused, three numbers for each budget, then id and record of each factor
+local all = {redis.call('HLEN', KEYS[3])}
+for _, method in ipairs(METHODS) do
+  local kept = redis.call('HMGET', KEYS[2], method .. ':failures', method .. ':retry_at', method .. ':spent_until')
+  for i = 1, 3 do all[#all + 1] = kept[i] or '0' end
+end
+for _, one in ipairs(redis.call('HGETALL', KEYS[1])) do all[#all + 1] = one end
+return all

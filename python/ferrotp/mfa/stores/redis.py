@@ -1,0 +1,561 @@
+"""A store in Redis: each decision is one Lua script, and one round trip.
+
+See `docs/redis.md` for what the server must be set up to keep, and what a failover can lose. The scripts, and how
+records look there, are in the folder `lua` beside this file.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from copy import copy
+from functools import cache, lru_cache
+from hashlib import sha1
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar
+from urllib.parse import parse_qsl, urlencode
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import NoPermissionError, NoScriptError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+from redis.sentinel import SentinelConnectionPool
+
+from ..errors import StoreRefused, StoreUnavailable
+from .base import (
+    METHODS,
+    NEVER_USED,
+    Budget,
+    Factor,
+    Limits,
+    Method,
+    Owner,
+    RecoveryCode,
+    Refusal,
+    Reservation,
+    TrustedDevice,
+    UserState,
+)
+
+T = TypeVar("T")
+
+OLDEST: Final = (6, 2)
+"""The oldest Redis that this is tested on."""
+
+_WHOLE = 2**53
+"""Lua's numbers are doubles: whole ones are exact up to here."""
+
+_SUMMED = 2**51
+"""The clock and the limits are below this, so that what is made of them is exact, too."""
+
+_STEPS = 2**64
+"""Steps and counters are compared as text, and may be as large as a counter is in RFC 4226."""
+
+
+class RedisStore:
+    """Factors, recovery codes and budgets in one Redis database.
+
+    `client` says where: its address, database, credentials and TLS settings are used, on connections of the store's
+    own, with `timeout` (seconds) for all that one operation waits for. Nothing is tried twice, since a decision whose
+    answer was lost may have been made. All keys begin with `{prefix}`.
+
+    `allow_eviction` and `allow_loss` let `prepare` pass a server that may evict keys, and one that does not write
+    each change to disk: for tests, or where something else keeps what Redis loses.
+    """
+
+    def __init__(
+        self,
+        client: "redis.Redis",
+        *,
+        prefix: str = "ferrotp",
+        timeout: float = 1.8,
+        allow_eviction: bool = False,
+        allow_loss: bool = False,
+    ) -> None:
+        if not prefix or set("{}\0") & set(prefix):
+            raise ValueError("prefix: not empty, and without braces and NUL")
+        if not timeout > 0:
+            raise ValueError("timeout: more than 0 seconds")
+        self._allow_eviction = allow_eviction
+        self._allow_loss = allow_loss
+        self._timeout = timeout
+        self._deadline = threading.local()
+        self._client = redis.Redis(connection_pool=self._pool(client))
+        # The braces put all keys into one hash slot, so that a script may change a user and the index together.
+        tag = b"{%b}" % prefix.encode()
+        self._hashes = {Factor: tag + b":factors:", RecoveryCode: tag + b":codes:"}
+        self._budgets = tag + b":budgets:"
+        self._devices = tag + b":devices:"
+        self._indexes = {Factor: tag + b":factors", RecoveryCode: tag + b":codes"}
+
+    @classmethod
+    def from_url(cls, url: str, *, timeout: float = 1.8) -> "RedisStore":
+        """A store by ``redis://``, ``rediss://`` or ``unix://``, as redis-py takes them, and in the query also
+        ``prefix``, ``allow_eviction=1`` and ``allow_loss=1``."""
+        place, _, query = url.partition("?")
+        ours: dict[str, Any] = {}
+        theirs = []
+        with suppress(ValueError, LookupError, TypeError):
+            for name, value in parse_qsl(query, keep_blank_values=True):
+                if name == "prefix":
+                    ours[name] = value
+                elif name in ("allow_eviction", "allow_loss"):
+                    ours[name] = {"0": False, "1": True}[value]
+                else:
+                    theirs.append((name, value))
+            pool = redis.ConnectionPool.from_url(f"{place}?{urlencode(theirs)}")
+            return cls(redis.Redis(connection_pool=pool), timeout=timeout, **ours)
+        # Raised out here: what went wrong in there may repeat the URL, and the password in it.
+        raise StoreRefused(
+            "not the URL of a Redis: redis://, rediss:// or unix://, settings of redis-py, and each switch 0 or 1"
+        )
+
+    def prepare(self) -> None:
+        """Refuses a server that could lose what was decided. There is nothing to create."""
+        info = self._told("INFO")
+        if not info:
+            _refuse(
+                not (self._allow_eviction and self._allow_loss),
+                "Redis does not say how it is set up: allow the command INFO to this user, or say allow_eviction and"
+                " allow_loss",
+            )
+        version = str(info.get("redis_version", "6.2"))
+        _refuse(
+            tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < OLDEST,
+            f"Redis {version} is too old: 6.2 or newer",
+        )
+        _refuse(info.get("role", "master") != "master", "this server is a replica: name the primary")
+        _refuse(
+            bool(info.get("cluster_enabled")) and self._told("CLUSTER INFO").get("cluster_size") != "1",
+            "a Redis Cluster of several shards is not followed: use one with a single shard, or no Cluster",
+        )
+        if info and not self._allow_eviction:
+            policy = str(info.get("maxmemory_policy", "unknown"))
+            # "volatile" policies take only keys that expire, and none of ours does.
+            _refuse(
+                info.get("maxmemory") != 0 and policy != "noeviction" and not policy.startswith("volatile-"),
+                f"Redis may evict keys (maxmemory-policy {policy}): set noeviction, or say allow_eviction",
+            )
+        if info and not self._allow_loss:
+            _refuse(
+                info.get("aof_enabled") != 1,
+                "Redis does not log changes to disk, so a restart would accept codes again: set appendonly yes, or say"
+                " allow_loss",
+            )
+            _refuse(
+                self._told("CONFIG GET", "appendfsync").get("appendfsync") == "no",
+                "Redis leaves it to the system when its log reaches the disk: set appendfsync always (or everysec), or"
+                " say allow_loss",
+            )
+        # That it may run scripts on these keys is better known now than at the first login.
+        self.factors(None, 1)
+
+    def close(self) -> None:
+        self._client.connection_pool.disconnect()
+
+    def add_factor(self, factor: Factor, now: int, max_factors: int, max_pending: int) -> bool:
+        args = _whole(now, max_factors, max_pending)
+        return self._decide("add_factor", factor.owner, _yes, *args, _escaped(factor.factor_id), _record(factor))
+
+    def reserve(
+        self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
+    ) -> Reservation | Refusal:
+        def read(answer: list[bytes]) -> Reservation | Refusal:
+            said, *rest = answer
+            if said == b"none":
+                return Refusal("not enrolled")
+            if said == b"disabled":
+                return Refusal("disabled", 0, _yes(int(rest[0])))
+            if said == b"throttled":
+                return Refusal("throttled", int(rest[1]), _yes(int(rest[0])))
+            if said != b"open":
+                raise ValueError
+            failures, retry_at, spent_until, *found = rest
+            budget = Budget(int(failures), int(retry_at), int(spent_until))
+            if method == "recovery":
+                code = RecoveryCode(owner, selector, found[0]) if found else None
+                return Reservation(owner, method, limits, budget, (), code)
+            return Reservation(owner, method, limits, budget, _in_order(owner, found))
+
+        args = (method, *_whole(now, below=_SUMMED), _escaped(factor_id), _escaped(selector), *_limits(limits))
+        return self._decide("reserve", owner, read, *args)
+
+    def accept(
+        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, resealed: bytes | None
+    ) -> bool:
+        cost = reservation.limits.cost
+        args = [reservation.method, *_whole(cost), _escaped(factor_id), _step(step), *_whole(drift, now)]
+        read = [one.sealed for one in reservation.factors if one.factor_id == factor_id]
+        if resealed is not None and read:
+            args += [read[0], resealed]
+        return self._decide("accept", reservation.owner, _yes, *args)
+
+    def confirm(
+        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, codes: Sequence[RecoveryCode]
+    ) -> bool:
+        limits = reservation.limits
+        args = [reservation.method, *_whole(limits.cost, limits.disable_at), _escaped(factor_id), _step(step)]
+        return self._decide("confirm", reservation.owner, _yes, *args, *_whole(drift, now), *_pairs(codes))
+
+    def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
+        read = reservation.recovery_code
+        if read is None or read.selector != selector:
+            return None
+        args = (reservation.method, *_whole(reservation.limits.cost), _escaped(selector), read.sealed)
+        return self._decide("redeem", reservation.owner, lambda left: None if left is None else _count(left), *args)
+
+    def replace_recovery_codes(self, owner: Owner, codes: Sequence[RecoveryCode], now: int) -> bool:
+        return self._decide("replace_recovery_codes", owner, _yes, *_pairs(codes))
+
+    def remove_factor(self, owner: Owner, factor_id: str) -> Factor | None:
+        def read(raw: bytes | None) -> Factor | None:
+            return None if raw is None else _factor(owner, factor_id, raw)
+
+        return self._decide("remove_factor", owner, read, _escaped(factor_id))
+
+    def reset(self, owner: Owner) -> int:
+        return self._decide("reset", owner, _count)
+
+    def add_device(self, device: TrustedDevice, now: int, max_devices: int) -> bool:
+        name = device.name.encode("utf-8", "surrogatepass")
+        times = (device.created_at, device.expires_at, device.last_used_at)
+        line = b" ".join([b"1", *_whole(*times, len(device.token_hash), 0)])
+        record = line + b"\n" + device.token_hash + name
+        args = (*_whole(now, max_devices), _escaped(device.series), record)
+        return self._decide("add_device", device.owner, _yes, *args)
+
+    def use_device(
+        self, owner: Owner, series: str, token_hash: bytes, next_hash: bytes, now: int, grace: int
+    ) -> Literal["renewed", "same", "unknown", "stolen"]:
+        args = (_escaped(series), token_hash, next_hash, *_whole(now, grace))
+        return self._decide("use_device", owner, _TRUST.__getitem__, *args)
+
+    def devices(self, owner: Owner) -> list[TrustedDevice]:
+        def read(flat: list[bytes]) -> list[TrustedDevice]:
+            found = [_device(owner, _unescaped(flat[i]), flat[i + 1]) for i in range(0, len(flat), 2)]
+            return sorted(found, key=lambda one: (one.created_at, one.series))
+
+        return self._decide("devices", owner, read)
+
+    def remove_devices(self, owner: Owner, series: str | None) -> int:
+        return self._decide("remove_devices", owner, _count, *([] if series is None else [_escaped(series)]))
+
+    def user(self, owner: Owner) -> UserState:
+        def read(answer: list[Any]) -> UserState:
+            codes, *rest = answer
+            numbers = [int(one) for one in rest[: 3 * len(METHODS)]]
+            budgets = {method: Budget(*numbers[3 * i : 3 * i + 3]) for i, method in enumerate(METHODS)}
+            return UserState(_in_order(owner, rest[3 * len(METHODS) :]), budgets, _count(codes))
+
+        return self._decide("user", owner, read)
+
+    def factors(self, after: Factor | None, limit: int) -> list[Factor]:
+        place = _member(after.owner, after.factor_id) if after else b""
+        return self._list(Factor, place, limit, _factor)
+
+    def recovery_codes(self, after: RecoveryCode | None, limit: int) -> list[RecoveryCode]:
+        place = _member(after.owner, after.selector) if after else b""
+        return self._list(RecoveryCode, place, limit, RecoveryCode)
+
+    def reseal(self, changes: "Sequence[tuple[Factor | RecoveryCode, bytes]]") -> int:
+        keys: list[bytes] = []
+        args: list[bytes | str] = []
+        for read, sealed in changes:
+            keys.append(self._hashes[type(read)] + _owner(read.owner))
+            if isinstance(read, Factor):
+                args += ["factor", _escaped(read.factor_id), read.sealed, sealed]
+            else:
+                args += ["code", _escaped(read.selector), read.sealed, sealed]
+        return self._run("reseal", keys, args, _count)
+
+    def _decide(self, script: str, owner: Owner, read: Callable[[Any], T], *args: bytes | str) -> T:
+        user = _owner(owner)
+        keys = (
+            self._hashes[Factor] + user,
+            self._budgets + user,
+            self._hashes[RecoveryCode] + user,
+            self._devices + user,
+            self._indexes[Factor],
+            self._indexes[RecoveryCode],
+        )
+        return self._run(script, keys, (user, *args), read)
+
+    def _list(self, kind: type, after: bytes, limit: int, make: Callable[[Owner, str, bytes], T]) -> list[T]:
+        def read(flat: list[bytes]) -> list[T]:
+            found = []
+            for member, raw in zip(flat[::2], flat[1::2], strict=True):
+                tenant, user_id, last = map(_unescaped, member.split(b"\0"))
+                found.append(make(Owner(tenant, user_id), last, raw))
+            return found
+
+        return self._run("list", [self._indexes[kind]], [self._hashes[kind], after, *_whole(limit)], read)
+
+    def _run(self, name: str, keys: Sequence[bytes], args: Sequence[bytes | str], read: Callable[[Any], T]) -> T:
+        """A script's answer, as `read` makes it out. One round trip, unless the server has to be sent the script."""
+        until = time.monotonic() + self._timeout
+        digest, text = _script(name)
+        answer = self._ask(until, "EVALSHA", digest, len(keys), *keys, *args)
+        if answer is _NOT_LOADED:
+            answer = self._ask(until, "EVAL", text, len(keys), *keys, *args)
+        with suppress(AttributeError, LookupError, TypeError, ValueError):
+            return read(answer)
+        raise StoreUnavailable("Redis: the answer is none of the script's")
+
+    def _ask(self, until: float, *command: Any) -> Any:
+        self._deadline.until = until
+        try:
+            return self._client.execute_command(*command)  # type: ignore[no-untyped-call, unused-ignore]
+        except NoScriptError:
+            return _NOT_LOADED
+        except (RedisError, OSError) as error:
+            damaged = isinstance(error, ResponseError) and "FERROTP damaged" in str(error)
+            reason = "a record is missing or damaged" if damaged else type(error).__name__
+        finally:
+            self._deadline.until = None
+        # Raised out here: redis-py's error, and the frames that it holds, know the command and the credentials.
+        raise StoreUnavailable(f"Redis: {reason}")
+
+    def _told(self, *command: str) -> dict[str, Any]:
+        """What the server tells of itself. Empty if it may not be asked."""
+        self._deadline.until = time.monotonic() + self._timeout
+        try:
+            told = self._client.execute_command(*command)  # type: ignore[no-untyped-call, unused-ignore]
+            return {_text(name): _text(value) for name, value in told.items()}
+        except (RedisError, OSError) as error:
+            if isinstance(error, NoPermissionError) or "unknown command" in str(error):
+                return {}
+            reason = type(error).__name__
+        finally:
+            self._deadline.until = None
+        raise StoreUnavailable(f"Redis: {reason}")
+
+    def _pool(self, client: "redis.Redis", share: int = 1) -> "redis.ConnectionPool":
+        """A pool like the client's, with what this store needs of its connections.
+
+        :param share: each wait takes at most this part of what is left of the time
+        """
+        theirs: Any = getattr(client, "connection_pool", None)
+        if type(theirs) not in (redis.ConnectionPool, redis.BlockingConnectionPool, SentinelConnectionPool):
+            raise TypeError("client: a redis.Redis on a redis.ConnectionPool or of a Sentinel; no Cluster, no asyncio")
+        settings = {
+            name: value
+            for name, value in theirs.connection_kwargs.items()
+            if not name.startswith(("maint_notifications", "orig_", "retry", "socket_timeout", "socket_connect_"))
+            and name not in ("cache", "cache_config", "connection_pool")
+        }
+        limits = {"store_deadline": self._deadline, "store_timeout": self._timeout, "share": share}
+        settings |= {
+            "connection_class": type("Bounded", (_Bounded, theirs.connection_class), limits),
+            "max_connections": 2**31,
+            # One answer for one command: without health checks, and without the pushes of protocol 3.
+            "health_check_interval": 0,
+            "protocol": 2,
+            "decode_responses": False,
+            "retry": Retry(NoBackoff(), 0),
+        }
+        if isinstance(theirs, SentinelConnectionPool):
+            if not theirs.is_master:
+                raise TypeError("client: of the primary (master_for), not of a replica")
+            manager = copy(theirs.sentinel_manager)
+            # A quarter: one that hangs leaves time to ask the next.
+            manager.sentinels = [redis.Redis(connection_pool=self._pool(one, 4)) for one in manager.sentinels]
+            made: redis.ConnectionPool = SentinelConnectionPool(theirs.service_name, manager, **settings)  # type: ignore[no-untyped-call]
+            return made
+        pool = redis.ConnectionPool(**settings)
+        # A setting that redis-py does not know is found now, and not at the first login.
+        pool.connection_class(**pool.connection_kwargs)
+        return pool
+
+
+class _Bounded:
+    """A connection that waits no longer than to the deadline of what its thread has asked the store."""
+
+    store_deadline: threading.local
+    store_timeout: float
+    share: int
+    _sock: Any
+
+    def _left(self) -> float:
+        until = getattr(self.store_deadline, "until", None)
+        left: float = self.store_timeout if until is None else until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError  # as a socket would
+        return left / self.share
+
+    @property
+    def socket_timeout(self) -> float:
+        return self._left()
+
+    @socket_timeout.setter
+    def socket_timeout(self, value: object) -> None:
+        pass
+
+    @property
+    def socket_connect_timeout(self) -> float:
+        return self._left()
+
+    @socket_connect_timeout.setter
+    def socket_connect_timeout(self, value: object) -> None:
+        pass
+
+    def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
+        self._limit()
+        super().send_packed_command(*args, **kwargs)  # type: ignore[misc]
+
+    def read_response(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            self._limit()
+            return super().read_response(*args, **kwargs)  # type: ignore[misc]
+        except ResponseError:
+            raise
+        except BaseException:
+            # An answer that comes after all must not be read as that to the next question.
+            self.disconnect()  # type: ignore[attr-defined]
+            raise
+
+    def _limit(self) -> None:
+        if self._sock:
+            try:
+                self._sock.settimeout(self._left())
+            except TimeoutError:
+                raise RedisTimeoutError("the time is over") from None
+
+
+_NOT_LOADED: Final = object()
+
+
+@cache
+def _script(name: str) -> tuple[str, str]:
+    """A script's digest, by which Redis knows it, and its text."""
+    folder = Path(__file__).with_name("lua")
+    text = "".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in ("common", name))
+    return sha1(text.encode(), usedforsecurity=False).hexdigest(), text
+
+
+def _refuse(fault: bool, message: str) -> None:
+    if fault:
+        raise StoreRefused(message)
+
+
+def _yes(answer: int) -> bool:
+    return {0: False, 1: True}[answer]
+
+
+def _count(answer: int) -> int:
+    if type(answer) is not int:
+        raise TypeError
+    return answer
+
+
+def _text(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _whole(*numbers: int, below: int = _WHOLE) -> list[bytes]:
+    for number in numbers:
+        if not -below < number < below:
+            raise ValueError(f"{number}: Redis could not count exactly with so large a number")
+    return [b"%d" % number for number in numbers]
+
+
+def _step(step: int) -> bytes:
+    if not NEVER_USED <= step < _STEPS:
+        raise ValueError(f"step {step}: from 0 to 2^64 - 1")
+    return b"%d" % step
+
+
+@lru_cache(maxsize=16)
+def _limits(limits: Limits) -> tuple[bytes, ...]:
+    numbers = (limits.cost, limits.horizon, limits.disable_at, limits.free, *limits.delays)
+    return tuple(_whole(*numbers, below=_SUMMED))
+
+
+def _pairs(codes: Sequence[RecoveryCode]) -> list[bytes]:
+    return [part for code in codes for part in (_escaped(code.selector), code.sealed)]
+
+
+# Keys and members of the indexes are compared byte by byte. With NUL between tenant, user and id, and NUL itself
+# escaped, that gives the order of the three, and no two owners the same key.
+
+
+def _escaped(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass").replace(b"\1", b"\1\2").replace(b"\0", b"\1\1")
+
+
+def _unescaped(raw: bytes) -> str:
+    return raw.replace(b"\1\1", b"\0").replace(b"\1\2", b"\1").decode("utf-8", "surrogatepass")
+
+
+def _owner(owner: Owner) -> bytes:
+    return _escaped(owner.tenant) + b"\0" + _escaped(owner.user_id)
+
+
+def _member(owner: Owner, last: str) -> bytes:
+    return _owner(owner) + b"\0" + _escaped(last)
+
+
+def _record(factor: Factor) -> bytes:
+    """A factor as the scripts know it: see `lua/common.lua`."""
+    name = factor.name.encode("utf-8", "surrogatepass")
+    fields = [
+        b"1",
+        factor.kind.encode(),
+        factor.state.encode(),
+        b"%d" % factor.legacy,
+        *_whole(factor.created_at, factor.expires_at),
+        _step(factor.last_step),
+        *_whole(factor.drift, factor.last_used_at, len(name)),
+    ]
+    return b" ".join(fields) + b"\n" + name + factor.sealed
+
+
+def _factor(owner: Owner, factor_id: str, raw: bytes) -> Factor:
+    line, _, rest = raw.partition(b"\n")
+    _, kind, state, legacy, *numbers = line.split(b" ")
+    created, expires, last, drift, used, size = map(int, numbers)
+    return Factor(
+        owner,
+        factor_id,
+        _KINDS[kind],
+        rest[:size].decode("utf-8", "surrogatepass"),
+        _STATES[state],
+        rest[size:],
+        legacy == b"1",
+        created,
+        expires,
+        last,
+        drift,
+        used,
+    )
+
+
+_KINDS: Final[dict[bytes, Literal["totp", "hotp"]]] = {b"totp": "totp", b"hotp": "hotp"}
+_STATES: Final[dict[bytes, Literal["pending", "active", "disabled"]]] = {
+    b"pending": "pending",
+    b"active": "active",
+    b"disabled": "disabled",
+}
+
+
+_TRUST: Final[dict[bytes, Literal["renewed", "same", "unknown", "stolen"]]] = {
+    b"renewed": "renewed",
+    b"same": "same",
+    b"unknown": "unknown",
+    b"stolen": "stolen",
+}
+
+
+def _device(owner: Owner, series: str, raw: bytes) -> TrustedDevice:
+    line, _, rest = raw.partition(b"\n")
+    _, created, expires, used, size, other = line.split(b" ")
+    hash_end = int(size)
+    name = rest[hash_end + int(other) :].decode("utf-8", "surrogatepass")
+    return TrustedDevice(owner, series, name, rest[:hash_end], int(created), int(expires), int(used))
+
+
+def _in_order(owner: Owner, flat: list[bytes]) -> tuple[Factor, ...]:
+    """The factors of an answer, the oldest first."""
+    found = [_factor(owner, _unescaped(flat[i]), flat[i + 1]) for i in range(0, len(flat), 2)]
+    found.sort(key=lambda one: (one.created_at, one.factor_id))
+    return tuple(found)

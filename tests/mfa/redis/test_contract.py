@@ -1,0 +1,39 @@
+"""Redis passes what every store passes."""
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import ClassVar
+
+import pytest
+
+from ferrotp.mfa.stores.base import Store
+from ferrotp.mfa.stores.redis import RedisStore
+from ferrotp.mfa.testing import StoreContract
+
+from ..redis_server import programs, server
+
+
+class Contract(StoreContract):
+    program: ClassVar[str]
+    url: ClassVar[str]
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def _server(cls) -> Iterator[None]:
+        with server(programs()[cls.program]) as one:
+            cls.url = one.url
+            yield
+
+    def opener(self) -> Callable[[], Store]:
+        return functools.partial(RedisStore.from_url, self.url)
+
+
+@pytest.mark.skipif("redis" not in programs(), reason="no wheel of Redis for this Python")
+class TestRedis(Contract):
+    program = "redis"
+
+
+class TestValkey(Contract):
+    program = "valkey"
+    # The scripts are the same: the races in full are run on one of the two.
+    rounds = StoreContract.rounds // 10 if "redis" in programs() else StoreContract.rounds

@@ -1,0 +1,188 @@
+"""A worker killed at any point, and Redis itself: what was acknowledged is there, and nothing is accepted twice."""
+
+import multiprocessing
+import os
+import random
+import struct
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import pytest
+
+from ferrotp.mfa import StoreUnavailable
+from ferrotp.mfa.stores.base import Factor, Limits, Owner, RecoveryCode, Reservation
+from ferrotp.mfa.stores.redis import RedisStore
+
+from ..redis_server import Server, programs, server
+from .test_decisions import NOW, factor
+
+KILLS = 1000 if os.environ.get("FERROTP_SOAK") else 100
+LIMITS = Limits(10**6, (1,), 10**6, 1, 10**9)
+OWNERS = [Owner("acme", f"user {number}") for number in range(3)]
+CONTEXT = multiprocessing.get_context("fork")
+ACK = struct.Struct("=BQ")
+
+
+def advance(url: str, acknowledge: int, start: int) -> None:
+    """Accepts one step after the other, as all workers do, and says so after it was told."""
+    store = RedisStore.from_url(url)
+    for step in range(start, 2**62):
+        for number, owner in enumerate(OWNERS):
+            with suppress(StoreUnavailable):
+                attempt = store.reserve(owner, "otp", NOW + step, LIMITS)
+                if isinstance(attempt, Reservation) and store.accept(attempt, "phone", step, 0, NOW + step, None):
+                    os.write(acknowledge, ACK.pack(number, step))
+
+
+def redeem(url: str, acknowledge: int, start: int) -> None:
+    """Uses up recovery codes from the first on, of all users, and begins again with new ones."""
+    store = RedisStore.from_url(url)
+    while True:
+        for number, owner in enumerate(OWNERS):
+            for selector in range(8):
+                attempt = store.reserve(owner, "recovery", NOW, LIMITS, selector=str(selector))
+                if isinstance(attempt, Reservation) and attempt.recovery_code:
+                    sealed = attempt.recovery_code.sealed
+                    if store.redeem(attempt, str(selector), NOW) is not None:
+                        os.write(acknowledge, ACK.pack(number, int.from_bytes(sealed, "big")))
+            if store.user(owner).recovery_codes == 0:
+                codes = [RecoveryCode(owner, str(one), os.urandom(8)) for one in range(8)]
+                store.replace_recovery_codes(owner, codes, NOW)
+
+
+def rotate(url: str, acknowledge: int, start: int) -> None:
+    """Seals all records anew, again and again, and by the way adds and removes factors."""
+    store = RedisStore.from_url(url)
+    while True:
+        last: Factor | None = None
+        while batch := store.factors(last, 2):
+            store.reseal([(one, b"sealed with " + os.urandom(4)) for one in batch])
+            last = batch[-1]
+        for owner in OWNERS:
+            store.add_factor(factor(owner, "second"), NOW, 2, 0)
+            store.remove_factor(owner, "second")
+
+
+@contextmanager
+def crowd(url: str, verb: Callable[[str, int, int], None], size: int = 2) -> Iterator["Crowd"]:
+    one = Crowd(url, verb, size)
+    try:
+        yield one
+    finally:
+        one.end()
+
+
+class Crowd:
+    """Workers, one of which is killed now and then. Another takes its place."""
+
+    def __init__(self, url: str, verb: Callable[[str, int, int], None], size: int) -> None:
+        self.url, self.verb = url, verb
+        self.read, self.write = os.pipe()
+        os.set_blocking(self.read, False)
+        self.acknowledged: list[tuple[int, int]] = []
+        self.store = RedisStore.from_url(url)
+        self.workers = [self.worker() for _ in range(size)]
+
+    def worker(self) -> "multiprocessing.process.BaseProcess":
+        # Not from where the last one came to: a few steps again, as someone who got no answer would try.
+        start = max(min(one.last_step for one in self.store.factors(None, 9)) - 3, 0)
+        one = CONTEXT.Process(target=self.verb, args=(self.url, self.write, start), daemon=True)
+        one.start()
+        return one
+
+    def kill(self) -> None:
+        time.sleep(random.expovariate(100))
+        one = self.workers.pop(0)
+        one.kill()
+        one.join()
+        self.collect()
+
+    def collect(self) -> None:
+        with suppress(BlockingIOError):
+            while chunk := os.read(self.read, ACK.size * 1000):
+                self.acknowledged += [ACK.unpack_from(chunk, at) for at in range(0, len(chunk), ACK.size)]
+
+    def end(self) -> None:
+        for one in self.workers:
+            one.kill()
+            one.join()
+        self.collect()
+        os.close(self.read)
+        os.close(self.write)
+        self.store.close()
+
+
+@pytest.fixture(params=programs())
+def filled(request: pytest.FixtureRequest) -> Iterator[Server]:
+    with server(programs()[request.param]) as one:
+        store = RedisStore.from_url(one.url)
+        for owner in OWNERS:
+            assert store.add_factor(factor(owner), NOW, 1, 0)
+        yield one
+
+
+def whole(one: Server) -> None:
+    """All records can be read, and are in the index; nothing else is there."""
+    store = RedisStore.from_url(one.url)
+    factors, codes = store.factors(None, 1000), store.recovery_codes(None, 1000)
+    states = {owner: store.user(owner) for owner in OWNERS}
+    assert sorted((each.owner.user_id, each.factor_id) for each in factors) == sorted(
+        (owner.user_id, each.factor_id) for owner, state in states.items() for each in state.factors
+    )
+    assert len(codes) == sum(state.recovery_codes for state in states.values())
+    assert {each.owner for each in factors} == set(OWNERS)
+    for state in states.values():
+        assert all(0 <= budget.failures <= budget.spent_until for budget in state.budgets.values())
+
+
+def test_no_login_is_lost_or_made_twice_by_workers_that_are_killed(filled: Server) -> None:
+    with crowd(filled.url, advance) as workers:
+        for _ in range(KILLS):
+            workers.kill()
+            workers.workers.append(workers.worker())
+    assert len(workers.acknowledged) > KILLS
+    assert len(set(workers.acknowledged)) == len(workers.acknowledged)
+    store = RedisStore.from_url(filled.url)
+    for number, owner in enumerate(OWNERS):
+        newest = max(step for user, step in workers.acknowledged if user == number)
+        assert store.user(owner).factors[0].last_step >= newest
+    whole(filled)
+
+
+def test_no_recovery_code_is_redeemed_twice_by_workers_that_are_killed(filled: Server) -> None:
+    with crowd(filled.url, redeem) as workers:
+        for _ in range(KILLS):
+            workers.kill()
+            workers.workers.append(workers.worker())
+    assert len(workers.acknowledged) > KILLS
+    assert len(set(workers.acknowledged)) == len(workers.acknowledged)
+    whole(filled)
+
+
+def test_a_rotation_that_is_killed_leaves_every_record_readable(filled: Server) -> None:
+    with crowd(filled.url, rotate) as workers:
+        for _ in range(KILLS):
+            workers.kill()
+            workers.workers.append(workers.worker())
+            whole_factors = workers.store.factors(None, 1000)
+            assert all(one.sealed.startswith(b"sealed ") for one in whole_factors)
+            assert {one.owner for one in whole_factors} == set(OWNERS)
+    whole(filled)
+
+
+def test_what_redis_acknowledged_it_still_knows_after_it_was_killed(filled: Server) -> None:
+    with crowd(filled.url, advance) as workers:
+        for _ in range(KILLS // 10):
+            time.sleep(random.uniform(0.05, 0.2))
+            filled.kill()
+            workers.collect()
+            filled.start()
+            store = RedisStore.from_url(filled.url)
+            for number, owner in enumerate(OWNERS):
+                newest = max((step for user, step in workers.acknowledged if user == number), default=-1)
+                assert store.user(owner).factors[0].last_step >= newest
+            store.close()
+    assert workers.acknowledged
+    assert len(set(workers.acknowledged)) == len(workers.acknowledged)
+    whole(filled)
