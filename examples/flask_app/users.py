@@ -32,7 +32,8 @@ class Users:
         with self._database() as database:
             database.execute("PRAGMA journal_mode = wal")
             database.execute(
-                "CREATE TABLE IF NOT EXISTS users (id INTEGER PRIMARY KEY, email TEXT UNIQUE NOT NULL, password TEXT NOT NULL)"
+                "CREATE TABLE IF NOT EXISTS users"
+                " (id INTEGER PRIMARY KEY, email TEXT UNIQUE NOT NULL, password TEXT NOT NULL)"
             )
 
     def add(self, email: str, password: str) -> str:

@@ -11,7 +11,7 @@ from .. import __version__
 from . import output, shell
 from .code import code
 from .doctor import doctor
-from .errors import BROKEN_PIPE, DONE, INTERRUPTED, USAGE, describe, is_broken_pipe
+from .errors import BROKEN_PIPE, DONE, INTERRUPTED, USAGE, InputError, describe, is_broken_pipe
 from .exporting import export
 from .importing import import_, scan_
 from .new import new
@@ -100,7 +100,9 @@ def _tell(error: Exception, as_json: bool) -> int:
             if isinstance(error, click.UsageError) and error.ctx is not None:
                 click.echo(error.ctx.get_usage(), err=True)
             output.note(str(fields["message"]), "ferrotp")
-    except OSError:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (OSError, InputError):  # the output is what fails
         _close(code)
     return code
 

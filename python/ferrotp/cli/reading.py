@@ -43,7 +43,7 @@ class Reader:
     password: Source
 
     def read(self) -> Found:
-        """All accounts, in the order of the files. The parts of Google's exports may be spread over them."""
+        """All accounts, in the order of the files; Google's last, since the parts of an export may be in several."""
         found = Found([], [])
         parts: list[str] = []
         places: list[str] = []  # of the parts

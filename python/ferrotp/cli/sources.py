@@ -42,10 +42,11 @@ def from_file(path: str, what: str) -> str:
     return lines[0] if lines else ""
 
 
-def from_environment(name: str) -> str:
+def from_environment(name: str, what: str) -> str:
     """The value of a variable."""
     if name not in os.environ:
-        raise InputError(f"the environment variable {name} is not set")
+        # Without the name: it may be the secret, where somebody wrote $NAME for NAME.
+        raise InputError(f"the environment variable for {what} is not set: is that its name, without a $?")
     return os.environ[name].strip()
 
 
@@ -97,12 +98,13 @@ class Source:
         elif self._file:
             text = from_file(self._file, self._what)
         elif self._variable:
-            text = from_environment(self._variable)
+            text = from_environment(self._variable, self._what)
         elif self._argument:
             note(_HISTORY)
             text = self._argument.strip()
         else:
             text = from_stdin(self._what)
+        text.encode()  # an error for bytes that the locale could not read
         if not text:
             raise InputError(f"no secret was given: {self._what} is empty")
         return text

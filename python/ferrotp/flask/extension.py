@@ -24,7 +24,6 @@ from flask.typing import ResponseReturnValue
 
 from ..mfa import MFA, DeviceToken, Event, MFAError, Policy, SealedRecordError, StoreUnavailable
 from ..web import (
-    Begun,
     Gate,
     Login,
     LoginRequired,
@@ -315,8 +314,10 @@ class FlaskMFA:
             # By a way that did not lead past the gate: a cookie that remembers, a password reset, a line of the
             # application that calls login_user.
             name = self._account_name(user) if self._account_name else user
-            begun: Begun = gate.again(user, name)
-            login = begun.login
+            try:
+                login = gate.again(user, name).login
+            except LoginRequired:
+                return None
             session[KEY] = login.dump()
         return login
 

@@ -95,9 +95,7 @@ def _asked(*, recovery: bool) -> ResponseReturnValue:
     if what.ends_login:
         extension.lockout()
         return _shown(what, "ended", login_page=extension.login_page(), error=what.message)
-    return _shown(
-        what, "challenge", page=challenge_page(gate, login, texts, recovery=recovery, error=what.message)
-    )
+    return _shown(what, "challenge", page=challenge_page(gate, login, texts, recovery=recovery, error=what.message))
 
 
 def _recovered(login: Login, entered: Login, verification: Verification) -> ResponseReturnValue:
@@ -186,7 +184,7 @@ def confirm() -> ResponseReturnValue:
 def new_codes() -> ResponseReturnValue:
     """Makes new recovery codes, and shows them this once."""
     here = state()
-    extension, gate, texts = here.extension, here.gate, here.texts
+    extension, gate = here.extension, here.gate
     with extension.leading():
         login = gate.fresh(extension.login)
         if request.method == "GET":

@@ -129,8 +129,13 @@ class Gate:
 
     def again(self, user_id: str, account_name: str, *, next_url: object = "") -> Begun:
         """The same for somebody whom the application says to be logged in, by a way that did not lead past the gate
-        (a cookie that remembers, for one): it counts as the password, and as no fresh one."""
+        (a cookie that remembers, for one): it counts as the password, and as no fresh one.
+
+        :raises LoginRequired: if the user has to set up a factor first, for which the password must be fresh
+        """
         begun = self.begin(user_id, account_name, next_url=next_url)
+        if begun.to == "set-up":
+            raise LoginRequired
         return begun if begun.to != "done" else replace(begun, login=replace(begun.login, fresh_at=0))
 
     def verify(self, login: Login, code: str) -> Login:

@@ -48,9 +48,7 @@ class SQLStore:
     `StoreUnavailable`. `table_prefix` begins the name of each table.
     """
 
-    def __init__(
-        self, where: "str | URL | Engine", *, timeout: float = 1.8, table_prefix: str = "ferrotp_"
-    ) -> None:
+    def __init__(self, where: "str | URL | Engine", *, timeout: float = 1.8, table_prefix: str = "ferrotp_") -> None:
         if not re.fullmatch(r"[a-z_][a-z0-9_]{0,30}", table_prefix):
             raise ValueError("table_prefix: small letters, digits and underscores, at most 31")
         if not 0 < timeout <= 60:
@@ -137,9 +135,7 @@ class SQLStore:
                     budget = Budget(*rows[0][:3])
                     if method == "recovery":
                         return _for_recovery(owner, limits, budget, selector, rows[0][3])
-                    return Reservation(
-                        owner, method, limits, budget, tuple([_factor(owner, row[3:]) for row in rows])
-                    )
+                    return Reservation(owner, method, limits, budget, tuple([_factor(owner, row[3:]) for row in rows]))
                 refusal = self._refuse(link, one, method, now, limits, values)
                 if refusal:
                     return refusal
@@ -172,9 +168,7 @@ class SQLStore:
             reservation = _for_recovery(owner, limits, budget, values["selector"], found[0][0] if found else None)
         else:
             factors = link.run(statements.found[method, one], values)
-            reservation = Reservation(
-                owner, method, limits, budget, tuple([_factor(owner, row) for row in factors])
-            )
+            reservation = Reservation(owner, method, limits, budget, tuple([_factor(owner, row) for row in factors]))
         link.commit()
         return reservation
 
@@ -338,11 +332,21 @@ class SQLStore:
     def reseal(self, changes: "Sequence[tuple[Factor | RecoveryCode, bytes]]") -> int:
         # All in one order, so that no two sweeps wait for each other.
         factors = sorted(
-            (_change(one.owner, "factor_id", one.factor_id, one.sealed, new) for one, new in changes
-             if isinstance(one, Factor)), key=_place)
+            (
+                _change(one.owner, "factor_id", one.factor_id, one.sealed, new)
+                for one, new in changes
+                if isinstance(one, Factor)
+            ),
+            key=_place,
+        )
         codes = sorted(
-            (_change(one.owner, "selector", one.selector, one.sealed, new) for one, new in changes
-             if isinstance(one, RecoveryCode)), key=_place)
+            (
+                _change(one.owner, "selector", one.selector, one.sealed, new)
+                for one, new in changes
+                if isinstance(one, RecoveryCode)
+            ),
+            key=_place,
+        )
         done = 0
         with Turn(self._links) as link:
             link.begin()
@@ -375,9 +379,7 @@ class SQLStore:
 
     def _refund(self, link: Link, reservation: Reservation) -> None:
         whose = _whose(reservation.owner)
-        link.run(
-            self._statements.refund, {**whose, "method": reservation.method, "cost": reservation.limits.cost}
-        )
+        link.run(self._statements.refund, {**whose, "method": reservation.method, "cost": reservation.limits.cost})
 
     def _replace_codes(self, link: Link, owner: Owner, codes: Sequence[RecoveryCode]) -> None:
         whose = _whose(owner)

@@ -196,9 +196,7 @@ class Statements:
     @cached_property
     def budget(self) -> Statement:
         budget = self._tables.budget
-        return self._made(
-            select(budget.c.failures, budget.c.retry_at, budget.c.spent_until).where(self._budget_key)
-        )
+        return self._made(select(budget.c.failures, budget.c.retry_at, budget.c.spent_until).where(self._budget_key))
 
     @cached_property
     def correct(self) -> Statement:
@@ -265,9 +263,7 @@ class Statements:
         budget, factor = self._tables.budget, self._tables.factor
         held = select(budget.c.tenant).where(self._budget_key).with_for_update().cte("held")
         advanced = self._advance().where(factor.c.tenant == held.c.tenant).cte("advanced")
-        return self._made(
-            self._refund().where(advanced.c.factor_id == _text("factor_id")).returning(_DONE)
-        )
+        return self._made(self._refund().where(advanced.c.factor_id == _text("factor_id")).returning(_DONE))
 
     @cached_property
     def activate(self) -> Statement:
@@ -376,9 +372,7 @@ class Statements:
     @cached_property
     def take_code(self) -> Statement:
         code = self._tables.recovery_code
-        return self._made(
-            delete(code).where(self._code_key, code.c.sealed == _bytes("sealed")).returning(_DONE)
-        )
+        return self._made(delete(code).where(self._code_key, code.c.sealed == _bytes("sealed")).returning(_DONE))
 
     @cached_property
     def drop_factors(self) -> Statement:
