@@ -11,3 +11,8 @@ class FerrotpConfig(AppConfig):
     label = "ferrotp"
     verbose_name = _("Second factor")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from . import receivers
+
+        receivers.connect()

@@ -6,7 +6,7 @@ either. What looks at it does not care which way somebody came in.
 
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
 from django.contrib import auth
@@ -14,7 +14,7 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, REDIRECT_
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.middleware.csrf import rotate_token
 from django.shortcuts import resolve_url
-from django.urls import reverse
+from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from ferrotp.mfa import DeviceToken
@@ -188,12 +188,10 @@ def begin_again(request: HttpRequest, user: Any) -> tuple[Login, DeviceToken | N
     """A login for somebody who is logged in for Django, by a way that did not lead past the gate: an ordinary login
     view, a password reset, a cookie that remembers, the web server. It counts as the password."""
     gate = gate_for(user)
-    begun: Begun = gate.begin(
-        user_id_of(user), user.get_username(), device_token=device_token(request, user), next_url=_here(request)
-    )
+    begun: Begun = gate.begin(user_id_of(user), user.get_username(), device_token=device_token(request, user))
     password_at = request.session.pop(PASSWORD_AT, 0)
     fresh_at = password_at if isinstance(password_at, int) and not begun.login.passed else 0
-    login = replace(begun.login, fresh_at=fresh_at, next="" if begun.to == "done" else begun.login.next)
+    login = replace(begun.login, fresh_at=fresh_at)
     request.session.pop(AGAIN, None)
     keep(request, login)
     return login, begun.device
@@ -209,7 +207,8 @@ def lead(request: HttpRequest, no: Exception) -> HttpResponse:
     here = _here(request)
     to = getattr(no, "to", "password")
     if to == "password":
-        request.session[AGAIN] = True
+        if isinstance(no, NotFresh):
+            request.session[AGAIN] = True
         return HttpResponseRedirect(login_page(here, admin=_in_admin(request)))
     login = load(request)
     if login is not None and here:
@@ -218,11 +217,24 @@ def lead(request: HttpRequest, no: Exception) -> HttpResponse:
 
 
 def login_page(next_url: str = "", *, admin: bool = False) -> str:
-    """The login page, of the admin or of the site."""
-    page = reverse("admin:login") if admin else resolve_url(settings.LOGIN_URL)
+    """The login page: the site's, or the admin's, where there is no other."""
+    page = resolve_url(settings.LOGIN_URL)
+    if admin or not _resolves(page):
+        try:
+            page = reverse("admin:login")
+        except NoReverseMatch:
+            pass
     if not next_url:
         return page
     return page + ("&" if "?" in page else "?") + urlencode({REDIRECT_FIELD_NAME: next_url})
+
+
+def _resolves(page: str) -> bool:
+    try:
+        resolve(urlsplit(page).path)
+    except Resolver404:
+        return urlsplit(page).netloc != ""  # it is somewhere else
+    return True
 
 
 # Trusted devices
@@ -269,7 +281,13 @@ def _on(login: Login) -> HttpResponse:
 
 
 def _here(request: HttpRequest) -> str:
-    return safe_next(request.get_full_path()) if request.method in ("GET", "HEAD") else ""
+    """Where the user wanted to go: a page of the site, and no picture on it, and no step of a login."""
+    match = request.resolver_match
+    if match is not None and "ferrotp" in match.app_names and match.url_name not in ("settings", "set_up"):
+        return ""
+    if request.method not in ("GET", "HEAD") or request.headers.get("Sec-Fetch-Dest", "document") != "document":
+        return ""
+    return safe_next(request.get_full_path())
 
 
 def _in_admin(request: HttpRequest) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.contrib.auth.models import AnonymousUser
@@ -14,7 +15,7 @@ from ferrotp.web import SecondFactorRequired
 
 from . import auth
 from .conf import conf
-from .service import gate_for
+from .service import gate_for, now
 from .views import is_page, unavailable
 
 
@@ -36,8 +37,6 @@ class RequestMFA:
     def fresh(self) -> bool:
         """Whether the user has proved within the last minutes who it is."""
         login = auth.load(self._request)
-        from .service import now
-
         return login is not None and login.stage == "full" and login.is_fresh(now(), conf().fresh_seconds)
 
 
@@ -74,16 +73,17 @@ class MFAMiddleware:
     ) -> HttpResponse | None:
         if is_page(view):
             return None
-        kind = _kind(request, view)
-        request._ferrotp_password_view = kind == "login"
         answer = self._look(request)  # again: something behind this middleware may have logged somebody in
         if answer is not None:
             return answer
-        held = request.mfa.held_user
-        if kind in ("login", "logout", "static"):
-            if kind == "login" and request.session.get(auth.AGAIN):
+        held, again = request.mfa.held_user, auth.AGAIN in request.session
+        if held is not None or again or request.method == "POST":
+            kind = _kind(request, view)
+            request._ferrotp_password_view = kind == "login"
+            if again and kind == "login":
                 _hide(request)  # or the login page would send whoever it knows away
-            return None
+            if kind:
+                return None
         if held is not None:
             if getattr(view, "ferrotp_exempt", False):
                 _show(request, held)
@@ -151,7 +151,7 @@ def _kind(request: Any, view: Any) -> str:
             return "logout"
     if view is serve:
         return "static"
-    if request.path == auth.login_page():
+    if request.path == urlsplit(auth.login_page()).path:
         return "login"
     return ""
 

@@ -40,7 +40,12 @@ class DjangoStore:
         self._own = OwnConnections(using, timeout)
 
     def __repr__(self) -> str:
-        return f"<DjangoStore {self._own.alias!r}>"
+        return f"<DjangoStore {self.alias!r}>"
+
+    @property
+    def alias(self) -> str:
+        """Of the database."""
+        return self._own.alias
 
     def prepare(self) -> None:
         """Sees that the tables are there. ``manage.py migrate`` makes them."""

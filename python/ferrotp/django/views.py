@@ -304,6 +304,7 @@ def shown(request: HttpRequest, what: Problem | None, template: str, **values: A
 def render(request: HttpRequest, template: str, *, status: int = 200, **values: Any) -> HttpResponse:
     """One of the pages."""
     context = {
+        "heading": _heading(template, values.get("page")),
         "ferrotp_base": conf().base_template,
         "ferrotp_lang": get_language() or site.LANGUAGE_CODE,
         **values,
@@ -311,6 +312,22 @@ def render(request: HttpRequest, template: str, *, status: int = 200, **values: 
     response = render_template(request, f"ferrotp/{template}.html", context, status=status)
     response["Cache-Control"] = PAGE_HEADERS["Cache-Control"]
     return response
+
+
+def _heading(template: str, page: Any) -> str:
+    if template == "challenge":
+        return texts("challenge.again" if page.again else "recover.title" if page.recovery else "challenge.title")
+    return page.title if template == "remove" else texts(_HEADINGS[template])
+
+
+_HEADINGS = {
+    "codes": "codes.title",
+    "ended": "error.gone",
+    "new_codes": "codes.new.title",
+    "set_up": "setup.title",
+    "settings": "settings.title",
+    "unavailable": "error.unavailable.title",
+}
 
 
 def _to(name: str) -> HttpResponse:
