@@ -17,7 +17,7 @@ from typing import Any
 
 from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, Error, IntegrityError, OperationalError, connections, transaction
+from django.db import DatabaseError, Error, IntegrityError, InterfaceError, OperationalError, connections, transaction
 from django.db.utils import load_backend
 
 from ferrotp.mfa.errors import StoreRefused, StoreUnavailable
@@ -154,11 +154,21 @@ class OwnConnections:
         self._room.release()
 
 
-class _SQLite:
-    """What a connection of the store's own does otherwise on SQLite."""
+class _Own:
+    """What a connection of the store's own does otherwise."""
 
     deadline = 0.0
     reading = False
+
+    def ensure_connection(self: Any) -> None:
+        # Django would connect anew while it cleans up after a server that does not answer.
+        if self.connection is None:
+            raise InterfaceError("the connection is closed")
+        super().ensure_connection()  # type: ignore[misc]
+
+
+class _SQLite(_Own):
+    """What a connection of the store's own does otherwise on SQLite."""
 
     @staticmethod
     def adapt(options: dict[str, Any], timeout: float) -> None:
@@ -175,7 +185,9 @@ class _SQLite:
             self.connection.execute("PRAGMA synchronous=EXTRA")
             self.connection.execute("PRAGMA fullfsync=ON")
         except (DatabaseError, self.Database.Error) as error:
-            raise StoreUnavailable(f"the database file does not open ({type(error).__name__})") from None
+            self.hang_up()
+            what = "stayed locked" if "locked" in str(error) else f"does not open ({type(error).__name__})"
+            raise StoreUnavailable(f"the SQLite file {what}") from None
 
     def prelude(self) -> None:
         """The lock is taken already."""
@@ -216,11 +228,9 @@ class _SQLite:
         raw.execute(f"PRAGMA busy_timeout={max(int(1000 * (self.deadline - monotonic())), 1)}")
 
 
-class _PostgreSQL:
+class _PostgreSQL(_Own):
     """What a connection of the store's own does otherwise on PostgreSQL."""
 
-    deadline = 0.0
-    reading = False
     _shutter: socket.socket | None = None
 
     @staticmethod
@@ -275,7 +285,7 @@ class _PostgreSQL:
         limit = max(int(900 * timeout), 1)
         self._prelude = (
             "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;"
-            f"SET LOCAL statement_timeout TO {limit}; SET LOCAL lock_timeout TO {limit};"
+            f"SET LOCAL statement_timeout TO {limit}; SET LOCAL lock_timeout TO {max(limit - 100, 1)};"
             f"SET LOCAL idle_in_transaction_session_timeout TO {2 * limit}"
         ) + (";SET LOCAL synchronous_commit TO on" if synchronous == "off" else "")
 
