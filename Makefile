@@ -6,7 +6,7 @@ WHEELS := target/wheels
 SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.lua' -o -name py.typed)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python lint format bench bench-qr bench-verify attack real-programs soak wheel clean
+.PHONY: help demo test test-rust test-python lint format bench bench-qr bench-verify bench-growth attack real-programs soak wheel clean
 
 help:  ## List the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,9 @@ bench-qr: $(VENV)-bench/installed  ## Compare QR codes with qrcode, segno and ru
 bench-verify: $(VENV)-bench-verify/installed  ## Compare a whole login check with django-otp, allauth and Flask-Security (ARGS=--quick)
 	@$(VENV)-bench-verify/bin/python benches/verify.py $(ARGS)
 
+bench-growth: $(VENV)/installed $(VENV)/tools  ## Compare logins at 1,000 and at 1,000,000 users in PostgreSQL (ARGS=--quick: 20,000)
+	@$(PY) benches/growth.py $(ARGS)
+
 attack: $(VENV)/installed  ## Attack the service for 30 days of its clock, and print how far a guesser comes
 	@$(PY) benches/attack.py $(ARGS)
 
@@ -54,6 +57,7 @@ real-programs: $(VENV)/installed  ## Run other programs' own tests on ferrotp.le
 soak: $(VENV)/installed $(VENV)/tools  ## Compare with pyotp on a million cases; race and kill processes 1,000 times
 	FERROTP_SOAK=1 $(PY) -m pytest tests/pyotp/test_differential.py $(ARGS)
 	FERROTP_SOAK=1 $(PY) -m pytest tests/mfa/redis/test_contract.py tests/mfa/redis/test_crashes.py $(ARGS)
+	FERROTP_SOAK=1 $(PY) -m pytest tests/mfa/sql/test_contract.py tests/mfa/crash $(ARGS)
 
 wheel: $(WHEELS)/built  ## Build the wheel, in release mode
 

@@ -19,12 +19,12 @@ BLOCKS = {page: re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="ut
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if BLOCKS[page]], ids=lambda page: page.name)
-def test_the_code_blocks_of_a_page_run(page: Path) -> None:
+def test_the_code_blocks_of_a_page_run(page: Path, tmp_path: Path) -> None:
     code = "\n".join(BLOCKS[page])
     # The reader has a Redis where Redis is by default; here it is wherever a port was free.
     with server(port=str(free_port())) if REDIS in code else nullcontext() as one:
         code = code.replace(REDIS, f"redis://127.0.0.1:{one.settings['port']}") if one else code
-        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT / "tests")
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
 
 

@@ -95,6 +95,8 @@ def test_the_base_install_needs_no_other_package() -> None:
 
 def test_the_service_loads_no_store_s_driver() -> None:
     assert not loaded_by("import ferrotp.mfa") & {"psycopg", "redis", "sqlalchemy", "sqlite3"}
+    loaded = loaded_by("from ferrotp.mfa import open_store; open_store('sqlite:///nowhere/mfa.db')")
+    assert "sqlalchemy" in loaded and not loaded & {"psycopg", "redis"}
 
 
 def test_nothing_but_the_program_knows_the_command_line() -> None:

@@ -134,16 +134,18 @@ def test_completion_loads_in_bash_and_completes():
     shell = (
         'eval "$(ferrotp completion bash)"; complete -p ferrotp; '
         "COMP_WORDS=(ferrotp co); COMP_CWORD=1; _ferrotp_completion ferrotp; echo ${COMPREPLY[@]};"
-        "COMPREPLY=(); COMP_WORDS=(ferrotp code --w); COMP_CWORD=2; _ferrotp_completion ferrotp; echo ${COMPREPLY[@]}"
+        "COMPREPLY=(); COMP_WORDS=(ferrotp code --w); COMP_CWORD=2; _ferrotp_completion ferrotp; echo ${COMPREPLY[@]};"
+        "COMPREPLY=(); COMP_WORDS=(ferrotp import na); COMP_CWORD=2; compopt() { echo files; };"
+        "_ferrotp_completion ferrotp; echo ${COMPREPLY[@]}"
     )
     path = os.path.dirname(FERROTP) + os.pathsep + os.environ["PATH"]
     done = subprocess.run(
         ["bash", "--norc", "-c", shell], capture_output=True, text=True, env=environment(PATH=path), check=True
     )
     assert done.stderr == ""
-    registered, verbs, options = done.stdout.splitlines()
+    registered, verbs, options, files, _ = done.stdout.splitlines()
     assert registered.startswith("complete ") and registered.endswith(" ferrotp")
-    assert verbs.split() == ["code", "completion"] and options == "--watch"
+    assert verbs.split() == ["code", "completion"] and options == "--watch" and files == "files"
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

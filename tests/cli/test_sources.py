@@ -49,7 +49,7 @@ def test_an_argument_works_with_a_warning():
 
 def test_what_is_wrong_with_a_source_is_said(secret_file, tmp_path):
     code = ("code", "--at", "59")
-    assert error(*code, "--secret-env", "NOT_THERE") == "the environment variable NOT_THERE is not set"
+    assert "is not set" in error(*code, "--secret-env", "NOT_THERE")
     assert "is empty" in error(*code)
     assert "is empty" in error(*code, stdin="\n")
     assert "more than one way" in error(*code, "--secret-env", "X", "--secret-file", secret_file, env={"X": SECRET})

@@ -18,6 +18,7 @@ from .program import FERROTP, POSIX, SECRET, SHORT, URI, as_json, environment, e
 KEY = base64.b32decode(SECRET)
 # RFC 6238, appendix B, whose keys for the longer hashes go on with the same digits.
 DIGITS = b"1234567890" * 7
+ACCOUNT = {"name", "issuer", "kind", "algorithm", "digits", "period", "counter", "serial", "secret_bits"}
 RFC_6238 = [
     (59, "sha1", "94287082"),
     (59, "sha256", "46119246"),
@@ -72,7 +73,7 @@ def test_steams_codes():
 
 
 def test_code_tells_programs_how_long_it_is_valid():
-    assert as_json("code", "--at", "1970-01-01T00:00:59.5Z", stdin=SECRET) == {
+    assert as_json("code", "--at", "1970-01-01T00:00:59.500Z", stdin=SECRET) == {
         "code": "287082",
         "step": 1,
         "valid_from": 30,
@@ -153,6 +154,20 @@ def test_hotp_looks_ahead_as_far_as_it_is_told():
     assert (done.returncode, done.stdout) == (0, "yes: the code of counter 1. The next is 2\n")
 
 
+def test_the_ends_of_time_and_of_counters_are_reached():
+    last = (1 << 64) - 1
+    code = ok("code", "--counter", str(last), stdin=SECRET).strip()
+    assert code == pyotp.HOTP(SECRET).at(last)
+    assert run("verify", "--counter", str(last), "--window", "2", "--code", code, stdin=SECRET).returncode == 0
+    for at in (0, 253402214399):
+        for legacy in ([], ["--legacy"]):
+            code = ok("code", "--at", str(at), *legacy, stdin=SECRET).strip()
+            assert code == pyotp.TOTP(SECRET).at(at)
+            wrong = ["--code", "x" * 6, "--window", "3"]
+            assert run("verify", "--at", str(at), *legacy, *wrong, stdin=SECRET).returncode == 1
+            assert run("verify", "--at", str(at), *legacy, "--code", code, stdin=SECRET).returncode == 0
+
+
 # --- new and qr -------------------------------------------------------------------------------------------------------
 
 
@@ -161,6 +176,7 @@ def test_a_new_secret_is_what_pyotp_reads():
     theirs = pyotp.parse_uri(answer["uri"])
     assert (theirs.secret, theirs.name, theirs.issuer) == (answer["secret"], "alice@example.com", "ACME")
     assert len(base64.b32decode(answer["secret"])) == 20
+    assert set(answer) == ACCOUNT | {"secret", "uri", "qr_file"}
     assert answer["secret"] != as_json("new")["secret"]
 
 
@@ -293,6 +309,7 @@ def test_every_field_of_a_uri_is_explained_and_the_secret_is_not_shown():
     assert SECRET[:8] not in text
     assert "GEZD GNBV" in ok("uri", "--show-secret", stdin=uri)
     answer = as_json("uri", stdin=uri)
+    assert set(answer) == ACCOUNT | {"said", "image", "warnings"}
     assert answer["said"] == ["algorithm", "image", "issuer", "secret"] and "secret" not in answer
     assert as_json("uri", "--show-secret", stdin=uri)["secret"] == SECRET
 
@@ -342,7 +359,7 @@ def test_doctor_tells_how_far_a_phones_clock_is_apart(apart):
     answer = as_json("doctor", "--clock", "--digits", "8", stdin=f"{SECRET}\n{code}\n")["comparison"]
     assert answer["found"]
     # The test itself takes its time.
-    assert answer["ahead_at_least"] - 1 <= apart <= answer["ahead_at_most"] + 10
+    assert answer["ahead_at_least"] - 1 <= apart <= answer["ahead_at_most"] + 40
     assert answer["ahead_at_most"] - answer["ahead_at_least"] == pytest.approx(30, abs=0.2)
     text = ok("doctor", "--digits", "8", "--code", code, "-", stdin=SECRET)
     if apart:

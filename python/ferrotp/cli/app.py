@@ -14,6 +14,7 @@ from .doctor import doctor
 from .errors import BROKEN_PIPE, DONE, INTERRUPTED, USAGE, InputError, describe, is_broken_pipe
 from .exporting import export
 from .importing import import_, scan_
+from .keys import keys
 from .new import new
 from .qr import qr
 from .uri import uri
@@ -24,6 +25,7 @@ _SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Codes": (new, code, verify),
     "URIs and QR codes": (uri, qr, scan_),
     "Accounts in and out": (import_, export),
+    "Sealed secrets": (keys,),
     "This machine": (doctor, shell.completion, shell.alias),
 }
 _EPILOG = (

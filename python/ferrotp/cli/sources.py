@@ -114,7 +114,9 @@ def secret_source(function: Callable[..., int]) -> Callable[..., int]:
     """Gives a verb its argument and options for a secret, and calls it with a `Source`."""
 
     @click.argument("secret", nargs=-1, metavar="[SECRET]")
-    @click.option("--secret-file", metavar="FILE", help="Read the secret from a file; - is standard input.")
+    @click.option(
+        "--secret-file", type=click.Path(), metavar="FILE", help="Read the secret from a file; - is standard input."
+    )
     @click.option("--secret-env", metavar="NAME", help="Take the secret from an environment variable.")
     @functools.wraps(function)
     def wrapper(secret: tuple[str, ...], secret_file: str | None, secret_env: str | None, **others: Any) -> int:

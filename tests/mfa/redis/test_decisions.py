@@ -272,7 +272,7 @@ class History:
         return [RecoveryCode(owner, selector, self.random.randbytes(9)) for selector in ("A", "B", "C")]
 
     def limits(self) -> Limits:
-        return Limits(2, (5, 20), 6, 10, 60)
+        return Limits(2, (5, 20), 4, 10, 60)
 
     def add(self) -> None:
         owner, factor_id = self.owner(), self.factor_id() or "0"

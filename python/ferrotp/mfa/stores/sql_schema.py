@@ -39,6 +39,7 @@ class Tables:
     factor: Table
     budget: Table
     recovery_code: Table
+    device: Table
     schema: Table
 
 
@@ -104,8 +105,22 @@ def tables(prefix: str = "ferrotp_") -> Tables:
         column("sealed", LargeBinary()),
         key=("tenant", "user_id", "selector"),
     )
+    device = table(
+        "device",
+        column("tenant", _TEXT),
+        column("user_id", _TEXT),
+        column("series", _TEXT),
+        column("name", _TEXT),
+        column("token_hash", LargeBinary()),
+        column("token_before", LargeBinary()),
+        column("created_at", _NUMBER),
+        column("expires_at", _NUMBER),
+        column("last_used_at", _NUMBER),
+        key=("tenant", "user_id", "series"),
+        roomy=True,
+    )
     schema = table("schema", column("version", _NUMBER), key=("version",))
-    return Tables(metadata, factor, budget, recovery_code, schema)
+    return Tables(metadata, factor, budget, recovery_code, device, schema)
 
 
 metadata = tables().metadata
