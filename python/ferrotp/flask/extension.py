@@ -219,7 +219,8 @@ class FlaskMFA:
         """The login is done: lets the application know, and goes on."""
         self.enter(login)
         where = login.next or current_app.config["FERROTP_AFTER_LOGIN"]
-        return self.with_device(login.user_id, redirect(_place(where), 303), device)
+        response = cast(Response, redirect(_place(where), 303))
+        return self.with_device(login.user_id, response, device)
 
     def enter(self, login: Login) -> None:
         """Makes a login that has passed the session's own, under a new id, and lets the application know."""
@@ -267,7 +268,7 @@ class FlaskMFA:
             regenerate(session)
 
     @staticmethod
-    def with_device(user_id: str, response: Any, device: DeviceToken | None) -> Any:
+    def with_device(user_id: str, response: Response, device: DeviceToken | None) -> Response:
         """Gives the browser the token of a trusted device."""
         if device is not None:
             config = current_app.config
@@ -326,7 +327,7 @@ class FlaskMFA:
         def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _R:
             with self.leading():
                 check(self.login)
-            return current_app.ensure_sync(view)(*args, **kwargs)
+            return cast(_R, current_app.ensure_sync(view)(*args, **kwargs))
 
         return wrapper
 
@@ -394,7 +395,7 @@ def state() -> State:
 
 def render(template: str, *, status: int = 200, retry_after: int | None = None, **values: Any) -> Response:
     """One of the pages."""
-    from flask_wtf.csrf import generate_csrf
+    from flask_wtf.csrf import generate_csrf  # type: ignore[import-untyped]
 
     config = current_app.config
     html = render_template(

@@ -1,8 +1,8 @@
 """What the pages post. Flask-WTF keeps forged requests out."""
 
 from flask import current_app
-from flask_wtf import FlaskForm
-from wtforms import BooleanField, StringField
+from flask_wtf import FlaskForm  # type: ignore[import-untyped]
+from wtforms import BooleanField, StringField  # type: ignore[import-untyped]
 
 
 class Form(FlaskForm):  # type: ignore[misc]

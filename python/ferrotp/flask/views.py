@@ -143,8 +143,8 @@ def set_up() -> ResponseReturnValue:
                 except MFAError as error:
                     what = problem(error, texts, gate.now())
         enrollment = gate.pending(login)
-    error = what.message if what else ""
-    return _shown(what, "set_up", page=set_up_page(gate, login, texts, enrollment, error=error))
+    message = what.message if what else ""
+    return _shown(what, "set_up", page=set_up_page(gate, login, texts, enrollment, error=message))
 
 
 def confirm() -> ResponseReturnValue:

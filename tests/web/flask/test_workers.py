@@ -50,7 +50,7 @@ def gunicorn(folder: Path, port: int = 0) -> Iterator[str]:
 def wait_for(address: str) -> None:
     for _ in range(100):
         try:
-            urllib.request.urlopen(address, timeout=5)  # noqa: S310
+            urllib.request.urlopen(address, timeout=5)
             return
         except (urllib.error.URLError, ConnectionError):
             time.sleep(0.05)
