@@ -247,6 +247,7 @@ def test_a_server_that_is_stopped_is_unavailable_in_time_and_afterwards_it_goes_
     assert place.server is not None
     if not connected:
         place.store.close()
+        time.sleep(0.5)  # the server's side of it ends, too
     pids = place.server.pause()
     try:
         for ask in (place.attempt, lambda: place.store.user(place.owner), place.attempt):
