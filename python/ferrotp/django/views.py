@@ -75,6 +75,8 @@ def page(*methods: str) -> Callable[[Callable[..., HttpResponse]], Callable[...,
     """What all pages have in common."""
 
     def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        view = require_http_methods(list(methods))(view)
+
         @wraps(view)
         def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             try:
@@ -88,7 +90,7 @@ def page(*methods: str) -> Callable[[Callable[..., HttpResponse]], Callable[...,
             response["Cache-Control"] = PAGE_HEADERS["Cache-Control"]
             return response
 
-        made: Any = sensitive_post_parameters()(csrf_protect(require_http_methods(list(methods))(wrapper)))
+        made: Any = sensitive_post_parameters()(csrf_protect(wrapper))
         made.ferrotp_page = True
         made.login_required = False  # LoginRequiredMiddleware: in a half-login nobody is logged in
         return undivided(made)  # type: ignore[no-any-return]
