@@ -11,8 +11,9 @@ SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src pytho
 help:  ## List the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-demo: $(VENV)/installed $(VENV)/demo  ## Start the Flask example, with a user to try (ARGS=--check: without a person)
-	@$(PY) examples/flask_app $(ARGS)
+APP ?= flask
+demo: $(VENV)/installed $(VENV)/demo  ## Start an example, APP=flask or django, with a user to try (ARGS=--check: without a person)
+	@$(PY) examples/$(APP)_app $(ARGS)
 
 demo-terminal: $(VENV)/installed  ## Show a secret, its URI and codes beside other programs' (ARGS="SECRET or otpauth URI")
 	@$(PY) examples/terminal_demo.py $(ARGS)
