@@ -52,6 +52,9 @@ bench-verify: $(VENV)-bench-verify/installed  ## Compare a whole login check wit
 bench-growth: $(VENV)/installed $(VENV)/tools  ## Compare logins at 1,000 and at 1,000,000 users in PostgreSQL (ARGS=--quick: 20,000)
 	@$(PY) benches/growth.py $(ARGS)
 
+bench-login: $(VENV)-bench-login/installed  ## Compare the login step over HTTP with Flask-Security, by wrk (ARGS=--quick)
+	@$(VENV)-bench-login/bin/python benches/login.py $(ARGS)
+
 attack: $(VENV)/installed  ## Attack the service for 30 days of its clock, and print how far a guesser comes
 	@$(PY) benches/attack.py $(ARGS)
 
@@ -69,7 +72,7 @@ soak: $(VENV)/installed $(VENV)/tools  ## Compare with pyotp on a million cases;
 wheel: $(WHEELS)/built  ## Build the wheel, in release mode
 
 clean:  ## Remove what was built
-	rm -rf target $(VENV) $(VENV)-bench $(VENV)-bench-verify
+	rm -rf target $(VENV) $(VENV)-bench $(VENV)-bench-verify $(VENV)-bench-login
 
 $(VENV)/builder: requirements/build.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "ferrotp needs Python 3.10 or newer: make PYTHON=python3.12 ...")'
@@ -104,4 +107,10 @@ $(VENV)-bench-verify/installed: $(WHEELS)/built benches/requirements-verify.txt
 	$(PYTHON) -m venv $(VENV)-bench-verify
 	$(VENV)-bench-verify/bin/python -m pip install --quiet --disable-pip-version-check -r benches/requirements-verify.txt
 	$(VENV)-bench-verify/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
+	@touch $@
+
+$(VENV)-bench-login/installed: $(WHEELS)/built benches/requirements-login.txt
+	$(PYTHON) -m venv $(VENV)-bench-login
+	$(VENV)-bench-login/bin/python -m pip install --quiet --disable-pip-version-check -r benches/requirements-login.txt
+	$(VENV)-bench-login/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
 	@touch $@

@@ -14,6 +14,7 @@ PACKAGE = ROOT / "python" / "ferrotp"
 EXTRAS = {
     "__main__.py": {"click"},
     "cli/": {"click"},
+    "flask/": {"flask", "flask_wtf", "wtforms"},
     "mfa/stores/redis.py": {"redis"},
     "mfa/stores/sql": {"sqlalchemy", "psycopg"},
 }
@@ -97,6 +98,24 @@ def test_the_service_loads_no_store_s_driver() -> None:
     assert not loaded_by("import ferrotp.mfa") & {"psycopg", "redis", "sqlalchemy", "sqlite3"}
     loaded = loaded_by("from ferrotp.mfa import open_store; open_store('sqlite:///nowhere/mfa.db')")
     assert "sqlalchemy" in loaded and not loaded & {"psycopg", "redis"}
+
+
+FRAMEWORKS = ("flask", "django", "starlette", "adapters")
+
+
+def test_nothing_imports_a_framework_and_frameworks_not_each_other() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        place = path.relative_to(PACKAGE).parts[0]
+        for framework in FRAMEWORKS:
+            if place not in (framework, "adapters", "cli"):
+                text = path.read_text(encoding="utf-8")
+                assert not re.search(rf"^\s*(?:from|import) (?:ferrotp)?\.+{framework}\b", text, re.M), path
+
+
+def test_the_web_floor_loads_no_framework() -> None:
+    loaded = loaded_by("import ferrotp.web, ferrotp.web.pages")
+    assert not {name.partition(".")[0] for name in loaded} & {"flask", "jinja2", "werkzeug", "django", "starlette"}
+    assert not {name for name in loaded if name.startswith(("ferrotp.flask", "ferrotp.django", "ferrotp.starlette"))}
 
 
 def test_nothing_but_the_program_knows_the_command_line() -> None:

@@ -55,7 +55,8 @@ def keep_picture(page: Page, name: str) -> None:
     """A picture of the page for docs/images: where FERROTP_SCREENSHOTS is set (`make screenshots`)."""
     if os.environ.get("FERROTP_SCREENSHOTS"):
         IMAGES.mkdir(exist_ok=True)
-        page.screenshot(path=IMAGES / f"{name}.png", full_page=True)
+        picture = Image.open(io.BytesIO(page.screenshot(full_page=True))).convert("RGB")
+        picture.quantize(64).save(IMAGES / f"{name}.png", optimize=True)
 
 
 def serious(page: Page) -> list[str]:

@@ -197,14 +197,16 @@ def test_changes_ask_for_fresh_authentication(world: World) -> None:
     world.gate.remove(login, factor_id)
 
 
-def test_a_password_alone_is_not_fresh_once_there_is_a_factor(world: World) -> None:
-    before = world.begin()  # another browser, logged in before the factor was set up
-    world.enrolled()
-    with pytest.raises(NotFresh) as raised:
-        world.gate.fresh(before)
-    assert raised.value.to == "challenge"
-    with pytest.raises(SecondFactorRequired):
-        world.gate.passed(before)
+def test_a_login_by_the_password_alone_ends_where_a_factor_is_set_up(world: World) -> None:
+    before = world.begin()  # another browser, maybe a thief's
+    assert world.gate.inside(before) == before
+    _, device = world.enrolled()
+    for step in (world.gate.inside, world.gate.passed, world.gate.fresh, world.gate.may_set_up):
+        with pytest.raises(SecondFactorRequired) as raised:
+            step(before)
+        assert raised.value.to == "challenge"
+    after = world.gate.verify(before, device.at(world.clock.now))
+    assert world.gate.fresh(after) == after
 
 
 def test_a_device_of_another_user_cannot_be_removed(world: World) -> None:

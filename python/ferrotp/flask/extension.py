@@ -334,9 +334,10 @@ class FlaskMFA:
     def _guard(self) -> ResponseReturnValue | None:
         """Every way in is gated alike: whom the application says to be logged in has passed the second factor."""
         endpoint = request.endpoint or ""
-        if not endpoint or endpoint.endswith("static") or endpoint.startswith("ferrotp."):
+        if not endpoint or endpoint == "static" or endpoint.endswith(".static") or endpoint.startswith("ferrotp."):
             return None
-        if endpoint in (current_app.config["FERROTP_LOGIN_VIEW"], getattr(_login_manager(), "login_view", None)):
+        login_views = (current_app.config["FERROTP_LOGIN_VIEW"], getattr(_login_manager(), "login_view", None))
+        if endpoint in login_views or request.path in login_views:
             return None
         if current_app.view_functions.get(endpoint) in self._exempt or self.application_user() is None:
             return None
@@ -369,6 +370,8 @@ class FlaskMFA:
             flask_login = importlib.import_module("flask_login")
             if flask_login.current_user.is_authenticated:
                 flask_login.logout_user()
+        if self._current_user_id is not None and self._current_user_id() is not None:
+            session.clear()  # how the application keeps its user there is not known here
         self.end_session()
 
     def _logged_out(self, sender: object, **more: object) -> None:

@@ -10,7 +10,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         # Asking for a code
         "challenge.title": "Enter your code",
         "challenge.again": "Confirm that it is you",
-        "challenge.why": "You are about to change how you log in, so we ask again.",
+        "challenge.why": "What you are about to do matters, so we ask for a code again.",
         "challenge.account": "Account: {account}",
         "challenge.label": "Code from your authenticator app",
         "challenge.hint": "It has {digits} digits and changes every {period} seconds.",

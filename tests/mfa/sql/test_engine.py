@@ -4,6 +4,7 @@ import gc
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -179,6 +180,7 @@ def test_a_forked_child_has_connections_of_its_own(engine: Engine) -> None:
             answer = store.reserve(factor.owner, "otp", NOW, LIMITS)
             assert isinstance(answer, Reservation) and answer.factors[0].owner == factor.owner
             assert store.accept(answer, factor.factor_id, step, 0, NOW, None)
+            time.sleep(0.001)  # nobody logs in without a pause, which would leave the other no gap on a slow disk
 
     child = os.fork()
     if child == 0:

@@ -147,6 +147,38 @@ def test_the_stamp_is_of_one_user(world: World) -> None:
     assert client.get("/vault").location == "/mfa/challenge"
 
 
+def test_another_users_login_ends_the_first(world: World) -> None:
+    first, second = world.enrolled("7"), world.enrolled("8")
+    client = world.client()
+    client.post("/login/7")
+    client.post("/mfa/challenge", data={"code": first.at(world.clock.now)})
+    assert client.post("/login/8").location == "/mfa/challenge"
+    assert client.get("/").text == "home of None"
+    client.post("/mfa/challenge", data={"code": second.at(world.clock.now)})
+    assert client.get("/").text == "home of 8"
+
+
+def test_a_session_from_before_the_set_up_is_led_to_the_challenge(world: World) -> None:
+    early = world.client()
+    early.post("/login/7")
+    assert early.get("/").text == "home of 7"
+    device = world.enrolled()
+    for path in ("/", "/vault", "/mfa/", "/mfa/set-up"):
+        assert early.get(path).location == "/mfa/challenge", path
+    early.get("/vault")
+    assert early.post("/mfa/challenge", data={"code": device.at(world.clock.now)}).location == "/vault"
+    assert early.get("/").text == "home of 7"
+
+
+def test_a_login_page_that_is_named_by_its_path_is_no_loop() -> None:
+    world = World(FERROTP_MODE="required", FERROTP_LOGIN_VIEW="/password")
+    client = world.client()
+    with client.session_transaction() as session:
+        session["user"] = "7"
+    assert client.get("/password").text == "password please"
+    assert client.get("/").location == "/password?next=%2F"
+
+
 def test_whoever_the_application_logs_in_by_itself_is_led_to_the_challenge(world: World) -> None:
     device = world.enrolled()
     client = world.client()

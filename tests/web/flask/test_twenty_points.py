@@ -57,6 +57,7 @@ def test_03_a_code_with_a_space_is_fine_typed_and_pasted(
     tag = field(victim.half().get("/mfa/challenge").text)
     assert "maxlength" not in tag and "pattern" not in tag
     log_in(page, site, victim.email)
+    expect(page.get_by_label(t("challenge.label"))).to_be_focused()
     code = victim.code()
     page.evaluate("text => navigator.clipboard.writeText(text)", f" {code[:3]} {code[3:]}\n")
     page.keyboard.press("Control+V")  # the field has focus
@@ -65,6 +66,7 @@ def test_03_a_code_with_a_space_is_fine_typed_and_pasted(
     log_out(page)
     site.wait(60)
     log_in(page, site, victim.email)
+    expect(page.get_by_label(t("challenge.label"))).to_be_focused()
     code = victim.code()
     page.keyboard.type(f"{code[:3]} {code[3:]}")
     page.keyboard.press("Enter")
@@ -272,6 +274,7 @@ def test_19_and_20_pages_pass_axe_fit_320_pixels_and_a_strict_policy(
     page.goto(site.base + "/mfa/set-up")
     assert fits(page) and not serious(page)
     page.get_by_role("button", name=t("setup.start")).click()
+    expect(page.get_by_role("img", name=t("setup.qr"))).to_be_visible()
     assert fits(page) and not serious(page)
     assert page.locator("html").get_attribute("lang") == "en"
     expect(page.get_by_role("main")).to_be_visible()

@@ -27,9 +27,6 @@ _TEXT = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 _NUMBER = BigInteger().with_variant(Integer(), "sqlite")
 _FLAG = Boolean().with_variant(Integer(), "sqlite")
 
-# A row is changed in place, so that PostgreSQL need not touch the index: that takes room on its page.
-_ROOMY = {"fillfactor": 70}
-
 
 @dataclass(frozen=True, slots=True)
 class Tables:
@@ -50,15 +47,13 @@ def tables(prefix: str = "ferrotp_") -> Tables:
     def column(name: str, kind: "TypeEngine[str] | TypeEngine[int] | TypeEngine[bool] | TypeEngine[bytes]") -> "Column":  # type: ignore[type-arg]
         return Column(name, kind, nullable=False, autoincrement=False)
 
-    def table(name: str, *items: "Column | CheckConstraint", key: tuple[str, ...], roomy: bool = False) -> Table:  # type: ignore[type-arg]
+    def table(name: str, *items: "Column | CheckConstraint", key: tuple[str, ...]) -> Table:  # type: ignore[type-arg]
         return Table(
             prefix + name,
             metadata,
             *items,
             PrimaryKeyConstraint(*key, name=f"{prefix}{name}_pkey"),
-            sqlite_with_rowid=False,
             sqlite_strict=True,
-            postgresql_with=_ROOMY if roomy else {},
         )
 
     def one_of(name: str, *values: str) -> CheckConstraint:
@@ -83,7 +78,6 @@ def tables(prefix: str = "ferrotp_") -> Tables:
         one_of("kind", "totp", "hotp"),
         one_of("state", "pending", "active", "disabled"),
         key=("tenant", "user_id", "factor_id"),
-        roomy=True,
     )
     budget = table(
         "budget",
@@ -95,7 +89,6 @@ def tables(prefix: str = "ferrotp_") -> Tables:
         column("spent_until", _NUMBER),
         one_of("method", "otp", "recovery", "enrollment"),
         key=("tenant", "user_id", "method"),
-        roomy=True,
     )
     recovery_code = table(
         "recovery_code",
@@ -117,7 +110,6 @@ def tables(prefix: str = "ferrotp_") -> Tables:
         column("expires_at", _NUMBER),
         column("last_used_at", _NUMBER),
         key=("tenant", "user_id", "series"),
-        roomy=True,
     )
     schema = table("schema", column("version", _NUMBER), key=("version",))
     return Tables(metadata, factor, budget, recovery_code, device, schema)
