@@ -31,7 +31,7 @@ def _normal(html: str) -> str:
 
 
 @pytest.fixture
-def in_flask(tmp_path: Path) -> Iterator[Callable[..., str]]:
+def in_flask() -> Callable[..., str]:
     flask = pytest.importorskip("flask")
     from ferrotp.django import get_mfa
     from ferrotp.flask import FlaskMFA
@@ -45,7 +45,7 @@ def in_flask(tmp_path: Path) -> Iterator[Callable[..., str]]:
         with app.test_request_context("/mfa/"):
             return str(render(template, **values).get_data(as_text=True))
 
-    yield show
+    return show
 
 
 def test_each_page_is_what_flask_shows(alice: Person, in_flask: Callable[..., str], ferrotp: Any) -> None:

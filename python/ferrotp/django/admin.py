@@ -31,7 +31,7 @@ class MFAAdminSiteMixin:
     """An admin site whose permission is worth a second factor, whatever middleware there is."""
 
     def has_permission(self, request: HttpRequest) -> bool:
-        return super().has_permission(request) and auth.has_passed(request)  # type: ignore[misc,no-any-return]
+        return super().has_permission(request) and auth.has_passed(request)  # type: ignore[misc]
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> Any:
         if request.method == "GET" and request.user.is_authenticated and auth.AGAIN not in request.session:
@@ -81,20 +81,21 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
 
     def has_reset_permission(self, request: HttpRequest) -> bool:
         """Whether this member of staff may reset users."""
-        return bool(request.user.has_perm("ferrotp.reset_user"))
+        user: Any = request.user
+        return bool(user.has_perm("ferrotp.reset_user"))
 
     @admin.display(description=_("user"), ordering="user_id")
     def user(self, factor: Factor) -> str:
         user = user_of(factor.user_id)
-        return user.get_username() if user is not None else gettext("(gone) %s") % factor.user_id
+        return str(user.get_username()) if user is not None else gettext("(gone) %s") % factor.user_id
 
     @admin.display(description=_("added"), ordering="created_at")
     def added(self, factor: Factor) -> Any:
         return moment(factor.created_at)
 
-    @admin.display(description=_("last used"), ordering="last_used_at", empty_value=_("never"))
+    @admin.display(description=_("last used"), ordering="last_used_at")
     def last_used(self, factor: Factor) -> Any:
-        return moment(factor.last_used_at) if factor.last_used_at else None
+        return moment(factor.last_used_at) if factor.last_used_at else gettext("never")
 
     @admin.display(description="")
     def reset_link(self, factor: Factor) -> str:

@@ -4,6 +4,7 @@ A session's mark is a `ferrotp.web.Login`, bound to the user and to Django's has
 either. What looks at it does not care which way somebody came in.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -220,10 +221,8 @@ def login_page(next_url: str = "", *, admin: bool = False) -> str:
     """The login page: the site's, or the admin's, where there is no other."""
     page = resolve_url(settings.LOGIN_URL)
     if admin or not _resolves(page):
-        try:
+        with suppress(NoReverseMatch):
             page = reverse("admin:login")
-        except NoReverseMatch:
-            pass
     if not next_url:
         return page
     return page + ("&" if "?" in page else "?") + urlencode({REDIRECT_FIELD_NAME: next_url})

@@ -158,8 +158,8 @@ def _rules(given: Any) -> tuple[Rule, ...]:
 def _rule(given: Any) -> Rule:
     if not isinstance(given, Mapping) or "who" not in given or not given.keys() <= {"who", "from"}:
         raise ImproperlyConfigured(
-            'a rule of FERROTP["REQUIRED"] is {"who": "all" | "staff" | "superusers" | "group:NAME" | "path.to.function"'
-            ' | function, "from": date or datetime or "YYYY-MM-DD"}; "from" may be left out'
+            'a rule of FERROTP["REQUIRED"] is {"who": "all" | "staff" | "superusers" | "group:NAME" | '
+            '"path.to.function" | function, "from": date or datetime or "YYYY-MM-DD"}; "from" may be left out'
         )
     who = given["who"]
     if isinstance(who, str):

@@ -59,17 +59,14 @@ def look(request: HttpRequest, *, fresh: bool) -> HttpResponse | None:
 
 
 def _gated(view: _V, *, fresh: bool) -> _V:
-    if iscoroutinefunction(view):
+    def gated(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return look(request, fresh=fresh) or view(request, *args, **kwargs)
 
-        async def gated(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            return await _awaited(view, request, fresh, args, kwargs)
+    async def awaited(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return await _awaited(view, request, fresh, args, kwargs)
 
-    else:
-
-        def gated(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            return look(request, fresh=fresh) or view(request, *args, **kwargs)
-
-    return functools.wraps(view)(gated)  # type: ignore[return-value]
+    made: Any = awaited if iscoroutinefunction(view) else gated
+    return functools.wraps(view)(made)  # type: ignore[no-any-return]
 
 
 async def _awaited(view: Any, request: HttpRequest, fresh: bool, args: Any, kwargs: Any) -> Any:

@@ -53,7 +53,7 @@ class ChallengeForm(forms.Form):
     `finish`."""
 
     recovery = False
-    code = CodeField()
+    code: forms.CharField = CodeField()
     trust = forms.BooleanField(required=False)
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:

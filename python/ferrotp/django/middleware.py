@@ -89,8 +89,8 @@ class MFAMiddleware:
                 _show(request, held)
                 return None
             login = auth.load(request)
-            stage = "set-up" if login is not None and login.stage == "set-up" else "challenge"
-            return auth.lead(request, SecondFactorRequired(stage))
+            in_set_up = login is not None and login.stage == "set-up"
+            return auth.lead(request, SecondFactorRequired("set-up" if in_set_up else "challenge"))
         if "admin" in request.resolver_match.app_names and conf().admin and request.user.is_authenticated:
             try:
                 gate_for(request.user).passed(auth.load(request))

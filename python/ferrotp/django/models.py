@@ -24,13 +24,13 @@ class Factor(models.Model):
         editable=False,
         choices=[("pending", _("pending")), ("active", _("active")), ("disabled", _("disabled"))],
     )
-    sealed = models.BinaryField(editable=False)
-    legacy = models.BooleanField(_("legacy secret"), editable=False)
-    created_at = models.BigIntegerField(editable=False)
-    expires_at = models.BigIntegerField(editable=False)
-    last_step = models.BigIntegerField(editable=False)
-    drift = models.BigIntegerField(_("drift"), editable=False)
-    last_used_at = models.BigIntegerField(editable=False)
+    sealed: Any = models.BinaryField(editable=False)
+    legacy: Any = models.BooleanField(_("legacy secret"), editable=False)
+    created_at: Any = models.BigIntegerField(editable=False)
+    expires_at: Any = models.BigIntegerField(editable=False)
+    last_step: Any = models.BigIntegerField(editable=False)
+    drift: Any = models.BigIntegerField(_("drift"), editable=False)
+    last_used_at: Any = models.BigIntegerField(editable=False)
 
     class Meta:
         db_table = "ferrotp_django_factor"
@@ -90,9 +90,9 @@ class Budget(models.Model):
     tenant = ExactTextField(editable=False)
     user_id = ExactTextField(editable=False)
     method = ExactTextField(editable=False)
-    failures = models.BigIntegerField(editable=False, default=0)
-    retry_at = models.BigIntegerField(editable=False, default=0)
-    spent_until = models.BigIntegerField(editable=False, default=0)
+    failures: Any = models.BigIntegerField(editable=False, default=0)
+    retry_at: Any = models.BigIntegerField(editable=False, default=0)
+    spent_until: Any = models.BigIntegerField(editable=False, default=0)
 
     class Meta:
         db_table = "ferrotp_django_budget"
@@ -108,7 +108,7 @@ class RecoveryCode(models.Model):
     tenant = ExactTextField(editable=False)
     user_id = ExactTextField(editable=False)
     selector = ExactTextField(editable=False)
-    sealed = models.BinaryField(editable=False)
+    sealed: Any = models.BinaryField(editable=False)
 
     class Meta:
         db_table = "ferrotp_django_recovery_code"
@@ -125,11 +125,11 @@ class TrustedDevice(models.Model):
     user_id = ExactTextField(editable=False)
     series = ExactTextField(editable=False)
     name = ExactTextField(editable=False)
-    token_hash = models.BinaryField(editable=False)
-    earlier_hash = models.BinaryField(editable=False)
-    created_at = models.BigIntegerField(editable=False)
-    expires_at = models.BigIntegerField(editable=False)
-    last_used_at = models.BigIntegerField(editable=False)
+    token_hash: Any = models.BinaryField(editable=False)
+    earlier_hash: Any = models.BinaryField(editable=False)
+    created_at: Any = models.BigIntegerField(editable=False)
+    expires_at: Any = models.BigIntegerField(editable=False)
+    last_used_at: Any = models.BigIntegerField(editable=False)
 
     class Meta:
         db_table = "ferrotp_django_trusted_device"

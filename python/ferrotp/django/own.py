@@ -10,7 +10,7 @@ import socket
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from random import uniform
 from time import monotonic, sleep
 from typing import Any
@@ -102,7 +102,7 @@ class OwnConnections:
             if outer.connection is not None and not outer.get_autocommit():
                 raise StoreRefused(f"a transaction is open, with autocommit off. {INSTEAD}")
             return False
-        if blocks[0]._from_testcase:
+        if getattr(blocks[0], "_from_testcase", False):
             raise StoreRefused(IN_A_TEST)
         if len(blocks) > 1 or not outer.settings_dict["ATOMIC_REQUESTS"]:
             raise StoreRefused(
@@ -307,10 +307,8 @@ class _PostgreSQL(_Own):
         if self._shutter is not None:
             self._shutter.close()
         if raw is not None:
-            try:
+            with suppress(self.Database.Error):
                 raw.close()
-            except self.Database.Error:
-                pass
 
     @contextmanager
     def watched(self: Any) -> Iterator[None]:
@@ -319,10 +317,8 @@ class _PostgreSQL(_Own):
             yield
 
     def _shut(self: Any) -> None:
-        try:
+        with suppress(OSError):
             self._shutter.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
 
 
 class _Watchdog:

@@ -1,5 +1,6 @@
 """What the application listens to."""
 
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -34,10 +35,8 @@ def _user_deleted(instance: Any, using: str, **more: Any) -> None:
     user_id = service.user_id_of(instance)
 
     def reset() -> None:
-        try:
+        with suppress(InvalidIdentifier):  # such a user had nothing
             service.get_mfa().reset(user_id=user_id, by=f"{get_user_model().__name__} deleted")
-        except InvalidIdentifier:
-            pass  # such a user had nothing
 
     transaction.on_commit(reset, using=using, robust=True)
 

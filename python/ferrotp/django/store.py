@@ -29,9 +29,9 @@ class DjangoStore:
     :param using: its alias: SQLite in a file, or PostgreSQL
     :param timeout: seconds within which each operation answers or raises `StoreUnavailable`
 
-    It decides on a connection of its own, and raises `StoreRefused` inside of a caller's ``transaction.atomic()``, whose
-    rollback would undo nothing. The transaction that ``ATOMIC_REQUESTS`` puts around a view is not the caller's doing:
-    there it decides beside it.
+    It decides on a connection of its own, and raises `StoreRefused` inside of a caller's ``transaction.atomic()``,
+    whose rollback would undo nothing. The transaction that ``ATOMIC_REQUESTS`` puts around a view is not the caller's
+    doing: there it decides beside it.
     """
 
     def __init__(self, using: str = "default", *, timeout: float = TIMEOUT) -> None:
@@ -154,7 +154,7 @@ class DjangoStore:
                 _undo(using)
                 return None
             _refund(using, reservation)
-            return _of(RecoveryCode, using, owner).count()
+            return int(_of(RecoveryCode, using, owner).count())
 
     def replace_recovery_codes(self, owner: Owner, codes: Sequence[RecoveryCodeRecord], now: int) -> bool:
         with self._own.turn() as using:

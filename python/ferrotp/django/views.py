@@ -6,6 +6,7 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from django.conf import settings as site
+from django.contrib.auth import logout
 from django.contrib.auth.views import LoginView as DjangoLoginView
 from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -43,7 +44,7 @@ _V = TypeVar("_V", bound=Callable[..., Any])
 def undivided(view: _V) -> _V:
     """A view that ``ATOMIC_REQUESTS`` puts no transaction around, in any database: what it decides is committed."""
     for alias in connections:
-        view = transaction.non_atomic_requests(alias)(view)  # type: ignore[assignment]
+        view = transaction.non_atomic_requests(alias)(view)
     return view
 
 
@@ -128,7 +129,7 @@ def _asked(request: HttpRequest, kind: type[ChallengeForm]) -> HttpResponse:
         return response
     what = form.problem or Problem(texts("error.empty"), 400)
     if what.ends_login:
-        auth.auth.logout(request)
+        logout(request)
         return shown(request, what, "ended", login_page=auth.login_page(), error=what.message)
     page = challenge_page(gate, login, texts, recovery=kind.recovery, error=what.message)
     return shown(request, what, "challenge", page=page)
@@ -159,10 +160,8 @@ def set_up(request: HttpRequest) -> HttpResponse:
             return _to("set_up")
         except MFAError as error:
             what = problem(error, texts, now())
-    error = what.message if what else ""
-    return shown(
-        request, what, "set_up", page=set_up_page(gate, login, texts, gate.pending(login), error=error)
-    )
+    message = what.message if what else ""
+    return shown(request, what, "set_up", page=set_up_page(gate, login, texts, gate.pending(login), error=message))
 
 
 @page("POST")
