@@ -87,7 +87,9 @@ class Person:
 
     def password(self, client: Any, path: str = "/login", **more: Any) -> Any:
         """The first factor."""
-        names = {"name": self.name} if path.startswith(("/custom-login", "/careless-login")) else {"username": self.name}
+        names = (
+            {"name": self.name} if path.startswith(("/custom-login", "/careless-login")) else {"username": self.name}
+        )
         return client.post(path, {**names, "password": PASSWORD, **more})
 
     def log_in(self, client: Any) -> Any:

@@ -182,7 +182,11 @@ def test_rotation_is_shown_and_can_be_stopped_and_resumed(
     screen = Terminal()
     call_command("ferrotp_rotate", stdout=io.StringIO(), stderr=screen)
     total = Factor.objects.count() + RecoveryCode.objects.count()
-    assert f"[{'#' * 30}]" in screen.getvalue() and f" of {total} records" in screen.getvalue() and "\r" in screen.getvalue()
+    assert (
+        f"[{'#' * 30}]" in screen.getvalue()
+        and f" of {total} records" in screen.getvalue()
+        and "\r" in screen.getvalue()
+    )
     assert "0 resealed, 0 failed" in run("ferrotp_rotate")
     assert "take it out" in run("ferrotp_keys", "--retire", Keyring(old).writes_with)
     ferrotp(KEYS=[new])
@@ -199,7 +203,10 @@ def test_a_user_is_reset(alice: Person, events: list[Event], monkeypatch: pytest
         run("ferrotp_reset", alice.name)
     with pytest.raises(CommandError, match="no user"):
         run("ferrotp_reset", "nobody", "--noinput")
-    assert run("ferrotp_reset", alice.name, "--noinput", "--by=helpdesk") == f"{alice.name} had 1 factor, and has none now.\n"
+    assert (
+        run("ferrotp_reset", alice.name, "--noinput", "--by=helpdesk")
+        == f"{alice.name} had 1 factor, and has none now.\n"
+    )
     assert events[-1].kind == "reset" and events[-1].detail["by"] == "helpdesk"
     assert not get_mfa().status(user_id=alice.user_id).enrolled
 

@@ -292,7 +292,9 @@ def test_who_must_have_one_sets_it_up_at_the_next_login(
         fresh = MFAClient()
         bob.password(fresh, path)
         for page in ("/inside", "/", "/admin/"):
-            assert where(fresh.get(page)) in ("/mfa/set-up", "/login?next=/inside", "/admin/login/?next=/admin/", ""), page
+            assert where(fresh.get(page)) in ("/mfa/set-up", "/login?next=/inside", "/admin/login/?next=/admin/", ""), (
+                page
+            )
         assert fresh.get("/mfa/set-up").status_code == 200
         assert fresh.get("/").content in (b"index nobody", b"")
         assert where(fresh.get("/mfa/")) == "/mfa/set-up"

@@ -129,12 +129,12 @@ def czech(tmp_path: Path) -> Iterator[None]:
     translation.trans_real._translations.clear()
 
 
-def test_pages_speak_the_visitors_language_with_its_plurals(
-    czech: None, client: MFAClient, alice: Person
-) -> None:
+def test_pages_speak_the_visitors_language_with_its_plurals(czech: None, client: MFAClient, alice: Person) -> None:
     alice.password(client)
     page = client.get("/mfa/challenge", headers={"Accept-Language": "cs"}).content.decode()
-    assert '<html lang="cs">' in page and "<h1>Zadejte kód</h1>" in page and "Má 6 číslic &amp; mění se po 30 s." in page
+    assert (
+        '<html lang="cs">' in page and "<h1>Zadejte kód</h1>" in page and "Má 6 číslic &amp; mění se po 30 s." in page
+    )
     assert ENGLISH["challenge.submit"] in page  # what is not translated is in English
     for _ in range(5):
         page = client.post(
@@ -160,7 +160,9 @@ def test_pages_stand_in_the_sites_base_and_can_be_replaced(
     client: MFAClient, alice: Person, ferrotp: Any, tmp_path: Path
 ) -> None:
     (tmp_path / "ferrotp").mkdir()
-    (tmp_path / "own_base.html").write_text("<main>OWN {% block title %}{% endblock %}{% block content %}{% endblock %}")
+    (tmp_path / "own_base.html").write_text(
+        "<main>OWN {% block title %}{% endblock %}{% block content %}{% endblock %}"
+    )
     (tmp_path / "ferrotp" / "ended.html").write_text("REPLACED")
     templates = [{**settings.TEMPLATES[0], "DIRS": [tmp_path, *settings.TEMPLATES[0]["DIRS"]]}]
     ferrotp(BASE_TEMPLATE="own_base.html", POLICY={"disable_after": 1})

@@ -208,9 +208,7 @@ def test_a_file_that_cannot_be_written_or_opened_is_unavailable(tmp_path: Path) 
         store.add_factor(made(), NOW, 10, 5)
 
 
-def test_tables_that_are_not_there_are_said_to_be_missing(
-    postgresql: PostgreSQLServer, tmp_path: Path
-) -> None:
+def test_tables_that_are_not_there_are_said_to_be_missing(postgresql: PostgreSQLServer, tmp_path: Path) -> None:
     for database in (
         {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "empty.sqlite3")},
         database_on(postgresql),
@@ -450,5 +448,3 @@ def test_the_store_in_memory_is_for_tests(tables: None, ferrotp: Any) -> None:
         setup_test_environment(debug=False)
     get_mfa()
     clear_memory()
-
-

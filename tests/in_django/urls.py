@@ -108,8 +108,11 @@ urlpatterns = [
     path("guess-inside", guess_inside),
     path("write-and-guess", write_and_guess),
     path("password", PasswordChange.as_view(template_name="login.html")),
-    path("reset/<uidb64>/<token>/", PasswordResetConfirmView.as_view(
-        post_reset_login=True, success_url="/inside", template_name="login.html"), name="password_reset_confirm"),
+    path(
+        "reset/<uidb64>/<token>/",
+        PasswordResetConfirmView.as_view(post_reset_login=True, success_url="/inside", template_name="login.html"),
+        name="password_reset_confirm",
+    ),
     path("mfa/", include("ferrotp.django.urls")),
     path("admin/", admin.site.urls),
     path("own-admin/", own_admin.urls),

@@ -73,7 +73,9 @@ def password(request: HttpRequest) -> HttpResponse:
         update_session_auth_hash(request, user)
         messages.success(request, "The password is changed.")
         return HttpResponseRedirect(reverse("inside"))
-    return render(request, "form.html", {"form": form, "title": "Change password"}, status=400 if form.is_bound else 200)
+    return render(
+        request, "form.html", {"form": form, "title": "Change password"}, status=400 if form.is_bound else 200
+    )
 
 
 @login_required

@@ -128,7 +128,11 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
         if request.method == "POST":
             removed = get_mfa().reset(user_id=factor.user_id, by=request.user.get_username())
             self._note(request, factor, name)
-            message = ngettext("%(name)s had one factor, and has none now.", "%(name)s had %(count)d factors, and has none now.", removed)  # noqa: E501
+            message = ngettext(
+                "%(name)s had one factor, and has none now.",
+                "%(name)s had %(count)d factors, and has none now.",
+                removed,
+            )
             messages.success(request, message % {"name": name, "count": removed})
             return HttpResponseRedirect(reverse(f"{self.admin_site.name}:ferrotp_factor_changelist"))
         factors = self.get_queryset(request).filter(tenant=factor.tenant, user_id=factor.user_id)

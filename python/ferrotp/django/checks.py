@@ -103,8 +103,6 @@ def _check_sessions() -> list[checks.CheckMessage]:
     return []
 
 
-
-
 def check_middleware(app_configs: Any = None, **more: Any) -> list[checks.CheckMessage]:
     """Whether the middleware is there, behind all that logs users in."""
     from django.contrib.auth.middleware import AuthenticationMiddleware

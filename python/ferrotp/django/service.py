@@ -65,9 +65,7 @@ def gate_for(user: Any) -> Gate:
 def is_required(user: Any) -> bool:
     """Whether this user must have a second factor by now."""
     moment = now()
-    return any(
-        (rule.since is None or rule.since.timestamp() <= moment) and rule.who(user) for rule in conf().required
-    )
+    return any((rule.since is None or rule.since.timestamp() <= moment) and rule.who(user) for rule in conf().required)
 
 
 def user_id_of(user: Any) -> str:

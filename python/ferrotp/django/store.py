@@ -11,7 +11,6 @@ from django.db import transaction
 from django.db.models import BinaryField, Case, F, Q, Value, When
 from django.db.models.functions import Greatest
 
-from ferrotp.mfa.errors import StoreRefused
 from ferrotp.mfa.stores import TIMEOUT
 from ferrotp.mfa.stores.base import METHODS, Limits, Method, Owner, Refusal, Reservation, UserState, charge
 from ferrotp.mfa.stores.base import Budget as BudgetRecord
@@ -188,10 +187,7 @@ class DjangoStore:
     def add_device(self, device: TrustedDeviceRecord, now: int, max_devices: int) -> bool:
         owner = device.owner
         with self._own.turn() as using:
-            if (
-                _lock(using, owner, "otp") is None
-                or not _of(Factor, using, owner).filter(state="active").exists()
-            ):
+            if _lock(using, owner, "otp") is None or not _of(Factor, using, owner).filter(state="active").exists():
                 return _undo(using)
             mine = sorted(_devices_of(using, owner), key=lambda one: (one.last_used_at, one.series))
             live = [one for one in mine if one.expires_at > now]
@@ -245,9 +241,7 @@ class DjangoStore:
             budgets: dict[Method, BudgetRecord] = {method: BudgetRecord() for method in METHODS}
             for row in _of(Budget, using, owner):
                 budgets[row.method] = BudgetRecord(row.failures, row.retry_at, row.spent_until)
-            return UserState(
-                tuple(_factors_of(using, owner)), budgets, _of(RecoveryCode, using, owner).count()
-            )
+            return UserState(tuple(_factors_of(using, owner)), budgets, _of(RecoveryCode, using, owner).count())
 
     def factors(self, after: FactorRecord | None, limit: int) -> list[FactorRecord]:
         with self._own.turn(reading=True) as using:
@@ -378,4 +372,3 @@ def _after(owner: Owner, last: str, value: str) -> Q:
             | same_user & Q(**{f"{last}__gt": value})
         )
     )
-

@@ -92,4 +92,3 @@ def mfa_clock(now: float | None = None) -> Iterator[Clock]:
 def clear_memory() -> None:
     """Forgets all that the store in memory holds."""
     service.memory.__init__()  # type: ignore[misc]
-
