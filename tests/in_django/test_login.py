@@ -274,6 +274,17 @@ def test_a_password_alone_is_fresh_for_ten_minutes_and_then_asked_for_again(
     assert client.get("/mfa/set-up").status_code == 200
 
 
+def test_a_login_by_the_password_alone_ends_where_a_factor_is_set_up_since(
+    client: MFAClient, person: Callable[..., Person]
+) -> None:
+    bob = person()
+    bob.password(client)
+    bob.enroll()
+    for path in ("/inside", "/", "/mfa/", "/mfa/set-up"):
+        assert where(client.get(path)) == "/mfa/challenge", path
+    assert where(client.post("/mfa/challenge", {"code": bob.code()})) == "/mfa/set-up"
+
+
 # Who must have one
 
 

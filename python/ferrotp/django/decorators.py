@@ -66,7 +66,7 @@ def _gated(view: _V, *, fresh: bool) -> _V:
         return await _awaited(view, request, fresh, args, kwargs)
 
     made: Any = awaited if iscoroutinefunction(view) else gated
-    return functools.wraps(view)(made)  # type: ignore[no-any-return]
+    return functools.wraps(view)(made)  # type: ignore[return-value]
 
 
 async def _awaited(view: Any, request: HttpRequest, fresh: bool, args: Any, kwargs: Any) -> Any:

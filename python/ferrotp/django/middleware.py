@@ -15,7 +15,7 @@ from ferrotp.web import SecondFactorRequired
 
 from . import auth
 from .conf import conf
-from .service import gate_for, now
+from .service import gate_for, is_enrolled, now
 from .views import is_page, unavailable
 
 
@@ -27,6 +27,7 @@ class RequestMFA:
         self.held_user: Any = None
         """Who is logged in but for the second factor, while `request.user` is anonymous."""
         self.device: tuple[Any, DeviceToken] | None = None
+        self.seen_user: Any = None
 
     @property
     def passed(self) -> bool:
@@ -113,17 +114,19 @@ class MFAMiddleware:
     @staticmethod
     def _look(request: Any) -> HttpResponse | None:
         user = request.user
-        if not user.is_authenticated:
+        if user is request.mfa.seen_user or not user.is_authenticated:
             return None
-        login = auth.load(request)
-        if login is None:
-            try:
+        request.mfa.seen_user = user
+        try:
+            login = auth.load(request)
+            # A login by the password alone ends where a factor was set up since, in another browser.
+            if login is None or (login.stage == "full" and not login.passed and is_enrolled(user)):
                 login, device = auth.begin_again(request, user)
-            except MFAError as error:
-                _hide(request)
-                return unavailable(request, error)
-            if device is not None:
-                request.mfa.device = user, device
+                if device is not None:
+                    request.mfa.device = user, device
+        except MFAError as error:
+            _hide(request)
+            return unavailable(request, error)
         if login.stage == "full":
             request.mfa.held_user = None
         else:
