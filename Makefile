@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 WHEELS := target/wheels
+DJANGO42 := target/django-4.2
 SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.lua' -o -name '*.html' -o -name '*.css' -o -name '*.js' -o -name py.typed)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-terminal screenshots test test-rust test-python lint format bench bench-qr bench-verify bench-growth bench-login attack real-programs soak wheel clean
+.PHONY: help demo demo-terminal screenshots test test-rust test-python test-django42 lint format bench bench-qr bench-verify bench-growth bench-login attack real-programs soak wheel clean
 
 help:  ## List the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -18,13 +19,16 @@ demo: $(VENV)/installed $(VENV)/demo  ## Start an example, APP=flask or django, 
 demo-terminal: $(VENV)/installed  ## Show a secret, its URI and codes beside other programs' (ARGS="SECRET or otpauth URI")
 	@$(PY) examples/terminal_demo.py $(ARGS)
 
-test: lint test-rust test-python  ## Run all checks: linters, cargo test, pytest
+test: lint test-rust test-python test-django42  ## Run all checks: linters, cargo test, pytest
 
 test-rust:  ## Run cargo test, on the core alone: no Python is looked for
 	cargo test --locked
 
 test-python: $(VENV)/installed $(VENV)/tools  ## Run pytest on the installed wheel (ARGS for pytest)
 	$(PY) -m pytest tests $(ARGS)
+
+test-django42: $(VENV)/installed $(VENV)/tools $(DJANGO42)/installed  ## Run the tests of ferrotp.django on Django 4.2 LTS, but for the races
+	PYTHONPATH=$(DJANGO42) $(PY) -m pytest tests/in_django -k "not in_many_processes and not as_many_wrong and not advanced_once_when and not renewed_once" $(ARGS)
 
 lint: $(VENV)/installed $(VENV)/tools  ## Check formatting, lints and types
 	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
@@ -82,6 +86,11 @@ $(VENV)/builder: requirements/build.txt
 
 $(VENV)/tools: requirements/test.txt $(VENV)/builder
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/test.txt
+	@touch $@
+
+$(DJANGO42)/installed: requirements/django42.txt $(VENV)/builder
+	rm -rf $(DJANGO42)
+	$(PY) -m pip install --quiet --disable-pip-version-check --target $(DJANGO42) -r requirements/django42.txt
 	@touch $@
 
 $(VENV)/demo: requirements/demo.txt $(VENV)/builder

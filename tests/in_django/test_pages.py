@@ -148,7 +148,8 @@ def test_pages_speak_the_visitors_language_with_its_plurals(czech: None, client:
 
 def test_the_translators_catalogue_has_every_word(tables: None) -> None:
     path = Path(ferrotp.django.texts.__file__).parent / "locale" / "django.pot"
-    assert path.read_text(encoding="utf-8") == ferrotp.django.texts.catalogue()
+    stale = "python -m ferrotp.django.texts > python/ferrotp/django/locale/django.pot"
+    assert path.read_text(encoding="utf-8") == ferrotp.django.texts.catalogue(), stale
     for text in ENGLISH.values():
         assert ferrotp.django.texts._quoted(text) in path.read_text(encoding="utf-8")
 
@@ -242,7 +243,7 @@ def test_the_store_away_is_a_page_that_says_so(
     other.force_login(alice.user)
     for path in ("/inside", "/vault", "/admin/", "/api"):
         assert other.get(path).status_code == 503
-    client.force_mfa_login(alice.user)
+    client.force_mfa_login(alice.user, fresh=False)
     assert client.get("/vault").status_code == 200  # who is in stays in
     assert client.get("/fresh-vault").status_code == 503
     assert get_mfa() is get_mfa()

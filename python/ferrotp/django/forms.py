@@ -14,6 +14,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
+from django.utils.functional import lazy
 
 from ferrotp.mfa import MFAError
 from ferrotp.web import Login, device_name
@@ -22,6 +23,9 @@ from ferrotp.web.pages import Problem, posted_codes, problem
 from . import auth
 from .service import now
 from .texts import texts
+
+
+_EMPTY: Any = lazy(texts, str)("error.empty")
 
 
 class _CodeInput(forms.TextInput):
@@ -35,7 +39,7 @@ class CodeField(forms.CharField):
     def __init__(self, **more: Any) -> None:
         attributes = {"inputmode": "numeric", "autocomplete": "one-time-code", "spellcheck": "false", "autofocus": True}
         more.setdefault("widget", _CodeInput(attrs=attributes))
-        more.setdefault("error_messages", {"required": texts("error.empty")})
+        more.setdefault("error_messages", {"required": _EMPTY})
         super().__init__(**more)
 
 
@@ -45,6 +49,7 @@ class RecoveryCodeField(forms.CharField):
     def __init__(self, **more: Any) -> None:
         attributes = {"autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false", "autofocus": True}
         more.setdefault("widget", _CodeInput(attrs=attributes))
+        more.setdefault("error_messages", {"required": _EMPTY})
         super().__init__(**more)
 
 

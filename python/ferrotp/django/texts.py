@@ -3,6 +3,7 @@
 The English text is the message id, so that a site translates it in a catalogue of its own.
 """
 
+import sys
 from collections.abc import Mapping
 
 from django.utils.translation import gettext, ngettext
@@ -25,7 +26,7 @@ texts = Texts(translate)
 def catalogue() -> str:
     """All messages as a template for translators, as ``makemessages`` would write it."""
     lines = [
-        "# The pages of ferrotp. Written by ferrotp.django.texts.catalogue().",
+        "# The pages of ferrotp. Written by python -m ferrotp.django.texts",
         'msgid ""',
         'msgstr ""',
         '"Content-Type: text/plain; charset=UTF-8\\n"',
@@ -54,3 +55,7 @@ def catalogue() -> str:
 
 def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
+if __name__ == "__main__":
+    sys.stdout.write(catalogue())
