@@ -4,10 +4,10 @@ VENV := .venv
 PY := $(VENV)/bin/python
 WHEELS := target/wheels
 DJANGO42 := target/django-4.2
-SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.lua' -o -name '*.html' -o -name '*.css' -o -name '*.js' -o -name py.typed)
+SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.lua' -o -name '*.html' -o -name '*.pot' -o -name '*.css' -o -name '*.js' -o -name py.typed)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-terminal screenshots test test-rust test-python test-django42 lint format bench bench-qr bench-verify bench-growth bench-login attack real-programs soak wheel clean
+.PHONY: help demo demo-terminal screenshots test test-rust test-python test-django42 lint format bench bench-qr bench-verify bench-growth bench-login bench-django attack real-programs soak wheel clean
 
 help:  ## List the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -59,6 +59,9 @@ bench-growth: $(VENV)/installed $(VENV)/tools  ## Compare logins at 1,000 and at
 bench-login: $(VENV)-bench-login/installed  ## Compare the login step over HTTP with Flask-Security, by wrk (ARGS=--quick)
 	@$(VENV)-bench-login/bin/python benches/login.py $(ARGS)
 
+bench-django: $(VENV)-bench-verify/installed  ## Compare the login step in Django with django-otp and allauth (ARGS=--quick: within a minute)
+	@$(VENV)-bench-verify/bin/python benches/django_login.py $(ARGS)
+
 attack: $(VENV)/installed  ## Attack the service for 30 days of its clock, and print how far a guesser comes
 	@$(PY) benches/attack.py $(ARGS)
 
@@ -72,6 +75,7 @@ soak: $(VENV)/installed $(VENV)/tools  ## Compare with pyotp on a million cases;
 	FERROTP_SOAK=1 $(PY) -m pytest tests/pyotp/test_differential.py $(ARGS)
 	FERROTP_SOAK=1 $(PY) -m pytest tests/mfa/redis/test_contract.py tests/mfa/redis/test_crashes.py $(ARGS)
 	FERROTP_SOAK=1 $(PY) -m pytest tests/mfa/sql/test_contract.py tests/mfa/crash $(ARGS)
+	FERROTP_SOAK=1 $(PY) -m pytest tests/in_django/test_contract.py $(ARGS)
 
 wheel: $(WHEELS)/built  ## Build the wheel, in release mode
 

@@ -1,15 +1,11 @@
 """Opens the store anywhere: in this process, and in those that race with it."""
 
-import secrets
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import django
-import psycopg
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
-from mfa.servers import PostgreSQLServer
 
 from ferrotp.mfa.stores.base import Store
 
@@ -40,17 +36,3 @@ def open_store(alias: str, database: dict[str, Any]) -> Store:
 
     # The machine of the tests may be small, and 64 processes race: what a deadline does has tests of its own.
     return DjangoStore(alias, timeout=30)
-
-
-def database_on(server: PostgreSQLServer) -> dict[str, Any]:
-    """A new database of a server, as Django's settings name it."""
-    parts = urlsplit(server.uri)
-    name = f"django_{secrets.token_hex(4)}"
-    with psycopg.connect(server.uri, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": name,
-        "USER": parts.username or "",
-        "HOST": parse_qs(parts.query)["host"][0],
-    }

@@ -12,7 +12,8 @@ from mfa.servers import PostgreSQLServer
 from ferrotp.mfa.stores.base import Store
 from ferrotp.mfa.testing import StoreContract
 
-from .stores import database_on, migrate, open_store, set_up
+from .databases import database_on
+from .stores import migrate, open_store, set_up
 
 
 class _OnDjango(StoreContract):

@@ -27,7 +27,8 @@ from ferrotp.mfa.stores.base import Factor, Owner, Reservation
 from ferrotp.mfa.testing import NOW
 
 from .conftest import Person
-from .stores import database_on, migrate, set_up
+from .databases import database_on
+from .stores import migrate, set_up
 
 LIMITS = replace(Policy().limits(), free=1000, disable_at=2000, cost=1)
 

@@ -170,9 +170,9 @@ def enter(request: HttpRequest, login: Login, user: Any = None, backend: str | N
     return user
 
 
-def finish(request: HttpRequest, login: Login, device: DeviceToken | None = None) -> HttpResponse:
+def finish(request: HttpRequest, login: Login, device: DeviceToken | None = None, user: Any = None) -> HttpResponse:
     """The login is done: Django knows, and it goes on."""
-    user = enter(request, login)
+    user = enter(request, login, user)
     return with_device(_on(login), user, device)
 
 
@@ -266,13 +266,16 @@ def with_device(response: HttpResponse, user: Any, device: DeviceToken | None) -
 # Below
 
 
-def gate_of(request: HttpRequest, login: Login | None) -> Gate:
-    """The gate for whoever this login is of."""
-    if request.user.is_authenticated:
-        return gate_for(request.user)
+def whose(request: HttpRequest, login: Login | None) -> Any:
+    """The user whom this login is of."""
     if login is None:
         raise LoginRequired
-    return gate_for(user_behind(request, login))
+    return user_behind(request, login)
+
+
+def gate_of(request: HttpRequest, login: Login | None) -> Gate:
+    """The gate for whoever this login is of."""
+    return gate_for(request.user if request.user.is_authenticated else whose(request, login))
 
 
 def _on(login: Login) -> HttpResponse:

@@ -21,9 +21,8 @@ from ferrotp.web import Login, device_name
 from ferrotp.web.pages import Problem, posted_codes, problem
 
 from . import auth
-from .service import now
+from .service import gate_for, now
 from .texts import texts
-
 
 _EMPTY: Any = lazy(texts, str)("error.empty")
 
@@ -67,7 +66,8 @@ class ChallengeForm(forms.Form):
         self.problem: Problem | None = None
         """Why the code was not accepted: `status` of HTTP, `retry_after`, and whether the login ends."""
         self.before = auth.load(request)
-        self.gate = auth.gate_of(request, self.before)
+        self._user = auth.whose(request, self.before)
+        self.gate = gate_for(self._user)
         self.login: Login = self.gate.challenged(self.before)
         """Of whom it asks, and afterwards, whom it let in."""
 
@@ -93,7 +93,7 @@ class ChallengeForm(forms.Form):
         device = None
         if half and self.cleaned_data.get("trust"):
             device = self.gate.trust(self.login, device_name(self.request.headers.get("User-Agent", "")))
-        return auth.finish(self.request, self.login, device)
+        return auth.finish(self.request, self.login, device, self._user)
 
 
 class RecoveryForm(ChallengeForm):

@@ -6,7 +6,6 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from ferrotp.mfa.stores.base import Factor as FactorRecord
-from ferrotp.mfa.stores.base import Owner
 
 from .fields import ExactTextField
 
@@ -62,25 +61,6 @@ class Factor(models.Model):
             last_step=record.last_step,
             drift=record.drift,
             last_used_at=record.last_used_at,
-        )
-
-    def record(self) -> FactorRecord:
-        """The record of a row."""
-        kind: Any = self.kind
-        state: Any = self.state
-        return FactorRecord(
-            owner=Owner(self.tenant, self.user_id),
-            factor_id=self.factor_id,
-            kind=kind,
-            name=self.name,
-            state=state,
-            sealed=bytes(self.sealed),
-            legacy=self.legacy,
-            created_at=self.created_at,
-            expires_at=self.expires_at,
-            last_step=self.last_step,
-            drift=self.drift,
-            last_used_at=self.last_used_at,
         )
 
 

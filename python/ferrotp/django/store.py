@@ -239,8 +239,9 @@ class DjangoStore:
     def user(self, owner: Owner) -> UserState:
         with self._own.turn(reading=True) as using:
             budgets: dict[Method, BudgetRecord] = {method: BudgetRecord() for method in METHODS}
-            for row in _of(Budget, using, owner):
-                budgets[row.method] = BudgetRecord(row.failures, row.retry_at, row.spent_until)
+            rows = _of(Budget, using, owner).values_list("method", "failures", "retry_at", "spent_until")
+            for method, *row in rows:
+                budgets[method] = BudgetRecord(*row)
             return UserState(tuple(_factors_of(using, owner)), budgets, _of(RecoveryCode, using, owner).count())
 
     def factors(self, after: FactorRecord | None, limit: int) -> list[FactorRecord]:
@@ -248,7 +249,8 @@ class DjangoStore:
             rows = Factor.objects.using(using).order_by("tenant", "user_id", "factor_id")
             if after is not None:
                 rows = rows.filter(_after(after.owner, "factor_id", after.factor_id))
-            return [row.record() for row in rows[:limit]]
+            found = rows.values_list("tenant", "user_id", *_FIELDS)[:limit]
+            return [_record(Owner(tenant, user_id), *row) for tenant, user_id, *row in found]
 
     def recovery_codes(self, after: RecoveryCodeRecord | None, limit: int) -> list[RecoveryCodeRecord]:
         with self._own.turn(reading=True) as using:
@@ -306,7 +308,27 @@ def _serves(factor: FactorRecord, method: Method, now: int) -> bool:
 
 
 def _factors_of(using: str, owner: Owner) -> list[FactorRecord]:
-    return [row.record() for row in _of(Factor, using, owner).order_by("created_at", "factor_id")]
+    rows = _of(Factor, using, owner).order_by("created_at", "factor_id").values_list(*_FIELDS)
+    return [_record(owner, *row) for row in rows]
+
+
+_FIELDS = (
+    "factor_id",
+    "kind",
+    "name",
+    "state",
+    "sealed",
+    "legacy",
+    "created_at",
+    "expires_at",
+    "last_step",
+    "drift",
+    "last_used_at",
+)
+
+
+def _record(owner: Owner, factor_id: str, kind: Any, name: str, state: Any, sealed: Any, *more: Any) -> FactorRecord:
+    return FactorRecord(owner, factor_id, kind, name, state, bytes(sealed), *more)
 
 
 def _bound(using: str, owner: Owner) -> bool:

@@ -21,7 +21,7 @@ class Browser(Visitor):
 
 
 def database_on(server: PostgreSQLServer) -> dict[str, Any]:
-    from in_django.stores import database_on
+    from in_django.databases import database_on
 
     return {**database_on(server), "CONN_MAX_AGE": 60}
 
