@@ -123,6 +123,8 @@ def test_staff_with_the_permission_reset_a_user(
     row = Factor.objects.get(factor_id=alice.factor_id)
     page = client.get(f"{CHANGELIST}{row.pk}/reset/")
     assert page.status_code == 200 and alice.name in page.content.decode()
+    own = client.get(f"/own-admin/ferrotp/factor/{row.pk}/change/")
+    assert own.status_code == 200
     assert get_mfa().status(user_id=alice.user_id).enrolled
     assert MFAClient(enforce_csrf_checks=True).post(f"{CHANGELIST}{row.pk}/reset/").status_code in (302, 403)
     assert where(client.post(f"{CHANGELIST}{row.pk}/reset/")) == CHANGELIST

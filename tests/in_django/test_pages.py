@@ -223,21 +223,32 @@ def test_style_and_script_need_no_collectstatic(client: MFAClient) -> None:
 
 
 def test_the_store_away_is_a_page_that_says_so(
-    client: MFAClient, alice: Person, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    client: MFAClient, alice: Person, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     from ferrotp.django import get_mfa
     from ferrotp.django.store import DjangoStore
-    from ferrotp.mfa import StoreUnavailable
+    from ferrotp.mfa import StoreRefused, StoreUnavailable
 
     alice.password(client)
 
     def away(*arguments: Any, **more: Any) -> Any:
         raise StoreUnavailable("away")
 
+    user = DjangoStore.user
+
+    def refused(*arguments: Any, **more: Any) -> Any:
+        raise StoreRefused("run migrate")
+
     for name in ("reserve", "user", "add_factor"):
         monkeypatch.setattr(DjangoStore, name, away)
     answer = client.post("/mfa/challenge", {"code": alice.code()})
     assert answer.status_code == 503 and "away" not in answer.content.decode()
+    monkeypatch.setattr(DjangoStore, "reserve", refused)
+    monkeypatch.setattr(DjangoStore, "user", user)
+    answer = client.post("/mfa/challenge", {"code": alice.code()})
+    assert answer.status_code == 500 and "migrate" not in answer.content.decode()
+    assert "POST /mfa/challenge: StoreRefused: run migrate" in caplog.text
+    monkeypatch.setattr(DjangoStore, "user", away)
     assert where(client.get("/inside")).startswith("/login")
     other = MFAClient()
     other.force_login(alice.user)

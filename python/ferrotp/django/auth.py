@@ -4,6 +4,7 @@ A session's mark is a `ferrotp.web.Login`, bound to the user and to Django's has
 either. What looks at it does not care which way somebody came in.
 """
 
+import logging
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -18,11 +19,14 @@ from django.shortcuts import resolve_url
 from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from ferrotp.mfa import DeviceToken
+from ferrotp.mfa import DeviceToken, MFAError
 from ferrotp.web import Begun, Gate, Login, LoginRequired, NotFresh, SecondFactorRequired, device_cookie, safe_next
+from ferrotp.web.pages import Problem, problem
 
 from .service import gate_for, get_mfa, now, user_id_of
 from .texts import texts
+
+_log = logging.getLogger("ferrotp.django")
 
 KEY = "_ferrotp"
 MESSAGE = "_ferrotp_message"
@@ -234,6 +238,14 @@ def _resolves(page: str) -> bool:
     except Resolver404:
         return urlsplit(page).netloc != ""  # it is somewhere else
     return True
+
+
+def problem_of(request: HttpRequest, error: MFAError, *, recovery: bool = False) -> Problem:
+    """What the service raised, as the page says it. What to do about a fault is for the site's log."""
+    what = problem(error, texts, now(), recovery=recovery)
+    if what.status >= 500:
+        _log.error("%s %s: %s: %s", request.method, request.path, type(error).__name__, error)
+    return what
 
 
 # Trusted devices

@@ -18,10 +18,10 @@ from django.utils.functional import lazy
 
 from ferrotp.mfa import MFAError
 from ferrotp.web import Login, device_name
-from ferrotp.web.pages import Problem, posted_codes, problem
+from ferrotp.web.pages import Problem, posted_codes
 
 from . import auth
-from .service import gate_for, now
+from .service import gate_for
 from .texts import texts
 
 _EMPTY: Any = lazy(texts, str)("error.empty")
@@ -83,7 +83,7 @@ class ChallengeForm(forms.Form):
             else:
                 self.login = self.gate.verify(self.login, code)
         except MFAError as error:
-            self.problem = problem(error, texts, now(), recovery=self.recovery)
+            self.problem = auth.problem_of(self.request, error, recovery=self.recovery)
             raise ValidationError(self.problem.message) from None
         return cleaned
 

@@ -26,7 +26,6 @@ from ferrotp.web.pages import (
     Problem,
     challenge_page,
     codes_file,
-    problem,
     remove_page,
     set_up_page,
     settings_page,
@@ -35,7 +34,6 @@ from ferrotp.web.pages import (
 from . import auth
 from .conf import conf
 from .forms import ChallengeForm, ConfirmForm, NameForm, RecoveryForm, SavedForm
-from .service import now
 from .texts import texts
 
 _V = TypeVar("_V", bound=Callable[..., Any])
@@ -159,7 +157,7 @@ def set_up(request: HttpRequest) -> HttpResponse:
             auth.keep(request, gate.enroll(login, form.cleaned_data.get("name", "")))
             return _to("set_up")
         except MFAError as error:
-            what = problem(error, texts, now())
+            what = auth.problem_of(request, error)
     message = what.message if what else ""
     return shown(request, what, "set_up", page=set_up_page(gate, login, texts, gate.pending(login), error=message))
 
@@ -175,7 +173,7 @@ def confirm(request: HttpRequest) -> HttpResponse:
         try:
             entered, codes = gate.confirm(login, form.cleaned_data["code"])
         except MFAError as error:
-            what = problem(error, texts, now())
+            what = auth.problem_of(request, error)
         else:
             auth.enter(request, entered)
             request.session[auth.MESSAGE] = ["setup.done", {}]
@@ -288,7 +286,7 @@ def unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
     """What the service could not decide."""
     if not isinstance(error, MFAError):
         raise error
-    what = problem(error, texts, now())
+    what = auth.problem_of(request, error)
     if not isinstance(error, StoreUnavailable) and what.status < 500:
         what = replace(what, status=500)
     return shown(request, what, "unavailable", error=what.message)
