@@ -118,7 +118,7 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
     @method_decorator(csrf_protect)
     def reset_user(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Asks, and then removes all that there is of a user."""
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        request.current_app = self.admin_site.name
         factor = self.get_object(request, str(pk))
         if factor is None or not self.has_reset_permission(request) or not self.has_view_permission(request, factor):
             raise PermissionDenied
