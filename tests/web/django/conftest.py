@@ -1,0 +1,23 @@
+"""The Django example for a module, and pages on it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from ..flask.conftest import open_page
+from .example import DjangoSite
+
+__all__ = ["open_page"]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DjangoSite]:
+    site = DjangoSite(tmp_path_factory.mktemp("django"))
+    yield site
+    site.close()
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pages look as Flask's do, whose pictures are kept."""
+    monkeypatch.delenv("FERROTP_SCREENSHOTS", raising=False)
