@@ -11,8 +11,7 @@ from django.db import transaction
 from django.db.models import BinaryField, Case, F, Q, Value, When
 from django.db.models.functions import Greatest
 
-from ferrotp.mfa.stores import TIMEOUT
-from ferrotp.mfa.stores.base import METHODS, Limits, Method, Owner, Refusal, Reservation, UserState, charge
+from ferrotp.mfa.stores.base import METHODS, TIMEOUT, Limits, Method, Owner, Refusal, Reservation, UserState, charge
 from ferrotp.mfa.stores.base import Budget as BudgetRecord
 from ferrotp.mfa.stores.base import Factor as FactorRecord
 from ferrotp.mfa.stores.base import RecoveryCode as RecoveryCodeRecord
