@@ -11,7 +11,18 @@ from django.db import transaction
 from django.db.models import BinaryField, Case, F, Q, Value, When
 from django.db.models.functions import Greatest
 
-from ferrotp.mfa.stores.base import METHODS, TIMEOUT, Limits, Method, Owner, Refusal, Reservation, UserState, charge
+from ferrotp.mfa.stores.base import (
+    METHODS,
+    TIMEOUT,
+    Limits,
+    Method,
+    Owner,
+    Refusal,
+    Reservation,
+    UserState,
+    charge,
+    surplus,
+)
 from ferrotp.mfa.stores.base import Budget as BudgetRecord
 from ferrotp.mfa.stores.base import Factor as FactorRecord
 from ferrotp.mfa.stores.base import RecoveryCode as RecoveryCodeRecord
@@ -61,9 +72,7 @@ class DjangoStore:
             if sum(one.state != "pending" for one in mine) >= max_factors:
                 return _undo(using)
             pending = [one for one in mine if one.state == "pending"]
-            live = [one for one in pending if one.expires_at > now]
-            keep = max_pending - (factor.state == "pending")
-            gone = [one.factor_id for one in pending if one not in live[max(len(live) - keep, 0) :]]
+            gone = [one.factor_id for one in surplus(pending, now, max_pending - (factor.state == "pending"))]
             if gone:
                 _of(Factor, using, factor.owner).filter(factor_id__in=gone).delete()
             Factor.of(factor).save(using=using, force_insert=True)
@@ -189,8 +198,7 @@ class DjangoStore:
             if _lock(using, owner, "otp") is None or not _of(Factor, using, owner).filter(state="active").exists():
                 return _undo(using)
             mine = sorted(_devices_of(using, owner), key=lambda one: (one.last_used_at, one.series))
-            live = [one for one in mine if one.expires_at > now]
-            gone = [one.series for one in mine if one not in live[max(len(live) - max_devices + 1, 0) :]]
+            gone = [one.series for one in surplus(mine, now, max_devices - 1)]
             if gone:
                 _of(TrustedDevice, using, owner).filter(series__in=gone).delete()
             TrustedDevice(

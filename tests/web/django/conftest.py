@@ -4,10 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..flask.conftest import open_page
 from .example import DjangoSite
-
-__all__ = ["open_page"]
 
 
 @pytest.fixture(scope="module")
