@@ -5,6 +5,7 @@ packages' own code, and prints what it did.
 """
 
 import base64
+import io
 import json
 import sys
 import time
@@ -16,6 +17,9 @@ import django
 import pyotp
 from cryptography.fernet import Fernet
 from django.conf import settings
+
+from ferrotp.mfa import Policy
+from ferrotp.vault import new_key
 
 
 def database(where: str) -> dict[str, Any]:
@@ -35,7 +39,7 @@ def database(where: str) -> dict[str, Any]:
 FERNET = "ZmVybmV0IGtleSBvZiB0aGUgdGVzdCwgMzIgYnl0ZXM="
 
 
-def main(where: str, encrypted: bool) -> None:
+def main(where: str, encrypted: bool, ferrotp: bool) -> None:
     settings.configure(
         SECRET_KEY="tests",
         DATABASES={"default": database(where)},
@@ -57,7 +61,9 @@ def main(where: str, encrypted: bool) -> None:
             "allauth",
             "allauth.account",
             "allauth.mfa",
+            *(["ferrotp.django"] if ferrotp else []),
         ],
+        FERROTP={"ISSUER": "tests", "KEYS": new_key(), "POLICY": Policy.cheap_for_tests()},
         MIDDLEWARE=["allauth.account.middleware.AccountMiddleware"],
         MFA_ADAPTER=f"{__name__}.SealingAdapter" if encrypted else "allauth.mfa.adapter.DefaultMFAAdapter",
         MFA_SUPPORTED_TYPES=["totp", "recovery_codes"],
@@ -77,7 +83,34 @@ def main(where: str, encrypted: bool) -> None:
                 return Fernet(FERNET).decrypt(encrypted_text.encode()).decode()
 
         globals()["SealingAdapter"] = SealingAdapter
-    print(json.dumps({"otp": otp(), "allauth": allauth()}))
+    said = {"otp": otp(), "allauth": allauth()}
+    if ferrotp:
+        said["commands"] = commands(said["allauth"])
+    print(json.dumps(said))
+
+
+def commands(allauth: dict[str, Any]) -> dict[str, Any]:
+    """What ``manage.py ferrotp_import`` says, into the same database, and whether a user can log in then."""
+    from django.core import mail
+    from django.core.management import call_command
+
+    from ferrotp.django import get_mfa
+    from ferrotp.mfa import InvalidCode
+
+    said: dict[str, Any] = {}
+    for name in ("django-two-factor-auth", "django-allauth", "django-otp"):
+        for options in ([], ["--write"]):
+            output = io.StringIO()
+            call_command("ferrotp_import", "--from", name, "--json", *options, stdout=output)
+            said[" ".join([name, *options])] = json.loads(output.getvalue())
+    mfa = get_mfa()
+    try:
+        mfa.verify(user_id=str(allauth["user"]), code=allauth["code"])
+    except InvalidCode:
+        said["used code"] = "refused"
+    said["left"] = mfa.recover(user_id=str(allauth["user"]), code=allauth["unused"][0]).remaining
+    said["mails"] = len(getattr(mail, "outbox", []))
+    return said
 
 
 def otp() -> dict[str, Any]:
@@ -147,4 +180,4 @@ def allauth() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:] == ["encrypted"])
+    main(sys.argv[1], "encrypted" in sys.argv[2:], "ferrotp" in sys.argv[2:])

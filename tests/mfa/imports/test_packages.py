@@ -95,6 +95,21 @@ def test_users_of_django_otp_come(
     assert not service.recovers(said["used"], said["tokens"][1])
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_a_site_brings_its_own_users_by_manage_py(
+    database: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    where = str(tmp_path / "db.sqlite3")
+    if database == "postgresql":
+        where = request.getfixturevalue("postgresql").database()
+    said = Site("django_site.py", where, "encrypted", "ferrotp").said["commands"]
+    assert said["django-two-factor-auth"]["imported"] == said["django-two-factor-auth --write"]["imported"] == 3
+    assert said["django-allauth --write"]["imported"] == 1 and said["django-allauth --write"]["recovery_codes"] == 9
+    # The tables are those of the first import: whoever is there is left.
+    assert (said["django-otp --write"]["imported"], said["django-otp --write"]["already"]) == (0, 3)
+    assert (said["used code"], said["left"], said["mails"]) == ("refused", 8, 0)
+
+
 @pytest.mark.parametrize("where", ["django_site", "sealed_django_site"])
 def test_users_of_allauth_come(where: str, service: Service, request: pytest.FixtureRequest) -> None:
     site: Site = request.getfixturevalue(where)

@@ -55,12 +55,12 @@ class ImportReport:
 
     def lines(self) -> list[str]:
         """For people."""
-        came, take = ("came", "took") if self.written else ("would come", "would take")
-        brought = f"{self.factors:,} factors and {self.recovery_codes:,} recovery codes"
-        lines = [f"{self.imported:,} of {self.users:,} users {came}, with {brought}"]
+        came = "came" if self.written else "would come"
+        brought = f"{_many(self.factors, 'factor')} and {_many(self.recovery_codes, 'recovery code')}"
+        lines = [f"{self.imported:,} of {_many(self.users, 'user')} {came}, with {brought}"]
         if self.already:
             lines.append(f"{self.already:,} were there already, and were left alone")
-        for outcome, title in (("flagged", f"{take} over, and to be looked at:"), ("skipped", "left out:")):
+        for outcome, title in (("flagged", "to be looked at:"), ("skipped", "left out:")):
             found = [(reason, count) for (one, reason), count in self.reasons.most_common() if one == outcome]
             if found:
                 lines.append(title)
@@ -69,3 +69,7 @@ class ImportReport:
                 named = ", ".join(map(repr, users)) + (", ..." if len(users) == EXAMPLES else "")
                 lines.append(f"  {count:,} x {reason}: {named}")
         return lines
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -1,6 +1,5 @@
 """django-two-factor-auth: it keeps its devices in django-otp's tables, and phones in one of its own."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from .database import Database, Query
@@ -15,7 +14,6 @@ _OTHERS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TwoFactor(DjangoOTP):
     """What django-otp has, and a line in the report for each device that is no authenticator app."""
 
