@@ -7,7 +7,7 @@ DJANGO42 := target/django-4.2
 SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.lua' -o -name '*.html' -o -name '*.pot' -o -name '*.css' -o -name '*.js' -o -name py.typed)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-terminal screenshots test test-rust test-python test-django42 lint format bench bench-qr bench-verify bench-growth bench-login bench-django attack fuzz real-programs soak wheel clean
+.PHONY: help demo demo-terminal screenshots test test-rust test-python test-django42 lint format bench bench-qr bench-verify bench-growth bench-import bench-login bench-django attack fuzz real-programs soak wheel clean
 
 help:  ## List the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -58,6 +58,9 @@ bench-verify: $(VENV)-bench-verify/installed  ## Compare a whole login check wit
 
 bench-growth: $(VENV)/installed $(VENV)/tools  ## Compare logins at 1,000 and at 1,000,000 users in PostgreSQL (ARGS=--quick: 20,000)
 	@$(PY) benches/growth.py $(ARGS)
+
+bench-import: $(VENV)/installed $(VENV)/tools  ## Bring 100,000 users of each package over, with peak memory (ARGS=--quick: 5,000)
+	@$(PY) benches/imports.py $(ARGS)
 
 bench-login: $(VENV)-bench-login/installed  ## Compare the login step over HTTP with Flask-Security, by wrk (ARGS=--quick)
 	@$(VENV)-bench-login/bin/python benches/login.py $(ARGS)

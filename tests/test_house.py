@@ -16,6 +16,7 @@ EXTRAS = {
     "cli/": {"click"},
     "django/": {"django", "asgiref"},
     "flask/": {"flask", "flask_wtf", "wtforms"},
+    "mfa/imports/": {"cryptography", "sqlalchemy"},
     "mfa/stores/redis.py": {"redis"},
     "mfa/stores/sql": {"sqlalchemy", "psycopg"},
     "starlette/": {"anyio", "fastapi", "itsdangerous", "pydantic", "starlette"},

@@ -4,6 +4,7 @@ Each decision is a transaction of its own on a connection of its own (`ferrotp.d
 the user's row of `Budget`, or by one conditional update.
 """
 
+import secrets
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -11,11 +12,13 @@ from django.db import transaction
 from django.db.models import BinaryField, Case, F, Q, Value, When
 from django.db.models.functions import Greatest
 
+from ferrotp.mfa.errors import FactorExists
 from ferrotp.mfa.stores.base import (
     METHODS,
     TIMEOUT,
     Limits,
     Method,
+    NewUser,
     Owner,
     Refusal,
     Reservation,
@@ -69,6 +72,9 @@ class DjangoStore:
         with self._own.turn() as using:
             _lock_or_make(using, factor.owner)
             mine = _factors_of(using, factor.owner)
+            if any(one.factor_id == factor.factor_id for one in mine):
+                _undo(using)
+                raise FactorExists
             if sum(one.state != "pending" for one in mine) >= max_factors:
                 return _undo(using)
             pending = [one for one in mine if one.state == "pending"]
@@ -77,6 +83,13 @@ class DjangoStore:
                 _of(Factor, using, factor.owner).filter(factor_id__in=gone).delete()
             Factor.of(factor).save(using=using, force_insert=True)
             return True
+
+    def add_users(self, users: Sequence[NewUser]) -> list[bool]:
+        added = []
+        for start in range(0, len(users), _AT_ONCE):
+            with self._own.turn() as using:
+                added += _add_users(using, users[start : start + _AT_ONCE])
+        return added
 
     def reserve(
         self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
@@ -278,7 +291,7 @@ class DjangoStore:
 
 
 _AT_ONCE = 100
-"""Records that are resealed in one transaction: a server that is far away has its deadline, too."""
+"""Records that are resealed, or users who come, in one transaction: a server that is far away has its deadline, too."""
 
 
 def _of(model: Any, using: str, owner: Owner) -> Any:
@@ -301,6 +314,38 @@ def _lock_or_make(using: str, owner: Owner) -> None:
             [Budget(tenant=owner.tenant, user_id=owner.user_id, method=method) for method in METHODS],
             ignore_conflicts=True,
         )
+
+
+def _add_users(using: str, users: Sequence[NewUser]) -> list[bool]:
+    first = {user.owner: user for user in reversed(users)}
+    mine = secrets.randbits(62)
+    made = [_budget_of(owner, METHODS[0], mine) for owner in sorted(first, key=lambda one: (one.tenant, one.user_id))]
+    # Who has a budget already keeps it: by their number those that were made now are told from them.
+    Budget.objects.using(using).bulk_create(made, ignore_conflicts=True)
+    rows = Budget.objects.using(using).filter(method=METHODS[0], user_id__in=[owner.user_id for owner in first])
+    ours = rows.filter(spent_until=mine)
+    new = [first[Owner(*row)] for row in ours.values_list("tenant", "user_id")]
+    ours.update(spent_until=0)
+    Budget.objects.using(using).bulk_create(
+        [_budget_of(user.owner, method) for user in new for method in METHODS[1:]], ignore_conflicts=True
+    )
+    Factor.objects.using(using).bulk_create([Factor.of(factor) for user in new for factor in user.factors])
+    _add_codes(using, [code for user in new for code in user.recovery_codes])
+    added = {id(user) for user in new}
+    return [id(user) in added for user in users]
+
+
+def _budget_of(owner: Owner, method: Method, spent_until: int = 0) -> Budget:
+    return Budget(tenant=owner.tenant, user_id=owner.user_id, method=method, spent_until=spent_until)
+
+
+def _add_codes(using: str, codes: Sequence[RecoveryCodeRecord]) -> None:
+    RecoveryCode.objects.using(using).bulk_create(
+        [
+            RecoveryCode(tenant=one.owner.tenant, user_id=one.owner.user_id, selector=one.selector, sealed=one.sealed)
+            for one in codes
+        ]
+    )
 
 
 def _undo(using: str) -> Literal[False]:
@@ -366,12 +411,7 @@ def _refund(using: str, reservation: Reservation) -> None:
 
 def _replace_codes(using: str, owner: Owner, codes: Sequence[RecoveryCodeRecord]) -> None:
     _of(RecoveryCode, using, owner).delete()
-    RecoveryCode.objects.using(using).bulk_create(
-        [
-            RecoveryCode(tenant=owner.tenant, user_id=owner.user_id, selector=code.selector, sealed=code.sealed)
-            for code in codes
-        ]
-    )
+    _add_codes(using, codes)
     _of(Budget, using, owner).filter(method="recovery").update(failures=0, retry_at=0, spent_until=0)
 
 
