@@ -198,7 +198,7 @@ pub enum VaultError {
     CounterOutOfRange,
     /// Costs that a password hash cannot have, or that no honest record asks for.
     Hashing,
-    /// A set has 1 to 100 recovery codes.
+    /// A set has 1 to 100 recovery codes, and one of another system 1 to 64 bytes.
     Count,
     /// The operating system gave no random bytes.
     NoRandomness,
@@ -265,7 +265,7 @@ impl fmt::Display for VaultError {
                 "Argon2id takes 8 KiB a lane to 256 MiB of memory, 1 to 64 passes, 1 to 64 lanes; PBKDF2 1000 to \
                  10000000 iterations"
             }
-            Self::Count => "a set has 1 to 100 recovery codes",
+            Self::Count => "a set has 1 to 100 recovery codes, each of at most 64 bytes",
             Self::NoRandomness => "the operating system gave no random bytes",
             Self::NoMemory => "there is not as much memory as the password hash asks for",
         };

@@ -4,6 +4,9 @@
 //! clear, and find the row. The other 70 bits are what a guesser has to find, more than the 64 of NIST SP 800-63B-4,
 //! section 3.1.2.2. The code's hash is sealed under the keyring, which makes the keyring its pepper, and one that
 //! rotates without the code.
+//!
+//! Codes that another system made have fewer bits, so none of theirs is in clear: their selectors are numbers, and all of
+//! a user's are looked at, by one hash with the salt that they share.
 
 use argon2::{Argon2, Block, Version};
 use subtle::ConstantTimeEq;
@@ -297,13 +300,103 @@ impl Keyring {
         let owner = Owner::new(tenant, user, selector)?;
         with_wiped_stack(|| {
             let plain = self.open(&owner, Purpose::Recovery, record)?;
-            let (hashing, rest) = Hashing::read(plain.as_slice()).ok_or(VaultError::Malformed)?;
-            let (salt, expected) = rest.split_first_chunk::<SALT>().ok_or(VaultError::Malformed)?;
-            let expected: &[u8; HASH] = expected.try_into().map_err(|_| VaultError::Malformed)?;
+            let (hashing, salt, expected) = hashed(plain.as_slice())?;
             let Some(code) = RecoveryCode::parse(text) else {
                 return Ok(false);
             };
             Ok(Hasher::new(hashing)?.hash(&**code.0, salt)?.ct_eq(expected).into())
+        })
+    }
+}
+
+/// The longest code of another system that is taken over, in bytes.
+const MAX_FOREIGN: usize = 64;
+
+/// The one spelling of another system's code: small letters, no separators. `None` for what is too long, or nothing.
+fn folded(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let mut code = Zeroizing::new(Vec::with_capacity(MAX_FOREIGN));
+    if text.len() > 4 * MAX_FOREIGN {
+        return None;
+    }
+    let mut utf8 = [0; 4];
+    for character in text.chars().filter(|character| !is_separator(*character)) {
+        let narrow = match character {
+            '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(character).wrapping_sub(0xfee0))?,
+            other => other,
+        };
+        let symbol = narrow.to_ascii_lowercase().encode_utf8(&mut utf8).as_bytes();
+        if code.len().saturating_add(symbol.len()) > MAX_FOREIGN {
+            return None;
+        }
+        code.extend_from_slice(symbol);
+    }
+    if code.is_empty() { None } else { Some(code) }
+}
+
+/// What a record holds: how the code was hashed, with which salt, and to what.
+type Hashed<'a> = (Hashing, &'a [u8; SALT], &'a [u8; HASH]);
+
+fn hashed(plain: &[u8]) -> Result<Hashed<'_>, VaultError> {
+    let (hashing, rest) = Hashing::read(plain).ok_or(VaultError::Malformed)?;
+    let (salt, expected) = rest.split_first_chunk::<SALT>().ok_or(VaultError::Malformed)?;
+    Ok((hashing, salt, expected.try_into().map_err(|_| VaultError::Malformed)?))
+}
+
+impl Keyring {
+    /// The records of codes that another system made, each with its selector: `~00`, `~01` and so on, which say nothing
+    /// of the code. They share a salt, so that [`find_recovery_code`](Self::find_recovery_code) hashes once.
+    pub fn hash_recovery_codes(
+        &self,
+        tenant: &str,
+        user: &str,
+        codes: &[&str],
+        hashing: Hashing,
+    ) -> Result<Vec<(String, Vec<u8>)>, VaultError> {
+        if !(1..=MAX_COUNT).contains(&codes.len()) {
+            return Err(VaultError::Count);
+        }
+        let mut hasher = Hasher::new(hashing)?;
+        let mut salt = [0; SALT];
+        getrandom::fill(&mut salt).map_err(|_| VaultError::NoRandomness)?;
+        let mut records = Vec::with_capacity(codes.len());
+        for (number, text) in codes.iter().enumerate() {
+            let code = folded(text).ok_or(VaultError::Count)?;
+            let selector = format!("~{number:02}");
+            let record = self.seal(&Owner::new(tenant, user, &selector)?, Purpose::Recovery, |plain| {
+                hashing.write(plain)?;
+                plain.push(&salt)?;
+                plain.push(&*hasher.hash(&code, &salt)?)
+            })?;
+            records.push((selector, record));
+        }
+        Ok(records)
+    }
+
+    /// Which of these records, as `(selector, record)`, is that of the code, if any is. Every record is opened and
+    /// compared; a hash is computed for each salt among them, of which an import makes one.
+    pub fn find_recovery_code<'a>(
+        &self,
+        tenant: &str,
+        user: &str,
+        records: &[(&'a str, &[u8])],
+        text: &str,
+    ) -> Result<Option<&'a str>, VaultError> {
+        with_wiped_stack(|| {
+            let code = folded(text);
+            let mut computed: Option<(Hashing, [u8; SALT], Wiped<HASH>)> = None;
+            let mut found = None;
+            for (selector, record) in records {
+                let plain = self.open(&Owner::new(tenant, user, selector)?, Purpose::Recovery, record)?;
+                let (hashing, salt, expected) = hashed(plain.as_slice())?;
+                let Some(code) = &code else { continue };
+                if !computed.as_ref().is_some_and(|(how, with, _)| (*how, with) == (hashing, salt)) {
+                    computed = Some((hashing, *salt, Hasher::new(hashing)?.hash(code, salt)?));
+                }
+                if computed.as_ref().is_some_and(|(_, _, hash)| hash.ct_eq(expected).into()) {
+                    found = Some(*selector);
+                }
+            }
+            Ok(found)
         })
     }
 }

@@ -3,7 +3,7 @@
 A function that returns None leaves the decision to the plain rules beside the call.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from os import PathLike
 from typing import Any, Final, Literal, NoReturn, final
 
@@ -294,6 +294,26 @@ class Keyring:
 
         :param selector: the one stored beside the record; `recovery_selector` finds it from the typed code
         :raises SealedRecordError: if the record does not open for this user and selector
+        """
+
+    def hash_recovery_codes(
+        self, tenant: str, user_id: str, codes: Iterable[str], *, hashing: Hashing
+    ) -> list[tuple[str, bytes]]:
+        """Records of recovery codes that another system made. It takes a hash for each; other threads run meanwhile.
+
+        :param codes: 1 to 100 of at most 64 bytes each; case, spaces and hyphens do not count
+        :returns: for each its selector, which says nothing of it, and the sealed record of its hash
+        :raises ValueError: if there are more, or one is empty or longer
+        """
+
+    def find_recovery_code(
+        self, tenant: str, user_id: str, records: Sequence[tuple[str, _Sealed]], code: str
+    ) -> str | None:
+        """The selector of the record, of those of `hash_recovery_codes`, whose code this is, or None. It takes one hash
+        for all that were made together; other threads run meanwhile.
+
+        :param records: pairs of selector and sealed record
+        :raises SealedRecordError: if one of them does not open for this user and selector
         """
 
     def spend(self, hashing: Hashing) -> None:

@@ -635,6 +635,59 @@ impl PyKeyring {
             .map_err(|error| raised(py, error))
     }
 
+    /// Records of recovery codes that another system made. It takes a hash for each; other threads run meanwhile.
+    ///
+    /// :param codes: 1 to 100 of at most 64 bytes each; case, spaces and hyphens do not count
+    /// :returns: for each its selector, which says nothing of it, and the sealed record of its hash
+    /// :raises ValueError: if there are more, or one is empty or longer
+    #[pyo3(signature = (tenant, user_id, codes, *, hashing))]
+    fn hash_recovery_codes<'py>(
+        &self,
+        tenant: &Bound<'py, PyAny>,
+        user_id: &Bound<'py, PyAny>,
+        codes: &Bound<'py, PyAny>,
+        hashing: &Bound<'py, PyHashing>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let py = tenant.py();
+        let (tenant, user) = (text(tenant, "tenant")?, text(user_id, "user_id")?);
+        let codes = codes.try_iter()?.take(recovery::MAX_COUNT + 1).collect::<PyResult<Vec<_>>>()?;
+        let codes = codes.iter().map(|code| self::code(code, "code")).collect::<PyResult<Vec<_>>>()?;
+        let hashing = hashing.get().0;
+        let records = py
+            .detach(|| self.0.hash_recovery_codes(tenant, user, &codes, hashing))
+            .map_err(|error| raised(py, error))?;
+        let list = PyList::empty(py);
+        for (selector, record) in &records {
+            list.append((selector, PyBytes::new(py, record)))?;
+        }
+        Ok(list)
+    }
+
+    /// The selector of the record, of those of `hash_recovery_codes`, whose code this is, or None. It takes one hash for
+    /// all that were made together; other threads run meanwhile.
+    ///
+    /// :param records: pairs of selector and sealed record
+    /// :raises SealedRecordError: if one of them does not open for this user and selector
+    fn find_recovery_code<'py>(
+        &self,
+        tenant: &Bound<'py, PyAny>,
+        user_id: &Bound<'py, PyAny>,
+        records: Vec<(Bound<'py, PyString>, Record<'py>)>,
+        code: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyString>>> {
+        let py = code.py();
+        let (tenant, user) = (text(tenant, "tenant")?, text(user_id, "user_id")?);
+        let code = self::code(code, "code")?;
+        let pairs = records
+            .iter()
+            .map(|(selector, sealed)| Ok((text(selector.as_any(), "selector")?, sealed.as_bytes())))
+            .collect::<PyResult<Vec<_>>>()?;
+        let found = py
+            .detach(|| self.0.find_recovery_code(tenant, user, &pairs, code))
+            .map_err(|error| raised(py, error))?;
+        Ok(found.map(|selector| PyString::new(py, selector)))
+    }
+
     /// The work of a `check_recovery_code`, for a code whose selector is not there: it then takes as long.
     fn spend(&self, hashing: &Bound<'_, PyHashing>) -> PyResult<()> {
         let py = hashing.py();

@@ -8,6 +8,7 @@ from .errors import (
     DeviceNotTrusted,
     EnrollmentExpired,
     FactorDisabled,
+    FactorExists,
     InvalidCode,
     InvalidIdentifier,
     KeyInUse,
@@ -21,6 +22,7 @@ from .errors import (
     TooManyFactors,
 )
 from .events import Event
+from .imported import ImportedFactor, ImportedUser
 from .policy import Policy
 from .results import (
     DeviceInfo,
@@ -47,7 +49,10 @@ __all__ = [
     "EnrollmentExpired",
     "Event",
     "FactorDisabled",
+    "FactorExists",
     "FactorInfo",
+    "ImportedFactor",
+    "ImportedUser",
     "InvalidCode",
     "InvalidIdentifier",
     "KeyInUse",

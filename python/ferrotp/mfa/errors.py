@@ -73,6 +73,13 @@ class TooManyFactors(MFAError):
     """The user has as many factors as the policy allows."""
 
 
+class FactorExists(MFAError):
+    """The user has a factor of this id already. It stays as it is."""
+
+    def __str__(self) -> str:
+        return "the user has a factor of this id already"
+
+
 class PolicyError(MFAError, ValueError):
     """The policy allows no such value. The message says which, and what is allowed."""
 

@@ -5,12 +5,15 @@ memory; what it decides is decided in the store, once, whichever process asks.
 """
 
 import hashlib
+import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, NoReturn, ParamSpec, TypeVar
 
-from .. import _native, vault
+from .. import vault
 from .._sealing import sealed
 from ..utils import build_uri
 from . import events, maintenance
@@ -29,6 +32,7 @@ from .errors import (
     TooManyFactors,
     moment,
 )
+from .imported import MAX_CODES, ImportedFactor, ImportedUser, check, is_legacy, secret_bytes
 from .policy import Policy
 from .results import (
     DeviceInfo,
@@ -43,7 +47,18 @@ from .results import (
     Verification,
 )
 from .stores import open_store
-from .stores.base import NEVER_USED, Factor, Method, Owner, RecoveryCode, Refusal, Reservation, Store, TrustedDevice
+from .stores.base import (
+    NEVER_USED,
+    Factor,
+    Method,
+    NewUser,
+    Owner,
+    RecoveryCode,
+    Refusal,
+    Reservation,
+    Store,
+    TrustedDevice,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -54,6 +69,8 @@ _T = TypeVar("_T")
 
 MAX_DEVICES = 20
 """Trusted devices of a user: a newer one drops the one used longest ago."""
+IMPORTED = "~"
+"""What the selectors of recovery codes begin with that another system made. It is no symbol of ferrotp's own."""
 DEVICE_GRACE = 60_000
 """Milliseconds in which a token that was just renewed is no theft: two requests of one browser at once."""
 
@@ -209,39 +226,49 @@ class MFA:
         :raises TooManyFactors: if the user has as many as the policy allows
         """
         owner = self._owner(user_id)
-        key = _key(secret)
-        legacy = len(key) < 16 or (kind == "totp" and period > 120)
-        if legacy and not self.policy.legacy_secrets:
-            raise PolicyError(
-                "a secret has at least 128 bits, and a time step at most 120 seconds: "
-                "enroll again, or set the policy's legacy_secrets"
-            )
-        if len(key) < 10 or len(key) > 128 or not 6 <= digits <= 8 or not 1 <= period <= 300:
-            raise PolicyError("a secret has 80 to 1,024 bits, a code 6 to 8 digits, a period 1 to 300 seconds")
-        if algorithm not in ("SHA1", "SHA256", "SHA512") or kind not in ("totp", "hotp"):
-            raise PolicyError("kind must be 'totp' or 'hotp', algorithm SHA1, SHA256 or SHA512")
         if last_step is not None and not 0 <= last_step < 1 << 62:
             raise PolicyError("last_step must be a time step or a counter")
-        factor_id = _new_id()
-        record = self._keyring.seal(
-            (owner.tenant, owner.user_id, factor_id), key, kind=kind, algorithm=algorithm, digits=digits, period=period
-        )
         now = self._now()
-        factor = Factor(
-            owner,
-            factor_id,
-            kind,
-            _name(name),
-            "active",
-            record,
-            legacy,
-            created_at=now,
-            expires_at=0,
+        imported = ImportedFactor(
+            secret=secret,
+            kind=kind,
+            algorithm=algorithm,
+            digits=digits,
+            period=period,
             last_step=NEVER_USED if last_step is None else last_step,
+            name=name,
         )
+        factor = self._taken_over(owner, imported, now)
         self._add(factor, now)
-        self._emit("factor imported", now, owner, factor_id, kind, legacy=legacy)
+        self._emit("factor imported", now, owner, factor.factor_id, kind, legacy=factor.legacy)
         return info(factor)
+
+    @sealed
+    def import_users(self, users: Sequence[ImportedUser]) -> list[bool]:
+        """Takes over users of another system, each as a whole and once, active at once. For each whether it came: no if
+        the store keeps anything of that user, even of one whose factors were all removed since.
+
+        Recovery codes are hashed by the policy's `hashing`, on all processors. They have fewer bits than those that
+        ferrotp makes, so have the users make new ones: the limits on attempts are what protects them until then.
+
+        :raises PolicyError: as `import_factor`; for a recovery code of fewer than 20 bits (NIST SP 800-63B-4, section
+            3.1.2.2); for a user with more factors than the policy allows. Nobody came, then
+        """
+        coming = [(self._owner(user.user_id), user) for user in users]
+        for _, user in coming:
+            check(user, self.policy)
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            codes = list(pool.map(lambda one: self._hashed_codes(*one), coming))
+        now = self._now()  # after the hashing, which may take long
+        new = [
+            NewUser(owner, tuple(self._taken_over(owner, one, now) for one in user.factors), hashed)
+            for (owner, user), hashed in zip(coming, codes, strict=True)
+        ]
+        added = self.store.add_users(new)
+        for one, came in zip(new, added, strict=True):
+            for factor in one.factors if came else ():
+                self._emit("factor imported", now, one.owner, factor.factor_id, factor.kind, legacy=factor.legacy)
+        return added
 
     # Verification
 
@@ -328,13 +355,15 @@ class MFA:
         reservation = self._reserve(owner, "recovery", now, selector=selector or "")
         record = reservation.recovery_code
         if record is None:
-            self._keyring.spend(self.policy.hashing)  # as long as a look at a code that is there
-            self._refuse(reservation, now, "wrong" if selector else "malformed")
-        check, place = self._keyring.check_recovery_code, (owner.tenant, owner.user_id, record.selector)
-        right = self._opened(record, now, check, *place, record.sealed, code)
-        remaining = self.store.redeem(reservation, record.selector, now) if right else None
+            record = self._imported_code(owner, code if isinstance(code, str) else "", now)
+            right = record is not None
+            reservation = replace(reservation, recovery_code=record)
+        else:
+            place = (owner.tenant, owner.user_id, record.selector)
+            right = self._opened(record, now, self._keyring.check_recovery_code, *place, record.sealed, code)
+        remaining = self.store.redeem(reservation, record.selector, now) if record is not None and right else None
         if remaining is None:
-            self._refuse(reservation, now, "used" if right else "wrong")
+            self._refuse(reservation, now, "used" if right else "wrong" if selector else "malformed")
         self._emit("recovered", now, owner, method="recovery", remaining=remaining)
         return Verification(owner.user_id, "recovery", moment(now), remaining=remaining)
 
@@ -537,6 +566,53 @@ class MFA:
             [RecoveryCode(owner, selector, record) for _, selector, record in made],
         )
 
+    def _imported_code(self, owner: Owner, code: str, now: int) -> RecoveryCode | None:
+        """The unused code of another system that this is. It takes as long whether there is one, or any."""
+        listed = self.store.recovery_codes(RecoveryCode(owner, IMPORTED, b""), MAX_CODES)
+        mine = {one.selector: one for one in listed if one.owner == owner}
+        if not mine:
+            self._keyring.spend(self.policy.hashing)
+            return None
+        pairs = [(one.selector, one.sealed) for one in mine.values()]
+        find = self._keyring.find_recovery_code
+        selector = self._opened(next(iter(mine.values())), now, find, owner.tenant, owner.user_id, pairs, code)
+        return mine[selector] if selector else None
+
+    def _hashed_codes(self, owner: Owner, user: ImportedUser) -> tuple[RecoveryCode, ...]:
+        if not user.recovery_codes:
+            return ()
+        hashed = self._keyring.hash_recovery_codes(
+            owner.tenant, owner.user_id, user.recovery_codes, hashing=self.policy.hashing
+        )
+        return tuple(RecoveryCode(owner, selector, record) for selector, record in hashed)
+
+    def _taken_over(self, owner: Owner, imported: ImportedFactor, now: int) -> Factor:
+        legacy = is_legacy(imported, self.policy)
+        factor_id = _identifier("factor_id", imported.factor_id) if imported.factor_id else _new_id()
+        record = self._keyring.seal(
+            (owner.tenant, owner.user_id, factor_id),
+            secret_bytes(imported.secret),
+            kind=imported.kind,
+            algorithm=imported.algorithm,
+            digits=imported.digits,
+            period=imported.period,
+        )
+        last_step = imported.last_step
+        if last_step is None:
+            last_step = NEVER_USED if imported.kind == "hotp" else now // 1000 // imported.period + self.policy.window
+        return Factor(
+            owner,
+            factor_id,
+            imported.kind,
+            _name(imported.name),
+            "active",
+            record,
+            legacy,
+            created_at=now,
+            expires_at=0,
+            last_step=last_step,
+        )
+
     def _reserve(
         self, owner: Owner, method: Method, now: int, *, factor_id: str = "", selector: str = ""
     ) -> Reservation:
@@ -661,15 +737,6 @@ def _asked(factor_id: str) -> str:
     if not isinstance(factor_id, str) or not factor_id:
         raise NotEnrolled
     return factor_id
-
-
-def _key(secret: str | bytes) -> bytes:
-    if isinstance(secret, bytes):
-        return secret
-    key = _native.decode_base32("".join(secret.split())) if isinstance(secret, str) else None
-    if not isinstance(key, bytes):
-        raise PolicyError("the secret must be base32, or bytes")
-    return key
 
 
 def _name(name: str) -> str:

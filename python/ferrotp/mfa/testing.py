@@ -25,10 +25,21 @@ from typing import Any, ClassVar, Literal
 
 from .. import TOTP, random_base32
 from ..vault import Keyring
-from .errors import MFAError
+from .errors import FactorExists, MFAError
 from .policy import Policy
 from .service import MFA
-from .stores.base import Factor, Limits, Owner, RecoveryCode, Refusal, Reservation, Store, TrustedDevice, UserState
+from .stores.base import (
+    Factor,
+    Limits,
+    NewUser,
+    Owner,
+    RecoveryCode,
+    Refusal,
+    Reservation,
+    Store,
+    TrustedDevice,
+    UserState,
+)
 from .stores.memory import MemoryStore
 
 __all__ = ["MemoryStore", "StoreContract"]
@@ -258,6 +269,81 @@ class StoreContract:
             assert not store.add_factor(_made(owner), NOW, 3, 5)
             assert not store.add_factor(_pending(owner), NOW, 3, 5)
             assert len(store.user(owner).factors) == 3
+
+    def test_a_factor_of_an_id_that_is_there_is_refused_and_the_one_there_stays(self) -> None:
+        with self._store() as store:
+            factor = _active(store)
+            assert _accept(store, factor, 7)
+            kept = _read(store, factor)
+            pending = _pending(factor.owner)
+            assert store.add_factor(pending, NOW, 10, 5)
+            for again in (_made(factor.owner), _pending(factor.owner, NOW + _DAY)):
+                try:
+                    store.add_factor(replace(again, factor_id=factor.factor_id), NOW + _DAY, 10, 5)
+                except FactorExists:
+                    pass
+                else:
+                    raise AssertionError("a factor was put in another's place")
+            assert {*store.user(factor.owner).factors} == {kept, pending}
+            # Another user's of that id is another one.
+            assert store.add_factor(replace(factor, owner=_owner()), NOW, 10, 5)
+
+    def test_a_user_of_another_system_comes_as_a_whole_and_once(self) -> None:
+        with self._store() as store:
+            owner, other = _owner(), _owner()
+            factors = (replace(_made(owner), last_step=41, legacy=True), replace(_made(owner), name="\u4e2d\u6587 'x'"))
+            user = NewUser(owner, factors, tuple(_codes(owner, 3)))
+            assert store.add_users([]) == []
+            assert store.add_users([user]) == [True]
+            state = store.user(owner)
+            assert {*state.factors} == {*factors} and state.recovery_codes == 3
+            assert all(budget.failures == 0 for budget in state.budgets.values())
+            second = NewUser(other, (_made(other),))
+            assert store.add_users([user, second, replace(user, factors=(_made(owner),))]) == [False, True, False]
+            assert {*store.user(owner).factors} == {*factors}
+            assert store.user(other).factors == second.factors
+            assert not _accept(store, factors[0], 41)
+            assert _accept(store, factors[0], 42)
+            listed = list(_listed(store.recovery_codes, 100))
+            assert [code for code in listed if code.owner == owner] == list(user.recovery_codes)
+            listed = list(_listed(store.factors, 100))
+            assert {one.factor_id for one in listed if one.owner == owner} == {one.factor_id for one in factors}
+            third = _owner()
+            twice = [NewUser(third, (_made(third),)), NewUser(third, (_made(third),))]
+            assert store.add_users(twice) == [True, False]
+            assert store.user(third).factors == twice[0].factors
+
+    def test_what_was_removed_does_not_come_back_by_another_import(self) -> None:
+        with self._store() as store:
+            owner = _owner()
+            user = NewUser(owner, (_made(owner),), tuple(_codes(owner, 1)))
+            assert store.add_users([user]) == [True]
+            assert store.remove_factor(owner, user.factors[0].factor_id)
+            assert store.add_users([user]) == [False]
+            state = store.user(owner)
+            assert (state.factors, state.recovery_codes) == ((), 0)
+            assert store.reset(owner) == 0
+            assert store.add_users([user]) == [True]
+
+    def test_of_users_added_by_many_at_once_each_is_added_once(self) -> None:
+        with self._store() as store:
+            users = []
+            for _ in range(40):
+                owner = _owner()
+                users.append(NewUser(owner, (_made(owner),)))
+            answers: list[list[bool]] = []
+
+            def add(order: list[NewUser]) -> None:
+                with self._store() as mine:
+                    answers.append([mine.add_users([user])[0] for user in order[:20]] + mine.add_users(order[20:]))
+
+            threads = [threading.Thread(target=add, args=(users[n:] + users[:n],)) for n in range(0, 40, 10)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert sum(map(sum, answers)) == len(users)
+            assert all(len(store.user(user.owner).factors) == 1 for user in users)
 
     def test_a_recovery_code_is_redeemed_once_by_its_owner_on_a_budget_of_its_own(self) -> None:
         with self._store() as store:

@@ -64,6 +64,16 @@ class RecoveryCode:
 
 
 @dataclass(frozen=True, slots=True)
+class NewUser:
+    """A user who comes from another system, with all that comes along."""
+
+    owner: Owner
+    factors: tuple[Factor, ...]
+    """Active ones, at least one."""
+    recovery_codes: tuple[RecoveryCode, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TrustedDevice:
     """A browser that its user asked not to be asked in again: a series of tokens, each of which is used once."""
 
@@ -206,6 +216,15 @@ class Store(Protocol):
 
         The user's expired pending factors go, and the oldest pending ones beyond `max_pending` with this one.
         False, and nothing is added, if the user has `max_factors` that are not pending.
+
+        :raises FactorExists: if the user has a factor of this id; nothing has changed then
+        """
+
+    def add_users(self, users: Sequence[NewUser]) -> list[bool]:
+        """Adds users of whom nothing is kept, each as a whole, with budgets. For each whether it was added.
+
+        A user who has budgets stays as it is, even one whose factors have all been removed: what came from another
+        system comes once, and does not come back.
         """
 
     def reserve(

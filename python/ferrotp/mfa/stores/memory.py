@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
+from ..errors import FactorExists
 from .base import (
     METHODS,
     Budget,
     Factor,
     Limits,
     Method,
+    NewUser,
     Owner,
     RecoveryCode,
     Refusal,
@@ -42,6 +44,8 @@ class MemoryStore:
     def add_factor(self, factor: Factor, now: int, max_factors: int, max_pending: int) -> bool:
         with self._lock:
             mine = self._of(factor.owner)
+            if (factor.owner, factor.factor_id) in self._factors:
+                raise FactorExists
             if sum(one.state != "pending" for one in mine) >= max_factors:
                 return False
             pending = sorted((one for one in mine if one.state == "pending"), key=lambda one: one.created_at)
@@ -51,6 +55,19 @@ class MemoryStore:
             for method in METHODS:
                 self._budgets.setdefault((factor.owner, method), Budget())
             return True
+
+    def add_users(self, users: Sequence[NewUser]) -> list[bool]:
+        with self._lock:
+            return [self._add_user(user) for user in users]
+
+    def _add_user(self, user: NewUser) -> bool:
+        owner = user.owner
+        if any((owner, method) in self._budgets for method in METHODS):
+            return False
+        self._factors.update({(owner, factor.factor_id): factor for factor in user.factors})
+        self._codes.update({(owner, code.selector): code for code in user.recovery_codes})
+        self._budgets.update({(owner, method): Budget() for method in METHODS})
+        return True
 
     def reserve(
         self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""

@@ -22,7 +22,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
 
-from ..errors import StoreRefused, StoreUnavailable
+from ..errors import FactorExists, StoreRefused, StoreUnavailable
 from .base import (
     METHODS,
     NEVER_USED,
@@ -31,6 +31,7 @@ from .base import (
     Factor,
     Limits,
     Method,
+    NewUser,
     Owner,
     RecoveryCode,
     Refusal,
@@ -157,7 +158,17 @@ class RedisStore:
 
     def add_factor(self, factor: Factor, now: int, max_factors: int, max_pending: int) -> bool:
         args = _whole(now, max_factors, max_pending)
-        return self._decide("add_factor", factor.owner, _yes, *args, _escaped(factor.factor_id), _record(factor))
+        answer = self._decide("add_factor", factor.owner, _count, *args, _escaped(factor.factor_id), _record(factor))
+        if answer == 2:
+            raise FactorExists
+        return _yes(answer)
+
+    def add_users(self, users: Sequence[NewUser]) -> list[bool]:
+        def parts(user: NewUser) -> list[bytes]:
+            factors = [part for one in user.factors for part in (_escaped(one.factor_id), _record(one))]
+            return [*_whole(len(user.factors)), *factors, *_pairs(user.recovery_codes)]
+
+        return [self._decide("add_user", user.owner, _yes, *parts(user)) for user in users]
 
     def reserve(
         self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""

@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool, SingletonThreadPool, StaticPool
 
-from ..errors import StoreRefused
+from ..errors import FactorExists, StoreRefused
 from .base import (
     METHODS,
     TIMEOUT,
@@ -23,6 +23,7 @@ from .base import (
     Factor,
     Limits,
     Method,
+    NewUser,
     Owner,
     RecoveryCode,
     Refusal,
@@ -32,7 +33,7 @@ from .base import (
     charge,
     surplus,
 )
-from .sql_links import SIZE, Link, Links, Turn, Values
+from .sql_links import SIZE, Link, Links, Rows, Turn, Values
 from .sql_schema import VERSION, Tables, metadata, tables
 from .sql_sqlite import SQLiteFile, SQLiteLink
 from .sql_statements import Statement, Statements
@@ -102,18 +103,73 @@ class SQLStore:
             for method in METHODS:
                 link.run(statements.lock, {**whose, "method": method})
             mine = self._factors_of(link, factor.owner)
+            if any(one.factor_id == factor.factor_id for one in mine):
+                link.rollback()
+                raise FactorExists
             if sum(one.state != "pending" for one in mine) >= max_factors:
                 link.rollback()
                 return False
             pending = [one for one in mine if one.state == "pending"]
             for one in surplus(pending, now, max_pending - (factor.state == "pending")):
                 link.run(statements.take_factor, {**whose, "factor_id": one.factor_id})
-            link.run(
-                statements.add_factor,
-                {**whose, **{name: getattr(factor, name) for name in _FACTOR_FIELDS}},
-            )
+            link.run(statements.add_factor, _factor_values(factor))
             link.commit()
             return True
+
+    def add_users(self, users: Sequence[NewUser]) -> list[bool]:
+        # In one order, so that no two imports wait for each other. The first budget decides: it is there already, or
+        # this transaction's.
+        first = {user.owner: user for user in reversed(users)}
+        ordered = sorted(first.values(), key=lambda user: (user.owner.tenant, user.owner.user_id))
+        with Turn(self._links) as link:
+            link.begin()
+            if self._steps:
+                added = {user.owner for user in ordered if self._add_user(link, user)}
+            else:
+                added = self._add_users(link, ordered)
+            link.commit()
+        return [user.owner in added and first[user.owner] is user for user in users]
+
+    def _add_user(self, link: Link, user: NewUser) -> bool:
+        statements = self._statements
+        whose = _whose(user.owner)
+        first, *others = [{**whose, "method": method} for method in METHODS]
+        if not link.run(statements.new_budget, first):
+            return False
+        for budget in others:
+            link.run(statements.new_budget, budget)
+        for factor in user.factors:
+            link.run(statements.add_factor, _factor_values(factor))
+        for code in user.recovery_codes:
+            link.run(statements.add_code, {**whose, "selector": code.selector, "sealed": code.sealed})
+        return True
+
+    def _add_users(self, link: Link, users: Sequence[NewUser]) -> set[Owner]:
+        """Any number of users in four round trips."""
+        statements = self._statements
+
+        def run(statement: Statement, rows: "Sequence[dict[str, Any]]") -> Rows:
+            texts = [
+                {name: value.hex() if isinstance(value, bytes) else value for name, value in row.items()}
+                for row in rows
+            ]
+            return link.run(statement, {"rows": json.dumps(texts, ensure_ascii=False)}) if rows else ()
+
+        first, *others = METHODS
+        found = run(statements.new_budgets, [{**_whose(user.owner), "method": first} for user in users])
+        fresh = {Owner(*row) for row in found}
+        new = [user for user in users if user.owner in fresh]
+        run(statements.new_budgets, [{**_whose(user.owner), "method": method} for user in new for method in others])
+        run(statements.add_factors, [_factor_values(factor) for user in new for factor in user.factors])
+        run(
+            statements.add_codes,
+            [
+                {**_whose(user.owner), "selector": code.selector, "sealed": code.sealed}
+                for user in new
+                for code in user.recovery_codes
+            ],
+        )
+        return fresh
 
     def reserve(
         self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
@@ -493,6 +549,10 @@ _NOBODY = Owner("", "")
 
 def _whose(owner: Owner) -> dict[str, Any]:
     return {"tenant": owner.tenant, "user_id": owner.user_id}
+
+
+def _factor_values(factor: Factor) -> dict[str, Any]:
+    return {**_whose(factor.owner), **{name: getattr(factor, name) for name in _FACTOR_FIELDS}}
 
 
 def _factor(owner: Owner, row: Sequence[Any]) -> Factor:

@@ -321,6 +321,64 @@ class Statements:
             ).returning(budget.c.failures, budget.c.retry_at, budget.c.spent_until)
         )
 
+    # Users who come from another system.
+
+    @cached_property
+    def new_budget(self) -> Statement:
+        """A budget of a user who has none, for SQLite."""
+        nothing: ColumnElement[int] = literal_column("0")
+        fresh = sqlite.insert(self._tables.budget).values(
+            tenant=_text("tenant"),
+            user_id=_text("user_id"),
+            method=_text("method"),
+            failures=nothing,
+            retry_at=nothing,
+            spent_until=nothing,
+        )
+        return self._made(fresh.on_conflict_do_nothing().returning(_DONE))
+
+    def _rows(self, table: Any, names: Sequence[str]) -> Any:
+        """Any number of rows in one parameter, for PostgreSQL. Bytes are in hexadecimal."""
+        kinds = {name: table.c[name].type for name in names}
+        return (
+            func.jsonb_to_recordset(cast(_text("rows"), postgresql.JSONB))
+            .table_valued(
+                *(column(name, Text() if isinstance(kind, LargeBinary) else kind) for name, kind in kinds.items())
+            )
+            .render_derived(with_types=True)
+        )
+
+    def _insert_rows(self, table: Any) -> Any:
+        names = [one.name for one in table.c]
+        rows = self._rows(table, names)
+        values = [
+            func.decode(rows.c[name], literal_column("'hex'"))
+            if isinstance(table.c[name].type, LargeBinary)
+            else rows.c[name]
+            for name in names
+        ]
+        return postgresql.insert(table).from_select(names, select(*values))
+
+    @cached_property
+    def new_budgets(self) -> Statement:
+        budget = self._tables.budget
+        names = ("tenant", "user_id", "method")
+        rows = self._rows(budget, names)
+        nothing: ColumnElement[int] = literal_column("0", BigInteger())
+        fresh = postgresql.insert(budget).from_select(
+            [*names, "failures", "retry_at", "spent_until"],
+            select(*(rows.c[name] for name in names), nothing, nothing, nothing),
+        )
+        return self._made(fresh.on_conflict_do_nothing().returning(budget.c.tenant, budget.c.user_id))
+
+    @cached_property
+    def add_factors(self) -> Statement:
+        return self._made(self._insert_rows(self._tables.factor))
+
+    @cached_property
+    def add_codes(self) -> Statement:
+        return self._made(self._insert_rows(self._tables.recovery_code))
+
     @cached_property
     def clear(self) -> Statement:
         budget = self._tables.budget

@@ -1,4 +1,4 @@
--- now, max_factors, max_pending, id, record -> 1 or 0
+-- now, max_factors, max_pending, id, record -> 1, 0 if there are too many, 2 if there is one of this id
 local now, max_factors, max_pending = number(ARGV[2]), number(ARGV[3]), number(ARGV[4])
 local new = parsed(ARGV[6])
 local bound, pending = 0, {}
@@ -9,6 +9,7 @@ for id, one in pairs(factors()) do
     pending[#pending + 1] = {id = id, at = number(one.created), expires = number(one.expires)}
   end
 end
+if redis.call('HEXISTS', KEYS[1], ARGV[5]) == 1 then return 2 end
 if bound >= max_factors then return 0 end
 if new.state == 'pending' then max_pending = max_pending - 1 end
 local gone = surplus(pending, now, max_pending)

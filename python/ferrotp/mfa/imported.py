@@ -1,0 +1,92 @@
+"""Users as another system had them, and what the policy says of them."""
+
+from dataclasses import dataclass, field
+from math import log2
+from typing import Literal
+
+from .. import _native
+from .errors import PolicyError
+from .policy import Policy
+
+LEAST_BITS = 19.9
+"""Of a recovery code: six digits (NIST SP 800-63B-4, section 3.1.2.2)."""
+MAX_CODES = 100
+"""Recovery codes that a user brings along at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedFactor:
+    """An authenticator that the user has already."""
+
+    secret: str | bytes = field(repr=False)
+    """Base32, or bytes."""
+    kind: Literal["totp", "hotp"] = "totp"
+    algorithm: str = "SHA1"
+    digits: int = 6
+    period: int = 30
+    last_step: int | None = None
+    """The time step, or the counter, of the last code that was accepted; -1 if none was. None if nobody knows: then no
+    code of this moment is accepted, so that none is that was used before."""
+    name: str = ""
+    factor_id: str = ""
+    """The same each time for the same device, so that it can be told again. A random one if it is empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedUser:
+    """A user with all that comes along."""
+
+    user_id: str
+    factors: tuple[ImportedFactor, ...]
+    recovery_codes: tuple[str, ...] = field(default=(), repr=False)
+    """Unused ones, in clear."""
+
+
+def secret_bytes(secret: str | bytes) -> bytes:
+    """The key of a secret in base32, or the bytes as they are."""
+    if isinstance(secret, bytes):
+        return secret
+    key = _native.decode_base32("".join(secret.split())) if isinstance(secret, str) else None
+    if not isinstance(key, bytes):
+        raise PolicyError("the secret must be base32, or bytes")
+    return key
+
+
+def is_legacy(factor: ImportedFactor, policy: Policy) -> bool:
+    """Whether the user should enroll again; `PolicyError` for what is not taken at all."""
+    key = secret_bytes(factor.secret)
+    legacy = len(key) < 16 or (factor.kind == "totp" and factor.period > 120)
+    if legacy and not policy.legacy_secrets:
+        raise PolicyError(
+            "a secret has at least 128 bits, and a time step at most 120 seconds: "
+            "enroll again, or set the policy's legacy_secrets"
+        )
+    if len(key) < 10 or len(key) > 128 or not 6 <= factor.digits <= 8 or not 1 <= factor.period <= 300:
+        raise PolicyError("a secret has 80 to 1,024 bits, a code 6 to 8 digits, a period 1 to 300 seconds")
+    if factor.algorithm not in ("SHA1", "SHA256", "SHA512") or factor.kind not in ("totp", "hotp"):
+        raise PolicyError("kind must be 'totp' or 'hotp', algorithm SHA1, SHA256 or SHA512")
+    if factor.last_step is not None and not -1 <= factor.last_step < 1 << 62:
+        raise PolicyError("last_step must be a time step or a counter")
+    return legacy
+
+
+def check(user: ImportedUser, policy: Policy) -> None:
+    """Raises `PolicyError` for a user who cannot come."""
+    if not 1 <= len(user.factors) <= policy.max_factors:
+        raise PolicyError(f"a user brings along 1 to {policy.max_factors} factors")
+    for factor in user.factors:
+        is_legacy(factor, policy)
+    if len(user.recovery_codes) > MAX_CODES:
+        raise PolicyError(f"a user brings along at most {MAX_CODES} recovery codes")
+    if not all(code_bits(code) >= LEAST_BITS and len(code.encode()) <= 64 for code in user.recovery_codes):
+        raise PolicyError("a recovery code has at least 20 bits, six digits, and at most 64 bytes")
+
+
+def code_bits(code: str) -> float:
+    """How many random bits a recovery code has at most, by its length and the alphabet that it seems to be of."""
+    symbols = [letter for letter in code.lower() if letter.isalnum()]
+    if all("0" <= letter <= "9" for letter in symbols):
+        size = 10
+    else:
+        size = 16 if all(letter in "0123456789abcdef" for letter in symbols) else 32
+    return len(symbols) * log2(size)
