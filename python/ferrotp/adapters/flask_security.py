@@ -8,6 +8,7 @@ store, which commits on its own connections.
 
 import hashlib
 import hmac
+import logging
 import os
 import secrets
 from base64 import b32decode, urlsafe_b64decode, urlsafe_b64encode
@@ -29,9 +30,22 @@ from flask_security import (
 )
 from flask_security.proxies import _datastore, _security
 
-from .. import TOTP
-from ..mfa import MFA, FactorDisabled, FactorExists, ImportedFactor, ImportedUser, InvalidCode, NotEnrolled, Throttled
+from .. import TOTP, vault
+from ..mfa import (
+    MFA,
+    FactorDisabled,
+    FactorExists,
+    ImportedFactor,
+    ImportedUser,
+    InvalidCode,
+    MFAError,
+    NotEnrolled,
+    PolicyError,
+    SealedRecordError,
+    Throttled,
+)
 from ..mfa.codes import typed_digits
+from ..mfa.imported import LEAST_BITS, code_bits, is_legacy
 from ..mfa.service import MOST_BEHIND
 from ..mfa.stores.base import NEVER_USED, Factor, Owner
 from ..vault import OTPSecret
@@ -44,6 +58,7 @@ TAKEN_OVER = "ferrotp"
 ANCHOR = "recovery codes"
 """A factor that nobody can use: the store keeps recovery codes of users with a factor only, the framework also of those
 whose second factor is a passkey."""
+_log = logging.getLogger("ferrotp.adapters")
 REFUSED = (InvalidCode, Throttled, FactorDisabled, NotEnrolled)
 
 
@@ -135,17 +150,22 @@ class SealedTotp(Totp):
         if not texts and not codes:
             return
         known = {factor.factor_id for factor in self._factors(user_id)}
-        missing = [self._imported(text) for text in texts if self._factor_id(text, user) not in known]
+        missing = []
+        for text in texts:
+            try:
+                if self._factor_id(text, user) not in known:
+                    missing.append(self._imported(text, user))
+            except (SealedRecordError, PolicyError) as error:
+                # The user may have others, and logs in without a code perhaps.
+                _log.warning("a secret of user %s is not taken over: %s", user_id, error)
         if codes and ANCHOR not in known:
             missing.append(_anchor())
         else:
             codes = []
-        if not missing or self.mfa.import_users(
-            [ImportedUser(user_id=user_id, factors=tuple(missing), recovery_codes=tuple(codes))]
-        ) == [True]:
-            return
-        for one in missing:
-            self._import(user_id, one)
+        whole = ImportedUser(user_id=user_id, factors=tuple(missing), recovery_codes=tuple(codes))
+        if missing and not all(self.mfa.import_users([whole])):
+            for one in missing:
+                self._import(user_id, one)
 
     def settle(self, user: Any) -> None:
         """Leaves in a user's columns where secrets and recovery codes are, in place of what the store has: of wallets
@@ -157,7 +177,9 @@ class SealedTotp(Totp):
         factors = {factor.factor_id: factor for factor in self._factors(user_id)}
 
         def place(text: str) -> str:
-            factor = factors.get(self._factor_id(text, user))
+            factor = None
+            with suppress(SealedRecordError):
+                factor = factors.get(self._factor_id(text, user))
             if factor and (text.startswith(NEW) or factor.last_step != NEVER_USED):
                 return f"{BOUND}{user_id}:{factor.factor_id}"
             return text
@@ -176,7 +198,11 @@ class SealedTotp(Totp):
         def wallet(text: str) -> str:
             if not text.startswith((BOUND, NEW)):
                 return text
-            otp = self._opened(text)
+            try:
+                otp = self._opened(text)
+            except (SealedRecordError, NotEnrolled) as error:
+                _log.warning("a secret of user %s does not go back: %s", self.user_id(user), error)
+                return text
             key = {"key": otp.secret, "alg": otp.algorithm.lower(), "digits": otp.digits, "period": otp.period}
             return str(self._totp(**key).to_json(encrypt=True))
 
@@ -197,7 +223,10 @@ class SealedTotp(Totp):
         key = (options["user_id"], options["code"])
         asked: dict[tuple[str, str], str | Exception] = g.setdefault("ferrotp_sign_in", {})
         if key not in asked:
-            every = [self._factor_id(text, user) for text in _sign_in_secrets(user).values()]
+            every = []
+            for text in _sign_in_secrets(user).values():
+                with suppress(SealedRecordError):
+                    every.append(self._factor_id(text, user))
             try:
                 asked[key] = self.mfa.verify(factor_id=every, **options).factor_id
             except REFUSED as refusal:
@@ -239,17 +268,20 @@ class SealedTotp(Totp):
 
     def _opened(self, text: str) -> OTPSecret:
         keyring = self.mfa.keyring
-        if text.startswith(NEW):
-            factor_id, _, record = text.removeprefix(NEW).partition(":")
-            return keyring.reveal(self._nobody(factor_id), urlsafe_b64decode(record))
         if text.startswith(BOUND):
             user_id, _, factor_id = text.removeprefix(BOUND).rpartition(":")
             for factor in self._factors(user_id):
                 if factor.factor_id == factor_id:
                     return keyring.reveal((self.mfa.tenant, user_id, factor_id), factor.sealed)
             raise NotEnrolled
-        wallet = self._totp.from_source(text)
-        return OTPSecret("totp", wallet.alg.upper(), wallet.digits, wallet.period, wallet.base32_key)
+        try:
+            if text.startswith(NEW):
+                factor_id, _, record = text.removeprefix(NEW).partition(":")
+                return keyring.reveal(self._nobody(factor_id), urlsafe_b64decode(record))
+            wallet = self._totp.from_source(text)
+            return OTPSecret("totp", wallet.alg.upper(), wallet.digits, wallet.period, wallet.base32_key)
+        except (vault.SealedRecordError, KeyError, TypeError, ValueError):  # the last three are passlib's
+            raise SealedRecordError("it does not open: its key is not there, or it was changed") from None
 
     def _shown(self, text: str) -> OTPSecret:
         if text.startswith(BOUND):
@@ -271,17 +303,18 @@ class SealedTotp(Totp):
             ids[text] = hmac.digest(key, b"ferrotp.adapters.flask_security", "sha256").hex()[:32]
         return ids[text]
 
-    def _imported(self, text: str) -> ImportedFactor:
+    def _imported(self, text: str, user: Any) -> ImportedFactor:
         otp = self._opened(text)
-        factor_id = self._factor_id(text, None)
-        return ImportedFactor(
+        imported = ImportedFactor(
             secret=otp.secret,
             algorithm=otp.algorithm,
             digits=otp.digits,
             period=otp.period,
             last_step=NEVER_USED,
-            factor_id=factor_id,
+            factor_id=self._factor_id(text, user),
         )
+        is_legacy(imported, self.mfa.policy)  # raises what the policy does not take
+        return imported
 
     def _import(self, user_id: str, one: ImportedFactor) -> None:
         with suppress(FactorExists):
@@ -301,12 +334,12 @@ class HashedRecoveryCodes(MfRecoveryCodesUtil):
 
     @staticmethod
     def of_stock(user: Any) -> list[str]:
-        """The codes that stock Flask-Security wrote into a user's column."""
+        """The codes that stock Flask-Security wrote into a user's column, but for those that are easily guessed."""
         kept = _datastore.mf_get_recovery_codes(user)
         if not kept or kept == [TAKEN_OVER]:
             return []
         codes: list[str] = _security.mf_recovery_codes_util._decrypt_codes(list(kept))
-        return codes
+        return [code for code in codes if code_bits(code) >= LEAST_BITS and len(code.encode()) <= 64]
 
     def create_recovery_codes(self, user: Any) -> list[str]:
         totp = _totp()
@@ -369,7 +402,10 @@ def _totp() -> SealedTotp:
 def _settle(app: Flask, user: Any, **_: Any) -> None:
     # Here, and not when the code was found right: the framework writes the column after that.
     if isinstance(totp := getattr(_security, "_totp_factory", None), SealedTotp):
-        totp.settle(user)
+        try:
+            totp.settle(user)
+        except MFAError as error:
+            _log.warning("the columns of user %s stay as they are: %s", totp.user_id(user), error)
 
 
 def _no_store(response: Response) -> Response:

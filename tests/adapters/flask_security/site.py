@@ -113,8 +113,8 @@ class Site:
         """On a free port, until the block ends."""
         log = self.folder / f"gunicorn-{next(self.numbers)}.log"
         command = [
-            sys.executable, "-m", "gunicorn", f"--workers={WORKERS}", "--threads=4", "--worker-class=gthread",
-            "--bind=127.0.0.1:0", f"--chdir={Path(__file__).parent}", f"--log-file={log}",
+            sys.executable, "-m", "gunicorn", "--preload", f"--workers={WORKERS}", "--threads=4",
+            "--worker-class=gthread", "--bind=127.0.0.1:0", f"--chdir={Path(__file__).parent}", f"--log-file={log}",
             "site_app:create_app()",
         ]  # fmt: skip
         env = {**os.environ, "SITE_DATABASE": self.url, "SITE_WITH": what}

@@ -193,6 +193,21 @@ def test_unified_sign_in_counts_an_attempt_once_and_a_password_not_at_all(world:
     assert budget(site, email).failures == 1
 
 
+def test_a_wallet_that_does_not_open_or_is_too_short_holds_nothing_else_up(world: World, site: Site) -> None:
+    email, phone = site.enrolled()
+    with site.inside() as (database, _, security, _mfa):
+        user = security.datastore.find_user(email=email)
+        unknown = security.totp_factory._totp.new().to_json().replace('"t":"1"', '"t":"9"')
+        security.datastore.us_set(user, "email", unknown)
+        security.datastore.us_set(user, "authenticator", security.totp_factory._totp(size=10, new=True).to_json())
+        security.datastore.us_set(user, "sms", "no wallet")
+        database.session.commit()
+    kept = site.columns(email)[1]
+    assert site.login(email, phone.code()) == 200
+    assert Browser(site.base).post("/us-signin", identity=email, passcode="123456")[0] == 400
+    assert site.columns(email)[1] == kept
+
+
 def test_another_user_s_secret_in_a_row_opens_nothing(site: Site) -> None:
     mallory, phone = site.enrolled()
     victim, _ = site.enrolled()
