@@ -10,7 +10,7 @@
 
 use argon2::{Argon2, Block, Version};
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::VaultError;
 use crate::vault::{Keyring, Owner, Plain, Purpose};
@@ -126,19 +126,44 @@ impl Hashing {
 /// A hash function with its memory, which a set of codes shares. Wiped on drop.
 struct Hasher {
     scheme: Scheme,
-    memory: Zeroizing<Vec<Block>>,
+    memory: Vec<Block>,
+}
+
+/// Blocks that are more than glibc ever takes from its heap (32 MiB). Above it a vector has pages of its own, which go
+/// back when it goes; below it, one of 19 MiB after the other tears holes into the heap, until ten times as much is lost.
+/// Pages that nobody touches take no memory.
+const OWN_PAGES: usize = 33 << 10;
+/// From where on a vector is worth pages of its own.
+const LARGE: usize = 1 << 10;
+
+impl Drop for Hasher {
+    fn drop(&mut self) {
+        // Not by `Zeroizing`, which would touch what was reserved and never used.
+        self.memory.iter_mut().for_each(Zeroize::zeroize);
+    }
 }
 
 impl Hasher {
+    /// For one code.
     fn new(hashing: Hashing) -> Result<Self, VaultError> {
+        Self::with_room(hashing, 0)
+    }
+
+    /// For a set, where the time that fresh pages take is shared.
+    fn for_set(hashing: Hashing) -> Result<Self, VaultError> {
+        Self::with_room(hashing, OWN_PAGES)
+    }
+
+    fn with_room(hashing: Hashing, room: usize) -> Result<Self, VaultError> {
         let scheme = hashing.0;
         let mut memory = Vec::new();
         if let Scheme::Argon2id { memory_kib, .. } = scheme {
             let blocks = usize::try_from(memory_kib).map_err(|_| VaultError::NoMemory)?;
-            memory.try_reserve_exact(blocks).map_err(|_| VaultError::NoMemory)?;
+            let room = if blocks < LARGE { 0 } else { room };
+            memory.try_reserve_exact(blocks.max(room)).map_err(|_| VaultError::NoMemory)?;
             memory.resize(blocks, Block::new());
         }
-        Ok(Self { scheme, memory: Zeroizing::new(memory) })
+        Ok(Self { scheme, memory })
     }
 
     fn hash(&mut self, code: &[u8], salt: &[u8; SALT]) -> Result<Wiped<HASH>, VaultError> {
@@ -267,7 +292,7 @@ impl Keyring {
         if !(1..=MAX_COUNT).contains(&count) {
             return Err(VaultError::Count);
         }
-        let mut hasher = Hasher::new(hashing)?;
+        let mut hasher = Hasher::for_set(hashing)?;
         let mut set: Vec<NewCode> = Vec::with_capacity(count);
         while set.len() < count {
             let code = RecoveryCode::generate()?;
@@ -344,7 +369,7 @@ fn hashed(plain: &[u8]) -> Result<Hashed<'_>, VaultError> {
 
 impl Keyring {
     /// The records of codes that another system made, each with its selector: `~00`, `~01` and so on, which say nothing
-    /// of the code. They share a salt, so that [`find_recovery_code`](Self::find_recovery_code) hashes once.
+    /// of the code. A code that stands twice gets one record. They share a salt, so that [`find_recovery_code`](Self::find_recovery_code) hashes once.
     pub fn hash_recovery_codes(
         &self,
         tenant: &str,
@@ -355,19 +380,24 @@ impl Keyring {
         if !(1..=MAX_COUNT).contains(&codes.len()) {
             return Err(VaultError::Count);
         }
-        let mut hasher = Hasher::new(hashing)?;
+        let mut hasher = Hasher::for_set(hashing)?;
         let mut salt = [0; SALT];
         getrandom::fill(&mut salt).map_err(|_| VaultError::NoRandomness)?;
+        let mut known: Vec<Zeroizing<Vec<u8>>> = Vec::with_capacity(codes.len());
         let mut records = Vec::with_capacity(codes.len());
-        for (number, text) in codes.iter().enumerate() {
+        for text in codes {
             let code = folded(text).ok_or(VaultError::Count)?;
-            let selector = format!("~{number:02}");
+            if known.contains(&code) {
+                continue; // two records of one code would be two uses of it
+            }
+            let selector = format!("~{:02}", known.len());
             let record = self.seal(&Owner::new(tenant, user, &selector)?, Purpose::Recovery, |plain| {
                 hashing.write(plain)?;
                 plain.push(&salt)?;
                 plain.push(&*hasher.hash(&code, &salt)?)
             })?;
             records.push((selector, record));
+            known.push(code);
         }
         Ok(records)
     }

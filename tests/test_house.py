@@ -15,7 +15,9 @@ EXTRAS = {
     "__main__.py": {"click"},
     "adapters/flask_security.py": {"flask", "flask_security"},
     "cli/": {"click"},
+    "django/": {"django", "asgiref"},
     "flask/": {"flask", "flask_wtf", "wtforms"},
+    "mfa/imports/": {"cryptography", "sqlalchemy"},
     "mfa/stores/redis.py": {"redis"},
     "mfa/stores/sql": {"sqlalchemy", "psycopg"},
     "starlette/": {"anyio", "fastapi", "itsdangerous", "pydantic", "starlette"},
@@ -139,6 +141,22 @@ def test_nothing_but_the_program_knows_the_command_line() -> None:
             assert "ferrotp.cli" not in path.read_text(encoding="utf-8"), path
     loaded = loaded_by("import ferrotp, ferrotp.transfer, ferrotp.qr, ferrotp.legacy, ferrotp.__main__")
     assert not {name for name in loaded if name.startswith(("ferrotp.cli", "click"))}
+
+
+def test_no_framework_knows_another_and_nothing_below_knows_one() -> None:
+    frameworks = {"django", "flask", "starlette"}
+    for path in PACKAGE.rglob("*.py"):
+        own = path.relative_to(PACKAGE).parts[0]
+        text = path.read_text(encoding="utf-8")
+        for other in frameworks - {own}:
+            assert f"ferrotp.{other}" not in re.sub(r'"""(?:.|\n)*?"""|#.*', "", text), path
+            assert not re.search(rf"^\s*(?:from|import) \.*{other}\b", text, re.M), path
+
+
+def test_importing_the_django_package_loads_no_django() -> None:
+    """`INSTALLED_APPS` imports it before the applications are loaded."""
+    assert "django" not in loaded_by("import ferrotp, ferrotp.mfa, ferrotp.web, ferrotp.vault")
+    assert "django" not in loaded_by("import ferrotp.django")
 
 
 def test_the_version_is_said_once() -> None:

@@ -393,6 +393,51 @@ fn recovery_codes_are_made_checked_and_all_different() {
 }
 
 #[test]
+fn codes_of_another_system_are_found_among_their_set_and_no_other() {
+    let keyring = Keyring::generate().unwrap();
+    let codes = ["ogzutz7c", "0ADD-ef78-4ffe", "29758852", "OGZU TZ7C", "\u{ff11}\u{ff12}3456"];
+    let set = keyring.hash_recovery_codes("acme", "ann", &codes, cheap()).unwrap();
+    // The fourth is the first again: one record, so one use.
+    assert_eq!(
+        set.iter().map(|(selector, _)| selector.as_str()).collect::<Vec<_>>(),
+        ["~00", "~01", "~02", "~03"]
+    );
+    let records: Vec<_> =
+        set.iter().map(|(selector, record)| (selector.as_str(), record.as_slice())).collect();
+    let find = |text: &str| keyring.find_recovery_code("acme", "ann", &records, text);
+    for (typed, selector) in [
+        ("ogzutz7c", "~00"),
+        (" OGZU-TZ7C ", "~00"),
+        ("0add ef784ffe", "~01"),
+        ("2975\u{2013}8852", "~02"),
+        ("123456", "~03"),
+    ] {
+        assert_eq!(find(typed), Ok(Some(selector)), "{typed}");
+    }
+    for wrong in ["", "-", "ogzutz7d", "29758853", "297588520", &"9".repeat(65), &"9".repeat(1 << 20)] {
+        assert_eq!(find(wrong), Ok(None));
+    }
+    // Each set has a salt of its own, and all of them are looked at.
+    let others = keyring.hash_recovery_codes("acme", "ann", &["87654321"], cheap()).unwrap();
+    assert_eq!(keyring.find_recovery_code("acme", "ann", &[], "29758852"), Ok(None));
+    let both = [records[2], ("~00", others[0].1.as_slice())];
+    assert_eq!(keyring.find_recovery_code("acme", "ann", &both, "87654321"), Ok(Some("~00")));
+    assert_eq!(keyring.find_recovery_code("acme", "ann", &both, "29758852"), Ok(Some("~02")));
+    // A record of another user, or in another's place, is an error, whatever is typed.
+    assert!(keyring.find_recovery_code("acme", "bob", &records, "").is_err());
+    assert!(keyring.find_recovery_code("acme", "ann", &[("~01", records[0].1)], "ogzutz7c").is_err());
+    // What is no code, or too many, is refused before anything is hashed.
+    for wrong in [vec![], vec!["  "], vec!["x"; recovery::MAX_COUNT + 1]] {
+        assert_eq!(
+            keyring.hash_recovery_codes("acme", "ann", &wrong, cheap()).unwrap_err(),
+            VaultError::Count
+        );
+    }
+    let long = "x".repeat(65);
+    assert_eq!(keyring.hash_recovery_codes("acme", "ann", &[&long], cheap()).unwrap_err(), VaultError::Count);
+}
+
+#[test]
 fn recovery_codes_are_read_as_people_type_them() {
     let parsed = |text: &str| RecoveryCode::parse(text).map(|code| code.to_text().to_string());
     let expected = Some("7K3F-9QZX-01VN-8YTB".to_owned());

@@ -321,6 +321,26 @@ fn recovery_codes_are_made_and_checked_and_nothing_of_them_is_left() {
     }
 }
 
+#[test]
+fn codes_of_another_system_are_hashed_and_found_and_nothing_of_them_is_left() {
+    let keyring = keyring();
+    let hashing = Hashing::new(Scheme::Argon2id { memory_kib: 64, passes: 2, lanes: 1 }).unwrap();
+    let code = "canaryofrecovery";
+    let (set, freed, stack) =
+        left_by(|| keyring.hash_recovery_codes("tenant", "user", &["CANARY-OF-RECOVERY", "12345678"], hashing).unwrap());
+    let hash = hash_of(hashing, &set[0].1, "~00", code.as_bytes());
+    let block = first_argon2_block(hashing, &set[0].1, "~00", code.as_bytes());
+    let secrets: &[(&str, &[u8])] =
+        &[("key", &KEY), ("code", code.as_bytes()), ("hash", &hash), ("Argon2 memory", &block)];
+    assert_wiped("hash", &freed, &stack, secrets);
+
+    let records: Vec<_> = set.iter().map(|(selector, record)| (selector.as_str(), record.as_slice())).collect();
+    let (found, freed, stack) =
+        left_by(|| keyring.find_recovery_code("tenant", "user", &records, "Canary of Recovery").unwrap());
+    assert_eq!(found, Some("~00"));
+    assert_wiped("find", &freed, &stack, secrets);
+}
+
 /// The salt and the hash in a recovery record, opened as docs/vault.md describes.
 fn opened(record: &[u8], selector: &str) -> Vec<u8> {
     use aes_gcm::aead::{AeadInOut, KeyInit};

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from contextlib import nullcontext
 from dataclasses import FrozenInstanceError, replace
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,8 @@ from ferrotp.mfa import (
     EnrollmentExpired,
     FactorDisabled,
     FactorExists,
+    ImportedFactor,
+    ImportedUser,
     InvalidCode,
     InvalidIdentifier,
     KeyInUse,
@@ -278,6 +281,64 @@ def test_legacy_secrets_are_taken_by_policy_flagged_and_reported() -> None:
     assert world.mfa.verify(user_id="42", code=device.at(world.clock.now)).method == "totp"
     with pytest.raises(PolicyError, match="80 to"):
         world.mfa.import_factor(user_id="42", secret=bytes(9))
+
+
+def test_users_of_another_system_come_as_a_whole_once_and_with_their_recovery_codes(world: World) -> None:
+    secret = base64.b32encode(bytes(range(20))).decode()
+    factor = ImportedFactor(secret=secret, last_step=int(world.clock.now) // 30, name="phone", factor_id="a" * 32)
+    ann = ImportedUser(
+        user_id="ann", factors=(factor,), recovery_codes=("ogzutz7c", "2975-8852", "ABCD EFGH", "abcdefgh")
+    )
+    bob = ImportedUser(user_id="bob", factors=(replace(factor, last_step=None),))
+    assert world.mfa.import_users([ann, bob]) == [True, True]
+    assert world.kinds() == ["factor imported", "factor imported"]
+    assert world.mfa.import_users([ann, replace(bob, user_id="carol")]) == [False, True]
+    device = Device(f"otpauth://totp/x?secret={secret}")
+    # Ann's is used up to this step; of Bob's nobody knows, so none of about now is accepted.
+    for user_id, ahead in (("ann", 0), ("bob", 0), ("bob", 1)):
+        with pytest.raises(InvalidCode):
+            world.mfa.verify(user_id=user_id, code=device.at(world.clock.now, ahead))
+    assert world.mfa.verify(user_id="ann", code=device.at(world.clock.now, 1)).factor_id == "a" * 32
+    world.clock.now += 60
+    assert world.mfa.verify(user_id="bob", code=device.at(world.clock.now)).method == "totp"
+    # Recovery codes: in any spelling, once, of their own user.
+    assert world.mfa.recover(user_id="ann", code="29758852").remaining == 2
+    assert world.mfa.recover(user_id="ann", code=" Abcd-Efgh ").remaining == 1
+    for user_id, code in (("ann", "29758852"), ("ann", "ABCDEFGH"), ("bob", "ogzutz7c"), ("ann", "")):
+        with pytest.raises(InvalidCode):
+            world.mfa.recover(user_id=user_id, code=code)
+    # The keyring rotates under them, and new codes end them.
+    old = world.keyring
+    world.mfa = world.service(world.mfa.policy, Keyring(f"{Keyring.generate().export()} {old.export()}"))
+    assert world.mfa.rotate_keys().resealed == 4
+    assert world.mfa.recover(user_id="ann", code="OGZUTZ7C").remaining == 0
+    world.mfa.regenerate_recovery_codes(user_id="ann")
+    world.mfa.regenerate_recovery_codes(user_id="ann")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"factors": ()},
+        {"factors": tuple(ImportedFactor(secret=bytes(20)) for _ in range(11))},
+        {"factors": (ImportedFactor(secret=bytes(10)),)},
+        {"factors": (ImportedFactor(secret="no base32!"),)},
+        {"factors": (ImportedFactor(secret=bytes(20), digits=9),)},
+        {"factors": (ImportedFactor(secret=bytes(20), period=0),)},
+        {"factors": (ImportedFactor(secret=bytes(20), last_step=-2),)},
+        {"factors": (ImportedFactor(secret=bytes(20), last_step=1 << 62),)},
+        {"factors": (ImportedFactor(secret=bytes(20), algorithm="MD5"),)},
+        {"recovery_codes": ("12345",)},
+        {"recovery_codes": ("",)},
+        {"recovery_codes": ("x" * 65,)},
+        {"recovery_codes": ("123456",) * 101},
+    ],
+)
+def test_nobody_comes_with_what_the_policy_does_not_allow(world: World, wrong: dict[str, Any]) -> None:
+    good = ImportedUser(user_id="ann", factors=(ImportedFactor(secret=bytes(20)),))
+    with pytest.raises(PolicyError):
+        world.mfa.import_users([good, replace(good, user_id="bob", **wrong)])
+    assert world.store.factors(None, 10) == []
 
 
 def test_an_imported_factor_keeps_its_last_step(world: World) -> None:

@@ -15,6 +15,7 @@ from .errors import BROKEN_PIPE, DONE, INTERRUPTED, USAGE, InputError, describe,
 from .exporting import export
 from .importing import import_, scan_
 from .keys import keys
+from .mfa import mfa
 from .new import new
 from .qr import qr
 from .uri import uri
@@ -26,6 +27,7 @@ _SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "URIs and QR codes": (uri, qr, scan_),
     "Accounts in and out": (import_, export),
     "Sealed secrets": (keys,),
+    "The service": (mfa,),
     "This machine": (doctor, shell.completion, shell.alias),
 }
 _EPILOG = (

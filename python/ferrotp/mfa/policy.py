@@ -56,8 +56,8 @@ class Policy:
     trusted_device_days: int = 0
     """How long a device that its user trusts is not asked for a code: 0, which is off, to 90."""
     legacy_secrets: bool = False
-    """Whether `import_factor` takes secrets of 80 to 127 bits and periods of up to 300 seconds, as older pyotp made
-    them. They are flagged, and `report` lists the users who should enroll again."""
+    """Whether `import_factor` and `import_users` take secrets of 80 to 127 bits and periods of up to 300 seconds, as
+    older pyotp made them. They are flagged, and `report` lists the users who should enroll again."""
 
     def __post_init__(self) -> None:
         if self.algorithm not in ("SHA1", "SHA256", "SHA512"):

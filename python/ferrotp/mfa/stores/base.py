@@ -203,6 +203,9 @@ class Store(Protocol):
 
     Each method is one decision: it commits on its own before it returns, or changes nothing. What keeps it from
     answering (the server is away, slow or read-only) is a `StoreUnavailable`, within the store's `timeout`.
+
+    Ids and names come from the service, which takes 1 to 255 printable characters; what a store does with others is its
+    own matter.
     """
 
     def prepare(self) -> None:

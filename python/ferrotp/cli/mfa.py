@@ -1,0 +1,247 @@
+"""``ferrotp mfa import``: users of other packages into a store of the service."""
+
+import importlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..vault import Keyring, KeyringError
+from . import output, sources
+from .errors import DONE, InputError
+from .settings import ALGORITHMS, Number, json_option
+
+if TYPE_CHECKING:
+    from ..mfa.imports import Accounts, Format, ImportReport, Note
+
+_FORMATS = ("pyotp-column", "django-otp", "django-two-factor-auth", "django-allauth", "flask-security")
+_LAST_USED = ("time-step", "seconds", "code", "none")
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def mfa(context: click.Context) -> int:
+    """Work on a store of ferrotp.mfa."""
+    if context.invoked_subcommand is None:
+        raise click.UsageError("say what: import", context)
+    return 0
+
+
+def _options(function: Callable[..., int]) -> Callable[..., int]:
+    text = click.option
+    for option in reversed(
+        (
+            text("--from", "name", type=click.Choice(_FORMATS), required=True, help="What keeps them now."),
+            text(
+                "--source", envvar="FERROTP_SOURCE", required=True, metavar="URL", help="A SQLite file or a URL of it."
+            ),
+            text("--write", is_flag=True, help="Bring them. Without it the source is looked at, and nothing else."),
+            text("--store", envvar="FERROTP_STORE", metavar="URL", help="Where they come to."),
+            text("--keys-file", metavar="FILE", help="The keys that seal.  [default: the variable FERROTP_KEYS]"),
+            text("--tenant", default="", metavar="NAME", help="The service's tenant."),
+            text("--legacy-secrets", is_flag=True, help="Take secrets of 80 to 127 bits; the report says whose."),
+            text("--no-recovery-codes", is_flag=True, help="Leave recovery codes. Hashing them takes 20 ms each."),
+            text(
+                "--proof", "proofs", multiple=True, metavar="USER=CODE", help="A code of now, to prove the keys right."
+            ),
+            text("--report", "path", metavar="FILE", help="A line of JSON for each that is left or to be looked at."),
+            text("--table", metavar="NAME", help="The table.  [flask-security: user]"),
+            text("--user-column", metavar="NAME", help="The user id in it.  [flask-security: fs_uniquifier]"),
+            text("--secret-column", metavar="NAME", help="pyotp: the secret."),
+            text("--last-used", type=click.Choice(_LAST_USED), help="pyotp: what the column of the last use holds."),
+            text("--last-used-column", default="", metavar="NAME", help="pyotp: the last use."),
+            text("--confirmed-column", default="", metavar="NAME", help="pyotp: take rows where this is true."),
+            text("--name-column", default="", metavar="NAME", help="pyotp: what the user calls the device."),
+            text("--algorithm", type=click.Choice(ALGORITHMS), default="SHA1", help="pyotp: hash.  [default: SHA1]"),
+            text("--digits", type=Number(6, 8), default=6, metavar="N", help="pyotp, allauth.  [default: 6]"),
+            text("--period", type=Number(1, 300), default=30, metavar="S", help="pyotp, allauth.  [default: 30]"),
+            text("--fernet-keys-file", metavar="FILE", help="Fernet keys that open secrets, or recovery codes."),
+            text("--fernet-keys-env", metavar="NAME", help="The same in an environment variable."),
+            text("--totp-secrets-file", metavar="FILE", help="flask-security: SECURITY_TOTP_SECRETS, as JSON."),
+            text("--totp-secrets-env", metavar="NAME", help="The same in an environment variable."),
+            text("--decrypt", metavar="MODULE:NAME", help="allauth: the function that the adapter decrypts with."),
+            text(
+                "--code-count", type=Number(1, 100), default=10, metavar="N", help="allauth: MFA_RECOVERY_CODE_COUNT."
+            ),
+            text(
+                "--code-digits", type=Number(6, 40), default=8, metavar="N", help="allauth: MFA_RECOVERY_CODE_DIGITS."
+            ),
+            text("--users-table", default="auth_user", metavar="NAME", help="Django: the table of users."),
+            text("--users-key", default="id", metavar="NAME", help="Django: its key.  [default: id]"),
+            text("--user-id-column", default="", metavar="NAME", help="Django: the user id in it.  [default: the key]"),
+            text("--uuids", is_flag=True, help="Django: user ids are UUIDs."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+@mfa.command("import")
+@_options
+@json_option
+def import_(as_json: bool, **said: Any) -> int:
+    """Bring the second factors of users over from another package.
+
+    It only reads the source, and without --write it writes nothing at all. A run that was stopped is begun again:
+    nobody comes twice. See docs/import.md for each package.
+    """
+    try:
+        from ..mfa import MFAError
+        from ..mfa.imports import ImportReport  # noqa: F401 - what it needs is not installed, or it is
+    except ImportError:
+        raise InputError("this needs more packages: pip install 'ferrotp[import]'", "usage") from None
+    try:
+        report = _run(said)
+    except MFAError as error:  # its texts hold neither codes nor secrets
+        raise InputError(str(error), "mfa") from None
+    if as_json:
+        output.emit(report.as_json())
+        return DONE
+    for line in report.lines():
+        output.say(output.clean(line))
+    if not said["write"]:
+        output.say("nothing was written: --write brings them")
+    return DONE
+
+
+def _run(said: dict[str, Any]) -> "ImportReport":
+    from ..mfa import MFA, Policy
+    from ..mfa.imports import bring, examine
+
+    format = _format(said)
+    policy = Policy(legacy_secrets=said["legacy_secrets"])
+    proofs = dict(_proof(text) for text in said["proofs"])
+    with _notes(said["path"]) as on_note, _bar() as progress:
+        if not said["write"]:
+            return examine(said["source"], format, policy=policy, proofs=proofs, progress=progress, on_note=on_note)
+        if not said["store"]:
+            raise InputError("say where to: --store URL, or the variable FERROTP_STORE", "usage")
+        keyring = _keyring(said["keys_file"])
+        service = MFA(said["store"], issuer="ferrotp", keyring=keyring, policy=policy, tenant=said["tenant"])
+        try:
+            return bring(said["source"], format, service, proofs=proofs, progress=progress, on_note=on_note)
+        finally:
+            service.close()
+
+
+def _format(said: dict[str, Any]) -> "Format":
+    from ..mfa import imports
+
+    name, codes = said["name"], not said["no_recovery_codes"]
+    fernet = _secret(said["fernet_keys_file"], said["fernet_keys_env"], "the Fernet keys")
+    opener = imports.decryptor(fernet.replace(",", " ").split()) if fernet else None
+    if name == "pyotp-column":
+        for needed in ("table", "user_column", "secret_column", "last_used"):
+            if not said[needed]:
+                raise InputError(f"--from pyotp-column needs --{needed.replace('_', '-')}", "usage")
+        columns = ("table", "user_column", "secret_column", "last_used", "last_used_column")
+        others = ("confirmed_column", "name_column", "algorithm", "digits", "period")
+        return imports.PyotpColumn(**{key: said[key] for key in (*columns, *others)}, decrypt=opener)
+    if name == "flask-security":
+        secrets = _secret(said["totp_secrets_file"], said["totp_secrets_env"], "the TOTP secrets")
+        return imports.FlaskSecurity(
+            secrets=imports.parse_secrets(secrets) if secrets else {},
+            decrypt_code=opener,
+            table=said["table"] or "user",
+            user_column=said["user_column"] or "fs_uniquifier",
+            recovery_codes=codes,
+        )
+    accounts = _accounts(said)
+    if name == "django-allauth":
+        decrypt = _function(said["decrypt"]) if said["decrypt"] else opener or str
+        return imports.Allauth(
+            accounts=accounts,
+            recovery_codes=codes,
+            decrypt=decrypt,
+            digits=said["digits"],
+            period=said["period"],
+            code_count=said["code_count"],
+            code_digits=said["code_digits"],
+        )
+    kind = imports.DjangoOTP if name == "django-otp" else imports.TwoFactor
+    return kind(accounts=accounts, recovery_codes=codes)
+
+
+def _accounts(said: dict[str, Any]) -> "Accounts":
+    from ..mfa.imports import Accounts
+
+    return Accounts(
+        table=said["users_table"], key=said["users_key"], user_id=said["user_id_column"], uuids=said["uuids"]
+    )
+
+
+def _secret(path: str | None, variable: str | None, what: str) -> str:
+    """The text of a file or of a variable; empty if neither is said."""
+    if path and variable:
+        raise InputError(f"{what}: say a file or a variable, not both", "usage")
+    if variable:
+        return sources.from_environment(variable, what)
+    if not path:
+        return ""
+    with open(path, "rb") as file:
+        return sources.decoded(file.read(), what)
+
+
+def _function(place: str) -> Callable[[str], Any]:
+    module, _, name = place.partition(":")
+    try:
+        function = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError):
+        function = None
+    if not callable(function):
+        raise InputError("--decrypt is MODULE:NAME, of a function that can be imported from here", "usage")
+    return function  # type: ignore[no-any-return]
+
+
+def _proof(text: str) -> tuple[str, str]:
+    user_id, _, code = text.rpartition("=")
+    if not user_id or not code:
+        raise InputError("--proof is USER=CODE: a user id, and the code that this user's app shows now", "usage")
+    return user_id, code
+
+
+def _keyring(path: str | None) -> Keyring:
+    try:
+        return Keyring.from_env() if path is None else Keyring.from_file(path)
+    except KeyringError as error:
+        raise InputError(str(error), "keys") from None
+
+
+@contextmanager
+def _notes(path: str | None) -> Iterator["Callable[[Note], None] | None"]:
+    if path is None:
+        yield None
+        return
+    if os.path.lexists(path):
+        raise InputError(f"{path} is there already: name another file for the report", "file")
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(handle, "w", encoding="ascii") as file:
+        yield lambda note: print(json.dumps(asdict(note)), file=file)
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int], None]]:
+    """A bar beside the output, where somebody can see it."""
+    if not output.is_terminal(sys.stderr):
+        yield lambda done, total: None
+        return
+    bar: Any = None
+
+    def show(done: int, total: int) -> None:
+        nonlocal bar
+        if bar is None:
+            bar = click.progressbar(length=total, label="users", file=sys.stderr, show_pos=True)
+            bar.__enter__()
+        bar.length = total
+        bar.update(done - bar.pos)
+
+    try:
+        yield show
+    finally:
+        if bar is not None:
+            bar.__exit__(None, None, None)

@@ -1,0 +1,126 @@
+"""``manage.py ferrotp_import``: users of other packages into the site's own service."""
+
+import json
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict
+from importlib import import_module
+from typing import Any
+from urllib.parse import quote
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connections, models
+
+from ferrotp.django.conf import conf, keyring
+from ferrotp.django.service import get_mfa, now
+from ferrotp.mfa import MFA, MFAError
+
+_FORMATS = ("pyotp-column", "django-otp", "django-two-factor-auth", "django-allauth")
+_COLUMN = ("table", "user_column", "secret_column", "last_used", "last_used_column", "confirmed_column")
+
+
+class Command(BaseCommand):
+    """Imports."""
+
+    help = (
+        "Brings the second factors of users over from another package, by the site's own settings. Without --write it "
+        "writes nothing. A run that was stopped is begun again: nobody comes twice. Nobody gets mail."
+    )
+
+    def add_arguments(self, parser: Any) -> None:
+        parser.add_argument("--from", dest="name", choices=_FORMATS, required=True, help="what keeps them now")
+        parser.add_argument("--write", action="store_true", help="bring them")
+        parser.add_argument("--database", default="default", metavar="ALIAS", help="where they are now")
+        parser.add_argument("--no-recovery-codes", action="store_true", help="leave them: hashing takes 20 ms each")
+        parser.add_argument("--report", metavar="FILE", help="a line of JSON for each that is left or to be looked at")
+        parser.add_argument("--json", action="store_true", help="for programs")
+        for name in _COLUMN:
+            parser.add_argument(f"--{name.replace('_', '-')}", default="", metavar="NAME", help="pyotp-column")
+
+    def handle(self, *arguments: Any, **options: Any) -> None:
+        try:
+            from ferrotp.mfa.imports import bring, examine
+        except ImportError:
+            raise CommandError("this needs more packages: pip install 'ferrotp[import]'") from None
+        service = get_mfa()
+        with ExitStack() as stack:
+            said: dict[str, Any] = {"progress": self._shown(options["verbosity"]), "clock": now}
+            if options["report"]:
+                handle = os.open(options["report"], os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                file = stack.enter_context(open(handle, "w", encoding="ascii"))
+                said["on_note"] = lambda note: print(json.dumps(asdict(note)), file=file)
+            try:
+                source, format = _source(options["database"]), _format(options)
+                if options["write"]:
+                    # Without the site's events: they would send a mail to everybody at once.
+                    quiet = MFA(
+                        service.store,
+                        issuer=service.issuer,
+                        keyring=keyring(),
+                        policy=conf().policy,
+                        tenant=service.tenant,
+                        clock=now,
+                        prepare=False,
+                    )
+                    report = bring(source, format, quiet, **said)
+                else:
+                    report = examine(source, format, policy=service.policy, **said)
+            except MFAError as error:
+                raise CommandError(str(error)) from None
+        self.stdout.write(json.dumps(report.as_json()) if options["json"] else "\n".join(report.lines()))
+        if not options["write"] and not options["json"]:
+            self.stdout.write("nothing was written: --write brings them")
+
+    def _shown(self, verbosity: int) -> Callable[[int, int], None] | None:
+        if not self.stderr.isatty() or not verbosity:
+            return None
+
+        def show(done: int, total: int) -> None:
+            self.stderr.write(f"\r{done} of {total} users", ending="" if done < total else "\n")
+
+        return show
+
+
+def _source(alias: str) -> str:
+    """The database of the site, for SQLAlchemy."""
+    given = connections[alias].settings_dict
+    if connections[alias].vendor == "sqlite":
+        return str(given["NAME"])
+    if connections[alias].vendor != "postgresql":
+        raise CommandError("a site's SQLite and PostgreSQL are read; for others there is `ferrotp mfa import`")
+    names = ("USER", "PASSWORD", "HOST", "PORT", "NAME")
+    user, password, host, port, name = (quote(str(given[key] or ""), safe="") for key in names)
+    login = f"{user}:{password}@" if user else ""
+    # In the query it may be the folder of a socket, too.
+    return f"postgresql+psycopg://{login}/{name}?{f'host={host}' if host else ''}&{f'port={port}' if port else ''}"
+
+
+def _format(options: dict[str, Any]) -> Any:
+    from ferrotp.mfa.imports import Accounts, Allauth, DjangoOTP, PyotpColumn, TwoFactor
+
+    codes = not options["no_recovery_codes"]
+    if options["name"] == "pyotp-column":
+        missing = next((name for name in _COLUMN[:4] if not options[name]), None)
+        if missing:
+            raise CommandError(f"--from pyotp-column needs --{missing.replace('_', '-')}")
+        if options["last_used"] not in ("time-step", "seconds", "code", "none"):
+            raise CommandError("--last-used is time-step, seconds, code or none")
+        return PyotpColumn(**{name: options[name] for name in _COLUMN})
+    meta = get_user_model()._meta
+    key: Any = meta.pk
+    accounts = Accounts(table=meta.db_table, key=key.column, uuids=isinstance(key, models.UUIDField))
+    if options["name"] == "django-allauth":
+        settings = import_module("allauth.mfa.app_settings")
+        return Allauth(
+            accounts=accounts,
+            recovery_codes=codes,
+            decrypt=import_module("allauth.mfa.utils").decrypt,
+            digits=settings.TOTP_DIGITS,
+            period=settings.TOTP_PERIOD,
+            code_count=settings.RECOVERY_CODE_COUNT,
+            code_digits=settings.RECOVERY_CODE_DIGITS,
+        )
+    kind = DjangoOTP if options["name"] == "django-otp" else TwoFactor
+    return kind(accounts=accounts, recovery_codes=codes)

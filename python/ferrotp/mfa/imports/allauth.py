@@ -1,0 +1,121 @@
+"""django-allauth: authenticators in JSON, and recovery codes that are computed from a seed."""
+
+import hmac
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from ..imported import ImportedFactor
+from .accounts import Accounts
+from .database import LONGEST, Database, Query
+from .found import Found, Moment, Row, factor_id
+
+MOST_CODES = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allauth:
+    """The table of `allauth.mfa`. It keeps no last used step: codes of the moment of the import are not accepted."""
+
+    name: ClassVar[str] = "django-allauth"
+    needs_proof: ClassVar[bool] = False
+    accounts: Accounts = field(default_factory=Accounts)
+    recovery_codes: bool = True
+    decrypt: Callable[[str], str | None] = field(default=lambda text: text, repr=False)
+    """What the adapter's `decrypt` does, for secrets and seeds. If it raises or gives None, the text does not open."""
+    digits: int = 6
+    """`MFA_TOTP_DIGITS`"""
+    period: int = 30
+    """`MFA_TOTP_PERIOD`"""
+    code_count: int = 10
+    """`MFA_RECOVERY_CODE_COUNT`"""
+    code_digits: int = 8
+    """`MFA_RECOVERY_CODE_DIGITS`"""
+
+    def queries(self, database: Database) -> dict[str, Query]:
+        """The one table."""
+        return {
+            "all": database.rows(
+                "mfa_authenticator", "user_id", {"type": "type", "data": "data"}, {"key": "id"}, self.accounts
+            )
+        }
+
+    def read(self, found: Found, rows: dict[str, list[Row]], moment: Moment) -> None:
+        """Puts into `found` what the rows of one user hold."""
+        for row in rows["all"]:
+            if row["type"] == "totp":
+                self._totp(found, row)
+            elif row["type"] == "recovery_codes":
+                if self.recovery_codes:
+                    self._codes(found, row)
+            else:
+                what = "security key" if row["type"] == "webauthn" else "authenticator"
+                found.skip(f"{what} {row['key']}", "it is no authenticator app")
+
+    def _totp(self, found: Found, row: Row) -> None:
+        what = f"TOTP {row['key']}"
+        data = _object(row["data"])
+        if data is None or not isinstance(data.get("secret"), str):
+            found.skip(what, "its data is not the JSON of allauth")
+            return
+        secret = self._opened(data["secret"])
+        if secret is None:
+            found.skip(what, "its secret does not open with what was given")
+            return
+        found.factors.append(
+            ImportedFactor(
+                secret=secret,
+                digits=self.digits,
+                period=self.period,
+                factor_id=factor_id("allauth totp", row["key"], found.user_id),
+            )
+        )
+
+    def _codes(self, found: Found, row: Row) -> None:
+        what = f"recovery codes {row['key']}"
+        data = _object(row["data"])
+        if data is not None and isinstance(migrated := data.get("migrated_codes"), list):
+            opened = [self._opened(code) if isinstance(code, str) else None for code in migrated[: MOST_CODES + 1]]
+            found.recovery_codes += [code for code in opened if code]
+            if not all(opened):
+                found.skip(what, "a recovery code does not open with what was given")
+            return
+        if data is None or not isinstance(data.get("seed"), str) or type(data.get("used_mask")) is not int:
+            found.skip(what, "its data is not the JSON of allauth")
+            return
+        seed = self._opened(data["seed"])
+        if seed is None or not seed.isascii():
+            found.skip(what, "its seed does not open with what was given")
+            return
+        found.recovery_codes += [
+            code for place, code in enumerate(self._computed(seed)) if not data["used_mask"] & 1 << place
+        ]
+
+    def _computed(self, seed: str) -> list[str]:
+        """As `RecoveryCodes.generate_codes` does."""
+        codes = []
+        mac = hmac.new(seed.encode("ascii"), digestmod="sha1")
+        size = min(self.code_digits // 2, mac.digest_size)
+        for place in range(self.code_count):
+            mac.update(f"{place:3},".encode())
+            number = int.from_bytes(mac.digest()[:size], "big") % 10**self.code_digits
+            codes.append(str(number).zfill(self.code_digits))
+        return codes
+
+    def _opened(self, text: str) -> str | None:
+        try:
+            opened = self.decrypt(text)
+        except Exception:  # the application's own function: what it raises may hold what it was given
+            return None
+        return opened if isinstance(opened, str) and opened else None
+
+
+def _object(text: Any) -> dict[str, Any] | None:
+    if not isinstance(text, str) or len(text) > LONGEST:
+        return None
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return data if isinstance(data, dict) else None

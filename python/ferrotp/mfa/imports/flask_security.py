@@ -1,0 +1,104 @@
+"""Flask-Security: passlib's TOTP records on the user's row, and recovery codes in one comma-separated text."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from sqlalchemy import or_
+
+from ..imported import secret_bytes
+from . import wallet
+from .database import LONGEST, Database, Query, text_of
+from .errors import SourceError
+from .fernet import Decrypt
+from .found import Found, Moment, Row, factor_id
+
+_TEXTS = {
+    "method": "tf_primary_method",
+    "secret": "tf_totp_secret",
+    "unified": "us_totp_secrets",
+    "codes": "mf_recovery_codes",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlaskSecurity:
+    """The columns of the user's table. There is no last used step: codes of the moment of the import are not
+    accepted."""
+
+    name: ClassVar[str] = "flask-security"
+    accounts: ClassVar[None] = None
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """`SECURITY_TOTP_SECRETS`, by tag."""
+    decrypt_code: Decrypt | None = field(default=None, repr=False)
+    """For `SECURITY_MULTI_FACTOR_RECOVERY_CODES_KEYS`: `fernet.decryptor` of them."""
+    table: str = "user"
+    user_column: str = "fs_uniquifier"
+    """What becomes ferrotp's user id: what Flask-Login's `get_id` gives."""
+    recovery_codes: bool = True
+
+    @property
+    def needs_proof(self) -> bool:
+        """A wrong secret opens every record, to garbage."""
+        return bool(self.secrets)
+
+    def queries(self, database: Database) -> dict[str, Query]:
+        """The users who have any of it."""
+        columns = database.table(self.table).c
+        texts = {name: column for name, column in _TEXTS.items() if column in columns}
+        if not {"secret", "unified"} & {*texts}:
+            raise SourceError(f"the table {self.table!r} has neither tf_totp_secret nor us_totp_secrets")
+        query = database.rows(self.table, self.user_column, texts, {}, None)
+        there = [text_of(columns[texts[name]]) != "" for name in ("secret", "unified", "codes") if name in texts]
+        return {"user": query.where(or_(*there))}
+
+    def read(self, found: Found, rows: dict[str, list[Row]], moment: Moment) -> None:
+        """Puts into `found` what the rows of one user hold."""
+        for row in rows["user"]:
+            method = row.get("method")
+            if row.get("secret"):
+                if method is None or method == "authenticator":
+                    self._factor(found, "tf_totp_secret", row["secret"])
+                else:
+                    found.skip("tf_totp_secret", "it is for codes by telephone or e-mail")
+            if row.get("unified"):
+                self._unified(found, row["unified"])
+            if self.recovery_codes and row.get("codes"):
+                self._codes(found, row["codes"])
+
+    def _unified(self, found: Found, text: Any) -> None:
+        try:
+            secrets = json.loads(text) if isinstance(text, str) and len(text) <= LONGEST else None
+        except (ValueError, RecursionError):
+            secrets = None
+        if not isinstance(secrets, dict):
+            found.skip("us_totp_secrets", "it is not the JSON of Flask-Security")
+            return
+        for method, record in secrets.items():
+            if method == "authenticator":
+                self._factor(found, "us_totp_secrets", record)
+            else:
+                found.skip("us_totp_secrets", "it is for codes by telephone or e-mail")
+
+    def _factor(self, found: Found, what: str, text: Any) -> None:
+        if not isinstance(text, str) or len(text) > LONGEST:
+            found.skip(what, "no TOTP record of passlib")
+            return
+        try:
+            factor = wallet.opened(text, self.secrets, "", factor_id("flask-security", what, found.user_id))
+        except wallet.WalletError as error:
+            found.skip(what, str(error))
+            return
+        if all(secret_bytes(one.secret) != factor.secret for one in found.factors):  # one app for both
+            found.factors.append(factor)
+
+    def _codes(self, found: Found, text: Any) -> None:
+        codes = text.split(",") if isinstance(text, str) and len(text) <= LONGEST else []
+        opened = [self.decrypt_code(code) for code in codes] if self.decrypt_code else codes
+        if not codes or not all(opened):
+            found.skip("recovery codes", "a recovery code does not open with what was given")
+        elif self.decrypt_code is None and any(code.startswith("gAAAA") for code in codes):
+            found.skip("recovery codes", "they are encrypted, and no key was given")
+            return
+        found.recovery_codes += [code for code in opened if code]

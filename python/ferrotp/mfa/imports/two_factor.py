@@ -1,0 +1,35 @@
+"""django-two-factor-auth: it keeps its devices in django-otp's tables, and phones in one of its own."""
+
+from typing import ClassVar
+
+from .database import Database, Query
+from .django_otp import DjangoOTP
+from .found import Found, Moment, Row
+
+_OTHERS = {
+    "two_factor_phonedevice": ("phone", "a code by telephone is no authenticator app"),
+    "otp_yubikey_yubikeydevice": ("YubiKey", "a YubiKey's codes are no TOTP"),
+    "otp_yubikey_remoteyubikeydevice": ("remote YubiKey", "a YubiKey's codes are no TOTP"),
+    "two_factor_webauthndevice": ("security key", "a security key is no authenticator app"),
+}
+
+
+class TwoFactor(DjangoOTP):
+    """What django-otp has, and a line in the report for each device that is no authenticator app."""
+
+    name: ClassVar[str] = "django-two-factor-auth"
+
+    def queries(self, database: Database) -> dict[str, Query]:
+        """The tables that there are."""
+        found = DjangoOTP.queries(self, database)
+        for table in _OTHERS:
+            if database.has(table):
+                found[table] = database.rows(table, "user_id", {}, {"key": "id"}, self.accounts)
+        return found
+
+    def read(self, found: Found, rows: dict[str, list[Row]], moment: Moment) -> None:
+        """Puts into `found` what the rows of one user hold."""
+        DjangoOTP.read(self, found, rows, moment)
+        for table, (what, reason) in _OTHERS.items():
+            for row in rows.get(table, ()):
+                found.skip(f"{what} {row['key']}", reason)

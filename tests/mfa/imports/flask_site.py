@@ -1,0 +1,89 @@
+"""A site with Flask-Security, as its newest release writes it. Run as a program; it prints what it did."""
+
+import base64
+import json
+import sys
+from typing import Any
+
+import pyotp
+from flask import Flask
+from flask_security import Security, SQLAlchemyUserDatastore
+from flask_security.models import fsqla_v3 as fsqla
+from flask_sqlalchemy import SQLAlchemy
+
+SECRETS = {"1": "TjQ9Qa31VOrfEzuPy4VHQWPCTmRzCnFzMKLxXYiZu9B", "2": "an older application secret"}
+FERNET = "ZmVybmV0IGtleSBvZiB0aGUgdGVzdCwgMzIgYnl0ZXM="
+
+
+def main(path: str, encrypted: bool) -> None:
+    app = Flask(__name__)
+    app.config |= {
+        "SECRET_KEY": "tests",
+        "SQLALCHEMY_DATABASE_URI": f"sqlite:///{path}",
+        "SECURITY_PASSWORD_SALT": "salt",
+        "SECURITY_PASSWORD_HASH": "plaintext",
+        "SECURITY_TWO_FACTOR": True,
+        "SECURITY_UNIFIED_SIGNIN": True,
+        "SECURITY_US_ENABLED_METHODS": ["password", "authenticator"],
+        "SECURITY_MULTI_FACTOR_RECOVERY_CODES": True,
+        "SECURITY_MULTI_FACTOR_RECOVERY_CODES_KEYS": [FERNET] if encrypted else None,
+        "SECURITY_TOTP_SECRETS": SECRETS,
+        "SECURITY_TOTP_ISSUER": "tests",
+    }
+    db = SQLAlchemy(app)
+    fsqla.FsModels.set_db_info(db)
+
+    class Role(db.Model, fsqla.FsRoleMixin):  # type: ignore[name-defined, misc]
+        pass
+
+    class User(db.Model, fsqla.FsUserMixin):  # type: ignore[name-defined, misc]
+        pass
+
+    class WebAuthn(db.Model, fsqla.FsWebAuthnMixin):  # type: ignore[name-defined, misc]
+        pass
+
+    store = SQLAlchemyUserDatastore(db, User, Role, WebAuthn)
+    security = Security(app, store)
+    with app.app_context():
+        db.create_all()
+        print(json.dumps(users(db, store, security)))
+
+
+def users(db: Any, store: Any, security: Any) -> dict[str, Any]:
+    totp = security.totp_factory
+
+    def secret_of(record: str) -> str:
+        return str(totp.get_totp_b32_key(record))
+
+    two = store.create_user(email="two@example.com", password="x")
+    record = totp.generate_totp_secret()
+    store.tf_set(two, "authenticator", totp_secret=record)
+    codes = security.mf_recovery_codes_util.create_recovery_codes(two)
+    assert security.mf_recovery_codes_util.check_recovery_code(two, codes[1])
+    security.mf_recovery_codes_util.delete_recovery_code(two, codes[1])
+    code = totp.generate_totp_password(record)
+    assert totp.verify_totp(code, record, two, window=30)
+
+    unified = store.create_user(email="unified@example.com", password="x")
+    second = totp.generate_totp_secret()
+    store.us_set(unified, "authenticator", second)
+    store.us_set(unified, "sms", totp.generate_totp_secret(), "+31101234567")
+
+    phone = store.create_user(email="phone@example.com", password="x")
+    store.tf_set(phone, "sms", totp_secret=totp.generate_totp_secret(), phone="+31101234568")
+    store.create_user(email="plain@example.com", password="x")
+    db.session.commit()
+    assert base64.b32decode(secret_of(record)) and pyotp.TOTP(secret_of(record)).now()
+    return {
+        "two": two.fs_uniquifier,
+        "two_secret": secret_of(record),
+        "code": code,
+        "codes": codes,
+        "unified": unified.fs_uniquifier,
+        "unified_secret": secret_of(second),
+        "phone": phone.fs_uniquifier,
+    }
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:] == ["encrypted"])

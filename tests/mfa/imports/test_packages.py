@@ -1,0 +1,274 @@
+"""Users of the real packages come over, log in with their apps, and no code that was used is accepted again."""
+
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import pyotp
+import pytest
+from cryptography.fernet import Fernet
+
+from ferrotp.mfa import NotEnrolled
+from ferrotp.mfa.imports import (
+    Accounts,
+    Allauth,
+    DjangoOTP,
+    FlaskSecurity,
+    ImportReport,
+    PyotpColumn,
+    SourceError,
+    TwoFactor,
+    bring,
+    decryptor,
+    examine,
+    parse_secrets,
+)
+
+from .conftest import Service, Site
+from .django_site import FERNET
+from .flask_site import SECRETS
+
+
+def reasons(report: ImportReport) -> dict[str, int]:
+    return {reason: count for (_, reason), count in report.reasons.items()}
+
+
+def holds(service: Service, user_id: object, secret: str, last_step: int, **parameters: Any) -> None:
+    """The app of a user works: not at the last step that was used, nor before, but at the next."""
+    totp = pyotp.TOTP(secret, **parameters)
+    period = totp.interval
+    service.now = last_step * period + 5
+    for step in (last_step, last_step - 1):
+        assert not service.takes(user_id, totp.generate_otp(step))
+    service.now += period
+    assert service.takes(user_id, totp.generate_otp(last_step + 1))
+    assert not service.takes(user_id, totp.generate_otp(last_step + 1))
+
+
+def holds_unknown(service: Service, user_id: object, secret: str, brought_at: float) -> None:
+    """No code of about the moment of the import works; the first after it does."""
+    totp = pyotp.TOTP(secret)
+    step = int(brought_at) // 30
+    service.now = (step + 1) * 30
+    for live in (step, step + 1):
+        assert not service.takes(user_id, totp.generate_otp(live))
+    service.now += 60
+    assert service.takes(user_id, totp.generate_otp(step + 3))
+
+
+@pytest.mark.parametrize("kind", [DjangoOTP, TwoFactor])
+@pytest.mark.parametrize("where", ["django_site", "postgresql_django_site"])
+def test_users_of_django_otp_come(
+    kind: type[DjangoOTP], where: str, service: Service, request: pytest.FixtureRequest
+) -> None:
+    site: Site = request.getfixturevalue(where)
+    said = site.said["otp"]
+    service.now = time.time()
+    would = examine(site.where, kind())
+    report = bring(site.where, kind(), service.mfa)
+    assert (report.imported, report.factors, report.recovery_codes) == (3, 3, 4)
+    assert (would.imported, would.factors, would.recovery_codes, would.reasons) == (3, 3, 4, report.reasons)
+    found = reasons(report)
+    assert found["it was never confirmed"] == found["a code by e-mail is no authenticator app"] == 1
+    assert found.get("a code by telephone is no authenticator app", 0) == (kind is TwoFactor)
+    assert found["recovery codes of fewer than 64 bits: have new ones made"] == 1
+
+    holds(service, said["used"], said["secret"], said["last_t"])
+    slow = pyotp.TOTP(said["eight_secret"], digits=8, interval=60)
+    assert service.takes(said["eight"], slow.at(int(service.now)))
+    fob = pyotp.HOTP(said["hotp"])
+    assert not service.takes(said["pressed"], fob.at(2))
+    assert service.takes(said["pressed"], fob.at(3))
+    with pytest.raises(NotEnrolled):
+        service.mfa.verify(user_id=str(said["unconfirmed"]), code="123456")
+
+    # Tokens work once, in any spelling; the one that django-otp had used up does not.
+    assert not service.recovers(said["used"], said["tokens"][0])
+    assert service.recovers(said["used"], said["tokens"][1])
+    assert not service.recovers(said["used"], said["tokens"][1])
+    assert service.recovers(said["used"], said["tokens"][2].upper()[:4] + " " + said["tokens"][2].upper()[4:])
+    assert service.mfa.status(user_id=str(said["used"])).recovery_codes == 2
+    # Nobody comes twice.
+    again = bring(site.where, kind(), service.mfa)
+    assert (again.imported, again.already) == (0, 3)
+    assert not service.recovers(said["used"], said["tokens"][1])
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_a_site_brings_its_own_users_by_manage_py(
+    database: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    where = str(tmp_path / "db.sqlite3")
+    if database == "postgresql":
+        where = request.getfixturevalue("postgresql").database()
+    said = Site("django_site.py", where, "encrypted", "ferrotp").said["commands"]
+    assert said["django-two-factor-auth"]["imported"] == said["django-two-factor-auth --write"]["imported"] == 3
+    assert said["django-allauth --write"]["imported"] == 1 and said["django-allauth --write"]["recovery_codes"] == 9
+    # The tables are those of the first import: whoever is there is left.
+    assert (said["django-otp --write"]["imported"], said["django-otp --write"]["already"]) == (0, 3)
+    assert (said["used code"], said["left"], said["mails"]) == ("refused", 8, 0)
+
+
+@pytest.mark.parametrize("where", ["django_site", "sealed_django_site"])
+def test_users_of_allauth_come(where: str, service: Service, request: pytest.FixtureRequest) -> None:
+    site: Site = request.getfixturevalue(where)
+    said = site.said["allauth"]
+    service.now = brought_at = time.time()
+    format = Allauth(decrypt=decryptor([FERNET])) if where == "sealed_django_site" else Allauth()
+    report = bring(site.where, format, service.mfa)
+    assert (report.imported, report.factors, report.recovery_codes) == (1, 1, 9)
+    assert reasons(report)["it is no authenticator app"] == 1
+    assert service.mfa.status(user_id=str(said["user"])).recovery_codes == 9
+    assert not service.takes(said["user"], said["code"])
+    holds_unknown(service, said["user"], said["secret"], brought_at)
+    used = next(code for code in said["codes"] if code not in said["unused"])
+    assert not service.recovers(said["user"], used)
+    assert service.recovers(said["user"], said["unused"][-1])
+
+
+def test_what_does_not_decrypt_is_left_and_said(sealed_django_site: Site, service: Service) -> None:
+    for format in (Allauth(), Allauth(decrypt=decryptor([Fernet.generate_key().decode()])), Allauth(decrypt=_fails)):
+        report = bring(sealed_django_site.where, format, service.mfa)
+        assert report.imported == 0
+        assert any(outcome == "skipped" for outcome, _ in report.reasons)
+
+
+def _fails(text: str) -> str:
+    raise RuntimeError(text)
+
+
+def test_users_of_flask_security_come(flask_site: Site, service: Service, request: pytest.FixtureRequest) -> None:
+    said = flask_site.said
+    encrypted = "encrypted" in request.node.name
+    format = FlaskSecurity(
+        secrets=parse_secrets("# ours\n" + "\n".join(f"{tag}: {secret}" for tag, secret in SECRETS.items())),
+        decrypt_code=decryptor([FERNET]) if encrypted else None,
+    )
+    with pytest.raises(SourceError, match="prove"):
+        bring(flask_site.where, format, service.mfa)
+    service.now = brought_at = time.time()
+    proof = {said["two"]: pyotp.TOTP(said["two_secret"]).now()}
+    report = bring(flask_site.where, format, service.mfa, proofs=proof)
+    assert (report.imported, report.factors, report.recovery_codes) == (2, 2, len(said["codes"]) - 1)
+    assert reasons(report)["it is for codes by telephone or e-mail"] == 2
+    assert not service.takes(said["two"], said["code"])
+    holds_unknown(service, said["two"], said["two_secret"], brought_at)
+    holds_unknown(service, said["unified"], said["unified_secret"], brought_at)
+    assert not service.recovers(said["two"], said["codes"][1])
+    assert service.recovers(said["two"], said["codes"][0].replace("-", ""))
+    if encrypted:
+        blind = examine(flask_site.where, FlaskSecurity(secrets=format.secrets))
+        assert reasons(blind)["they are encrypted, and no key was given"] == 1
+
+
+def test_a_wrong_secret_of_flask_security_is_found_by_the_proof_alone(flask_site: Site, service: Service) -> None:
+    said = flask_site.said
+    wrong = FlaskSecurity(secrets=dict.fromkeys(SECRETS, b"wrong"))
+    # The records open, to garbage.
+    assert examine(flask_site.where, wrong).factors == 2
+    code = pyotp.TOTP(said["two_secret"]).now()
+    with pytest.raises(SourceError, match="the code is none of user") as caught:
+        bring(flask_site.where, wrong, service.mfa, proofs={said["two"]: code})
+    assert code not in str(caught.value)
+    with pytest.raises(SourceError, match="the code is none of user"):
+        bring(flask_site.where, wrong, service.mfa, proofs={"nobody": code})
+    assert service.mfa.report().factors == 0
+    missing = examine(flask_site.where, FlaskSecurity(secrets={"7": b"another"}))
+    assert missing.factors == 0
+    assert reasons(missing)["its TOTP secret is not among those that were given"] == 2
+
+
+NOW = time.time()
+STEP = int(NOW) // 30
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "last"),
+    [
+        ("time-step", lambda secret: STEP - 1, STEP - 1),
+        ("time-step", lambda secret: str(STEP), STEP),
+        ("seconds", lambda secret: STEP * 30 + 3, STEP + 1),
+        ("seconds", lambda secret: float(STEP * 30), STEP + 1),
+        ("code", lambda secret: pyotp.TOTP(secret).generate_otp(STEP), STEP),
+        ("code", lambda secret: int(pyotp.TOTP(secret).generate_otp(STEP - 1)), STEP - 1),
+        ("code", lambda secret: pyotp.TOTP(secret).generate_otp(STEP - 1000), STEP - 2),
+    ],
+)
+@pytest.mark.parametrize("sealed", [False, True])
+def test_users_of_a_pyotp_column_come(
+    kind: Any, value: Any, last: int, sealed: bool, service: Service, tmp_path: Path
+) -> None:
+    secret = pyotp.random_base32()
+    kept: object = Fernet(FERNET).encrypt(secret.encode()) if sealed else secret.lower()
+    where = tmp_path / "app.db"
+    with sqlite3.connect(where) as connection:
+        column = "TEXT" if kind == "code" else "NUMERIC"
+        connection.execute(f"CREATE TABLE account (id INTEGER PRIMARY KEY, mail TEXT, otp TEXT, last {column}, ok INT)")
+        connection.execute("INSERT INTO account VALUES (1, 'ann@example.com', ?, ?, 1)", (kept, value(secret)))
+        connection.execute("INSERT INTO account VALUES (2, 'bob@example.com', ?, NULL, 0)", (kept,))
+        connection.execute("INSERT INTO account VALUES (3, 'carol@example.com', NULL, NULL, 1)")
+    format = PyotpColumn(
+        table="account",
+        user_column="mail",
+        secret_column="otp",
+        last_used=kind,
+        last_used_column="last",
+        confirmed_column="ok",
+        decrypt=decryptor([FERNET]) if sealed else None,
+    )
+    service.now = NOW
+    report = bring(str(where), format, service.mfa, clock=lambda: NOW)
+    assert (report.users, report.imported) == (2, 1)
+    assert reasons(report) == {"it was never confirmed": 1}
+    holds(service, "ann@example.com", secret, last)
+
+
+@pytest.mark.parametrize(("kind", "value"), [("code", None), ("code", ""), ("seconds", 0), ("time-step", None)])
+def test_a_secret_that_was_never_used_is_good_from_its_first_code_on(
+    kind: Any, value: Any, service: Service, tmp_path: Path
+) -> None:
+    secret = pyotp.random_base32()
+    where = tmp_path / "app.db"
+    with sqlite3.connect(where) as connection:
+        connection.execute("CREATE TABLE account (id TEXT PRIMARY KEY, otp TEXT, last TEXT)")
+        connection.execute("INSERT INTO account VALUES ('ann', ?, ?)", (secret, value))
+    format = PyotpColumn(
+        table="account", user_column="id", secret_column="otp", last_used=kind, last_used_column="last"
+    )
+    service.now = NOW
+    assert bring(str(where), format, service.mfa).imported == 1
+    assert service.takes("ann", pyotp.TOTP(secret).at(int(NOW)))
+
+
+def test_what_the_last_used_column_holds_has_to_be_said_and_fit(tmp_path: Path, service: Service) -> None:
+    where = tmp_path / "app.db"
+    with sqlite3.connect(where) as connection:
+        connection.execute("CREATE TABLE account (id INTEGER PRIMARY KEY, otp TEXT, last NUMERIC)")
+        for last in (STEP, STEP * 30, 123_456, "2026-01-01", str(10**30)):
+            connection.execute("INSERT INTO account (otp, last) VALUES (?, ?)", (pyotp.random_base32(), last))
+    columns: dict[str, Any] = {"table": "account", "user_column": "id", "secret_column": "otp"}
+    for wrong in ({"last_used": "none", "last_used_column": "last"}, {"last_used": "code"}):
+        with pytest.raises(SourceError, match="say which column"):
+            PyotpColumn(**columns, **wrong)  # type: ignore[arg-type]
+    for kind in ("time-step", "seconds"):
+        report = examine(str(where), PyotpColumn(**columns, last_used=kind, last_used_column="last"))  # type: ignore[arg-type]
+        assert report.factors == 1  # of five, the one whose last use is of this kind
+    blind = PyotpColumn(**columns, last_used="none")
+    assert examine(str(where), blind).factors == 5
+
+
+def test_users_can_come_by_another_column_and_as_uuids(tmp_path: Path, service: Service) -> None:
+    where = tmp_path / "app.db"
+    with sqlite3.connect(where) as connection:
+        connection.execute("CREATE TABLE people (uid CHAR(32) PRIMARY KEY, name TEXT)")
+        connection.execute("CREATE TABLE mfa_authenticator (id INTEGER, type TEXT, data TEXT, user_id CHAR(32))")
+        connection.execute("INSERT INTO people VALUES ('0123456789abcdef0123456789abcdef', 'ann')")
+        connection.execute(
+            "INSERT INTO mfa_authenticator VALUES (1, 'totp', ?, '0123456789abcdef0123456789abcdef')",
+            ('{"secret": "' + pyotp.random_base32() + '"}',),
+        )
+    bring(str(where), Allauth(accounts=Accounts(table="people", key="uid", user_id="name")), service.mfa)
+    bring(str(where), Allauth(accounts=Accounts(table="people", key="uid", uuids=True)), service.mfa)
+    users = {factor.user_id for factor in service.mfa.factors()}
+    assert users == {"ann", "01234567-89ab-cdef-0123-456789abcdef"}
