@@ -67,6 +67,37 @@ def test_the_code_that_set_it_up_does_not_log_in(world: World, site: Site) -> No
     assert world.stock["the set-up code"]
 
 
+def test_who_has_to_set_it_up_is_logged_in_by_the_first_code_and_by_no_code_twice(site: Site) -> None:
+    email = site.user()
+    with site.inside():
+        app = site.apps[True]
+    app.config["SECURITY_TWO_FACTOR_REQUIRED"] = True
+    try:
+        browser = app.test_client()
+        answer = browser.post("/login", json={"email": email, "password": PASSWORD}).json
+        assert answer["response"]["tf_state"] == "setup_from_login"
+        answer = browser.post("/tf-setup", json={"setup": "authenticator"}).json
+        phone = Phone(answer["response"]["tf_authr_b32key"])
+        assert browser.post("/tf-validate", json={"code": phone.wrong()}).status_code == 400
+        code = phone.code()
+        assert browser.post("/tf-validate", json={"code": code}).status_code == 200
+        assert browser.post("/mf-recovery-codes", json={}).status_code == 200  # inside
+    finally:
+        app.config["SECURITY_TWO_FACTOR_REQUIRED"] = False
+    assert site.columns(email)[0].startswith("ferrotp:")
+    assert site.login(email, code) == 400
+
+
+def test_recovery_codes_of_who_has_no_authenticator(site: Site) -> None:
+    """With a passkey, for one."""
+    email = site.user()
+    codes = recovery_codes(site.log_in(email))
+    with site.inside() as (_, _user, security, _mfa):
+        user = security.datastore.find_user(email=email)
+        answers = [security.mf_recovery_codes_util.check_recovery_code(user, codes[0]) for _ in range(2)]
+        assert answers == [True, False]
+
+
 def test_an_older_code_is_refused_after_a_newer_one(world: World, site: Site) -> None:
     email, phone = site.enrolled()
     assert site.login(email, phone.code(1)) == 200
