@@ -38,9 +38,9 @@ def with_ferrotp() -> Flask:
     return app
 
 
-def with_flask_security() -> Flask:
+def with_flask_security(mfa: Any = None) -> Flask:
     """The same with Flask-Security, its codes encrypted by its own means, and with the documented subclass that refuses
-    a used code: stock it accepts one as often as it comes."""
+    a used code: stock it accepts one as often as it comes. Or with ferrotp under it."""
     from flask_security import Security, SQLAlchemyUserDatastore
     from flask_security.models import fsqla_v3
     from flask_security.totp import Totp
@@ -78,8 +78,14 @@ def with_flask_security() -> Flask:
             user.last_counter = tmatch.counter
             database.session.commit()
 
+    options: dict[str, Any] = {"totp_cls": OnceTotp}
+    if mfa:
+        from ferrotp.adapters.flask_security import second_factor
+
+        options = second_factor(app, mfa)
     datastore = SQLAlchemyUserDatastore(database, User, Role)
-    security = Security(app, datastore, totp_cls=OnceTotp)
+    security = Security(app, datastore, **options)
+    app.extensions["bench_models"] = WebAuthn  # SQLAlchemy knows it by its name only
     with app.app_context():
         database.create_all()
     app.extensions["bench"] = (database, User, security)

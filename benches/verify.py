@@ -3,7 +3,8 @@
 The check is the whole of it: read the user's factor, see whether the code is right, take note that it is used,
 throttle, and commit. ferrotp does that with the secret sealed; django-otp with the secret in clear; allauth with the
 secret in clear and used codes in Django's database cache; Flask-Security with its own encryption, and with the
-documented subclass that keeps the last counter in the user's row, since stock it accepts a code as often as it comes.
+documented subclass that keeps the last counter in the user's row, since stock it accepts a code as often as it comes;
+and Flask-Security with ferrotp under it.
 
 Each round times each library once, in changing order; a ratio is the median of the rounds' own. `wall` is what a
 request waits, `cpu` is this process's own time. Before anything is timed, each has accepted a right code, and refused a
@@ -149,6 +150,37 @@ def flask_security(url: str) -> Side:
     return Side(f"Flask-Security {version('Flask-Security')}", check, again)
 
 
+def flask_security_with_ferrotp(url: str) -> Side:
+    mfa = MFA(SQLStore(url, table_prefix="adapter_"), issuer="bench", keyring=Keyring.generate())
+    app = with_flask_security(mfa)
+    database, User, security = app.extensions["bench"]
+    with app.app_context():
+        totp = security.totp_factory
+        wallet = totp._totp(key=SECRET).to_json(encrypt=True)
+        user = security.datastore.create_user(email="b@example.com", password="x", tf_totp_secret=wallet)
+        database.session.commit()
+        assert totp.verify_totp(DEVICE.now(), wallet, user, window=30)
+        totp.settle(user)
+        database.session.commit()
+        assert user.tf_totp_secret.startswith("ferrotp:")
+
+    def check(code: str) -> bool:
+        with app.app_context():
+            user = database.session.query(User).filter_by(email="b@example.com").one()
+            return bool(totp.verify_totp(code, user.tf_totp_secret, user, window=30))
+
+    from sqlalchemy import create_engine, text
+
+    engine = create_engine(url)
+
+    def again() -> None:
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE adapter_factor SET last_step = -1"))
+            connection.execute(text("UPDATE adapter_budget SET failures = 0, retry_at = 0, spent_until = 0"))
+
+    return Side("the same with ferrotp", check, again)
+
+
 @contextmanager
 def databases(directory: Path, which: str) -> Iterator[tuple[str, dict[str, Any], str]]:
     """A URL of SQLAlchemy's, and Django's settings, for a database of its own."""
@@ -210,6 +242,11 @@ def measure(sides: list[Side], rounds: int) -> None:
             )
             columns.append(f"{1e6 * statistics.median(times[side.name]):>10,.0f} µs {ratio:>7.1f}x")
         print(f"  {side.name:<24}{'  '.join(columns)}")
+    ratios = [
+        statistics.median(one / other for one, other in zip(times[sides[-2].name], times[sides[-1].name], strict=True))
+        for times in (wall, cpu)
+    ]
+    print("  Flask-Security alone over Flask-Security with ferrotp: {:.1f} wall, {:.1f} cpu".format(*ratios))
 
 
 def own_time(url: str, rounds: int) -> None:
@@ -294,6 +331,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory, databases(Path(directory), arguments.database) as places:
         url, django_database, flask_url = places
         sides = [ours(url), *django_sides(django_database), flask_security(flask_url)]
+        sides.append(flask_security_with_ferrotp(flask_url))
         print(f"{arguments.database:<26}{'wall':>13}{'':>9}{'cpu':>14}")
         rounds = 20 if arguments.quick else 300
         measure(sides, rounds)

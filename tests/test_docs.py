@@ -15,10 +15,18 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 REDIS = "redis://localhost:6379"
 # One process a page: a reader types its blocks one after the other.
-BLOCKS = {page: re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.S | re.M) for page in PAGES}
+BLOCKS = {
+    page: blocks
+    for page in PAGES
+    if (blocks := re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.S | re.M))
+}
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if BLOCKS[page]], ids=lambda page: page.name)
+if sys.version_info < (3, 11):
+    del BLOCKS[ROOT / "docs" / "adapters.md"]  # Flask-Security has no release for it
+
+
+@pytest.mark.parametrize("page", list(BLOCKS), ids=lambda page: page.name)
 def test_the_code_blocks_of_a_page_run(page: Path, tmp_path: Path) -> None:
     code = "\n".join(BLOCKS[page])
     # The reader has a Redis where Redis is by default; here it is wherever a port was free.

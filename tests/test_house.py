@@ -13,6 +13,7 @@ PACKAGE = ROOT / "python" / "ferrotp"
 # What an extra installs, and the only places that may know it. `__main__` only asks whether click is there.
 EXTRAS = {
     "__main__.py": {"click"},
+    "adapters/flask_security.py": {"flask", "flask_security"},
     "cli/": {"click"},
     "django/": {"django", "asgiref"},
     "flask/": {"flask", "flask_wtf", "wtforms"},

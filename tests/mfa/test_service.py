@@ -4,6 +4,7 @@ import base64
 import re
 import shutil
 import subprocess
+from contextlib import nullcontext
 from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from ferrotp.mfa import (
     DeviceNotTrusted,
     EnrollmentExpired,
     FactorDisabled,
+    FactorExists,
     ImportedFactor,
     ImportedUser,
     InvalidCode,
@@ -639,6 +641,48 @@ def test_a_wrong_clock_of_the_server_is_seen_in_the_drift_of_all(world: World) -
 
 
 # Enrollment
+
+
+def test_a_code_that_was_sent_may_be_older_but_never_of_a_time_to_come(world: World) -> None:
+    _, device, _ = world.enroll()
+    world.clock.now += 600
+    for steps in (-10, 2):
+        with pytest.raises(InvalidCode):
+            world.mfa.verify(user_id="42", code=device.at(world.clock.now, steps), behind=9)
+    yes = world.mfa.verify(user_id="42", code=device.at(world.clock.now, -9), behind=9)
+    assert yes.time_step == world.clock.now // 30 - 9 and yes.drift == 0
+    with pytest.raises(InvalidCode):
+        world.mfa.verify(user_id="42", code=device.at(world.clock.now, -9), behind=9)
+    with pytest.raises(PolicyError):
+        world.mfa.verify(user_id="42", code=device.at(world.clock.now), behind=21)
+
+
+def test_of_some_factors_only_these_are_asked_in_one_attempt(world: World) -> None:
+    first, phone, _ = world.enroll()
+    second, tablet, _ = world.enroll()
+    _, watch, _ = world.enroll()
+    some = [first.factor_id, second.factor_id]
+    with pytest.raises(InvalidCode) as refused:
+        world.mfa.verify(user_id="42", code=watch.at(world.clock.now), factor_id=some)
+    assert refused.value.attempts_left == 4
+    assert world.mfa.verify(user_id="42", code=tablet.at(world.clock.now), factor_id=some).factor_id == some[1]
+    with pytest.raises(InvalidCode):
+        world.mfa.verify(user_id="42", code=phone.at(world.clock.now), factor_id=[])
+
+
+def test_a_secret_that_was_made_before_its_user_was_known_is_enrolled_once(world: World) -> None:
+    secret = base64.b32encode(b"a secret of 20 bytes").decode()
+    for time in range(2):
+        with pytest.raises(FactorExists) if time else nullcontext():
+            enrollment = world.mfa.enroll(user_id="42", account_name="a", secret=secret, factor_id="phone")
+    assert (enrollment.factor_id, enrollment.secret) == ("phone", secret)
+    code = Device(enrollment.uri).at(world.clock.now)
+    assert world.mfa.confirm(user_id="42", factor_id="phone", code=code, recovery_codes=False) == ()
+    assert world.mfa.status(user_id="42").recovery_codes == 0
+    with pytest.raises(FactorExists):
+        world.mfa.import_factor(user_id="42", secret=secret, factor_id="phone")
+    with pytest.raises(PolicyError):
+        world.mfa.enroll(user_id="42", account_name="a", secret=b"only 16 bytes...")
 
 
 def test_an_enrollment_expires(world: World) -> None:

@@ -8,10 +8,10 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, ParamSpec, TypeVar
 
 from .. import vault
 from .._sealing import sealed
@@ -71,6 +71,8 @@ MAX_DEVICES = 20
 """Trusted devices of a user: a newer one drops the one used longest ago."""
 IMPORTED = "~"
 """What the selectors of recovery codes begin with that another system made. It is no symbol of ferrotp's own."""
+MOST_BEHIND = 20
+"""Time steps for which a code that was sent is good: ten minutes, of 30 seconds each."""
 DEVICE_GRACE = 60_000
 """Milliseconds in which a token that was just renewed is no theft: two requests of one browser at once."""
 
@@ -118,6 +120,11 @@ class MFA:
     def __repr__(self) -> str:
         return f"<MFA {self.issuer!r}>"
 
+    @property
+    def keyring(self) -> vault.Keyring:
+        """The keys that secrets are sealed with."""
+        return self._keyring
+
     def close(self) -> None:
         """Lets go of the store's connections."""
         self.store.close()
@@ -125,27 +132,40 @@ class MFA:
     # Enrollment
 
     @sealed
-    def enroll(self, *, user_id: str, account_name: str, name: str = "", kind: _OTPKind = "totp") -> Enrollment:
+    def enroll(
+        self,
+        *,
+        user_id: str,
+        account_name: str,
+        name: str = "",
+        kind: _OTPKind = "totp",
+        secret: str | bytes | None = None,
+        factor_id: str = "",
+    ) -> Enrollment:
         """Makes a new secret, pending until `confirm`. Ask for fresh authentication before (ASVS 7.5.1).
 
         :param account_name: the user's name or address, as the authenticator app shows it
         :param name: what the user calls the device
         :param kind: "totp", or "hotp" for a counter
+        :param secret: one that was made before it was known for whom: at least as long as the policy's
+        :param factor_id: the same each time for the same device: `FactorExists` if it came before. Random if empty
         :raises TooManyFactors: if the user has as many as the policy allows
         """
         policy = self.policy
         if kind not in ("totp", "hotp"):
             raise PolicyError("kind must be 'totp' or 'hotp'")
-        factor_id = _new_id()
+        factor_id = _identifier("factor_id", factor_id) if factor_id else _new_id()
         owner = self._owner(user_id)
-        record = self._keyring.new_secret(
-            (owner.tenant, owner.user_id, factor_id),
-            kind=kind,
-            algorithm=policy.algorithm,
-            digits=policy.digits,
-            period=policy.period,
-            length=policy.secret_bytes,
-        )
+        place = (owner.tenant, owner.user_id, factor_id)
+        options: dict[str, Any] = {"kind": kind, "algorithm": policy.algorithm}
+        options.update(digits=policy.digits, period=policy.period)
+        if secret is None:
+            record = self._keyring.new_secret(place, length=policy.secret_bytes, **options)
+        else:
+            key = secret_bytes(secret)
+            if not policy.secret_bytes <= len(key) <= 128:
+                raise PolicyError(f"a new secret has {policy.secret_bytes} to 128 bytes")
+            record = self._keyring.seal(place, key, **options)
         now = self._now()
         factor = Factor(
             owner,
@@ -178,12 +198,22 @@ class MFA:
         raise EnrollmentExpired
 
     @sealed
-    def confirm(self, *, user_id: str, factor_id: str, code: str) -> RecoveryCodes:
+    def confirm(
+        self,
+        *,
+        user_id: str,
+        factor_id: str,
+        code: str,
+        behind: int | None = None,
+        recovery_codes: bool = True,
+    ) -> RecoveryCodes:
         """Makes a pending factor active by its first code, which is thereby used up.
 
         Gives the user's recovery codes if there were none before: show them once. Otherwise the set is empty, and the
         earlier ones go on.
 
+        :param behind: as for `verify`
+        :param recovery_codes: False for an application that makes them at another time
         :raises EnrollmentExpired: if the factor is not pending, or waited too long
         :raises InvalidCode: if the code is wrong; `Throttled` after too many
         """
@@ -192,10 +222,11 @@ class MFA:
         reservation = self._reserve(owner, "enrollment", now, factor_id=_asked(factor_id))
         factor = reservation.factors[0]
         digits = typed_digits(code)
-        step, drift = self._match(factor, digits, now)
+        step, drift = self._match(factor, digits, now, behind)
         if step is None:
             self._refuse(reservation, now, "wrong" if digits else "malformed", factor_id)
-        shown, codes = self._new_codes(owner) if not self.store.user(owner).recovery_codes else (RecoveryCodes(), [])
+        wanted = recovery_codes and not self.store.user(owner).recovery_codes
+        shown, codes = self._new_codes(owner) if wanted else (RecoveryCodes(), [])
         if not self.store.confirm(reservation, factor_id, step, drift, now, codes):
             raise EnrollmentExpired
         self._emit("enrollment confirmed", now, owner, factor_id, factor.kind, drift=drift)
@@ -215,12 +246,14 @@ class MFA:
         period: int = 30,
         last_step: int | None = None,
         name: str = "",
+        factor_id: str = "",
     ) -> FactorInfo:
         """Takes over a factor that the user has already, active at once.
 
         :param secret: base32, or bytes
         :param last_step: the time step, or the counter, of the last code that was accepted; so that no code is accepted
             again. None: none was. Without it the code of this very moment might be one that was used
+        :param factor_id: the same each time for the same device: `FactorExists` if it came before. Random if empty
         :raises PolicyError: for a secret of fewer than 128 bits, or a period of more than 120 seconds, unless the
             policy has `legacy_secrets`: such a factor is flagged
         :raises TooManyFactors: if the user has as many as the policy allows
@@ -237,6 +270,7 @@ class MFA:
             period=period,
             last_step=NEVER_USED if last_step is None else last_step,
             name=name,
+            factor_id=factor_id,
         )
         factor = self._taken_over(owner, imported, now)
         self._add(factor, now)
@@ -273,14 +307,18 @@ class MFA:
     # Verification
 
     @sealed
-    def verify(self, *, user_id: str, code: str, factor_id: str | None = None) -> Verification:
+    def verify(
+        self, *, user_id: str, code: str, factor_id: str | Collection[str] | None = None, behind: int | None = None
+    ) -> Verification:
         """Says yes to a code of one of the user's factors, once. Call it only after the first factor was right, so
         that nobody else can use up the user's attempts.
 
         The attempt is counted before the code is looked at, and stays counted whatever the caller's transaction does.
 
         :param code: as typed: ``492 039`` and full-width digits are fine
-        :param factor_id: only this factor; otherwise any
+        :param factor_id: only this factor, or one of these; otherwise any
+        :param behind: time steps before the current one that are accepted, instead of the policy's window: 0 to 20, for
+            codes that were sent (NIST SP 800-63B-4, section 3.1.3.2: ten minutes at most)
         :raises InvalidCode: wrong, used already, or of another time
         :raises Throttled: not looked at, because of earlier failures
         :raises FactorDisabled: too many failures in a row: recover, and enroll again
@@ -289,13 +327,16 @@ class MFA:
         """
         owner = self._owner(user_id)
         now = self._now()
-        reservation = self._reserve(owner, "otp", now, factor_id=factor_id or "")
+        among = None if factor_id is None or isinstance(factor_id, str) else frozenset(factor_id)
+        reservation = self._reserve(owner, "otp", now, factor_id=factor_id if isinstance(factor_id, str) else "")
         digits = typed_digits(code)
         reason = "wrong" if digits else "malformed"
         broken: SealedRecordError | None = None
         for factor in reservation.factors:
+            if among is not None and factor.factor_id not in among:
+                continue
             try:
-                step, drift = self._match(factor, digits, now)
+                step, drift = self._match(factor, digits, now, behind)
             except SealedRecordError as error:
                 broken = error  # the user's other factors work on
                 continue
@@ -633,7 +674,7 @@ class MFA:
             raise FactorDisabled
         raise EnrollmentExpired if method == "enrollment" else NotEnrolled
 
-    def _match(self, factor: Factor, digits: str, now: int) -> tuple[int | None, int]:
+    def _match(self, factor: Factor, digits: str, now: int, behind: int | None = None) -> tuple[int | None, int]:
         """The step that the code is of and the drift, or None: of all steps of the window, without saying which."""
         place, window = _place(factor), self.policy.window
         if factor.kind == "hotp":
@@ -642,13 +683,22 @@ class MFA:
             counter = self._opened(factor, now, match, place, factor.sealed, digits, expected, look_ahead)
             return counter, 0 if counter is None else counter - expected
         current, step = self._opened(
-            factor, now, self._keyring.match_totp, place, factor.sealed, digits, now // 1000, window, window
+            factor,
+            now,
+            self._keyring.match_totp,
+            place,
+            factor.sealed,
+            digits,
+            now // 1000,
+            window if behind is None else _steps(behind),
+            window,
         )
         if factor.last_step > current + window:
             # Accepted when the clock was ahead. No earlier code is accepted, whatever the clock says now: the way out
             # is a recovery code, a reset, or time.
             self._emit("clock was ahead", now, factor.owner, factor.factor_id, factor.kind, last_step=factor.last_step)
-        return step, 0 if step is None else step - current
+        # A code that was sent says nothing of a device's clock.
+        return step, 0 if step is None or behind is not None else step - current
 
     def _accept(self, reservation: Reservation, factor: Factor, step: int, drift: int, now: int) -> bool:
         if step <= factor.last_step:
@@ -737,6 +787,12 @@ def _asked(factor_id: str) -> str:
     if not isinstance(factor_id, str) or not factor_id:
         raise NotEnrolled
     return factor_id
+
+
+def _steps(behind: int) -> int:
+    if type(behind) is not int or not 0 <= behind <= MOST_BEHIND:
+        raise PolicyError(f"behind must be a whole number from 0 to {MOST_BEHIND}")
+    return behind
 
 
 def _name(name: str) -> str:

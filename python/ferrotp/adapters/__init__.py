@@ -1,0 +1,1 @@
+"""ferrotp under frameworks that people run already; see docs/adapters.md."""
