@@ -244,7 +244,7 @@ def problem_of(request: HttpRequest, error: MFAError, *, recovery: bool = False)
     """What the service raised, as the page says it. What to do about a fault is for the site's log."""
     what = problem(error, texts, now(), recovery=recovery)
     if what.status >= 500:
-        _log.error("%s %s: %s: %s", request.method, request.path, type(error).__name__, error)
+        _log.error("%s %r: %s: %s", request.method, request.path, type(error).__name__, error)
     return what
 
 

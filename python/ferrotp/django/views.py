@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import get_language
 from django.views.decorators.csrf import csrf_protect
-from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods
 
 from ferrotp.mfa import MFAError, NotEnrolled, StoreUnavailable
@@ -71,7 +71,8 @@ def is_page(view: object) -> bool:
 
 
 def page(*methods: str) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
-    """What all pages have in common."""
+    """What all pages have in common, for one of your own in their place, too: headers, the token against forgery, no
+    transaction around it, no codes in reports of faults; and who is not to be there is led to where to be."""
 
     def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         view = require_http_methods(list(methods))(view)
@@ -89,7 +90,7 @@ def page(*methods: str) -> Callable[[Callable[..., HttpResponse]], Callable[...,
             response["Cache-Control"] = PAGE_HEADERS["Cache-Control"]
             return response
 
-        made: Any = sensitive_post_parameters()(csrf_protect(wrapper))
+        made: Any = sensitive_variables()(sensitive_post_parameters()(csrf_protect(wrapper)))
         made.ferrotp_page = True
         made.login_required = False  # LoginRequiredMiddleware: in a half-login nobody is logged in
         return undivided(made)  # type: ignore[no-any-return]
