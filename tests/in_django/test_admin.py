@@ -1,6 +1,7 @@
 """The admin: gated, and with no secret in it."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from ferrotp.django.test import Clock, MFAClient
 from ferrotp.mfa import Event
 
 from .conftest import Person
+from .stores import migrate
+from .stores import set_up as set_up_databases
 from .test_login import set_up, where
 
 CHANGELIST = "/admin/ferrotp/factor/"
@@ -175,6 +178,22 @@ def test_the_users_of_another_tenant_are_no_users_of_this_site(
     assert client.post(f"{CHANGELIST}{row.pk}/reset/").status_code == 403
     assert get_mfa().status(user_id=alice.user_id).enrolled
     row.delete()
+
+
+def test_it_shows_the_database_that_the_store_is_in(
+    client: MFAClient, person: Callable[..., Person], ferrotp: Any, tmp_path: Path
+) -> None:
+    """`FERROTP["DATABASE"]`: on SQLite, a file of its own is what the docs advise."""
+    set_up_databases({"apart": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "apart.sqlite3")}})
+    migrate("apart")
+    ferrotp(DATABASE="apart")
+    alice = person().enroll()
+    client.force_mfa_login(person(is_staff=True, is_superuser=True).user)
+    assert "Phone" in client.get(CHANGELIST, {"q": alice.name}).content.decode()
+    row = Factor.objects.using("apart").get()
+    assert client.get(f"{CHANGELIST}{row.pk}/change/").status_code == 200
+    assert where(client.post(f"{CHANGELIST}{row.pk}/reset/")) == CHANGELIST
+    assert not get_mfa().status(user_id=alice.user_id).enrolled
 
 
 def test_the_models_and_the_migrations_agree(tables: None) -> None:

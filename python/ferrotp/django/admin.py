@@ -59,7 +59,7 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
 
     def get_queryset(self, request: HttpRequest) -> Any:
         # The sealed secret does not even leave the database. Another tenant's ids are those of other users here.
-        mine = super().get_queryset(request).filter(tenant=conf().tenant)
+        mine = super().get_queryset(request).using(conf().database).filter(tenant=conf().tenant)
         return mine.exclude(state="pending").defer("sealed")
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
