@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import django
 import pytest
 from django.conf import settings
 from django.core.signals import got_request_exception
@@ -305,6 +306,25 @@ def test_style_and_script_need_no_collectstatic(client: MFAClient) -> None:
         answer.close()
     for evil in ("../pages.py", "%2e%2e/pages.py", ".."):
         assert client.get(f"/mfa/static/{evil}").status_code in (400, 404)
+
+
+@pytest.mark.skipif(django.VERSION < (5, 1), reason="Django 5.1 brought LoginRequiredMiddleware")
+def test_where_every_page_wants_a_login_these_do_not(clock: Clock, alice: Person) -> None:
+    middleware = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
+    with override_settings(MIDDLEWARE=middleware):
+        client = MFAClient()
+        assert where(client.get("/")).startswith("/login")
+        assert client.get("/login").status_code == 200
+        for path in ("/login", "/plain-login"):
+            alice.password(client, path)
+            assert client.get("/mfa/challenge").status_code == client.get("/mfa/recover").status_code == 200
+            style = client.get("/mfa/static/ferrotp.css")
+            assert style.status_code == 200
+            style.close()
+            assert where(client.post("/mfa/challenge", {"code": alice.code()})) == "/inside"
+            assert client.get("/").status_code == 200
+            client.post("/mfa/cancel"), client.post("/logout")
+            alice.clock.tick()
 
 
 def test_the_store_away_is_a_page_that_says_so(

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.staticfiles.views import serve as serve_from_apps
 from django.http import HttpRequest, HttpResponse
 from django.views.static import serve
 
@@ -157,7 +158,7 @@ def _kind(request: Any, view: Any) -> str:
             return "login"
         if issubclass(class_, LogoutView):
             return "logout"
-    if view is serve:
+    if view in (serve, serve_from_apps):
         return "static"
     if request.path == urlsplit(auth.login_page()).path:
         return "login"
