@@ -1,6 +1,7 @@
 """The admin: gated, and with no secret in it."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from ferrotp.django.test import Clock, MFAClient
 from ferrotp.mfa import Event
 
 from .conftest import Person
+from .stores import migrate
+from .stores import set_up as set_up_databases
 from .test_login import set_up, where
 
 CHANGELIST = "/admin/ferrotp/factor/"
@@ -126,7 +129,10 @@ def test_staff_with_the_permission_reset_a_user(
     own = client.get(f"/own-admin/ferrotp/factor/{row.pk}/change/")
     assert own.status_code == 200
     assert get_mfa().status(user_id=alice.user_id).enrolled
-    assert MFAClient(enforce_csrf_checks=True).post(f"{CHANGELIST}{row.pk}/reset/").status_code in (302, 403)
+    forged = MFAClient(enforce_csrf_checks=True)
+    forged.force_mfa_login(helper.user)
+    assert forged.post(f"{CHANGELIST}{row.pk}/reset/").status_code == 403
+    assert get_mfa().status(user_id=alice.user_id).enrolled
     assert where(client.post(f"{CHANGELIST}{row.pk}/reset/")) == CHANGELIST
     assert not get_mfa().status(user_id=alice.user_id).enrolled
     assert not RecoveryCode.objects.filter(user_id=alice.user_id).exists()
@@ -145,6 +151,49 @@ def test_a_reset_wants_a_fresh_code(client: MFAClient, person: Callable[..., Per
     client.get(path)
     assert where(client.post("/mfa/challenge", {"code": helper.code()})) == path
     assert client.get(path).status_code == 200
+
+
+def test_only_superusers_reset_superusers(client: MFAClient, person: Callable[..., Person]) -> None:
+    boss = person(is_staff=True, is_superuser=True).enroll()
+    row = Factor.objects.get(factor_id=boss.factor_id)
+    path = f"{CHANGELIST}{row.pk}/reset/"
+    helper = staff(person, "view_factor", "reset_user")
+    client.force_mfa_login(helper.user)
+    assert client.get(path).status_code == client.post(path).status_code == 403
+    assert get_mfa().status(user_id=boss.user_id).enrolled
+    client.force_mfa_login(boss.user)
+    assert where(client.post(path)) == CHANGELIST
+
+
+def test_the_users_of_another_tenant_are_no_users_of_this_site(
+    client: MFAClient, person: Callable[..., Person], alice: Person, ferrotp: Any
+) -> None:
+    """Their ids are those of somebody else here."""
+    ferrotp(TENANT="elsewhere")
+    get_mfa().import_factor(user_id=alice.user_id, secret=bytes(20), name="Tablet elsewhere")
+    row = Factor.objects.get(tenant="elsewhere", user_id=alice.user_id)
+    ferrotp(TENANT="")
+    client.force_mfa_login(person(is_staff=True, is_superuser=True).user)
+    assert "Tablet elsewhere" not in client.get(CHANGELIST, {"q": alice.name}).content.decode()
+    assert client.post(f"{CHANGELIST}{row.pk}/reset/").status_code == 403
+    assert get_mfa().status(user_id=alice.user_id).enrolled
+    row.delete()
+
+
+def test_it_shows_the_database_that_the_store_is_in(
+    client: MFAClient, person: Callable[..., Person], ferrotp: Any, tmp_path: Path
+) -> None:
+    """`FERROTP["DATABASE"]`: on SQLite, a file of its own is what the docs advise."""
+    set_up_databases({"apart": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "apart.sqlite3")}})
+    migrate("apart")
+    ferrotp(DATABASE="apart")
+    alice = person().enroll()
+    client.force_mfa_login(person(is_staff=True, is_superuser=True).user)
+    assert "Phone" in client.get(CHANGELIST, {"q": alice.name}).content.decode()
+    row = Factor.objects.using("apart").get()
+    assert client.get(f"{CHANGELIST}{row.pk}/change/").status_code == 200
+    assert where(client.post(f"{CHANGELIST}{row.pk}/reset/")) == CHANGELIST
+    assert not get_mfa().status(user_id=alice.user_id).enrolled
 
 
 def test_the_models_and_the_migrations_agree(tables: None) -> None:

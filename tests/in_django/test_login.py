@@ -70,6 +70,18 @@ def test_a_post_without_a_token_changes_nothing(clock: Clock, alice: Person) -> 
     assert client.post(f"/mfa/factors/{alice.factor_id}/remove").status_code == 403
 
 
+def behind_authentication(middleware: str) -> list[str]:
+    """The site's middleware, with another that logs users in."""
+    place = settings.MIDDLEWARE.index("django.contrib.auth.middleware.AuthenticationMiddleware") + 1
+    return [*settings.MIDDLEWARE[:place], middleware, *settings.MIDDLEWARE[place:]]
+
+
+REMOTE_USER = {
+    "MIDDLEWARE": behind_authentication("django.contrib.auth.middleware.RemoteUserMiddleware"),
+    "AUTHENTICATION_BACKENDS": ["django.contrib.auth.backends.RemoteUserBackend"],
+}
+
+
 @pytest.mark.parametrize("way", ["plain-login", "careless-login", "force", "reset", "remote", "admin"])
 def test_every_way_in_is_gated_alike(client: MFAClient, alice: Person, way: str) -> None:
     """ASVS 6.3.4: what counts is the mark in the session."""
@@ -85,19 +97,7 @@ def test_every_way_in_is_gated_alike(client: MFAClient, alice: Person, way: str)
     elif way == "admin":
         assert where(alice.password(client, "/admin/login/", next="/admin/")) == "/admin/"
     elif way == "remote":
-        change = {
-            "MIDDLEWARE": [
-                one
-                for middleware in settings.MIDDLEWARE
-                for one in (
-                    (middleware, "django.contrib.auth.middleware.RemoteUserMiddleware")
-                    if middleware.endswith("AuthenticationMiddleware")
-                    else (middleware,)
-                )
-            ],
-            "AUTHENTICATION_BACKENDS": ["django.contrib.auth.backends.RemoteUserBackend"],
-        }
-        with override_settings(**change):
+        with override_settings(**REMOTE_USER):
             client = MFAClient(REMOTE_USER=alice.name)
             check_gated(client, alice)
         return
@@ -201,6 +201,25 @@ def test_the_mark_ends_with_the_password_and_with_the_user(
     assert where(thief.get("/vault")) == "/mfa/challenge"
 
 
+def test_a_session_that_passed_is_worth_nothing_to_another_user_of_the_same_request(
+    client: MFAClient, alice: Person, person: Callable[..., Person]
+) -> None:
+    """A thief with a token of hers, beside his own login with both factors."""
+    thief = person().enroll()
+    with override_settings(MIDDLEWARE=behind_authentication("in_django.urls.token")):
+        thief.log_in(client)
+        for path in ("/vault", "/inside", "/fresh-vault", "/async-vault"):
+            assert where(client.get(path, headers={"X-Token": alice.name})) == "/mfa/challenge", path
+        for code in (alice.code(), thief.code()):
+            assert where(client.post("/mfa/challenge", {"code": code}, headers={"X-Token": alice.name})) != "/vault"
+        assert where(client.get("/vault", headers={"X-Token": alice.name})) == "/mfa/challenge"
+        assert client.get("/vault").content.decode() == f"vault {thief.name}"
+        # By the token alone there is no session, and none is made.
+        program = MFAClient(headers={"X-Token": person().name, "Accept": "application/json"})
+        assert program.get("/inside").status_code == 200 and not program.cookies
+        assert program.get("/vault").status_code == 401
+
+
 def test_a_recovery_code_lets_in_once_and_leads_to_the_settings(client: MFAClient, alice: Person) -> None:
     alice.password(client)
     assert client.post("/mfa/recover", {"code": "0000-0000-0000-0000"}).status_code == 400
@@ -299,15 +318,13 @@ def test_who_must_have_one_sets_it_up_at_the_next_login(
     assert where(bob.password(client)) == "/inside"
     clock.tick(2 * 86_400)
     assert client.get("/inside").status_code == 200  # at the next login
-    for path in ("/login", "/careless-login", "/plain-login"):
+    nobody = {"/inside": "/login?next=/inside", "/": "", "/admin/": "/admin/login/?next=/admin/"}
+    held = dict.fromkeys(nobody, "/mfa/set-up")
+    for path, led in (("/login", nobody), ("/careless-login", held), ("/plain-login", held)):
         fresh = MFAClient()
         bob.password(fresh, path)
-        for page in ("/inside", "/", "/admin/"):
-            assert where(fresh.get(page)) in ("/mfa/set-up", "/login?next=/inside", "/admin/login/?next=/admin/", ""), (
-                page
-            )
+        assert {page: where(fresh.get(page)) for page in led} == led
         assert fresh.get("/mfa/set-up").status_code == 200
-        assert fresh.get("/").content in (b"index nobody", b"")
         assert where(fresh.get("/mfa/")) == "/mfa/set-up"
     set_up(fresh, clock)
     assert fresh.get("/inside").status_code == 200
@@ -315,6 +332,37 @@ def test_who_must_have_one_sets_it_up_at_the_next_login(
     factor = get_mfa().status(user_id=bob.user_id).factors[0]
     fresh.post(f"/mfa/factors/{factor.factor_id}/remove")
     assert get_mfa().status(user_id=bob.user_id).enrolled
+
+
+def test_a_cookie_that_remembers_sets_up_no_first_factor(
+    client: MFAClient, person: Callable[..., Person], clock: Clock, ferrotp: Any
+) -> None:
+    """Or whoever stole it would bind a device of its own: the password comes first, as for every change."""
+    ferrotp(REQUIRED="all")
+    bob = person()
+    client.cookies["remember"] = bob.name
+    with override_settings(MIDDLEWARE=behind_authentication("in_django.urls.remember")):
+        for path in ("/inside", "/mfa/set-up", "/mfa/challenge", "/vault"):
+            assert where(client.get(path)).startswith("/login"), path
+        assert client.get("/inside", headers={"Accept": "application/json"}).status_code == 401
+        assert where(client.post("/mfa/set-up")).startswith("/login")
+        assert client.get("/login").status_code == 200
+        bob.password(client, "/plain-login")
+        assert where(client.get("/inside")) == "/mfa/set-up"
+        set_up(client, clock)
+        assert client.get("/inside").status_code == 200
+
+
+@pytest.mark.parametrize("required", ["all", []])
+def test_whom_the_web_server_vouches_for_needs_no_password_to_set_up(
+    person: Callable[..., Person], clock: Clock, ferrotp: Any, required: Any
+) -> None:
+    ferrotp(REQUIRED=required)
+    with override_settings(**REMOTE_USER):
+        client = MFAClient(REMOTE_USER=person().name)
+        assert where(client.get("/vault")) == "/mfa/set-up"
+        set_up(client, clock)
+        assert client.get("/vault").status_code == 200
 
 
 def set_up(client: MFAClient, clock: Clock) -> None:

@@ -1,15 +1,19 @@
 """The pages: one design with the other frameworks', in any language, and to be replaced."""
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import django
 import pytest
 from django.conf import settings
+from django.core.signals import got_request_exception
 from django.http import HttpRequest
 from django.test import RequestFactory, override_settings
 from django.utils import translation
+from django.views.debug import ExceptionReporter
 
 import ferrotp.django.texts
 from ferrotp.django import forms, views
@@ -198,6 +202,88 @@ def test_the_forms_serve_pages_of_the_sites_own(client: MFAClient, alice: Person
     assert recovery.is_valid() and "trust" not in recovery.fields
 
 
+def test_a_page_of_the_sites_own_stands_in_the_place_of_ours(client: MFAClient, alice: Person) -> None:
+    """Whichever way somebody came in."""
+    with override_settings(ROOT_URLCONF="in_django.own_page"):
+        assert where(client.get("/mfa/challenge")).startswith("/login")
+        for path in ("/login", "/plain-login"):
+            alice.password(client, path)
+            page = client.get("/mfa/challenge")
+            assert page.content.startswith(b"OWN") and page.headers["Cache-Control"] == "no-store"
+            assert client.post("/mfa/challenge", {"code": alice.wrong()}).status_code == 400
+            assert where(client.post("/mfa/challenge", {"code": alice.code()})) == "/inside"
+            assert client.get("/vault").status_code == 200
+            alice.clock.tick()
+            client.post("/logout")
+
+
+# What a report of a fault tells
+
+
+@pytest.fixture
+def reports() -> Iterator[list[str]]:
+    """Django's page about what was raised, as it is mailed to the site's admins."""
+    found: list[str] = []
+
+    def report(request: HttpRequest, **more: Any) -> None:
+        found.append(ExceptionReporter(request, *sys.exc_info(), is_email=True).get_traceback_html())
+
+    got_request_exception.connect(report)
+    yield found
+    got_request_exception.disconnect(report)
+
+
+def test_a_report_of_a_fault_holds_no_code_and_no_secret(
+    client: MFAClient, alice: Person, clock: Clock, monkeypatch: pytest.MonkeyPatch, reports: list[str]
+) -> None:
+    from mfa.authenticator import Device
+
+    from ferrotp.django.store import DjangoStore
+
+    def broken(*arguments: Any, **more: Any) -> Any:
+        raise RuntimeError("broken")
+
+    client.raise_request_exception = False
+    alice.log_in(client)
+    client.post("/mfa/set-up")
+    page = client.get("/mfa/set-up").content.decode()
+    device = Device("otpauth://" + page.split('href="otpauth://')[1].split('"')[0].replace("&amp;", "&"))
+    secret = page.split("secret=")[1].split("&")[0]
+    for name in ("accept", "confirm", "redeem", "replace_recovery_codes"):
+        monkeypatch.setattr(DjangoStore, name, broken)
+    monkeypatch.setattr(views, "set_up_page", broken)
+    codes = [alice.code(), device.at(clock.now), alice.codes[0]]
+    answers = [
+        client.post("/mfa/challenge", {"code": codes[0]}),
+        client.post("/mfa/set-up/confirm", {"code": codes[1]}),
+        client.get("/mfa/set-up"),
+        client.post("/mfa/recover", {"code": codes[2]}),
+        client.post("/mfa/recovery-codes"),
+    ]
+    with override_settings(ROOT_URLCONF="in_django.own_page"):
+        answers.append(client.post("/mfa/challenge", {"code": codes[0]}))
+    assert [answer.status_code for answer in answers] == [500] * len(answers) == [500] * len(reports)
+    for report in reports:
+        assert "RuntimeError" in report
+        assert not any(one in report for one in (*codes, secret, *alice.codes))
+
+
+def test_a_path_cannot_forge_a_line_of_the_log(
+    client: MFAClient, alice: Person, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """CVE-2025-48432 elsewhere."""
+    from ferrotp.django.store import DjangoStore
+    from ferrotp.mfa import StoreUnavailable
+
+    def away(*arguments: Any, **more: Any) -> Any:
+        raise StoreUnavailable("away")
+
+    client.force_mfa_login(alice.user)
+    monkeypatch.setattr(DjangoStore, "user", away)
+    assert client.get("/mfa/factors/a%0AERROR forged/remove").status_code == 503
+    assert "forged" in caplog.text and "\nERROR forged" not in caplog.text
+
+
 # Headers
 
 
@@ -220,6 +306,25 @@ def test_style_and_script_need_no_collectstatic(client: MFAClient) -> None:
         answer.close()
     for evil in ("../pages.py", "%2e%2e/pages.py", ".."):
         assert client.get(f"/mfa/static/{evil}").status_code in (400, 404)
+
+
+@pytest.mark.skipif(django.VERSION < (5, 1), reason="Django 5.1 brought LoginRequiredMiddleware")
+def test_where_every_page_wants_a_login_these_do_not(clock: Clock, alice: Person) -> None:
+    middleware = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
+    with override_settings(MIDDLEWARE=middleware):
+        client = MFAClient()
+        assert where(client.get("/")).startswith("/login")
+        assert client.get("/login").status_code == 200
+        for path in ("/login", "/plain-login"):
+            alice.password(client, path)
+            assert client.get("/mfa/challenge").status_code == client.get("/mfa/recover").status_code == 200
+            style = client.get("/mfa/static/ferrotp.css")
+            assert style.status_code == 200
+            style.close()
+            assert where(client.post("/mfa/challenge", {"code": alice.code()})) == "/inside"
+            assert client.get("/").status_code == 200
+            client.post("/mfa/cancel"), client.post("/logout")
+            alice.clock.tick()
 
 
 def test_the_store_away_is_a_page_that_says_so(
@@ -247,7 +352,7 @@ def test_the_store_away_is_a_page_that_says_so(
     monkeypatch.setattr(DjangoStore, "user", user)
     answer = client.post("/mfa/challenge", {"code": alice.code()})
     assert answer.status_code == 500 and "migrate" not in answer.content.decode()
-    assert "POST /mfa/challenge: StoreRefused: run migrate" in caplog.text
+    assert "POST '/mfa/challenge': StoreRefused: run migrate" in caplog.text
     monkeypatch.setattr(DjangoStore, "user", away)
     assert where(client.get("/inside")).startswith("/login")
     other = MFAClient()

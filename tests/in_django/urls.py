@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth import authenticate, login
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
 from django.contrib.auth.views import LoginView as DjangoLoginView
 from django.contrib.auth.views import LogoutView, PasswordChangeView, PasswordResetConfirmView
 from django.db import transaction
@@ -23,7 +24,9 @@ from ferrotp.django import (
     mfa_required,
 )
 from ferrotp.django.admin import MFAAdminSite
+from ferrotp.django.forms import ChallengeForm
 from ferrotp.django.models import Factor
+from ferrotp.django.views import page
 
 own_admin = MFAAdminSite("own_admin")
 own_admin.register(Factor)
@@ -44,6 +47,37 @@ def careless_login(request: HttpRequest) -> HttpResponse:
     user = authenticate(request, username=request.POST["name"], password=request.POST["password"])
     login(request, user)
     return HttpResponse("done")
+
+
+def token(get_response: Any) -> Any:
+    """A middleware of the site's, which knows users by a token in a header and by no session."""
+
+    def respond(request: HttpRequest) -> HttpResponse:
+        if name := request.headers.get("X-Token"):
+            request.user = User.objects.get(username=name)
+        return get_response(request)
+
+    return respond
+
+
+def remember(get_response: Any) -> Any:
+    """A middleware of the site's, which logs in whomever a cookie remembers."""
+
+    def respond(request: HttpRequest) -> HttpResponse:
+        if not request.user.is_authenticated and (name := request.COOKIES.get("remember")):
+            login(request, User.objects.get(username=name))
+        return get_response(request)
+
+    return respond
+
+
+@page("GET", "POST")
+def own_challenge(request: HttpRequest) -> HttpResponse:
+    """A page of the site's own, in the place of ours."""
+    form = ChallengeForm(request, request.POST or None)
+    if form.is_valid():
+        return form.finish()
+    return HttpResponse(f"OWN {form.as_p()}", status=form.problem.status if form.problem else 200)
 
 
 def guess(request: HttpRequest) -> HttpResponse:

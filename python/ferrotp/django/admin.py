@@ -13,15 +13,14 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
-from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.csrf import csrf_protect
 
 from ferrotp.mfa.errors import moment
 
 from . import auth, decorators
+from .conf import conf
 from .models import Factor
 from .service import get_mfa, user_id_of, user_of
 from .views import undivided
@@ -59,8 +58,9 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
     list_display_links = ("name",)
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        # The sealed secret does not even leave the database.
-        return super().get_queryset(request).exclude(state="pending").defer("sealed")
+        # The sealed secret does not even leave the database. Another tenant's ids are those of other users here.
+        mine = super().get_queryset(request).using(conf().database).filter(tenant=conf().tenant)
+        return mine.exclude(state="pending").defer("sealed")
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
         found, distinct = super().get_search_results(request, queryset, search_term)
@@ -79,10 +79,12 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def has_reset_permission(self, request: HttpRequest) -> bool:
-        """Whether this member of staff may reset users."""
-        user: Any = request.user
-        return bool(user.has_perm("ferrotp.reset_user"))
+    def has_reset_permission(self, request: HttpRequest, obj: Factor | None = None) -> bool:
+        """Whether this member of staff may reset users; or this one: only superusers reset superusers."""
+        staff: Any = request.user
+        if not staff.has_perm("ferrotp.reset_user"):
+            return False
+        return obj is None or staff.is_superuser or not getattr(user_of(obj.user_id), "is_superuser", False)
 
     @admin.display(description=_("user"), ordering="user_id")
     def user(self, factor: Factor) -> str:
@@ -115,12 +117,12 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
         view = undivided(_named(view))
         return [path("<int:pk>/reset/", view, name="ferrotp_reset_user"), *super().get_urls()]
 
-    @method_decorator(csrf_protect)
     def reset_user(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Asks, and then removes all that there is of a user."""
         request.current_app = self.admin_site.name
         factor = self.get_object(request, str(pk))
-        if factor is None or not self.has_reset_permission(request) or not self.has_view_permission(request, factor):
+        may = (self.has_view_permission, self.has_reset_permission)
+        if factor is None or not all(permission(request, factor) for permission in may):
             raise PermissionDenied
         answer = decorators.look(request, fresh=True)
         if answer is not None:

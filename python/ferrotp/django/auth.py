@@ -30,7 +30,7 @@ _log = logging.getLogger("ferrotp.django")
 
 KEY = "_ferrotp"
 MESSAGE = "_ferrotp_message"
-PASSWORD_AT = "_ferrotp_password_at"  # noqa: S105 - the name of a time
+PROVED_AT = "_ferrotp_proved_at"
 AGAIN = "_ferrotp_again"
 
 PAGES = {"challenge": "ferrotp:challenge", "recover": "ferrotp:recover", "set-up": "ferrotp:set_up"}
@@ -100,12 +100,15 @@ def end_login(request: HttpRequest) -> None:
 
 
 def load(request: HttpRequest) -> Login | None:
-    """The login in a session, if it lives, and is of the user that the session is of."""
+    """The login in a session, if it lives, and is of the user that the session and the request are of."""
     record = request.session.get(KEY)
     if not isinstance(record, dict):
         return None
     login = Login.load(record.get("login"), now())
     if login is None:
+        return None
+    user = getattr(request, "user", None)  # by a token, it may be another user than the session's
+    if user is not None and user.is_authenticated and user_id_of(user) != login.user_id:
         return None
     of_session = request.session.get(SESSION_KEY)
     if login.stage == "full" or of_session is not None:
@@ -167,7 +170,7 @@ def enter(request: HttpRequest, login: Login, user: Any = None, backend: str | N
         request.user = user
     else:
         auth.login(request, user, backend=path)
-    for name in (KEY, PASSWORD_AT, AGAIN):
+    for name in (KEY, PROVED_AT, AGAIN):
         request.session.pop(name, None)
     keep(request, replace(login, stage="full", next="", remember=False))
     _remember(request, remember)
@@ -191,14 +194,20 @@ def leave(request: HttpRequest) -> HttpResponse:
 
 def begin_again(request: HttpRequest, user: Any) -> tuple[Login, DeviceToken | None]:
     """A login for somebody who is logged in for Django, by a way that did not lead past the gate: an ordinary login
-    view, a password reset, a cookie that remembers, the web server. It counts as the password."""
+    view, a password reset, a cookie that remembers, the web server. It counts as the password.
+
+    :raises LoginRequired: if the user has to set up a factor first, and has not proved just now who it is: whoever
+        stole a cookie that remembers would bind a device of its own
+    """
     gate = gate_for(user)
     begun: Begun = gate.begin(user_id_of(user), user.get_username(), device_token=device_token(request, user))
-    password_at = request.session.pop(PASSWORD_AT, 0)
-    fresh_at = password_at if isinstance(password_at, int) and not begun.login.passed else 0
-    login = replace(begun.login, fresh_at=fresh_at)
-    request.session.pop(AGAIN, None)
-    keep(request, login)
+    proved_at = request.session.pop(PROVED_AT, 0)
+    login = replace(begun.login, fresh_at=0 if begun.login.passed else proved_at)
+    if login.stage == "set-up" and not login.is_fresh(now(), gate.fresh_seconds):
+        raise LoginRequired
+    if request.session.get(SESSION_KEY) == login.user_id:
+        request.session.pop(AGAIN, None)
+        keep(request, login)
     return login, begun.device
 
 
@@ -244,7 +253,7 @@ def problem_of(request: HttpRequest, error: MFAError, *, recovery: bool = False)
     """What the service raised, as the page says it. What to do about a fault is for the site's log."""
     what = problem(error, texts, now(), recovery=recovery)
     if what.status >= 500:
-        _log.error("%s %s: %s: %s", request.method, request.path, type(error).__name__, error)
+        _log.error("%s %r: %s: %s", request.method, request.path, type(error).__name__, error)
     return what
 
 

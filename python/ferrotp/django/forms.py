@@ -15,6 +15,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import lazy
+from django.views.decorators.debug import sensitive_variables
 
 from ferrotp.mfa import MFAError
 from ferrotp.web import Login, device_name
@@ -71,6 +72,7 @@ class ChallengeForm(forms.Form):
         self.login: Login = self.gate.challenged(self.before)
         """Of whom it asks, and afterwards, whom it let in."""
 
+    @sensitive_variables()
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
         if "code" not in cleaned:

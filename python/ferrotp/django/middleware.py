@@ -7,11 +7,12 @@ from urllib.parse import urlsplit
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.staticfiles.views import serve as serve_from_apps
 from django.http import HttpRequest, HttpResponse
 from django.views.static import serve
 
 from ferrotp.mfa import DeviceToken, MFAError, SealedRecordError, StoreUnavailable
-from ferrotp.web import SecondFactorRequired
+from ferrotp.web import LoginRequired, SecondFactorRequired
 
 from . import auth
 from .conf import conf
@@ -28,6 +29,8 @@ class RequestMFA:
         """Who is logged in but for the second factor, while `request.user` is anonymous."""
         self.device: tuple[Any, DeviceToken] | None = None
         self.seen_user: Any = None
+        self.in_view = False
+        """Whether a view was reached: whom it logs in, it has asked."""
 
     @property
     def passed(self) -> bool:
@@ -75,12 +78,12 @@ class MFAMiddleware:
         if is_page(view):
             return None
         answer = self._look(request)  # again: something behind this middleware may have logged somebody in
+        request.mfa.in_view = True
         if answer is not None:
             return answer
         held, again = request.mfa.held_user, auth.AGAIN in request.session
         if held is not None or again or request.method == "POST":
             kind = _kind(request, view)
-            request._ferrotp_password_view = kind == "login"
             if again and kind == "login":
                 _hide(request)  # or the login page would send whoever it knows away
             if kind:
@@ -90,8 +93,9 @@ class MFAMiddleware:
                 _show(request, held)
                 return None
             login = auth.load(request)
-            in_set_up = login is not None and login.stage == "set-up"
-            return auth.lead(request, SecondFactorRequired("set-up" if in_set_up else "challenge"))
+            if login is None:
+                return auth.lead(request, LoginRequired())
+            return auth.lead(request, SecondFactorRequired("set-up" if login.stage == "set-up" else "challenge"))
         if "admin" in request.resolver_match.app_names and conf().admin and request.user.is_authenticated:
             try:
                 gate_for(request.user).passed(auth.load(request))
@@ -124,10 +128,12 @@ class MFAMiddleware:
                 login, device = auth.begin_again(request, user)
                 if device is not None:
                     request.mfa.device = user, device
+        except LoginRequired:
+            login = None
         except MFAError as error:
             _hide(request)
             return unavailable(request, error)
-        if login.stage == "full":
+        if login is not None and login.stage == "full":
             request.mfa.held_user = None
         else:
             request.mfa.held_user = user
@@ -152,7 +158,7 @@ def _kind(request: Any, view: Any) -> str:
             return "login"
         if issubclass(class_, LogoutView):
             return "logout"
-    if view is serve:
+    if view in (serve, serve_from_apps):
         return "static"
     if request.path == urlsplit(auth.login_page()).path:
         return "login"

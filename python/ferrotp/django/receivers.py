@@ -4,7 +4,8 @@ from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
+from django.contrib.auth import get_user_model, load_backend
+from django.contrib.auth.backends import RemoteUserBackend
 from django.contrib.auth.signals import user_logged_in
 from django.core.signals import setting_changed
 from django.db import transaction
@@ -23,11 +24,18 @@ def connect() -> None:
     checks.register()
 
 
-def _logged_in(request: Any = None, **more: Any) -> None:
-    """A login view has just seen the password: it is fresh, and a new login begins."""
-    if request is not None and getattr(request, "_ferrotp_password_view", False) and hasattr(request, "session"):
+def _logged_in(user: Any = None, request: Any = None, **more: Any) -> None:
+    """Somebody has just proved who it is, and a new login begins: to a view, or to the web server. A cookie that logs
+    its owner in before any view is reached proves nothing anew."""
+    mfa = getattr(request, "mfa", None)
+    if (mfa is not None and mfa.in_view) or _by_web_server(user):
         request.session.pop(auth.KEY, None)
-        request.session[auth.PASSWORD_AT] = int(service.now())
+        request.session[auth.PROVED_AT] = int(service.now())
+
+
+def _by_web_server(user: Any) -> bool:
+    path = getattr(user, "backend", None)
+    return path is not None and isinstance(load_backend(path), RemoteUserBackend)
 
 
 def _user_deleted(instance: Any, using: str, **more: Any) -> None:

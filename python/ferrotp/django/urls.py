@@ -1,16 +1,8 @@
 """The pages: ``path("mfa/", include("ferrotp.django.urls"))``."""
 
-from pathlib import Path
-
 from django.urls import path
-from django.views.static import serve
-
-import ferrotp.web
 
 from . import views
-
-# Style and script are those of all integrations, and need no collectstatic.
-STATIC = Path(ferrotp.web.__file__).parent / "static"
 
 app_name = "ferrotp"
 urlpatterns = [
@@ -25,5 +17,5 @@ urlpatterns = [
     path("factors/<str:factor_id>/remove", views.remove, name="remove"),
     path("devices/forget", views.forget_devices, name="forget_devices"),
     path("devices/<str:series>/forget", views.forget_devices, name="forget_device"),
-    path("static/<path:path>", serve, {"document_root": STATIC}, name="static"),
+    path("static/<path:path>", views.static, name="static"),
 ]

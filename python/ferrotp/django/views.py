@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
+from pathlib import Path
 from typing import Any, TypeVar
 
 from django.conf import settings as site
@@ -10,14 +11,17 @@ from django.contrib.auth import logout
 from django.contrib.auth.views import LoginView as DjangoLoginView
 from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import render as render_template
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import get_language
 from django.views.decorators.csrf import csrf_protect
-from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods
+from django.views.static import serve
 
+from ferrotp import web
 from ferrotp.mfa import MFAError, NotEnrolled, StoreUnavailable
 from ferrotp.web import PAGE_HEADERS, Gate, Login, LoginRequired
 from ferrotp.web.gate import LastFactor
@@ -70,8 +74,15 @@ def is_page(view: object) -> bool:
     return getattr(view, "ferrotp_page", False) is True
 
 
+def _open(view: Any) -> Any:
+    view.ferrotp_page = True
+    view.login_required = False  # LoginRequiredMiddleware: in a half-login nobody is logged in
+    return view
+
+
 def page(*methods: str) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
-    """What all pages have in common."""
+    """What all pages have in common, for one of your own in their place, too: headers, the token against forgery, no
+    transaction around it, no codes in reports of faults; and who is not to be there is led to where to be."""
 
     def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         view = require_http_methods(list(methods))(view)
@@ -89,10 +100,8 @@ def page(*methods: str) -> Callable[[Callable[..., HttpResponse]], Callable[...,
             response["Cache-Control"] = PAGE_HEADERS["Cache-Control"]
             return response
 
-        made: Any = sensitive_post_parameters()(csrf_protect(wrapper))
-        made.ferrotp_page = True
-        made.login_required = False  # LoginRequiredMiddleware: in a half-login nobody is logged in
-        return undivided(made)  # type: ignore[no-any-return]
+        made: Any = sensitive_variables()(sensitive_post_parameters()(csrf_protect(wrapper)))
+        return undivided(_open(made))  # type: ignore[no-any-return]
 
     return decorate
 
@@ -268,6 +277,18 @@ def forget_devices(request: HttpRequest, series: str | None = None) -> HttpRespo
     there = gate.forget_devices(login, series)
     request.session[auth.MESSAGE] = ["settings.devices.forgotten" if there else "settings.gone", {}]
     return _to("settings")
+
+
+# Style and script
+
+
+def static(request: HttpRequest, path: str) -> HttpResponseBase:
+    """Those of all integrations, for everybody; they need no collectstatic."""
+    return serve(request, path, document_root=_STATIC)
+
+
+_STATIC = str(Path(web.__file__).parent / "static")
+_open(static)
 
 
 # Below
