@@ -50,5 +50,5 @@ mod python;
 pub use algorithm::{Algorithm, HmacKey};
 pub use error::{Error, VaultError};
 pub use hotp::{Code, Digits};
-pub use lanes::sha1_kernel;
+pub use lanes::kernels;
 pub use secret::Secret;

@@ -174,10 +174,10 @@ verb!(HotpVerify, c"hotp_verify", c"Whether a code is that of a count.", |slf, o
     to_bool(slf.py(), with_hotp(slf, count, |key, counter, digits| hotp::verify(key, counter, digits, text))?)
 });
 
-/// The kernel of this CPU for SHA-1 by its name; None: the crate `sha1` hashes.
+/// The kernels in use, by their names.
 #[pyfunction]
-pub(super) fn sha1_kernel() -> Option<&'static str> {
-    crate::sha1_kernel()
+pub(super) fn kernels() -> Vec<&'static str> {
+    crate::kernels().collect()
 }
 
 /// Adds the verbs to the module.

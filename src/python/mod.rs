@@ -27,7 +27,7 @@ mod _native {
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
     #[pymodule_export]
-    use super::codes::sha1_kernel;
+    use super::codes::kernels;
     #[pymodule_export]
     use super::guard::{register, watch};
     #[pymodule_export]

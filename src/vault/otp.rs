@@ -224,13 +224,13 @@ impl Keyring {
             };
             let key = HmacKey::new(parameters.algorithm, secret);
             let (mut newest, mut found, mut before) = (0u64, Choice::from(0), Choice::from(0));
-            for counter in first..=end {
-                let value = u64::from(digits.reduce(key.truncated(counter)));
+            totp::each_truncated(&key, first, end, |truncated, counter| {
+                let value = u64::from(digits.reduce(truncated));
                 let pair = before & value.ct_eq(&next_number);
                 newest.conditional_assign(&counter, pair);
                 found |= pair;
                 before = value.ct_eq(&number);
-            }
+            });
             Ok(bool::from(found).then_some(newest))
         })
     }
