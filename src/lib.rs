@@ -29,6 +29,7 @@
 #![deny(clippy::undocumented_unsafe_blocks)]
 
 pub mod algorithm;
+pub mod batch;
 pub mod error;
 pub mod hotp;
 mod lanes;

@@ -19,7 +19,7 @@ pub(super) fn truncate([w0, w1, w2, w3, w4, last]: [[u32; LANES]; 6]) -> [u32; L
             if last & 4 == 0 { (w3, w2) } else { (w4, w3) }
         };
         let pair = u64::from(high) << 32 | u64::from(low);
-        *to = (pair >> (32 - 8 * (last & 3))) as u32 & 0x7fff_ffff;
+        *to = (pair.wrapping_shl((last & 3) << 3) >> 32) as u32 & 0x7fff_ffff;
     }
     truncated
 }

@@ -96,7 +96,7 @@ macro_rules! sha2 {
                         w[t % 16] = add(add(w[t % 16], old), add(w[(t + 9) % 16], new));
                     }
                     let sum = xor3(rotate_right::<$e1>($e), rotate_right::<$e2>($e), rotate_right::<$e3>($e));
-                    let k = add(w[t % 16], splat($k(t)));
+                    let k = add(w[t % 16], splat(const { $k(T + $t) }));
                     let first = add(add($h, k), add(sum, choose($e, $f, $g)));
                     let sum = xor3(rotate_right::<$a1>($a), rotate_right::<$a2>($a), rotate_right::<$a3>($a));
                     $d = add($d, first);
@@ -184,14 +184,14 @@ macro_rules! kernels {
                     };
                 }
                 macro_rules! five_rounds {
-                            ($f:ident, $k:literal, $t:literal) => {
-                                round!($f, $k, $t, a b c d e);
-                                round!($f, $k, $t + 1, e a b c d);
-                                round!($f, $k, $t + 2, d e a b c);
-                                round!($f, $k, $t + 3, c d e a b);
-                                round!($f, $k, $t + 4, b c d e a);
-                            };
-                        }
+                                            ($f:ident, $k:literal, $t:literal) => {
+                                                round!($f, $k, $t, a b c d e);
+                                                round!($f, $k, $t + 1, e a b c d);
+                                                round!($f, $k, $t + 2, d e a b c);
+                                                round!($f, $k, $t + 3, c d e a b);
+                                                round!($f, $k, $t + 4, b c d e a);
+                                            };
+                                        }
                 five_rounds!(choose, 0x5a82_7999, 0);
                 five_rounds!(choose, 0x5a82_7999, 5);
                 five_rounds!(choose, 0x5a82_7999, 10);
@@ -271,11 +271,13 @@ macro_rules! kernels {
 pub(super) use kernels;
 
 /// SHA-512's constant of a round.
+#[allow(clippy::indexing_slicing, reason = "called in constants only")]
 pub(super) const fn k64(round: usize) -> u64 {
     K[round]
 }
 
 /// SHA-256's.
+#[allow(clippy::indexing_slicing, reason = "called in constants only")]
 pub(super) const fn k32(round: usize) -> u32 {
     (K[round] >> 32) as u32
 }

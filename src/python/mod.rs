@@ -4,6 +4,7 @@
 //! the caller to the plain rules, written in Python beside the call, which decide odd input, overrides and errors. The
 //! exceptions are `qr` and `vault`, which pyotp does not have: they decide, and raise.
 
+mod batch;
 mod codes;
 mod fastcall;
 mod guard;
@@ -26,6 +27,8 @@ mod _native {
     #[allow(non_upper_case_globals)] // Python's name for it
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
+    #[pymodule_export]
+    use super::batch::{KeySetBase, batch_codes, batch_verify};
     #[pymodule_export]
     use super::codes::kernels;
     #[pymodule_export]
