@@ -3,15 +3,18 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 WHEELS := target/wheels
-SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.lua' -o -name py.typed)
+SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.lua' -o -name '*.html' -o -name '*.css' -o -name '*.js' -o -name py.typed)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python lint format bench bench-qr bench-verify attack real-programs soak wheel clean
+.PHONY: help demo demo-terminal screenshots test test-rust test-python lint format bench bench-qr bench-verify bench-growth bench-login attack real-programs soak wheel clean
 
 help:  ## List the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-demo: $(VENV)/installed  ## Show a secret, its URI and codes beside other programs' (ARGS="SECRET or otpauth URI")
+demo: $(VENV)/installed $(VENV)/demo  ## Start the Flask example, with a user to try (ARGS=--check: without a person)
+	@$(PY) examples/flask_app $(ARGS)
+
+demo-terminal: $(VENV)/installed  ## Show a secret, its URI and codes beside other programs' (ARGS="SECRET or otpauth URI")
 	@$(PY) examples/terminal_demo.py $(ARGS)
 
 test: lint test-rust test-python  ## Run all checks: linters, cargo test, pytest
@@ -45,20 +48,30 @@ bench-qr: $(VENV)-bench/installed  ## Compare QR codes with qrcode, segno and ru
 bench-verify: $(VENV)-bench-verify/installed  ## Compare a whole login check with django-otp, allauth and Flask-Security (ARGS=--quick)
 	@$(VENV)-bench-verify/bin/python benches/verify.py $(ARGS)
 
+bench-growth: $(VENV)/installed $(VENV)/tools  ## Compare logins at 1,000 and at 1,000,000 users in PostgreSQL (ARGS=--quick: 20,000)
+	@$(PY) benches/growth.py $(ARGS)
+
+bench-login: $(VENV)-bench-login/installed  ## Compare the login step over HTTP with Flask-Security, by wrk (ARGS=--quick)
+	@$(VENV)-bench-login/bin/python benches/login.py $(ARGS)
+
 attack: $(VENV)/installed  ## Attack the service for 30 days of its clock, and print how far a guesser comes
 	@$(PY) benches/attack.py $(ARGS)
 
 real-programs: $(VENV)/installed  ## Run other programs' own tests on ferrotp.legacy
 	@$(PY) tests/real_programs/run.py $(ARGS)
 
+screenshots: $(VENV)/installed $(VENV)/tools  ## Take the pictures of the pages in docs/images anew
+	FERROTP_SCREENSHOTS=1 $(PY) -m pytest tests/web -k story $(ARGS)
+
 soak: $(VENV)/installed $(VENV)/tools  ## Compare with pyotp on a million cases; race and kill processes 1,000 times
 	FERROTP_SOAK=1 $(PY) -m pytest tests/pyotp/test_differential.py $(ARGS)
 	FERROTP_SOAK=1 $(PY) -m pytest tests/mfa/redis/test_contract.py tests/mfa/redis/test_crashes.py $(ARGS)
+	FERROTP_SOAK=1 $(PY) -m pytest tests/mfa/sql/test_contract.py tests/mfa/crash $(ARGS)
 
 wheel: $(WHEELS)/built  ## Build the wheel, in release mode
 
 clean:  ## Remove what was built
-	rm -rf target $(VENV) $(VENV)-bench $(VENV)-bench-verify
+	rm -rf target $(VENV) $(VENV)-bench $(VENV)-bench-verify $(VENV)-bench-login
 
 $(VENV)/builder: requirements/build.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "ferrotp needs Python 3.10 or newer: make PYTHON=python3.12 ...")'
@@ -68,6 +81,10 @@ $(VENV)/builder: requirements/build.txt
 
 $(VENV)/tools: requirements/test.txt $(VENV)/builder
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/test.txt
+	@touch $@
+
+$(VENV)/demo: requirements/demo.txt $(VENV)/builder
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/demo.txt
 	@touch $@
 
 $(WHEELS)/built: $(VENV)/builder $(SOURCES)
@@ -89,4 +106,10 @@ $(VENV)-bench-verify/installed: $(WHEELS)/built benches/requirements-verify.txt
 	$(PYTHON) -m venv $(VENV)-bench-verify
 	$(VENV)-bench-verify/bin/python -m pip install --quiet --disable-pip-version-check -r benches/requirements-verify.txt
 	$(VENV)-bench-verify/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
+	@touch $@
+
+$(VENV)-bench-login/installed: $(WHEELS)/built benches/requirements-login.txt
+	$(PYTHON) -m venv $(VENV)-bench-login
+	$(VENV)-bench-login/bin/python -m pip install --quiet --disable-pip-version-check -r benches/requirements-login.txt
+	$(VENV)-bench-login/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
 	@touch $@

@@ -9,8 +9,15 @@ import ferrotp
 
 ROOT = Path(__file__).parent.parent
 CORE = [path for path in (ROOT / "src").rglob("*.rs") if "python" not in path.relative_to(ROOT / "src").parts]
-# What an extra installs, and the only file that may know it.
-EXTRAS = {"redis.py": {"redis"}}
+PACKAGE = ROOT / "python" / "ferrotp"
+# What an extra installs, and the only places that may know it. `__main__` only asks whether click is there.
+EXTRAS = {
+    "__main__.py": {"click"},
+    "cli/": {"click"},
+    "flask/": {"flask", "flask_wtf", "wtforms"},
+    "mfa/stores/redis.py": {"redis"},
+    "mfa/stores/sql": {"sqlalchemy", "psycopg"},
+}
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -68,15 +75,56 @@ def test_ordinary_use_loads_nothing_heavy_either() -> None:
     assert not loaded & {"hashlib", "hmac", "typing", "datetime", "urllib.parse", "unicodedata", "secrets"}
 
 
+CLI = PACKAGE / "cli"
+
+
+def imports_of(path: Path) -> list[str]:
+    """What a file imports at any place, by the first names; from its own package with a dot."""
+    text = path.read_text(encoding="utf-8")
+    text = re.sub(r"^if TYPE_CHECKING:\n(?:    .*\n)+", "", text, flags=re.M)  # only a type checker reads it
+    return re.findall(r"^\s*(?:from|import) (\.*\w+)", text, re.M)
+
+
 def test_the_base_install_needs_no_other_package() -> None:
     stdlib = set(sys.stdlib_module_names) | {"ferrotp"}
-    for path in (ROOT / "python" / "ferrotp").rglob("*.py"):
-        for name in re.findall(r"^\s*(?:from|import) (\w+)", path.read_text(encoding="utf-8"), re.M):
-            assert name in stdlib or name in EXTRAS.get(path.name, ()), (path, name)
+    for path in PACKAGE.rglob("*.py"):
+        place = path.relative_to(PACKAGE).as_posix()
+        allowed = {name for prefix, names in EXTRAS.items() if place.startswith(prefix) for name in names}
+        for name in imports_of(path):
+            assert name.startswith(".") or name in stdlib | allowed, (path, name)
 
 
 def test_the_service_loads_no_store_s_driver() -> None:
-    assert not loaded_by("import ferrotp.mfa") & {"redis", "sqlalchemy"}
+    assert not loaded_by("import ferrotp.mfa") & {"psycopg", "redis", "sqlalchemy", "sqlite3"}
+    loaded = loaded_by("from ferrotp.mfa import open_store; open_store('sqlite:///nowhere/mfa.db')")
+    assert "sqlalchemy" in loaded and not loaded & {"psycopg", "redis"}
+
+
+FRAMEWORKS = ("flask", "django", "starlette", "adapters")
+
+
+def test_nothing_imports_a_framework_and_frameworks_not_each_other() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        place = path.relative_to(PACKAGE).parts[0]
+        for framework in FRAMEWORKS:
+            if place not in (framework, "adapters", "cli"):
+                text = path.read_text(encoding="utf-8")
+                assert not re.search(rf"^\s*(?:from|import) (?:ferrotp)?\.+{framework}\b", text, re.M), path
+
+
+def test_the_web_floor_loads_no_framework() -> None:
+    loaded = loaded_by("import ferrotp.web, ferrotp.web.pages")
+    assert not {name.partition(".")[0] for name in loaded} & {"flask", "jinja2", "werkzeug", "django", "starlette"}
+    assert not {name for name in loaded if name.startswith(("ferrotp.flask", "ferrotp.django", "ferrotp.starlette"))}
+
+
+def test_nothing_but_the_program_knows_the_command_line() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        if CLI not in path.parents and path != PACKAGE / "__main__.py":
+            assert not any(name.lstrip(".") == "cli" for name in imports_of(path)), path
+            assert "ferrotp.cli" not in path.read_text(encoding="utf-8"), path
+    loaded = loaded_by("import ferrotp, ferrotp.transfer, ferrotp.qr, ferrotp.legacy, ferrotp.__main__")
+    assert not {name for name in loaded if name.startswith(("ferrotp.cli", "click"))}
 
 
 def test_the_version_is_said_once() -> None:

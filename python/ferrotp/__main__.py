@@ -20,11 +20,14 @@ def run() -> int:
     arguments = sys.argv[1:]
     try:
         import click  # noqa: F401  # only whether it is there
-    except ImportError:
-        pass
-    else:
-        from .cli.app import run
 
+        from .cli.app import run
+    except ModuleNotFoundError as error:
+        if error.name != "click":
+            raise
+    except KeyboardInterrupt:  # while it loads
+        return 130
+    else:
         return run(arguments)
     code = main(arguments)
     if arguments[:1] != ["alias"]:

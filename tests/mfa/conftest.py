@@ -1,5 +1,7 @@
 """What the tests of the service share."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from ferrotp.mfa import MFA, Enrollment, Event, Policy, RecoveryCodes
@@ -7,6 +9,7 @@ from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.vault import Keyring
 
 from .authenticator import Clock, Device
+from .servers import PostgreSQLServer
 
 pytest.register_assert_rewrite("ferrotp.mfa.testing")
 
@@ -48,3 +51,11 @@ class World:
 @pytest.fixture
 def world() -> World:
     return World()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQLServer]:
+    """A server that all tests share, and leave as it was."""
+    server = PostgreSQLServer()
+    yield server
+    server.close()

@@ -97,9 +97,10 @@ def server(program: Path | None = None, **settings: str) -> Iterator[Server]:
 
 
 def free_port() -> int:
-    """A port that is free, and low enough for a Cluster's second one, 10,000 above it."""
+    """A port that is free, with the one 10,000 above it, which a Cluster takes; both below those of connections."""
     while True:
-        port = random.randrange(20_000, 30_000)
-        with socket.socket() as one, contextlib.suppress(OSError):
-            one.bind(("127.0.0.1", port))
+        port = random.randrange(11_000, 22_000)
+        with socket.socket() as one, socket.socket() as two, contextlib.suppress(OSError):
+            one.bind(("", port))
+            two.bind(("", port + 10_000))
             return port

@@ -35,7 +35,8 @@ def test_a_wheel_holds_the_package_and_nothing_else(wheel):
             assert not path.is_absolute() and ".." not in path.parts
             assert path.parts[0] == "ferrotp" or path.parts[0].endswith(".dist-info")
             assert path.suffix not in (".pyc", ".pth", ".rs", ".toml", ".key", ".pem"), name
-            assert "test" not in name.lower().replace("attest", ""), name
+            # The suite for stores of the user's own is part of what is offered.
+            assert "test" not in name.lower().replace("attest", "") or name == "ferrotp/mfa/testing.py", name
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")

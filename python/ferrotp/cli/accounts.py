@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..transfer import Account, duplicates
+from ..transfer import Account, TransferError, duplicates
 from . import output
+from .errors import transfer_fields
 
 
 def label(account: Account) -> str:
@@ -65,8 +66,6 @@ def show(accounts: Sequence[Account], with_secrets: bool) -> None:
     output.table(rows)
 
 
-def errors_json(errors: Iterable[Any]) -> list[dict[str, Any]]:
+def errors_json(errors: Iterable[TransferError]) -> list[dict[str, Any]]:
     """What was left out."""
-    from .errors import transfer_fields
-
     return [transfer_fields(error) for error in errors]

@@ -11,9 +11,10 @@ from .. import __version__
 from . import output, shell
 from .code import code
 from .doctor import doctor
-from .errors import BROKEN_PIPE, DONE, INTERRUPTED, USAGE, describe, is_broken_pipe
+from .errors import BROKEN_PIPE, DONE, INTERRUPTED, USAGE, InputError, describe, is_broken_pipe
 from .exporting import export
 from .importing import import_, scan_
+from .keys import keys
 from .new import new
 from .qr import qr
 from .uri import uri
@@ -24,6 +25,7 @@ _SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Codes": (new, code, verify),
     "URIs and QR codes": (uri, qr, scan_),
     "Accounts in and out": (import_, export),
+    "Sealed secrets": (keys,),
     "This machine": (doctor, shell.completion, shell.alias),
 }
 _EPILOG = (
@@ -100,7 +102,9 @@ def _tell(error: Exception, as_json: bool) -> int:
             if isinstance(error, click.UsageError) and error.ctx is not None:
                 click.echo(error.ctx.get_usage(), err=True)
             output.note(str(fields["message"]), "ferrotp")
-    except OSError:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (OSError, InputError):  # the output is what fails
         _close(code)
     return code
 

@@ -88,7 +88,7 @@ def _watch(account: Account, otp: Any, as_json: bool) -> None:
 def _line(account: Account, value: str, left: float) -> str:
     seconds = max(1, round(left))
     colour = "red" if seconds <= account.period // 6 else "yellow" if seconds <= account.period // 3 else "green"
-    tail = f"{seconds} s"
+    tail = f"{seconds:{len(str(account.period))}} s"  # of one width, or the line would jump
     label = accounts.label(account)
     # One column is left empty, or some terminals wrap.
     space = output.columns() - 1 - len(value) - 2 - len(tail)

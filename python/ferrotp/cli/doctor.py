@@ -1,6 +1,5 @@
 """``ferrotp doctor``"""
 
-import importlib.metadata
 import os
 import platform
 import sys
@@ -10,11 +9,12 @@ from typing import Any
 import click
 
 from .. import __version__, _native, alias
+from ..transfer import Account
 from . import output
 from .errors import DONE, REFUSED, InputError
 from .settings import Number, Settings, json_option, with_settings
 from .sources import Source, secret_source
-from .verify import code_option, read_code
+from .verify import code_option, nearest, read_code
 
 
 @click.command()
@@ -25,7 +25,7 @@ from .verify import code_option, read_code
 @with_settings("counter")
 @json_option
 def doctor(source: Source, clock: bool, code: str | None, hours: int, settings: Settings, as_json: bool) -> int:
-    """Show versions and kernels, and what is wrong with the clock.
+    """Show versions and kernels, and check the clock.
 
     With --clock or a SECRET it asks for the code that a phone shows now, and tells how far the two clocks are apart:
     exit code 1 if the code is that of no time near.
@@ -37,9 +37,7 @@ def doctor(source: Source, clock: bool, code: str | None, hours: int, settings: 
         if account.kind == "hotp":
             raise InputError("an HOTP code says nothing of a clock", "usage")
         otp = settings.otp(account)
-        typed = read_code(code)
-        now = time.time()
-        comparison = _compare(otp, typed.upper(), now, account.period, hours * 3600, account.digits, account.kind)
+        comparison = _compare(otp, read_code(code, account), account, hours * 3600)
     if as_json:
         output.emit({**facts, "comparison": comparison})
     else:
@@ -62,6 +60,8 @@ def _facts() -> dict[str, Any]:
 
 
 def _version(package: str) -> str | None:
+    import importlib.metadata  # half of the program's start, for one verb
+
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -79,24 +79,23 @@ def _clock_problem(now: float) -> str | None:
     return None
 
 
-def _compare(otp: Any, code: str, now: float, period: int, reach: int, digits: int, kind: str) -> dict[str, Any]:
-    """Looks for a code's time step, from now outwards. Nothing is secret in how long that takes: the code is typed
-    here, and the secret is, too."""
-    step, into = divmod(now, period)
-    most = reach // period + 1
-    for distance in range(most + 1):
-        for offset in {-distance, distance}:
-            if step + offset >= 0 and otp.at(int(now), offset) == code:
-                # The phone's clock stands somewhere in that step.
-                tries = 2 * distance + 1
-                return {
-                    "found": True,
-                    "steps": offset,
-                    "ahead_at_least": round(offset * period - into, 1),
-                    "ahead_at_most": round((offset + 1) * period - into, 1),
-                    "chance": min(1.0, tries / (26**5 if kind == "steam" else 10**digits)),
-                }
-    return {"found": False, "steps": None, "ahead_at_least": None, "ahead_at_most": None, "chance": None}
+def _compare(otp: Any, code: str, account: Account, reach: int) -> dict[str, Any]:
+    """Looks for a code's time step, from now outwards."""
+    now = time.time()
+    steps = nearest(otp, code, now, reach // account.period + 1)
+    if steps is None:
+        return {"found": False, "steps": None, "ahead_at_least": None, "ahead_at_most": None, "chance": None}
+    # The phone's clock stands somewhere in that step.
+    start = steps * account.period - now % account.period
+    codes = 26**5 if account.kind == "steam" else 10**account.digits
+    return {
+        "found": True,
+        "steps": steps,
+        "ahead_at_least": round(start, 1),
+        "ahead_at_most": round(start + account.period, 1),
+        # That another code than the right one is found as near.
+        "chance": min(1.0, (2 * abs(steps) + 1) / codes),
+    }
 
 
 def _show(facts: dict[str, Any], comparison: dict[str, Any] | None, hours: int) -> None:

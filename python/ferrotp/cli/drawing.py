@@ -18,7 +18,10 @@ def qr_options(function: Callable[..., int]) -> Callable[..., int]:
     """Gives a verb the options for a QR code's file, and calls it with a `Paper`."""
 
     @click.option(
-        "--qr-file", metavar="FILE", help="Draw the QR code into FILE.svg or FILE.png, which only you can read."
+        "--qr-file",
+        type=click.Path(),
+        metavar="FILE",
+        help="Draw the QR code into FILE.svg or FILE.png, which only you can read.",
     )
     @click.option("--force", is_flag=True, help="Replace the file, if there is one.")
     @click.option(

@@ -18,7 +18,14 @@ from .settings import json_option
     default="uris",
     help="otpauth:// URIs [default], or Google Authenticator's otpauth-migration://.",
 )
-@click.option("--output", "-o", "path", metavar="FILE", help="Write the URIs into a file, which only you can read.")
+@click.option(
+    "--output",
+    "-o",
+    "path",
+    type=click.Path(),
+    metavar="FILE",
+    help="Write the URIs into a file, which only you can read.",
+)
 @click.option("--qr", is_flag=True, help="Draw QR codes here: one an account, or Google's of ten accounts.")
 @drawing.qr_options
 @json_option

@@ -43,7 +43,7 @@ def import_(reader: Reader, show_secrets: bool, as_json: bool) -> int:
 
 
 @click.command("scan")
-@click.argument("pictures", nargs=-1, required=True, metavar="PICTURE...")
+@click.argument("pictures", nargs=-1, type=click.Path(), required=True, metavar="PICTURE...")
 @_show_secrets
 @json_option
 def scan_(pictures: Sequence[str], show_secrets: bool, as_json: bool) -> int:

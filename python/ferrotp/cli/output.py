@@ -41,7 +41,11 @@ def say(text: str = "", end: str = "\n") -> None:
     """A line for standard output."""
     if sys.stdout is None:
         raise InputError("standard output is closed", "file")
-    click.echo(text + end, nl=False, color=is_terminal())
+    if sys.platform == "win32":  # where click makes colours of the escapes
+        click.echo(text + end, nl=False, color=is_terminal())
+    else:  # click writes UTF-8 into an ASCII stream
+        sys.stdout.write(text + end)
+        sys.stdout.flush()
 
 
 def emit(value: dict[str, Any]) -> None:

@@ -43,7 +43,7 @@ class Reader:
     password: Source
 
     def read(self) -> Found:
-        """All accounts, in the order of the files. The parts of Google's exports may be spread over them."""
+        """All accounts, in the order of the files; Google's last, since the parts of an export may be in several."""
         found = Found([], [])
         parts: list[str] = []
         places: list[str] = []  # of the parts
@@ -165,11 +165,13 @@ def scanned(data: bytes) -> tuple[list[str], int]:
 def reader_options(function: Callable[..., int]) -> Callable[..., int]:
     """Gives a verb its files and their keys, and calls it with a `Reader`."""
 
-    @click.argument("files", nargs=-1, metavar="[FILE]...")
+    @click.argument("files", nargs=-1, type=click.Path(), metavar="[FILE]...")
     @click.option("--keep-going", is_flag=True, help="Read on after an entry that cannot be taken; then exit code 2.")
-    @click.option("--password-file", metavar="FILE", help="The password of an encrypted PSKC file.")
+    @click.option("--password-file", type=click.Path(), metavar="FILE", help="The password of an encrypted PSKC file.")
     @click.option("--password-env", metavar="NAME", help="The same, from an environment variable.")
-    @click.option("--key-file", metavar="FILE", help="The key of an encrypted PSKC file, in hexadecimal.")
+    @click.option(
+        "--key-file", type=click.Path(), metavar="FILE", help="The key of an encrypted PSKC file, in hexadecimal."
+    )
     @click.option("--key-env", metavar="NAME", help="The same, from an environment variable.")
     @functools.wraps(function)
     def wrapper(

@@ -13,7 +13,7 @@ from ..transfer._common import base32
 from .errors import InputError
 
 ALGORITHMS = ("SHA1", "SHA256", "SHA512")
-_END_OF_TIME = 253_402_214_400  # 9999-12-31, as far as ferrotp.legacy goes
+END_OF_TIME = 253_402_214_400  # 9999-12-31, as far as ferrotp.legacy goes
 
 
 def is_uri(text: str) -> bool:
@@ -167,7 +167,7 @@ class Moment(_ParamType):
             seconds = float(value)
         except ValueError:
             seconds = self._parsed(value, param, ctx)
-        if not 0 <= seconds < _END_OF_TIME:  # false for NaN, too
+        if not 0 <= seconds < END_OF_TIME:  # false for NaN, too
             self.fail("it is before 1970, or after the year 9999", param, ctx)
         return seconds
 

@@ -42,10 +42,11 @@ def from_file(path: str, what: str) -> str:
     return lines[0] if lines else ""
 
 
-def from_environment(name: str) -> str:
+def from_environment(name: str, what: str) -> str:
     """The value of a variable."""
     if name not in os.environ:
-        raise InputError(f"the environment variable {name} is not set")
+        # Without the name: it may be the secret, where somebody wrote $NAME for NAME.
+        raise InputError(f"the environment variable for {what} is not set: is that its name, without a $?")
     return os.environ[name].strip()
 
 
@@ -97,12 +98,13 @@ class Source:
         elif self._file:
             text = from_file(self._file, self._what)
         elif self._variable:
-            text = from_environment(self._variable)
+            text = from_environment(self._variable, self._what)
         elif self._argument:
             note(_HISTORY)
             text = self._argument.strip()
         else:
             text = from_stdin(self._what)
+        text.encode()  # an error for bytes that the locale could not read
         if not text:
             raise InputError(f"no secret was given: {self._what} is empty")
         return text
@@ -112,7 +114,9 @@ def secret_source(function: Callable[..., int]) -> Callable[..., int]:
     """Gives a verb its argument and options for a secret, and calls it with a `Source`."""
 
     @click.argument("secret", nargs=-1, metavar="[SECRET]")
-    @click.option("--secret-file", metavar="FILE", help="Read the secret from a file; - is standard input.")
+    @click.option(
+        "--secret-file", type=click.Path(), metavar="FILE", help="Read the secret from a file; - is standard input."
+    )
     @click.option("--secret-env", metavar="NAME", help="Take the secret from an environment variable.")
     @functools.wraps(function)
     def wrapper(secret: tuple[str, ...], secret_file: str | None, secret_env: str | None, **others: Any) -> int:

@@ -19,7 +19,7 @@ _DEFAULT = " (not said: the default)"
 @click.option("--show-secret", is_flag=True, help="Show the secret, too.")
 @json_option
 def uri(source: Source, show_secret: bool, as_json: bool) -> int:
-    """Explain an otpauth:// URI, field by field, and warn of what is weak.
+    """Explain an otpauth:// URI, with warnings.
 
     The secret is left out, unless --show-secret is given. Exit code 0 says that the URI can be read, warnings or not.
     """

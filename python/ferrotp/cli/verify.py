@@ -5,20 +5,21 @@ from typing import Any
 
 import click
 
+from ..transfer import Account
 from . import output
 from .errors import DONE, REFUSED, InputError
-from .settings import Number, Settings, at_option, json_option, with_settings
+from .settings import END_OF_TIME, Number, Settings, at_option, json_option, with_settings
 from .sources import Source, from_stdin, secret_source
 
 code_option = click.option("--code", metavar="CODE", help="The code. Left out, it is asked for, or read from a pipe.")
 
 
-def read_code(said: str | None) -> str:
-    """The code, which apps show with a space in it."""
+def read_code(said: str | None, account: Account) -> str:
+    """The code, which apps show with a space in it, and Steam in capitals."""
     code = "".join((said if said is not None else from_stdin("the code", hidden=False)).split())
     if not code:
         raise InputError("no code was given")
-    return code
+    return code.upper() if account.kind == "steam" else code
 
 
 @click.command()
@@ -36,13 +37,14 @@ def read_code(said: str | None) -> str:
 def verify(
     source: Source, code: str | None, window: int | None, at: float | None, settings: Settings, as_json: bool
 ) -> int:
-    """Check a code: exit code 0 if it is right, 1 if not.
+    """Check a code.
 
-    SECRET is base32 or an otpauth:// URI. From a pipe, the secret is a line and the code the next.
+    Exit code 0: it is right; 1: it is not. SECRET is base32 or an otpauth:// URI. In a pipe, the secret is a line and
+    the code the next.
     """
     account = settings.account(source.read())
     otp = settings.otp(account)
-    typed = read_code(code)
+    typed = read_code(code, account)
     now = time.time() if at is None else at
     if account.kind == "hotp":
         if at is not None:
@@ -50,7 +52,7 @@ def verify(
         offset = _look_ahead(otp, typed, window or 0)
         place = {"counter": None if offset is None else account.counter + offset}
     else:
-        offset = _offset(otp, typed.upper() if account.kind == "steam" else typed, now, 1 if window is None else window)
+        offset = nearest(otp, typed, now, 1 if window is None else window)
         place = {"step": None if offset is None else int(now) // account.period + offset}
     if as_json:
         output.emit({"valid": offset is not None, "offset": offset, **place})
@@ -64,16 +66,14 @@ def verify(
     return REFUSED if offset is None else DONE
 
 
-def _offset(otp: Any, code: str, now: float, window: int) -> int | None:
-    """How many steps from now a code's step is."""
-    from ..exceptions import OTPVerificationError
-
-    step = int(now) // otp.interval
-    try:
-        found = otp.verify_and_get_timecode(code, now, valid_window=min(window, step))
-    except OTPVerificationError:
-        return None
-    return int(found) - step
+def nearest(otp: Any, code: str, now: float, window: int) -> int | None:
+    """How many steps from now a code's step is; None if it is farther than the window."""
+    for distance in range(window + 1):
+        for offset in sorted({-distance, distance}):
+            moment = int(now) + offset * otp.interval
+            if 0 <= moment < END_OF_TIME and otp.verify(code, moment):
+                return offset
+    return None
 
 
 def _look_ahead(otp: Any, code: str, window: int) -> int | None:

@@ -22,6 +22,7 @@ from ferrotp.mfa.stores.base import (
     Refusal,
     Reservation,
     TrustedDevice,
+    charge,
 )
 from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.mfa.stores.redis import RedisStore, _escaped, _member, _unescaped
@@ -187,6 +188,17 @@ def test_times_are_kept_as_whole_numbers(shared: Server, store: RedisStore) -> N
     assert kept[b"otp:retry_at"] == b"%d" % (NOW + 30_000)
 
 
+def test_times_are_exact_as_far_as_they_are_taken(store: RedisStore) -> None:
+    store.add_factor(factor(), NOW, 1, 1)
+    now = 2**51 - 1
+    expected = Budget()
+    for _ in range(5):
+        expected, _ = charge(expected, now, LIMITS)
+        assert reserved(store, now=now).budget == expected
+    assert store.user(ALICE).budgets["otp"] == expected
+    assert store.reserve(ALICE, "otp", now, LIMITS) == Refusal("throttled", now + 30_000)
+
+
 numbers = st.integers(0, 12)
 budgets = st.builds(Budget, st.integers(0, 9), *[st.integers(-30, 90).map(lambda n: max(0, NOW + n))] * 2)
 limits = st.builds(
@@ -260,7 +272,7 @@ class History:
         return [RecoveryCode(owner, selector, self.random.randbytes(9)) for selector in ("A", "B", "C")]
 
     def limits(self) -> Limits:
-        return Limits(2, (5, 20), 6, 10, 60)
+        return Limits(2, (5, 20), 4, 10, 60)
 
     def add(self) -> None:
         owner, factor_id = self.owner(), self.factor_id() or "0"

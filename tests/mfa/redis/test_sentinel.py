@@ -55,7 +55,7 @@ def test_a_failover_is_followed(pair: tuple[Server, Server, int]) -> None:
     # The first Sentinel that is asked hangs: it takes connections and says nothing.
     with socket.create_server(("127.0.0.1", 0)) as silent:
         sentinel = Sentinel([("127.0.0.1", silent.getsockname()[1]), ("127.0.0.1", port)])
-        store = RedisStore(sentinel.master_for("main"))
+        store = RedisStore(sentinel.master_for("main"), timeout=1.2)
         store.prepare()
         store.add_factor(factor(), NOW, 1, 1)
         assert store.accept(reserved(store), "phone", 1, 0, NOW, None)

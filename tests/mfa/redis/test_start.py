@@ -255,7 +255,7 @@ def test_a_tls_handshake_that_hangs_is_unavailable_in_time() -> None:
         began = time.monotonic()
         with pytest.raises(StoreUnavailable):
             store.user(ALICE)
-        assert time.monotonic() - began < 0.8
+        assert time.monotonic() - began < 2
 
 
 def test_what_is_no_plain_client_is_refused(own: Server) -> None:

@@ -1,6 +1,6 @@
 """Where the second factor keeps its state: `open_store` finds the store by its URL."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ..errors import StoreRefused
 from .base import Store
@@ -22,7 +22,7 @@ def open_store(where: "str | Engine | Store", *, timeout: float = TIMEOUT) -> St
     """
     if not isinstance(where, str):
         if hasattr(where, "reserve"):
-            return where
+            return cast(Store, where)
         from .sql import SQLStore
 
         return SQLStore(where, timeout=timeout)

@@ -6,9 +6,9 @@ does with its own transactions changes nothing about it.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.engine import URL, Engine
@@ -26,16 +26,20 @@ from .base import (
     RecoveryCode,
     Refusal,
     Reservation,
+    TrustedDevice,
     UserState,
     charge,
 )
 from .sql_links import SIZE, Link, Links, Turn, Values
 from .sql_schema import VERSION, Tables, metadata, tables
-from .sql_sqlite import SQLiteFile
+from .sql_sqlite import SQLiteFile, SQLiteLink
 from .sql_statements import Statement, Statements
 
 if TYPE_CHECKING:
     from .sql_postgresql import PostgreSQL
+
+MIGRATIONS: tuple[Callable[[Link, Tables], None], ...] = ()
+"""What makes version 2 of the tables out of version 1, and so on."""
 
 __all__ = ["VERSION", "SQLStore", "Tables", "metadata", "tables"]
 
@@ -48,9 +52,7 @@ class SQLStore:
     `StoreUnavailable`. `table_prefix` begins the name of each table.
     """
 
-    def __init__(
-        self, where: "str | URL | Engine", *, timeout: float = 1.8, table_prefix: str = "ferrotp_"
-    ) -> None:
+    def __init__(self, where: "str | URL | Engine", *, timeout: float = 1.8, table_prefix: str = "ferrotp_") -> None:
         if not re.fullmatch(r"[a-z_][a-z0-9_]{0,30}", table_prefix):
             raise ValueError("table_prefix: small letters, digits and underscores, at most 31")
         if not 0 < timeout <= 60:
@@ -73,10 +75,15 @@ class SQLStore:
                 return
             link.begin()
             link.lock_schema()
-            if self._version(link) != VERSION:
+            version = self._version(link)
+            if version is None:
                 there = link.tables(names)
                 for text in self._statements.create([name for name in names if name not in there]):
                     link.script(text)
+            else:
+                for migrate in MIGRATIONS[version - 1 :]:
+                    migrate(link, self._tables)
+            if version != VERSION:
                 link.run(self._statements.set_version, {"version": VERSION})
             link.commit()
 
@@ -129,7 +136,7 @@ class SQLStore:
         for name, delay in zip(_retries(len(delays)), delays, strict=True):
             values[name] = now + delay if delay else 0
         with Turn(self._links) as link:
-            if self._steps:
+            if isinstance(link, SQLiteLink):
                 return self._reserve_in_steps(link, count, one, owner, method, now, limits, values)
             while True:
                 rows = link.run(count, values)
@@ -137,9 +144,7 @@ class SQLStore:
                     budget = Budget(*rows[0][:3])
                     if method == "recovery":
                         return _for_recovery(owner, limits, budget, selector, rows[0][3])
-                    return Reservation(
-                        owner, method, limits, budget, tuple([_factor(owner, row[3:]) for row in rows])
-                    )
+                    return Reservation(owner, method, limits, budget, tuple([_factor(owner, row[3:]) for row in rows]))
                 refusal = self._refuse(link, one, method, now, limits, values)
                 if refusal:
                     return refusal
@@ -147,7 +152,7 @@ class SQLStore:
 
     def _reserve_in_steps(
         self,
-        link: Link,
+        link: SQLiteLink,
         count: Statement,
         one: bool,
         owner: Owner,
@@ -158,7 +163,10 @@ class SQLStore:
     ) -> Reservation | Refusal:
         """Under SQLite's one lock."""
         statements = self._statements
-        link.begin()
+        # Who is refused needs no lock, so guesses that are throttled hold nobody up.
+        early = link.begin_unless(lambda: self._refuse(link, one, method, now, limits, values, reading=True))
+        if early is not None:
+            return early
         rows = link.run(count, values)
         if not rows:
             refusal = self._refuse(link, one, method, now, limits, values)
@@ -172,16 +180,14 @@ class SQLStore:
             reservation = _for_recovery(owner, limits, budget, values["selector"], found[0][0] if found else None)
         else:
             factors = link.run(statements.found[method, one], values)
-            reservation = Reservation(
-                owner, method, limits, budget, tuple([_factor(owner, row) for row in factors])
-            )
+            reservation = Reservation(owner, method, limits, budget, tuple([_factor(owner, row) for row in factors]))
         link.commit()
         return reservation
 
     def _refuse(
-        self, link: Link, one: bool, method: Method, now: int, limits: Limits, values: Values
+        self, link: Link, one: bool, method: Method, now: int, limits: Limits, values: Values, reading: bool = False
     ) -> Refusal | None:
-        """Why an attempt was not counted; None if by now it would be."""
+        """Why an attempt is not counted; None if by now it would be, or if something is to be written for it."""
         statements = self._statements
         if not link.run(statements.found[method, one], values):
             return Refusal("not enrolled")
@@ -191,6 +197,8 @@ class SQLStore:
         budget = Budget(*rows[0])
         kept, refusal = charge(budget, now, limits)
         if refusal and kept != budget:
+            if reading:
+                return None
             corrected = link.run(
                 statements.correct,
                 {
@@ -298,6 +306,7 @@ class SQLStore:
                 return None
             if all(one.state == "pending" for one in self._factors_of(link, owner)):
                 link.run(self._statements.drop_codes, whose)
+                link.run(self._statements.drop_devices, whose)
             link.commit()
             return _factor(owner, taken[0])
 
@@ -309,9 +318,77 @@ class SQLStore:
             link.run(self._statements.lock, {**whose, "method": "otp"})
             gone = len(link.run(self._statements.drop_factors, whose))
             link.run(self._statements.drop_codes, whose)
+            link.run(self._statements.drop_devices, whose)
             link.run(self._statements.drop_budgets, whose)
             link.commit()
             return gone
+
+    def add_device(self, device: TrustedDevice, now: int, max_devices: int) -> bool:
+        statements = self._statements
+        whose = _whose(device.owner)
+        with Turn(self._links) as link:
+            link.begin()
+            link.run(statements.lock, {**whose, "method": "otp"})
+            if all(one.state != "active" for one in self._factors_of(link, device.owner)):
+                link.rollback()
+                return False
+            mine = sorted(self._devices_of(link, device.owner), key=lambda one: (one.last_used_at, one.series))
+            live = [one for one in mine if one.expires_at > now]
+            for one in mine:
+                if one not in live[max(len(live) - max_devices + 1, 0) :]:
+                    link.run(statements.drop_device, {**whose, "series": one.series})
+            fields = {name: getattr(device, name) for name in _DEVICE_FIELDS}
+            link.run(statements.add_device, {**whose, **fields, "token_before": b""})
+            link.commit()
+            return True
+
+    def use_device(
+        self, owner: Owner, series: str, token_hash: bytes, next_hash: bytes, now: int, grace: int
+    ) -> Literal["renewed", "same", "unknown", "stolen"]:
+        statements = self._statements
+        whose = _whose(owner)
+        values = {**whose, "series": series, "token_hash": token_hash, "next_hash": next_hash, "now": now}
+        with Turn(self._links) as link:
+            if self._steps:
+                link.begin()
+            if link.run(statements.renew_device, values):
+                if self._steps:
+                    link.commit()
+                return "renewed"
+            # A token that is not the one to come never will be: the next ones are random.
+            verdict = self._seen_device(link, values, grace)
+            if verdict == "stolen":
+                if not self._steps:
+                    link.begin()
+                    link.run(statements.lock, {**whose, "method": "otp"})
+                    verdict = self._seen_device(link, values, grace)
+                if verdict == "stolen":
+                    link.run(statements.drop_devices, whose)
+                link.commit()
+            elif self._steps:
+                link.rollback()
+            return verdict
+
+    def _seen_device(self, link: Link, values: Values, grace: int) -> Literal["same", "unknown", "stolen"]:
+        rows = link.run(self._statements.device, values)
+        if not rows:
+            return "unknown"
+        expires_at, before, last_used_at = rows[0]
+        if expires_at <= values["now"]:
+            return "unknown"
+        return "same" if before == values["token_hash"] and values["now"] - last_used_at <= grace else "stolen"
+
+    def devices(self, owner: Owner) -> list[TrustedDevice]:
+        with Turn(self._links) as link:
+            return self._devices_of(link, owner)
+
+    def remove_devices(self, owner: Owner, series: str | None) -> int:
+        statements = self._statements
+        whose = _whose(owner)
+        with Turn(self._links) as link:
+            if series is None:
+                return len(link.run(statements.drop_devices, whose))
+            return len(link.run(statements.drop_device, {**whose, "series": series}))
 
     def user(self, owner: Owner) -> UserState:
         whose = _whose(owner)
@@ -338,11 +415,21 @@ class SQLStore:
     def reseal(self, changes: "Sequence[tuple[Factor | RecoveryCode, bytes]]") -> int:
         # All in one order, so that no two sweeps wait for each other.
         factors = sorted(
-            (_change(one.owner, "factor_id", one.factor_id, one.sealed, new) for one, new in changes
-             if isinstance(one, Factor)), key=_place)
+            (
+                _change(one.owner, "factor_id", one.factor_id, one.sealed, new)
+                for one, new in changes
+                if isinstance(one, Factor)
+            ),
+            key=_place,
+        )
         codes = sorted(
-            (_change(one.owner, "selector", one.selector, one.sealed, new) for one, new in changes
-             if isinstance(one, RecoveryCode)), key=_place)
+            (
+                _change(one.owner, "selector", one.selector, one.sealed, new)
+                for one, new in changes
+                if isinstance(one, RecoveryCode)
+            ),
+            key=_place,
+        )
         done = 0
         with Turn(self._links) as link:
             link.begin()
@@ -373,11 +460,12 @@ class SQLStore:
     def _factors_of(self, link: Link, owner: Owner) -> list[Factor]:
         return [_factor(owner, row) for row in link.run(self._statements.factors_of, _whose(owner))]
 
+    def _devices_of(self, link: Link, owner: Owner) -> list[TrustedDevice]:
+        return [TrustedDevice(owner, *row) for row in link.run(self._statements.devices_of, _whose(owner))]
+
     def _refund(self, link: Link, reservation: Reservation) -> None:
         whose = _whose(reservation.owner)
-        link.run(
-            self._statements.refund, {**whose, "method": reservation.method, "cost": reservation.limits.cost}
-        )
+        link.run(self._statements.refund, {**whose, "method": reservation.method, "cost": reservation.limits.cost})
 
     def _replace_codes(self, link: Link, owner: Owner, codes: Sequence[RecoveryCode]) -> None:
         whose = _whose(owner)
@@ -400,6 +488,7 @@ _FACTOR_FIELDS = (
     "drift",
     "last_used_at",
 )
+_DEVICE_FIELDS = ("series", "name", "token_hash", "created_at", "expires_at", "last_used_at")
 _NOBODY = Owner("", "")
 
 
@@ -433,6 +522,8 @@ def _retries(delays: int) -> tuple[str, ...]:
 def _database(where: "str | URL | Engine", timeout: float) -> "SQLiteFile | PostgreSQL":
     if isinstance(where, Engine):
         return _of_engine(where, timeout)
+    if not isinstance(where, (str, URL)):
+        raise StoreRefused(f"{type(where).__name__} is neither a URL nor an engine (of an AsyncEngine: sync_engine)")
     try:
         url = make_url(where)
     except ArgumentError:
@@ -447,9 +538,9 @@ def _database(where: "str | URL | Engine", timeout: float) -> "SQLiteFile | Post
     if backend == "postgresql":
         if url.drivername not in ("postgresql", "postgresql+psycopg"):
             raise StoreRefused("PostgreSQL is spoken to by psycopg 3: postgresql+psycopg://...")
-        from .sql_postgresql import PostgreSQL
-
         try:
+            from .sql_postgresql import PostgreSQL
+
             engine = create_engine(
                 url.set(drivername="postgresql+psycopg"),
                 poolclass=NullPool,

@@ -3,6 +3,7 @@
 import os
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from types import TracebackType
@@ -55,6 +56,49 @@ class Link(Protocol):
         """Hangs up, without waiting for anything."""
 
 
+class Room:
+    """Room for so many threads, who are let in in the order in which they came: `threading.Semaphore` lets those in who
+    left just now, and others wait for ever.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+        self._lock = threading.Lock()
+        self._queue: deque[threading.Lock] = deque()
+
+    def enter(self, timeout: float) -> bool:
+        with self._lock:
+            if self._left:
+                self._left -= 1
+                return True
+            turn = threading.Lock()
+            turn.acquire()
+            self._queue.append(turn)
+        try:
+            if turn.acquire(timeout=max(timeout, 0.0)):
+                return True
+        except BaseException:  # a signal's: whoever lets it in now would let in nobody
+            if not self._withdraw(turn):
+                self.leave()
+            raise
+        return not self._withdraw(turn)
+
+    def _withdraw(self, turn: threading.Lock) -> bool:
+        """Leaves the queue; False if it was let in at the last moment."""
+        with self._lock:
+            if turn in self._queue:
+                self._queue.remove(turn)
+                return True
+        return False
+
+    def leave(self) -> None:
+        with self._lock:
+            if self._queue:
+                self._queue.popleft().release()
+            else:
+                self._left += 1
+
+
 class Links:
     """So many connections at most, in a process. A forked child gets its own."""
 
@@ -66,7 +110,7 @@ class Links:
         forget_after_fork(self)
 
     def _refresh(self) -> None:
-        self._room = threading.Semaphore(self._size)
+        self._room = Room(self._size)
         self._free: list[tuple[float, Link]] = []
 
     def forget(self) -> None:
@@ -76,7 +120,7 @@ class Links:
 
     def take(self) -> Link:
         deadline = monotonic() + self._timeout
-        if not self._room.acquire(timeout=self._timeout):
+        if not self._room.enter(self._timeout):
             raise StoreUnavailable("all connections to the database are busy")
         try:
             while self._free:
@@ -90,20 +134,21 @@ class Links:
                 link.close()
             return self._connect(deadline)
         except BaseException:
-            self._room.release()
+            self._room.leave()
             raise
 
     def give(self, link: Link) -> None:
         self._free.append((monotonic(), link))
-        self._room.release()
+        self._room.leave()
 
-    def drop(self, link: Link) -> None:
-        """Hangs up; and with it the unused ones, since what broke one broke them as well, often."""
+    def drop(self, link: Link, error: BaseException | None) -> None:
+        """Hangs up. What made the database unavailable broke the unused connections as well, most often."""
         try:
             link.close()
-            self.close()
+            if isinstance(error, StoreUnavailable):
+                self.close()
         finally:
-            self._room.release()
+            self._room.leave()
 
     def close(self) -> None:
         while self._free:
@@ -132,7 +177,7 @@ class Turn:
         if error is None:
             self._links.give(self._link)
         else:
-            self._links.drop(self._link)
+            self._links.drop(self._link, error)
 
 
 class _Forgets(Protocol):

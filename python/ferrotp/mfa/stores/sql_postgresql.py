@@ -8,6 +8,8 @@ import select
 import threading
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
+from struct import Struct
+from struct import error as StructError
 from time import monotonic
 from typing import Any
 
@@ -17,7 +19,7 @@ from sqlalchemy import BigInteger, Boolean, LargeBinary, Text
 from sqlalchemy.engine import Engine
 
 from ..errors import StoreRefused, StoreUnavailable
-from .sql_links import SIZE, Link, Rows, Values, forget_after_fork
+from .sql_links import SIZE, Link, Room, Rows, Values, forget_after_fork
 from .sql_statements import Statement
 
 BINARY = pq.Format.BINARY
@@ -38,7 +40,7 @@ class PostgreSQL:
     def __init__(self, engine: Engine, timeout: float) -> None:
         # The engine's way to connect, its events and all, but none of the connections that the application uses.
         self._pool = engine.pool.recreate()
-        self._connecting = threading.Semaphore(SIZE)
+        self._connecting = Room(SIZE)
         forget_after_fork(self)
         # A lost commit is a code that is accepted twice; the rest keeps an abandoned statement from waiting on.
         self._settings = (
@@ -52,7 +54,7 @@ class PostgreSQL:
     def forget(self) -> None:
         """In a forked child: leaves the locks alone that a thread of the parent may have held."""
         self._pool = self._pool.recreate()
-        self._connecting = threading.Semaphore(SIZE)
+        self._connecting = Room(SIZE)
 
     def connect(self, deadline: float) -> "PostgreSQLLink":
         connection = self._within(deadline)
@@ -88,12 +90,16 @@ class PostgreSQL:
             except BaseException as error:  # the other thread tells of it
                 failed.append(error)
             finally:
-                connecting.release()
+                connecting.leave()
                 done.set()
 
-        if not connecting.acquire(timeout=max(deadline - monotonic(), 0.0)):
+        if not connecting.enter(deadline - monotonic()):
             raise StoreUnavailable("PostgreSQL takes no connections")
-        threading.Thread(target=run, name="ferrotp connects", daemon=True).start()
+        try:
+            threading.Thread(target=run, name="ferrotp connects", daemon=True).start()
+        except RuntimeError:  # there are too many already
+            connecting.leave()
+            raise StoreUnavailable("no thread could be started to connect to PostgreSQL") from None
         done.wait(max(deadline - monotonic(), 0.0))
         with lock:
             given_up = True
@@ -155,6 +161,8 @@ class PostgreSQLLink:
             answer = self._answer()
         except psycopg.Error as error:
             raise _broken(error) from None
+        except StructError:
+            raise OverflowError("a number does not fit into 64 bits") from None
         get = answer.get_value
         return [tuple([decode(get(row, column)) for column, decode in decoders]) for row in range(answer.ntuples)]
 
@@ -197,8 +205,8 @@ class PostgreSQLLink:
         """The last result of what was sent."""
         libpq, wait = self._libpq, self._wait
         last = None
+        unsent = libpq.flush()
         while True:
-            unsent = libpq.flush()
             while unsent or libpq.is_busy():
                 left = self.deadline - monotonic()
                 if left <= 0 or not wait(left, bool(unsent)):
@@ -243,14 +251,6 @@ def _failure(result: "pq.abc.PGresult") -> Exception:
     return StoreUnavailable(f"PostgreSQL refused (SQLSTATE {state})")
 
 
-def _text(value: str) -> bytes:
-    return value.encode()
-
-
-def _number(value: int) -> bytes:
-    return value.to_bytes(8, "big", signed=True)
-
-
 def _flag(value: bool) -> bytes:
     return b"\1" if value else b"\0"
 
@@ -260,8 +260,8 @@ def _same(value: bytes | None) -> bytes | None:
 
 
 _ENCODERS: dict[type, _Encode] = {
-    Text: _text,
-    BigInteger: _number,
+    Text: str.encode,
+    BigInteger: Struct(">q").pack,
     Boolean: _flag,
     LargeBinary: _same,
 }

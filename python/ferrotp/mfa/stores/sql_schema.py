@@ -27,9 +27,6 @@ _TEXT = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 _NUMBER = BigInteger().with_variant(Integer(), "sqlite")
 _FLAG = Boolean().with_variant(Integer(), "sqlite")
 
-# A row is changed in place, so that PostgreSQL need not touch the index: that takes room on its page.
-_ROOMY = {"fillfactor": 70}
-
 
 @dataclass(frozen=True, slots=True)
 class Tables:
@@ -39,6 +36,7 @@ class Tables:
     factor: Table
     budget: Table
     recovery_code: Table
+    device: Table
     schema: Table
 
 
@@ -49,15 +47,13 @@ def tables(prefix: str = "ferrotp_") -> Tables:
     def column(name: str, kind: "TypeEngine[str] | TypeEngine[int] | TypeEngine[bool] | TypeEngine[bytes]") -> "Column":  # type: ignore[type-arg]
         return Column(name, kind, nullable=False, autoincrement=False)
 
-    def table(name: str, *items: "Column | CheckConstraint", key: tuple[str, ...], roomy: bool = False) -> Table:  # type: ignore[type-arg]
+    def table(name: str, *items: "Column | CheckConstraint", key: tuple[str, ...]) -> Table:  # type: ignore[type-arg]
         return Table(
             prefix + name,
             metadata,
             *items,
             PrimaryKeyConstraint(*key, name=f"{prefix}{name}_pkey"),
-            sqlite_with_rowid=False,
             sqlite_strict=True,
-            postgresql_with=_ROOMY if roomy else {},
         )
 
     def one_of(name: str, *values: str) -> CheckConstraint:
@@ -82,7 +78,6 @@ def tables(prefix: str = "ferrotp_") -> Tables:
         one_of("kind", "totp", "hotp"),
         one_of("state", "pending", "active", "disabled"),
         key=("tenant", "user_id", "factor_id"),
-        roomy=True,
     )
     budget = table(
         "budget",
@@ -94,7 +89,6 @@ def tables(prefix: str = "ferrotp_") -> Tables:
         column("spent_until", _NUMBER),
         one_of("method", "otp", "recovery", "enrollment"),
         key=("tenant", "user_id", "method"),
-        roomy=True,
     )
     recovery_code = table(
         "recovery_code",
@@ -104,8 +98,21 @@ def tables(prefix: str = "ferrotp_") -> Tables:
         column("sealed", LargeBinary()),
         key=("tenant", "user_id", "selector"),
     )
+    device = table(
+        "device",
+        column("tenant", _TEXT),
+        column("user_id", _TEXT),
+        column("series", _TEXT),
+        column("name", _TEXT),
+        column("token_hash", LargeBinary()),
+        column("token_before", LargeBinary()),
+        column("created_at", _NUMBER),
+        column("expires_at", _NUMBER),
+        column("last_used_at", _NUMBER),
+        key=("tenant", "user_id", "series"),
+    )
     schema = table("schema", column("version", _NUMBER), key=("version",))
-    return Tables(metadata, factor, budget, recovery_code, schema)
+    return Tables(metadata, factor, budget, recovery_code, device, schema)
 
 
 metadata = tables().metadata

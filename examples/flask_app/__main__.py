@@ -1,0 +1,54 @@
+"""Starts the example, with a user to try.
+
+usage: python examples/flask_app [--check]
+
+  --check   drives the whole story without a person, and exits
+
+The data stays in examples/flask_app/instance, or in the folder that EXAMPLE_FOLDER names; the port is free, or PORT.
+"""
+
+import logging
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from app import create_app
+from check import check
+from werkzeug.serving import make_server
+
+EMAIL, PASSWORD = "alice@example.com", "correct horse battery"
+
+
+def main(arguments: list[str]) -> int:
+    """0: done; 1: something went wrong; 2: usage."""
+    if arguments not in ([], ["--check"]):
+        print(__doc__, file=sys.stderr)
+        return 2
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    if arguments:
+        logging.disable(logging.WARNING)
+        with tempfile.TemporaryDirectory() as folder:
+            return check(create_app(folder))
+    app = create_app(os.environ.get("EXAMPLE_FOLDER") or Path(__file__).parent / "instance")
+    app.extensions["example_users"].add(EMAIL, PASSWORD)  # once
+    try:
+        server = make_server("127.0.0.1", int(os.environ.get("PORT", "0")), app, threaded=True)
+    except (OSError, ValueError) as error:
+        print(f"The port PORT={os.environ.get('PORT')} cannot be used: {error}", file=sys.stderr)
+        return 1
+    print(f"1. Open http://127.0.0.1:{server.server_port} and log in as {EMAIL}, password: {PASSWORD}")
+    print("2. Follow “Two-step login”, scan the code with an authenticator app, and save the recovery codes")
+    print(
+        "3. Log out and in again: with a code, with the same one once more, with a recovery code. Ctrl-C ends it",
+        flush=True,
+    )
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        print()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

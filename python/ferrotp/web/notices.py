@@ -1,0 +1,40 @@
+"""What the user is told of by mail: changes of a factor, recovery, a factor that was disabled."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..mfa import Event
+from .texts import ENGLISH, Texts
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A mail to a user, in plain text. It holds no code, no secret and no link: whoever reads it opens the site."""
+
+    user_id: str
+    subject: str
+    body: str
+    event: Event
+
+
+class Notifier:
+    """An `on_event` of `MFA` that hands notices to the application's mail.
+
+    ``MFA(..., on_event=Notifier(send, issuer="ACME"))``; `send` is called with a `Notice` after the change. It should
+    not make the user wait: put the mail into a queue.
+    """
+
+    def __init__(self, send: Callable[[Notice], None], *, issuer: str, texts: Texts | None = None) -> None:
+        self._send = send
+        self._issuer = issuer
+        self._texts = texts or Texts()
+
+    def __call__(self, event: Event) -> None:
+        if not event.notify_user or not event.user_id:
+            return
+        what = "notice." + event.kind.replace(" ", "-")
+        text = self._texts(what if what in ENGLISH else "notice.other", issuer=self._issuer)
+        when = f"{event.at:%Y-%m-%d %H:%M} UTC"
+        body = self._texts("notice.body", what=text, when=when, issuer=self._issuer)
+        subject = self._texts("notice.subject", issuer=self._issuer)
+        self._send(Notice(event.user_id, subject, body, event))

@@ -1,0 +1,264 @@
+"""What each page shows, as values: a template puts them into HTML and decides nothing.
+
+A page's fixed words come from `Texts` by id; what depends on the user or the moment is in the values below, in words.
+None of them holds a secret but `SetUpPage` and `CodesPage`, and those neither show it in a `repr` nor are kept.
+"""
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ..mfa import (
+    DeviceInfo,
+    Enrollment,
+    EnrollmentExpired,
+    FactorDisabled,
+    FactorInfo,
+    InvalidCode,
+    MFAError,
+    NotEnrolled,
+    StoreUnavailable,
+    Throttled,
+    TooManyFactors,
+)
+from .gate import Gate
+from .login import Login
+from .texts import Texts
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a step was not taken, in words."""
+
+    message: str
+    status: int
+    """Of HTTP."""
+    retry_after: int | None = None
+    """Seconds, for the header ``Retry-After``."""
+    ends_login: bool = False
+    """Whether the half-login has died of it (lockout, or the factor is gone): begin with the password."""
+    expired: bool = False
+    """Whether it is the set-up that has to begin anew."""
+
+
+def problem(error: MFAError, texts: Texts, now: float, *, recovery: bool = False) -> Problem:
+    """What the service raised, as the page says it."""
+    retry_at = getattr(error, "retry_at", None)
+    if isinstance(error, (InvalidCode, Throttled)) and retry_at is not None:
+        seconds = max(math.ceil(retry_at.timestamp() - now), 1)
+        return Problem(texts("error.wait", when=texts.until(retry_at, now)), 429, seconds)
+    if isinstance(error, InvalidCode):
+        message = texts("error.recovery" if recovery else "error.code")
+        if error.attempts_left == 1:
+            message += " " + texts("error.last")
+        return Problem(message, 400)
+    if isinstance(error, FactorDisabled):
+        return Problem(texts("error.locked.recovery" if recovery else "error.locked"), 403, ends_login=True)
+    if isinstance(error, NotEnrolled):
+        return Problem(texts("error.gone"), 403, ends_login=True)
+    if isinstance(error, EnrollmentExpired):
+        return Problem(texts("setup.expired"), 400, expired=True)
+    if isinstance(error, TooManyFactors):
+        return Problem(texts("setup.full"), 409)
+    if isinstance(error, StoreUnavailable):
+        return Problem(texts("error.unavailable"), 503, 60)
+    return Problem(texts("error.broken"), 500)
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengePage:
+    """Asks for a code of the app, or for a recovery code: at login, or again before a change."""
+
+    account: str
+    recovery: bool
+    again: bool
+    """Whether somebody is logged in, and asked before a change."""
+    hint: str
+    trust_days: int = 0
+    """The offer not to ask on this device. 0: none."""
+    switch: bool = True
+    """Whether the other way is open, too."""
+    note: str = ""
+    error: str = ""
+
+
+def challenge_page(gate: Gate, login: Login, texts: Texts, *, recovery: bool, error: str = "") -> ChallengePage:
+    """For a half-login, or for a full one that has to be refreshed."""
+    policy = gate.mfa.policy
+    status = gate.mfa.status(user_id=login.user_id)
+    usable = not status.disabled and any(factor.state == "active" for factor in status.factors)
+    again = login.stage == "full"
+    return ChallengePage(
+        account=texts("challenge.account", account=login.account_name),
+        recovery=recovery,
+        again=again,
+        hint=texts("recover.hint") if recovery else texts("challenge.hint", digits=policy.digits, period=policy.period),
+        trust_days=0 if again or recovery else policy.trusted_device_days,
+        switch=usable if recovery else status.recovery_codes > 0,
+        note=texts("recover.disabled") if recovery and not usable else "",
+        error=error,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SetUpPage:
+    """The start of a set-up, or the key of one that waits for its code."""
+
+    required: bool
+    """Whether there is no way around it."""
+    can_leave: bool
+    error: str = ""
+    qr: str = field(default="", repr=False)
+    """SVG, safe to stand in the page as it is."""
+    key: str = field(default="", repr=False)
+    """In groups of four."""
+    uri: str = field(default="", repr=False)
+    """``otpauth://``, for a link that opens the app."""
+    expires: str = ""
+    name: str = ""
+
+
+def set_up_page(
+    gate: Gate, login: Login, texts: Texts, enrollment: Enrollment | None, *, error: str = "", name: str = ""
+) -> SetUpPage:
+    """Without an enrollment: the start."""
+    required, can_leave = gate.mode == "required", login.stage == "full"
+    if enrollment is None:
+        return SetUpPage(required, can_leave, error, name=name)
+    return SetUpPage(
+        required,
+        can_leave,
+        error,
+        # Its own white ground: readable in dark mode. The title describes and does not hold the secret.
+        qr=enrollment.qr.svg(size=240, title=texts("setup.qr")),
+        key=enrollment.grouped_secret,
+        uri=enrollment.uri,
+        expires=texts("setup.expires", duration=texts.lasting(enrollment.expires_at, gate.now())),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CodesPage:
+    """New recovery codes, shown this once."""
+
+    codes: tuple[str, ...] = field(repr=False)
+    error: str = ""
+
+
+_CODE = re.compile(r"[0-9A-Za-z]{2,8}(-[0-9A-Za-z]{2,8}){1,7}")
+
+
+def posted_codes(texts: Iterable[str]) -> tuple[str, ...]:
+    """The codes that a form gives back for the file or for another look: what does not look like one is dropped."""
+    found = [text for _, text in zip(range(20), texts, strict=False) if len(text) <= 64]
+    return tuple(text for text in found if _CODE.fullmatch(text))
+
+
+def codes_file(codes: Iterable[str], texts: Texts, *, issuer: str, account: str) -> str:
+    """The file of recovery codes: plain text, with line ends that every system shows."""
+    lines = [texts("codes.file", issuer=issuer, account=account), texts("codes.file.hint"), "", *codes, ""]
+    return "\r\n".join(tidy_line(line) for line in lines)
+
+
+def tidy_line(line: str) -> str:
+    """One line stays one line."""
+    return " ".join(line.split())
+
+
+@dataclass(frozen=True, slots=True)
+class FactorRow:
+    """A factor of the user's own."""
+
+    factor_id: str
+    name: str
+    added: str
+    used: str
+    used_at: str
+    """ISO 8601; empty if never."""
+    warning: str
+    disabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRow:
+    """A trusted device of the user's own."""
+
+    series: str
+    name: str
+    used: str
+    until: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsPage:
+    """What there is of the user, and what can be changed."""
+
+    on: bool
+    factors: tuple[FactorRow, ...]
+    codes_left: str
+    codes_low: bool
+    codes_unsaved: bool
+    devices: tuple[DeviceRow, ...]
+    trust_days: int
+    """0: the policy has no trusted devices, and the page does not speak of them."""
+    message: str = ""
+
+
+def factor_row(factor: FactorInfo, texts: Texts, now: float) -> FactorRow:
+    """A factor in words."""
+    used = factor.last_used_at
+    disabled = factor.state == "disabled"
+    return FactorRow(
+        factor.factor_id,
+        factor.name or texts("settings.unnamed"),
+        texts("settings.added", when=texts.ago(factor.created_at, now)),
+        texts("settings.used", when=texts.ago(used, now)) if used else texts("settings.never"),
+        used.isoformat(timespec="seconds") if used else "",
+        texts("settings.disabled") if disabled else texts("settings.legacy") if factor.legacy else "",
+        disabled,
+    )
+
+
+def settings_page(gate: Gate, login: Login, texts: Texts, *, message: str = "") -> SettingsPage:
+    """For whoever is logged in."""
+    mfa, now = gate.mfa, gate.now()
+    status = mfa.status(user_id=login.user_id)
+    left = status.recovery_codes
+    trust_days = mfa.policy.trusted_device_days
+    devices: list[DeviceInfo] = mfa.trusted_devices(user_id=login.user_id) if trust_days else []
+    return SettingsPage(
+        on=status.enrolled,
+        factors=tuple(factor_row(factor, texts, now) for factor in status.factors),
+        codes_left=texts.plural("settings.codes.left", left) if left else texts("settings.codes.left.none"),
+        codes_low=left <= 3,
+        codes_unsaved=login.unsaved_codes,
+        devices=tuple(
+            DeviceRow(
+                one.series,
+                one.name,
+                texts("settings.used", when=texts.ago(one.last_used_at, now)),
+                texts("settings.devices.until", date=f"{one.expires_at:%Y-%m-%d}"),
+            )
+            for one in devices
+        ),
+        trust_days=trust_days,
+        message=message,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RemovePage:
+    """Asks before a factor is removed."""
+
+    factor: FactorRow
+    title: str
+    last: bool
+    """Whether the second factor ends with it."""
+
+
+def remove_page(gate: Gate, factor: FactorInfo, texts: Texts) -> RemovePage:
+    """For a factor that may be removed."""
+    row = factor_row(factor, texts, gate.now())
+    factors = gate.mfa.status(user_id=factor.user_id).factors
+    return RemovePage(row, texts("remove.title", name=row.name), [one.factor_id for one in factors] == [row.factor_id])

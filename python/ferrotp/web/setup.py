@@ -1,0 +1,73 @@
+"""Start-up: what is wrong with the set-up is said then, in one sentence that says what to do."""
+
+from collections.abc import Callable
+
+from ..mfa import MFA, Event, MFAError, Policy
+from ..vault import Keyring, VaultError
+
+_MAKE_RANDOM = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
+_MAKE_KEY = 'python -c "import ferrotp.vault; print(ferrotp.vault.new_key())"'
+# What tutorials and templates have. A session that is signed by one of them is signed by nobody.
+_EXAMPLES = ("dev", "secret", "change", "insecure", "example", "password", "test", "debug", "key", "your")
+
+
+class SetupError(Exception):
+    """The application cannot start like this. The message says what to do, and holds no key."""
+
+
+def open_mfa(
+    *,
+    store: str | None,
+    issuer: str | None,
+    keys: str | Keyring | None = None,
+    policy: Policy | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    setting: str = "FERROTP_{}",
+) -> MFA:
+    """The service from an application's settings.
+
+    :param keys: the text of a keyring; None takes the environment variable ``FERROTP_KEYS``
+    :param setting: how the application calls its settings, for messages
+    :raises SetupError: if it cannot start
+    """
+    for name, value in (("STORE", store), ("ISSUER", issuer)):
+        if not value:
+            example = "sqlite:///mfa.db" if name == "STORE" else "the name of your application"
+            raise SetupError(f"{setting.format(name)} is not set: give it a value such as {example!r}.")
+    try:
+        keyring = keys if isinstance(keys, Keyring) else Keyring(keys) if keys else Keyring.from_env()
+    except VaultError as error:
+        reason = str(error).rstrip(".")
+        raise SetupError(
+            f"{setting.format('KEYS')} holds no usable key ({reason}): make one with {_MAKE_KEY}"
+        ) from None
+    try:
+        return MFA(store or "", issuer=issuer or "", keyring=keyring, policy=policy, on_event=on_event)
+    except MFAError as error:
+        raise SetupError(f"{setting.format('STORE')} cannot be used: {str(error).rstrip('.')}.") from None
+
+
+def check_store(mfa: MFA) -> None:
+    """Whether the store answers.
+
+    :raises SetupError: if it does not
+    """
+    try:
+        mfa.status(user_id="ferrotp: is the store there?")
+    except MFAError as error:
+        reason = str(error).rstrip(".") or type(error).__name__
+        raise SetupError(
+            f"The store of the second factor does not answer ({reason}): start it, or correct its URL."
+        ) from None
+
+
+def check_secret_key(key: object, setting: str = "SECRET_KEY") -> None:
+    """Whether sessions are signed with something that nobody can guess.
+
+    :raises SetupError: if they are not
+    """
+    text = key.decode("latin-1") if isinstance(key, bytes) else key
+    if not isinstance(text, str) or not text:
+        raise SetupError(f"{setting} is not set: make one with {_MAKE_RANDOM}")
+    if len(text) < 16 or len(set(text)) < 8 or (len(text) < 32 and any(word in text.lower() for word in _EXAMPLES)):
+        raise SetupError(f"{setting} can be guessed, and with it every session: make one with {_MAKE_RANDOM}")

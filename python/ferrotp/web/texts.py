@@ -1,0 +1,211 @@
+"""Every word of the pages and notices, by message id: one catalogue, to be translated as one."""
+
+import math
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+
+ENGLISH: Mapping[str, str] = MappingProxyType(
+    {
+        # Asking for a code
+        "challenge.title": "Enter your code",
+        "challenge.again": "Confirm that it is you",
+        "challenge.why": "What you are about to do matters, so we ask for a code again.",
+        "challenge.account": "Account: {account}",
+        "challenge.label": "Code from your authenticator app",
+        "challenge.hint": "It has {digits} digits and changes every {period} seconds.",
+        "challenge.trust": "Do not ask on this device for {days} days",
+        "challenge.trust.hint": "Only on a device that nobody else uses.",
+        "challenge.submit": "Continue",
+        "challenge.recover": "Use a recovery code instead",
+        "challenge.cancel": "Cancel and log out",
+        "challenge.back": "Back, and change nothing",
+        "recover.title": "Use a recovery code",
+        "recover.label": "Recovery code",
+        "recover.hint": "One of the codes that you saved when you set this up. Each works once.",
+        "recover.challenge": "Use the authenticator app instead",
+        "recover.disabled": "The authenticator app is switched off after too many wrong codes. "
+        "A recovery code lets you in, and you can set up the app anew.",
+        "recover.used": "You used a recovery code. If you lost your device, remove it below and add a new one.",
+        # Setting up
+        "setup.title": "Set up an authenticator app",
+        "setup.why": "With it, nobody logs in as you by your password alone: we also ask for a code that only your "
+        "device shows.",
+        "setup.required": "This site asks everybody for it.",
+        "setup.need": "You need an authenticator app on your phone, such as Aegis, 2FAS, FreeOTP, Google Authenticator "
+        "or your password manager.",
+        "setup.name": "Name of the device",
+        "setup.name.hint": "So that you know it again: “My phone”. You may leave it empty.",
+        "setup.start": "Start",
+        "setup.scan": "Scan this with the app",
+        "setup.qr": "QR code for your authenticator app",
+        "setup.open": "On this device: open it in the app",
+        "setup.type": "No camera? Type this key into the app",
+        "setup.key": "Key, in groups of four",
+        "setup.type.hint": "Choose “time-based”. Capitals and spaces do not matter.",
+        "setup.confirm": "Type the code that the app shows",
+        "setup.submit": "Confirm",
+        "setup.expires": "This key is open for {duration} more.",
+        "setup.restart": "Start over with a new key",
+        "setup.expired": "The key was not confirmed in time, or is in use already. Start again.",
+        "setup.done": "Your authenticator app is set up.",
+        "setup.full": "You have as many devices as are allowed. Remove one first.",
+        # Recovery codes
+        "codes.title": "Save your recovery codes",
+        "codes.why": "They let you in when your device is lost. Each works once. They are not shown again.",
+        "codes.list": "Recovery codes",
+        "codes.copy": "Copy",
+        "codes.copied": "Copied",
+        "codes.print": "Print",
+        "codes.download": "Download as text",
+        "codes.saved": "I saved these codes",
+        "codes.continue": "Continue",
+        "codes.unsaved": "First save the codes, and say so below.",
+        "codes.file": "{issuer}: recovery codes of {account}",
+        "codes.file.hint": "Each code works once. Keep this file where only you can read it.",
+        "codes.new.title": "Make new recovery codes",
+        "codes.new.why": "The codes that you have end at once.",
+        "codes.new.submit": "Make new codes",
+        # Settings
+        "settings.title": "Two-step login",
+        "settings.on": "It is on: logging in takes your password and a code.",
+        "settings.off": "It is off: your password alone lets you in.",
+        "settings.factors": "Authenticator apps",
+        "settings.unnamed": "Authenticator app",
+        "settings.added": "Added {when}",
+        "settings.used": "Last used {when}",
+        "settings.never": "Not used yet",
+        "settings.disabled": "Switched off: remove it, and set it up anew.",
+        "settings.legacy": "Set up by an older standard: add it anew, and remove this one.",
+        "settings.add": "Add an authenticator app",
+        "settings.remove": "Remove",
+        "settings.remove.which": "Remove {name}",
+        "settings.codes": "Recovery codes",
+        "settings.codes.left.one": "One code is left.",
+        "settings.codes.left.other": "{count} codes are left.",
+        "settings.codes.left.none": "No code is left.",
+        "settings.codes.low": "Make new ones, so that you are not locked out.",
+        "settings.codes.unsaved": "New codes were shown, and you did not say that you saved them. If you did not, make "
+        "new ones.",
+        "settings.codes.new": "Make new codes",
+        "settings.devices": "Trusted devices",
+        "settings.devices.why": "They are not asked for a code.",
+        "settings.devices.none": "There are none.",
+        "settings.devices.until": "Until {date}",
+        "settings.devices.forget": "Trust no more",
+        "settings.devices.forget.which": "Trust {name} no more",
+        "settings.devices.all": "Trust none of them",
+        "settings.devices.forgotten": "Done: a code will be asked for there.",
+        "settings.removed": "“{name}” is removed.",
+        "settings.gone": "It was not there any more.",
+        "remove.title": "Remove “{name}”?",
+        "remove.why": "Its codes will not let you in any more.",
+        "remove.last": "It is the only one: logging in will take your password alone, and your recovery codes end.",
+        "remove.needed": "It is the only one, and this site asks everybody for one. Add another first.",
+        "remove.submit": "Remove it",
+        "remove.keep": "Keep it",
+        # What goes wrong
+        "error.empty": "Type a code.",
+        "error.code": "This code is not right. Each code works once, and only for a short time: wait for the next one.",
+        "error.recovery": "This recovery code is not right. Each works once.",
+        "error.wait": "Too many wrong codes. Try again {when}.",
+        "error.last": "After one more wrong code you will have to wait.",
+        "error.locked": "Too many wrong codes: the authenticator app is switched off. Log in again with your password "
+        "and a recovery code.",
+        "error.locked.recovery": "Too many wrong recovery codes: they are switched off. Ask the people who run "
+        "this site.",
+        "error.gone": "Log in again.",
+        "ended.login": "To the login page",
+        "error.form": "This page was open for too long. Please try again.",
+        "error.unavailable": "Codes cannot be checked at the moment. Try again in a minute.",
+        "error.unavailable.title": "One moment",
+        "error.broken": "Your authenticator app cannot be checked. Ask the people who run this site.",
+        "error.title": "Please correct this",
+        # Times
+        "in.seconds.one": "in one second",
+        "in.seconds.other": "in {count} seconds",
+        "in.minutes.one": "in one minute",
+        "in.minutes.other": "in {count} minutes",
+        "in.hours.one": "in one hour",
+        "in.hours.other": "in {count} hours",
+        "in.days.one": "in one day",
+        "in.days.other": "in {count} days",
+        "for.seconds.one": "one second",
+        "for.seconds.other": "{count} seconds",
+        "for.minutes.one": "one minute",
+        "for.minutes.other": "{count} minutes",
+        "for.hours.one": "one hour",
+        "for.hours.other": "{count} hours",
+        "for.days.one": "one day",
+        "for.days.other": "{count} days",
+        "ago.now": "just now",
+        "ago.minutes.one": "a minute ago",
+        "ago.minutes.other": "{count} minutes ago",
+        "ago.hours.one": "an hour ago",
+        "ago.hours.other": "{count} hours ago",
+        "ago.days.one": "yesterday",
+        "ago.days.other": "{count} days ago",
+        # Notices
+        "notice.subject": "{issuer}: your two-step login was changed",
+        "notice.body": "{what}\n\nThis was on {when}. If it was you, there is nothing to do.\n\nIf it was not you, log "
+        "in to {issuer} now, change your password, and look at your two-step login.\n",
+        "notice.enrollment-confirmed": "An authenticator app was added to your account.",
+        "notice.factor-imported": "An authenticator app was added to your account.",
+        "notice.factor-removed": "An authenticator app was removed from your account.",
+        "notice.factor-resynchronized": "A token of your account was put back in step.",
+        "notice.recovery-codes-replaced": "New recovery codes were made for your account. Earlier ones have ended.",
+        "notice.recovered": "A recovery code was used to log in to your account.",
+        "notice.disabled": "Too many wrong codes were typed for your account: the authenticator app is switched off.",
+        "notice.reset": "The two-step login of your account was reset.",
+        "notice.device-trusted": "A device is now trusted by your account, and not asked for a code.",
+        "notice.device-theft-suspected": "Somebody may have copied the cookie of a trusted device. No device is "
+        "trusted any more.",
+        "notice.other": "The two-step login of your account was changed.",
+    }
+)
+"""Message id to text. Ids that end in ``.one`` and ``.other`` are chosen by ``{count}``."""
+
+Translate = Callable[[str, str, Mapping[str, object]], str]
+"""Given the message id, the English text and the values that go into it: the text to show, with the same braces. A
+language with more plurals than English looks at the values."""
+
+
+class Texts:
+    """The words, in the language of whoever looks."""
+
+    def __init__(self, translate: Translate | None = None) -> None:
+        self._translate = translate
+
+    def __call__(self, message_id: str, /, **values: object) -> str:
+        """The text of a message. The values go in as they are: the template escapes."""
+        text = ENGLISH[message_id]
+        if self._translate is not None:
+            text = self._translate(message_id, text, values)
+        return text.format_map(values) if values else text
+
+    def plural(self, message_id: str, count: int, /, **values: object) -> str:
+        """The text for one or for more."""
+        return self(f"{message_id}.{'one' if count == 1 else 'other'}", count=count, **values)
+
+    def until(self, moment: datetime, now: float) -> str:
+        """``in 2 minutes``, rounded up: whoever waits so long is let try."""
+        return self._span("in", max(moment.timestamp() - now, 1))
+
+    def lasting(self, moment: datetime, now: float) -> str:
+        """``10 minutes``: how long until then."""
+        return self._span("for", max(moment.timestamp() - now, 1))
+
+    def ago(self, moment: datetime, now: float) -> str:
+        """``3 days ago``, rounded down."""
+        seconds = now - moment.timestamp()
+        for unit, size in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+            if seconds >= size:
+                return self.plural(f"ago.{unit}", int(seconds // size))
+        return self("ago.now")
+
+    def _span(self, what: str, seconds: float) -> str:
+        for unit, size, limit in (("seconds", 1, 60), ("minutes", 60, 60), ("hours", 3600, 48)):
+            count = math.ceil(seconds / size)
+            if count < limit:
+                return self.plural(f"{what}.{unit}", count)
+        return self.plural(f"{what}.days", math.ceil(seconds / 86_400))

@@ -1,0 +1,206 @@
+"""Processes that log users in and rotate keys, and are killed at random points: for any store.
+
+A worker's login counts as acknowledged when its line is in its file, which is after the store said yes. The kernel
+keeps what was written when the process is killed.
+"""
+
+import multiprocessing
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ferrotp.mfa.maintenance import rotate
+from ferrotp.mfa.policy import Policy
+from ferrotp.mfa.stores.base import Factor, Limits, Owner, RecoveryCode, Reservation, Store
+from ferrotp.vault import Keyring
+
+KILLS = 1000 if os.environ.get("FERROTP_SOAK") else 100
+NOW = 1_800_000_000_000
+# Everything is open, and every attempt that is not taken back moves `spent_until` by one.
+LIMITS = Limits(free=10**9, delays=(1,), disable_at=10**9, cost=1, horizon=10**12)
+USERS = 3
+WORKERS = 3
+
+
+@dataclass
+class Account:
+    """What the workers had acknowledged, and what the store holds, after all of them are dead."""
+
+    kills: int
+    logins: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """How often a step of a user was acknowledged."""
+    reserved: Counter[str] = field(default_factory=Counter)
+    recovered: Counter[str] = field(default_factory=Counter)
+    errors: list[str] = field(default_factory=list)
+    sweeps: int = 0
+
+
+def torture(opener: Callable[[], Store], directory: Path, kills: int = KILLS, seed: int = 1) -> Account:
+    """Kills so many workers of a store, and checks what it holds afterwards."""
+    rng = random.Random(seed)
+    rings = [Keyring.generate(), Keyring.generate()]
+    keys = " ".join(ring.export() for ring in rings)
+    tenant = f"{rng.randrange(10**9)}-{time.time_ns()}"
+    store = opener()
+    store.prepare()
+    for user in range(USERS):
+        owner = Owner(tenant, str(user))
+        record = Keyring(keys).new_secret((tenant, str(user), "f"), kind="hotp")
+        assert store.add_factor(Factor(owner, "f", "hotp", "", "active", record, False, NOW, 0), NOW, 1, 1)
+        assert store.replace_recovery_codes(owner, _codes(keys, owner), NOW)
+    store.close()
+
+    # All is imported here, and nothing is open: a worker is there in milliseconds.
+    context = multiprocessing.get_context("fork")
+    files = []
+
+    def start() -> Any:
+        files.append(directory / f"worker-{len(files)}")
+        job = _rotate if len(files) % (WORKERS + 1) == 0 else _log_in
+        process = context.Process(target=job, args=(opener, keys, tenant, files[-1]), daemon=True)
+        process.start()
+        return process, files[-1]
+
+    workers = [start() for _ in range(WORKERS + 1)]
+    for _ in range(kills):
+        number = rng.randrange(len(workers))
+        process, file = workers[number]
+        deadline = time.monotonic() + 20
+        while not file.exists():  # it writes when it is connected
+            assert time.monotonic() < deadline, "a worker does not start"
+            time.sleep(0.001)
+        time.sleep(rng.uniform(0, 0.03))
+        process.kill()
+        process.join()
+        workers[number] = start()
+    for process, _ in workers:
+        process.kill()
+        process.join()
+    kills += len(workers)
+    time.sleep(0.5)  # a server may still be at the last statement of a dead client
+
+    account = Account(kills)
+    for file in files:
+        for line in file.read_text().splitlines() if file.exists() else ():
+            kind, _, rest = line.partition(" ")
+            if kind == "in":
+                user, step = rest.split()
+                account.logins[user, int(step)] += 1
+            elif kind == "reserved":
+                account.reserved[rest] += 1
+            elif kind == "recovered":
+                account.recovered[rest] += 1
+            elif kind == "swept":
+                account.sweeps += 1
+            elif kind == "error":
+                account.errors.append(rest)
+    _check(opener, keys, tenant, account)
+    return account
+
+
+def _check(opener: Callable[[], Store], keys: str, tenant: str, account: Account) -> None:
+    assert account.errors == []
+    assert [login for login, times in account.logins.items() if times > 1] == [], "accepted twice"
+    assert [code for code, times in account.recovered.items() if times > 1] == [], "used twice"
+    store, ring = opener(), Keyring(keys)
+    store.prepare()
+    for user in map(str, range(USERS)):
+        state = store.user(Owner(tenant, user))
+        (factor,) = state.factors
+        mine = [step for one, step in account.logins if one == user]
+        accepted = factor.last_step + 1  # each login takes the next step
+        assert factor.last_step >= max(mine, default=-1), "an acknowledged login is lost"
+        assert len(mine) <= accepted <= len(mine) + account.kills
+        # An attempt is either taken back by its login, or counted. A killed worker may have made one unseen.
+        spent = max(state.budgets["otp"].spent_until - NOW, 0)
+        assert account.reserved[user] <= accepted + spent <= account.reserved[user] + account.kills
+        gone = {code.partition("/")[2] for code in account.recovered if code.startswith(user + "/")}
+        assert len(gone) <= 10 - state.recovery_codes <= len(gone) + account.kills
+        # Every row can be read.
+        ring.match_hotp((tenant, user, "f"), factor.sealed, "000000", 0, 1)
+    codes = [code for code in _all(store.recovery_codes) if code.owner.tenant == tenant]
+    assert not [code for code in codes if f"{code.owner.user_id}/{code.selector}" in account.recovered]
+    for code in codes:
+        ring.reseal((tenant, code.owner.user_id, code.selector), "recovery", code.sealed)
+    # And the store works on.
+    reservation = store.reserve(Owner(tenant, "0"), "otp", NOW, LIMITS)
+    assert isinstance(reservation, Reservation)
+    assert store.accept(reservation, "f", reservation.factors[0].last_step + 1, 0, NOW, None)
+    store.close()
+
+
+def _codes(keys: str, owner: Owner) -> list[RecoveryCode]:
+    made = Keyring(keys).new_recovery_codes(owner.tenant, owner.user_id, 10, hashing=Policy.cheap_for_tests().hashing)
+    return [RecoveryCode(owner, selector, record) for _, selector, record in made]
+
+
+def _all(read: Callable[[Any, int], list[Any]]) -> Iterator[Any]:
+    batch = read(None, 100)
+    while batch:
+        yield from batch
+        batch = read(batch[-1], 100)
+
+
+def _log_in(opener: Callable[[], Store], keys: str, tenant: str, file: Path) -> None:
+    """Logs users in, and now and then by a recovery code, until it is killed."""
+    rng = random.Random()
+    rings = [Keyring(keys), Keyring(keys.split()[::-1])]
+    descriptor = os.open(file.with_suffix(".new"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def say(*words: object) -> None:
+        os.write(descriptor, (" ".join(map(str, words)) + "\n").encode())
+
+    try:
+        store = opener()
+        store.user(Owner(tenant, "0"))  # it is connected
+        os.rename(file.with_suffix(".new"), file)
+        while True:
+            owner = Owner(tenant, str(rng.randrange(USERS)))
+            if rng.random() < 0.02:
+                codes = [code for code in _all(store.recovery_codes) if code.owner == owner]
+                if codes:
+                    selector = rng.choice(codes).selector
+                    found = store.reserve(owner, "recovery", NOW, LIMITS, selector=selector)
+                    assert isinstance(found, Reservation)
+                    if store.redeem(found, selector, NOW) is not None:
+                        say("recovered", f"{owner.user_id}/{selector}")
+                continue
+            reservation = store.reserve(owner, "otp", NOW, LIMITS)
+            say("reserved", owner.user_id)
+            assert isinstance(reservation, Reservation)
+            (factor,) = reservation.factors
+            step = factor.last_step + 1
+            resealed = rng.choice(rings).reseal((tenant, owner.user_id, "f"), "otp", factor.sealed)
+            if store.accept(reservation, "f", step, 0, NOW, resealed):
+                say("in", owner.user_id, step)
+    except BaseException as error:
+        say("error", type(error).__name__, error)
+        if not file.exists():
+            os.rename(file.with_suffix(".new"), file)
+
+
+def _rotate(opener: Callable[[], Store], keys: str, tenant: str, file: Path) -> None:
+    """Seals all records with one key, then with the other, until it is killed."""
+    descriptor = os.open(file.with_suffix(".new"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def say(*words: object) -> None:
+        os.write(descriptor, (" ".join(map(str, words)) + "\n").encode())
+
+    try:
+        store = opener()
+        store.user(Owner(tenant, "0"))
+        os.rename(file.with_suffix(".new"), file)
+        while True:
+            for ring in (Keyring(keys), Keyring(keys.split()[::-1])):
+                rotation = rotate(store, ring, None)
+                assert not rotation.failed, rotation
+                say("swept", rotation.resealed)
+    except BaseException as error:
+        say("error", type(error).__name__, error)
+        if not file.exists():
+            os.rename(file.with_suffix(".new"), file)

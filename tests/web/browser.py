@@ -1,0 +1,76 @@
+"""Debian's Chromium, driven by Playwright; pages read as a person or a camera reads them."""
+
+import io
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zxingcpp
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+IN_CI = os.environ.get("CI") == "true"
+IMAGES = Path(__file__).parent.parent.parent / "docs" / "images"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+WIDE, PHONE, NARROW = (
+    {"width": 960, "height": 900},
+    {"width": 390, "height": 844},
+    {"width": 320, "height": 640},
+)
+
+
+def launched() -> Iterator[Browser]:
+    """For a fixture: a browser, or a skip that says so; where CI=true a failure."""
+    path = shutil.which("chromium")
+    if path is None:
+        if IN_CI:
+            pytest.fail("chromium is not installed, and CI=true skips no browser test")
+        pytest.skip("NO BROWSER: chromium is not installed, so no page was looked at: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+def scan(page: Page) -> str:
+    """The text of the QR code, from a picture of the screen."""
+    picture = Image.open(io.BytesIO(page.screenshot(full_page=True)))
+    found = zxingcpp.read_barcodes(picture.convert("L"), formats=zxingcpp.BarcodeFormat.QRCode, try_invert=False)
+    assert len(found) == 1, [one.text for one in found]
+    return str(found[0].text)
+
+
+def keep_picture(page: Page, name: str) -> None:
+    """A picture of the page for docs/images: where FERROTP_SCREENSHOTS is set (`make screenshots`)."""
+    if os.environ.get("FERROTP_SCREENSHOTS"):
+        IMAGES.mkdir(exist_ok=True)
+        picture = Image.open(io.BytesIO(page.screenshot(full_page=True))).convert("RGB")
+        picture.quantize(64).save(IMAGES / f"{name}.png", optimize=True)
+
+
+def serious(page: Page) -> list[str]:
+    """What axe finds serious or critical on the page."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found: dict[str, Any] = Axe().run(page).response
+    return [
+        f"{one['id']}: {one['help']}: {[node['html'][:120] for node in one['nodes']]}"
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+def fits(page: Page) -> bool:
+    """Whether nothing sticks out to the side."""
+    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))

@@ -1,0 +1,386 @@
+"""Flask applications of other shapes: without Flask-Login, with sessions on the server, and badly set up."""
+
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import flask
+import pytest
+from flask.testing import FlaskClient
+from flask.typing import ResponseReturnValue
+from mfa.authenticator import Clock, Device
+
+from ferrotp.flask import FlaskMFA, SetupError
+from ferrotp.mfa import MFA, Policy, StoreUnavailable
+from ferrotp.mfa.stores.memory import MemoryStore
+from ferrotp.vault import Keyring
+
+SECRET_KEY = "kX3v9Qm2Zs8LrT5wYbN7cHd4"
+
+
+class World:
+    """A small application without Flask-Login: who is logged in stands in ``session["user"]``."""
+
+    def __init__(self, *, change: Callable[[flask.Flask], object] | None = None, **config: Any) -> None:
+        self.clock = Clock()
+        self.store = MemoryStore()
+        self.mfa = MFA(
+            self.store,
+            issuer="ACME",
+            keyring=Keyring.generate(),
+            policy=replace(Policy.cheap_for_tests(), trusted_device_days=30),
+            clock=self.clock,
+        )
+        self.logins: list[str] = []
+        app = self.app = flask.Flask(__name__, template_folder=config.pop("templates", None))
+        app.config.update(SECRET_KEY=SECRET_KEY, TESTING=True, WTF_CSRF_ENABLED=False, **config)
+        if change is not None:
+            change(app)
+        flask_mfa = self.flask_mfa = FlaskMFA(
+            on_login=self._logged_in, current_user_id=lambda: flask.session.get("user"), **self.options()
+        )
+        flask_mfa.init_app(app, mfa=self.mfa)
+
+        @app.post("/login/<user_id>")
+        def login(user_id: str) -> ResponseReturnValue:
+            return flask_mfa.begin_login(user_id, f"{user_id}@example.com", next_url=flask.request.args.get("next"))
+
+        @app.get("/logout")
+        def logout() -> str:
+            flask.session.pop("user", None)
+            flask_mfa.end_session()
+            return "out"
+
+        @app.get("/vault")
+        @flask_mfa.required
+        def vault() -> str:
+            return f"vault of {flask_mfa.user_id}"
+
+        @app.get("/safe")
+        @flask_mfa.fresh_required
+        def safe() -> str:
+            return "safe"
+
+        @app.get("/api")
+        @flask_mfa.exempt
+        def api() -> str:
+            return "api"
+
+        @app.get("/")
+        def home() -> str:
+            return f"home of {flask.session.get('user')}"
+
+        @app.get("/password")
+        def password() -> str:
+            return "password please"
+
+    def options(self) -> dict[str, Any]:
+        return {}
+
+    def _logged_in(self, user_id: str) -> None:
+        self.logins.append(user_id)
+        flask.session["user"] = user_id
+
+    def client(self) -> FlaskClient:
+        return self.app.test_client()
+
+    def enrolled(self, user_id: str = "7") -> Device:
+        enrollment = self.mfa.enroll(user_id=user_id, account_name="x")
+        device = Device(enrollment.uri)
+        self.mfa.confirm(user_id=user_id, factor_id=enrollment.factor_id, code=device.at(self.clock.now))
+        self.clock.now += 60
+        return device
+
+
+@pytest.fixture
+def world() -> World:
+    return World(FERROTP_LOGIN_VIEW="password")
+
+
+def test_without_a_factor_the_password_lets_in(world: World) -> None:
+    client = world.client()
+    assert client.post("/login/7?next=/safe").location == "/safe"
+    assert client.get("/").text == "home of 7" and world.logins == ["7"]
+    assert client.get("/vault").location == "/mfa/set-up"
+
+
+def test_the_application_hears_of_the_login_after_the_second_factor(world: World) -> None:
+    device = world.enrolled()
+    client = world.client()
+    assert client.post("/login/7?next=/vault").location == "/mfa/challenge"
+    assert client.get("/").text == "home of None" and world.logins == []
+    assert client.post("/mfa/challenge", data={"code": device.at(world.clock.now)}).location == "/vault"
+    assert client.get("/vault").text == "vault of 7" and world.logins == ["7"]
+    # Asked again before a change: no second login.
+    world.clock.now += 700
+    assert client.get("/safe").location == "/mfa/challenge"
+    assert client.post("/mfa/challenge", data={"code": device.at(world.clock.now)}).location == "/safe"
+    assert client.get("/safe").text == "safe" and world.logins == ["7"]
+
+
+def test_logging_out_ends_it(world: World) -> None:
+    device = world.enrolled()
+    client = world.client()
+    client.post("/login/7")
+    client.post("/mfa/challenge", data={"code": device.at(world.clock.now)})
+    client.get("/logout")
+    assert client.get("/vault").location == "/password?next=/vault"
+    client.post("/login/7")
+    client.get("/logout")
+    assert client.get("/mfa/challenge").location.startswith("/password")
+
+
+def test_the_stamp_is_of_one_user(world: World) -> None:
+    device = world.enrolled()
+    world.enrolled("8")
+    client = world.client()
+    client.post("/login/7")
+    client.post("/mfa/challenge", data={"code": device.at(world.clock.now)})
+    with client.session_transaction() as session:
+        session["user"] = None
+    assert client.get("/vault").location.startswith("/password")
+    with client.session_transaction() as session:
+        session["user"] = "8"
+    assert client.get("/vault").location == "/mfa/challenge"
+
+
+def test_another_users_login_ends_the_first(world: World) -> None:
+    first, second = world.enrolled("7"), world.enrolled("8")
+    client = world.client()
+    client.post("/login/7")
+    client.post("/mfa/challenge", data={"code": first.at(world.clock.now)})
+    assert client.post("/login/8").location == "/mfa/challenge"
+    assert client.get("/").text == "home of None"
+    client.post("/mfa/challenge", data={"code": second.at(world.clock.now)})
+    assert client.get("/").text == "home of 8"
+
+
+def test_a_session_from_before_the_set_up_is_led_to_the_challenge(world: World) -> None:
+    early = world.client()
+    early.post("/login/7")
+    assert early.get("/").text == "home of 7"
+    device = world.enrolled()
+    for path in ("/", "/vault", "/mfa/", "/mfa/set-up"):
+        assert early.get(path).location == "/mfa/challenge", path
+    early.get("/vault")
+    assert early.post("/mfa/challenge", data={"code": device.at(world.clock.now)}).location == "/vault"
+    assert early.get("/").text == "home of 7"
+
+
+def test_a_login_page_that_is_named_by_its_path_is_no_loop() -> None:
+    world = World(FERROTP_MODE="required", FERROTP_LOGIN_VIEW="/password")
+    client = world.client()
+    with client.session_transaction() as session:
+        session["user"] = "7"
+    assert client.get("/password").text == "password please"
+    assert client.get("/").location == "/password?next=%2F"
+
+
+def test_whoever_the_application_logs_in_by_itself_is_led_to_the_challenge(world: World) -> None:
+    device = world.enrolled()
+    client = world.client()
+    with client.session_transaction() as session:
+        session["user"] = "7"
+    assert client.get("/").location == "/mfa/challenge"
+    assert client.get("/api").text == "api"
+    answer = client.get("/", headers={"Accept": "application/json"})
+    assert (answer.status_code, answer.json) == (401, {"error": "second_factor_required"})
+    client.post("/mfa/challenge", data={"code": device.at(world.clock.now)})
+    assert client.get("/").text == "home of 7"
+
+
+def test_set_up_comes_before_anything_else_where_it_is_required() -> None:
+    world = World(FERROTP_MODE="required", FERROTP_LOGIN_VIEW="password")
+    client = world.client()
+    assert client.post("/login/7?next=/vault").location == "/mfa/set-up"
+    assert client.get("/mfa/").location == "/mfa/set-up" and client.get("/vault").location == "/mfa/set-up"
+    assert world.logins == []
+    client.post("/mfa/set-up", data={"name": "Phone"})
+    text = client.get("/mfa/set-up").text
+    uri = re.search(r'href="(otpauth:[^"]+)"', text)
+    assert uri
+    answer = client.post("/mfa/set-up/confirm", data={"code": Device(uri[1].replace("&amp;", "&")).at(world.clock.now)})
+    codes = re.findall(r"<li>([0-9A-Z-]+)</li>", answer.text)
+    assert len(codes) == 10 and world.logins == ["7"]
+    assert client.post("/mfa/recovery-codes/saved", data={"codes": codes, "saved": "y"}).location == "/vault"
+    factor_id = world.mfa.status(user_id="7").factors[0].factor_id
+    assert client.post(f"/mfa/factors/{factor_id}/remove").location == "/mfa/"
+    assert "Add another first" in client.get("/mfa/").text
+    assert world.mfa.status(user_id="7").enrolled
+
+
+def test_somebody_who_is_logged_in_elsewhere_cannot_skip_a_required_set_up() -> None:
+    world = World(FERROTP_MODE="required", FERROTP_LOGIN_VIEW="password")
+    client = world.client()
+    with client.session_transaction() as session:
+        session["user"] = "7"
+    for path in ("/", "/vault", "/mfa/"):
+        assert client.get(path).status_code == 303, path
+    # A cookie that remembers is no password: set-up is not open to it.
+    assert client.get("/mfa/set-up").location.startswith("/password")
+
+
+def test_forms_carry_a_token_even_where_the_application_forgot() -> None:
+    world = World(FERROTP_LOGIN_VIEW="password")
+    world.app.testing = False
+    client = world.client()
+    client.post("/login/7")
+    assert client.post("/mfa/set-up", data={"name": "x"}).status_code == 400
+    assert not world.mfa.status(user_id="7").pending
+
+
+def test_a_store_that_is_away_lets_nobody_in(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    device = world.enrolled()
+    client = world.client()
+    client.post("/login/7")
+
+    def away(*args: object, **more: object) -> object:
+        raise StoreUnavailable("no answer")
+
+    for name in ("reserve", "user"):
+        monkeypatch.setattr(world.store, name, away)
+    for answer in (
+        client.post("/mfa/challenge", data={"code": device.at(world.clock.now)}),
+        client.get("/mfa/challenge"),
+        client.post("/login/7"),
+        client.post("/login/8"),
+    ):
+        assert answer.status_code == 503 and answer.headers["Retry-After"] == "60"
+        assert "Try again in a minute." in answer.text and "no answer" not in answer.text
+    monkeypatch.undo()
+    assert client.get("/").text == "home of None"
+
+
+def test_pages_can_be_overridden_and_translated(tmp_path: Path) -> None:
+    (tmp_path / "ferrotp").mkdir()
+    (tmp_path / "ferrotp" / "challenge.html").write_text("mine: {{ t('challenge.title') }}")
+
+    class German(World):
+        def options(self) -> dict[str, Any]:
+            german = {"challenge.title": "Code eingeben", "settings.title": "Anmeldung in zwei Schritten"}
+            return {"translate": lambda message_id, english, values: german.get(message_id, english)}
+
+    world = German(templates=str(tmp_path), FERROTP_LANG="de", FERROTP_URL_PREFIX="/zwei")
+    world.enrolled()
+    client = world.client()
+    client.post("/login/7")
+    assert client.get("/zwei/challenge").text == "mine: Code eingeben"
+    client.post("/login/8")
+    text = client.get("/zwei/").text
+    assert '<html lang="de">' in text and "<h1>Anmeldung in zwei Schritten</h1>" in text
+    assert "<title>Anmeldung in zwei Schritten</title>" in text
+
+
+def test_the_device_cookie_is_out_of_reach_of_scripts(world: World) -> None:
+    device = world.enrolled()
+    client = world.client()
+    client.post("/login/7", base_url="https://localhost")
+    answer = client.post(
+        "/mfa/challenge", data={"code": device.at(world.clock.now), "trust": "y"}, base_url="https://localhost"
+    )
+    cookie = next(line for line in answer.headers.getlist("Set-Cookie") if line.startswith("ferrotp_device_"))
+    assert "HttpOnly" in cookie and "Secure" in cookie and "SameSite=Lax" in cookie and "Domain" not in cookie
+    assert client.post("/login/7", base_url="https://localhost").location == "/"
+
+
+# Sessions on the server
+
+
+@pytest.fixture
+def server_sessions(tmp_path: Path) -> World:
+    from cachelib import FileSystemCache
+    from flask_session import Session
+
+    def change(app: flask.Flask) -> None:
+        app.config.update(SESSION_TYPE="cachelib", SESSION_CACHELIB=FileSystemCache(str(tmp_path)))
+        Session(app)
+
+    return World(change=change, FERROTP_LOGIN_VIEW="password")
+
+
+def session_id(client: FlaskClient) -> str:
+    cookie = client.get_cookie("session")
+    assert cookie is not None
+    return cookie.value
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_session_id_changes_at_each_stage_and_the_old_one_is_nothing(server_sessions: World) -> None:
+    world = server_sessions
+    device = world.enrolled()
+    client, thief = world.client(), world.client()
+    client.get("/logout")
+    client.post("/login/7")
+    half = session_id(client)
+    assert client.get("/mfa/challenge").status_code == 200
+    client.post("/mfa/challenge", data={"code": device.at(world.clock.now)})
+    full = session_id(client)
+    assert half != full and client.get("/vault").text == "vault of 7"
+    thief.set_cookie("session", half)
+    assert thief.get("/mfa/challenge").location.startswith("/password")
+    thief.set_cookie("session", full)
+    client.get("/logout")
+    assert thief.get("/vault").location.startswith("/password")
+
+
+# Set-up
+
+
+def bare(**config: Any) -> flask.Flask:
+    app = flask.Flask(__name__)
+    app.config.update(config)
+    return app
+
+
+GOOD = {"SECRET_KEY": SECRET_KEY, "FERROTP_STORE": "sqlite://", "FERROTP_ISSUER": "ACME"}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"SECRET_KEY": None}, "SECRET_KEY is not set: make one with"),
+        ({"SECRET_KEY": "dev"}, "SECRET_KEY can be guessed, and with it every session: make one with"),
+        ({}, "FERROTP_KEYS holds no usable key"),
+        ({"FERROTP_KEYS": "c2hvcnQ="}, "FERROTP_KEYS holds no usable key"),
+        ({"FERROTP_STORE": None}, "FERROTP_STORE is not set"),
+        ({"FERROTP_ISSUER": None}, "FERROTP_ISSUER is not set"),
+        (
+            {"FERROTP_KEYS": Keyring.generate().export(), "FERROTP_STORE": "sqlite:////no/mfa.db"},
+            "FERROTP_STORE cannot",
+        ),
+    ],
+)
+def test_a_bad_set_up_is_refused_at_start(
+    change: dict[str, Any], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FERROTP_KEYS", raising=False)
+    with pytest.raises(SetupError) as raised:
+        FlaskMFA(bare(**{**GOOD, **change}))
+    assert str(raised.value).startswith(sentence) and "\n" not in str(raised.value)
+
+
+def test_a_store_that_is_away_is_told_at_start(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*args: object) -> object:
+        raise StoreUnavailable("the database did not answer")
+
+    monkeypatch.setattr(world.store, "user", away)
+    with pytest.raises(SetupError, match=r"^The store of the second factor does not answer \(.*\): start it, or"):
+        FlaskMFA(bare(SECRET_KEY=SECRET_KEY), mfa=world.mfa)
+
+
+def test_a_good_set_up_from_settings_starts(tmp_path: Path) -> None:
+    app = bare(
+        **{**GOOD, "FERROTP_STORE": f"sqlite:///{tmp_path / 'mfa.db'}"}, FERROTP_KEYS=Keyring.generate().export()
+    )
+    FlaskMFA(app)
+    assert app.test_client().get("/mfa/challenge").status_code == 401
+
+
+def test_it_works_where_flask_login_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "flask_login", None)
+    monkeypatch.setitem(sys.modules, "flask_login.signals", None)
+    world = World(FERROTP_LOGIN_VIEW="password")
+    assert world.client().post("/login/7").location == "/"

@@ -1,0 +1,140 @@
+"""The example on gunicorn with four workers and the SQLite default: one decision, whichever worker is asked."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+
+from ..steps import PASSWORD, Phone
+from ..visitor import Answer, Visitor
+from .example import EXAMPLE
+
+
+@contextmanager
+def gunicorn(folder: Path, port: int = 0) -> Iterator[str]:
+    """The example on a free port, until the block ends."""
+    log = folder / "gunicorn.log"
+    log.unlink(missing_ok=True)
+    command = [
+        sys.executable, "-m", "gunicorn", "--workers=4", "--threads=8", "--worker-class=gthread",
+        f"--bind=127.0.0.1:{port}", f"--chdir={EXAMPLE}", f"--log-file={log}", "--backlog=256", "app:create_app()",
+    ]  # fmt: skip
+    server = subprocess.Popen(command, env={**os.environ, "EXAMPLE_FOLDER": str(folder)})
+    try:
+        for _ in range(300):
+            text = log.read_text() if log.exists() else ""
+            if text.count("Booting worker") == 4 and (found := re.search(r"Listening at: (http://\S+)", text)):
+                break
+            assert server.poll() is None, text
+            time.sleep(0.05)
+        else:
+            raise AssertionError(text)
+        wait_for(found[1])
+        yield found[1]
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(10)
+
+
+def wait_for(address: str) -> None:
+    for _ in range(100):
+        try:
+            urllib.request.urlopen(address, timeout=5)
+            return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.05)
+
+
+def enrolled(base: str, email: str) -> tuple[Phone, list[str]]:
+    """A user whose factor was confirmed by the code of the step before: the one of now is open."""
+    visitor = Visitor(base)
+    visitor.get("/register")
+    assert visitor.post("/register", {"email": email, "password": PASSWORD}).status == 303
+    visitor.get("/login")
+    visitor.post("/login", {"email": email, "password": PASSWORD})
+    visitor.get("/mfa/set-up")
+    visitor.post("/mfa/set-up", {"name": "Phone"})
+    phone = Phone(visitor.get("/mfa/set-up").uri)
+    answer = visitor.post("/mfa/set-up/confirm", {"code": phone.code(time.time(), -1)})
+    assert len(answer.codes) == 10
+    return phone, answer.codes
+
+
+def half(base: str, email: str) -> Visitor:
+    visitor = Visitor(base)
+    visitor.get("/login")
+    answer = visitor.post("/login", {"email": email, "password": PASSWORD})
+    assert answer.location == "/mfa/challenge", (answer.status, answer.location)
+    visitor.get("/mfa/challenge")
+    return visitor
+
+
+def at_once(visitors: list[Visitor], path: str, code: str) -> list[Answer]:
+    barrier = Barrier(len(visitors))
+
+    def post(visitor: Visitor) -> Answer:
+        barrier.wait()
+        return visitor.post(path, {"code": code})
+
+    with ThreadPoolExecutor(len(visitors)) as pool:
+        return list(pool.map(post, visitors))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("workers")
+
+
+@pytest.fixture(scope="module")
+def base(folder: Path) -> Iterator[str]:
+    with gunicorn(folder) as address:
+        yield address
+
+
+@pytest.mark.parametrize("sessions", [1, 8])
+def test_of_64_posts_of_one_code_one_logs_in(base: str, sessions: int) -> None:
+    email = f"race{sessions}@example.com"
+    phone, _ = enrolled(base, email)
+    visitors = [half(base, email) for _ in range(sessions)]
+    code = phone.code(time.time())
+    answers = at_once([visitor.clone() for visitor in visitors for _ in range(64 // sessions)], "/mfa/challenge", code)
+    assert sorted({answer.status for answer in answers}) in ([303, 400], [303, 400, 429], [303, 429])
+    inside = [answer for answer in answers if answer.status == 303]
+    assert [answer.location for answer in inside] == ["/inside"]
+    assert half(base, email).post("/mfa/challenge", {"code": code}).status in (400, 429)
+
+
+def test_of_64_posts_of_one_recovery_code_one_logs_in(base: str) -> None:
+    email = "recovery@example.com"
+    _, codes = enrolled(base, email)
+    visitor = half(base, email)
+    answers = at_once([visitor.clone() for _ in range(64)], "/mfa/recover", codes[0])
+    assert [answer.location for answer in answers if answer.status == 303] == ["/mfa/"]
+    assert {answer.status for answer in answers} <= {303, 400, 429}
+
+
+def test_the_limits_hold_across_workers_and_after_a_restart(base: str, folder: Path) -> None:
+    email = "limits@example.com"
+    phone, _ = enrolled(base, email)
+    visitor = half(base, email)
+    answers = at_once([visitor.clone() for _ in range(64)], "/mfa/challenge", phone.wrong(time.time()))
+    looked_at = [answer for answer in answers if answer.status == 400]
+    assert len(looked_at) <= 4 and {answer.status for answer in answers} == {400, 429}
+    assert half(base, email).post("/mfa/challenge", {"code": phone.code(time.time())}).status == 429
+    with gunicorn(folder) as restarted:
+        # The same session goes on, and so does the delay.
+        visitor.base = restarted
+        answer = visitor.post("/mfa/challenge", {"code": phone.code(time.time())})
+        assert answer.status == 429 and "Try again in" in answer.alert
+        assert half(restarted, email).post("/mfa/challenge", {"code": phone.code(time.time())}).status == 429
