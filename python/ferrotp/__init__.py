@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from . import compat, contrib, exceptions, hotp, otp, totp, utils
     from . import batch as batch
+    from . import compat, contrib, exceptions, hotp, otp, totp, utils
     from . import legacy as legacy
     from . import qr as qr
     from . import transfer as transfer

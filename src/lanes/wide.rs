@@ -184,14 +184,14 @@ macro_rules! kernels {
                     };
                 }
                 macro_rules! five_rounds {
-                                            ($f:ident, $k:literal, $t:literal) => {
-                                                round!($f, $k, $t, a b c d e);
-                                                round!($f, $k, $t + 1, e a b c d);
-                                                round!($f, $k, $t + 2, d e a b c);
-                                                round!($f, $k, $t + 3, c d e a b);
-                                                round!($f, $k, $t + 4, b c d e a);
-                                            };
-                                        }
+                                                    ($f:ident, $k:literal, $t:literal) => {
+                                                        round!($f, $k, $t, a b c d e);
+                                                        round!($f, $k, $t + 1, e a b c d);
+                                                        round!($f, $k, $t + 2, d e a b c);
+                                                        round!($f, $k, $t + 3, c d e a b);
+                                                        round!($f, $k, $t + 4, b c d e a);
+                                                    };
+                                                }
                 five_rounds!(choose, 0x5a82_7999, 0);
                 five_rounds!(choose, 0x5a82_7999, 5);
                 five_rounds!(choose, 0x5a82_7999, 10);

@@ -29,6 +29,9 @@ fn with_key<R>(
 ) -> Option<R> {
     let pristine = pristine(otp).filter(is_totp)?;
     let class = pristine.class;
+    if pristine.base.dict().is_some_and(|names| !names.is_empty()) {
+        return None; // a verb of its own, perhaps
+    }
     pristine.base.with_ready(class.legacy, |ready| {
         if ready.interval == 0 || is_over(seconds, class.legacy) {
             return None;
@@ -104,7 +107,7 @@ pub(super) fn batch_codes<'py>(
             keys.codes(0..keys.len(), seconds, WIDTH, codes);
         });
     });
-    texts(py, &codes, WIDTH)
+    texts(py, &codes, WIDTH, count)
 }
 
 /// Whether the code of each item is one of its window's, or None where the plain rules must decide.
@@ -138,8 +141,14 @@ pub(super) fn batch_verify<'py>(
 }
 
 /// Codes of up to `width` characters as `str`, and None for zero bytes.
-fn texts<'py>(py: Python<'py>, codes: &[u8], width: usize) -> PyResult<Bound<'py, PyList>> {
+fn texts<'py>(py: Python<'py>, codes: &[u8], width: usize, count: usize) -> PyResult<Bound<'py, PyList>> {
     let list = PyList::empty(py);
+    if width == 0 {
+        // Every place is empty.
+        for _ in 0..count {
+            list.append(py.None())?;
+        }
+    }
     for code in codes.chunks_exact(width.max(1)) {
         let length = code.iter().position(|byte| *byte == 0).unwrap_or(code.len());
         match code.get(..length) {
@@ -242,7 +251,8 @@ impl KeySetBase {
         seconds: u64,
         threads: usize,
     ) -> PyResult<Bound<'py, PyList>> {
-        texts(py, &self.codes(py, start, end, seconds, threads), self.keys.width())
+        let count = end.min(self.keys.len()).saturating_sub(start);
+        texts(py, &self.codes(py, start, end, seconds, threads), self.keys.width(), count)
     }
 
     /// Whether codes are those of the places from `start` on; None at an empty place.
