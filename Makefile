@@ -21,6 +21,10 @@ test: lint test-rust test-python  ## Run all checks: linters, cargo test, pytest
 
 test-rust:  ## Run cargo test, on the core alone: no Python is looked for
 	cargo test --locked
+	@# Each kernel by itself. One that this CPU has not leaves those that it has.
+	for kernel in portable sha-ni avx2 avx512; do \
+		FERROTP_KERNEL=$$kernel cargo test --locked --quiet --lib --test properties --test vectors || exit; \
+	done
 
 test-python: $(VENV)/installed $(VENV)/tools  ## Run pytest on the installed wheel (ARGS for pytest)
 	$(PY) -m pytest tests $(ARGS)
