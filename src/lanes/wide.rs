@@ -76,6 +76,7 @@ macro_rules! driver {
 pub(super) use driver;
 
 /// Writes SHA-2's `compress` for one length of word, with its rotations and the constants that `$k` reads.
+#[rustfmt::skip] // as below
 macro_rules! sha2 {
     (
         $features:literal, [$($eights:literal),+], $k:path,
@@ -129,6 +130,7 @@ macro_rules! sha2 {
 pub(super) use sha2;
 
 /// Writes the kernels for a CPU that has `$features`, over the vectors of `w32` and `w64`.
+#[rustfmt::skip] // it moves nested macros to the right each time
 macro_rules! kernels {
     ($features:literal) => {
         #[allow(
@@ -173,25 +175,25 @@ macro_rules! kernels {
                     ($f:ident, $k:literal, $t:expr, $a:ident $b:ident $c:ident $d:ident $e:ident) => {
                         if $t >= 16 {
                             let sum =
-                                xor3(w[($t + 13) % 16], w[($t + 8) % 16], xor(w[($t + 2) % 16], w[$t % 16]));
+                            xor3(w[($t + 13) % 16], w[($t + 8) % 16], xor(w[($t + 2) % 16], w[$t % 16]));
                             w[$t % 16] = rotate_right::<31>(sum);
                         }
                         $e = add(
-                            add($e, add(w[$t % 16], splat($k))),
-                            add(rotate_right::<27>($a), $f($b, $c, $d)),
+                        add($e, add(w[$t % 16], splat($k))),
+                        add(rotate_right::<27>($a), $f($b, $c, $d)),
                         );
                         $b = rotate_right::<2>($b);
                     };
                 }
                 macro_rules! five_rounds {
-                                                    ($f:ident, $k:literal, $t:literal) => {
-                                                        round!($f, $k, $t, a b c d e);
-                                                        round!($f, $k, $t + 1, e a b c d);
-                                                        round!($f, $k, $t + 2, d e a b c);
-                                                        round!($f, $k, $t + 3, c d e a b);
-                                                        round!($f, $k, $t + 4, b c d e a);
-                                                    };
-                                                }
+                    ($f:ident, $k:literal, $t:literal) => {
+                        round!($f, $k, $t, a b c d e);
+                        round!($f, $k, $t + 1, e a b c d);
+                        round!($f, $k, $t + 2, d e a b c);
+                        round!($f, $k, $t + 3, c d e a b);
+                        round!($f, $k, $t + 4, b c d e a);
+                    };
+                }
                 five_rounds!(choose, 0x5a82_7999, 0);
                 five_rounds!(choose, 0x5a82_7999, 5);
                 five_rounds!(choose, 0x5a82_7999, 10);
