@@ -3,21 +3,24 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 WHEELS := target/wheels
-SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.lua' -o -name '*.html' -o -name '*.css' -o -name '*.js' -o -name py.typed)
+DJANGO42 := target/django-4.2
+SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.lua' -o -name '*.html' -o -name '*.pot' -o -name '*.css' -o -name '*.js' -o -name py.typed)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-terminal screenshots test test-rust test-python lint format bench bench-qr bench-verify bench-growth bench-login attack real-programs soak wheel clean
+.PHONY: help demo demo-terminal screenshots test test-rust test-python test-django42 lint format bench bench-qr bench-verify bench-growth bench-login bench-django attack fuzz real-programs soak wheel clean
 
 help:  ## List the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-demo: $(VENV)/installed $(VENV)/demo  ## Start the Flask example, with a user to try (ARGS=--check: without a person)
-	@$(PY) examples/flask_app $(ARGS)
+APP := flask
+
+demo: $(VENV)/installed $(VENV)/demo  ## Start an example, with a user to try: APP=flask, fastapi or django (ARGS=--check: without a person)
+	@$(PY) examples/$(APP)_app $(ARGS)
 
 demo-terminal: $(VENV)/installed  ## Show a secret, its URI and codes beside other programs' (ARGS="SECRET or otpauth URI")
 	@$(PY) examples/terminal_demo.py $(ARGS)
 
-test: lint test-rust test-python  ## Run all checks: linters, cargo test, pytest
+test: lint test-rust test-python test-django42  ## Run all checks: linters, cargo test, pytest
 
 test-rust:  ## Run cargo test, on the core alone: no Python is looked for
 	cargo test --locked
@@ -29,9 +32,13 @@ test-rust:  ## Run cargo test, on the core alone: no Python is looked for
 test-python: $(VENV)/installed $(VENV)/tools  ## Run pytest on the installed wheel (ARGS for pytest)
 	$(PY) -m pytest tests $(ARGS)
 
+test-django42: $(VENV)/installed $(VENV)/tools $(DJANGO42)/installed  ## Run the tests of ferrotp.django on Django 4.2 LTS, but for the races
+	PYTHONPATH=$(DJANGO42) $(PY) -m pytest tests/in_django -k "not in_many_processes and not as_many_wrong and not advanced_once_when and not renewed_once" $(ARGS)
+
 lint: $(VENV)/installed $(VENV)/tools  ## Check formatting, lints and types
 	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
 	cargo fmt --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --locked --all-targets -- -D warnings
 	PYO3_PYTHON=$(abspath $(PY)) cargo clippy --locked --all-targets --features python -- -D warnings
 	$(PY) -m ruff check
@@ -39,6 +46,7 @@ lint: $(VENV)/installed $(VENV)/tools  ## Check formatting, lints and types
 
 format: $(VENV)/tools  ## Format Rust and Python
 	cargo fmt
+	cargo fmt --manifest-path fuzz/Cargo.toml
 	$(PY) -m ruff format
 	$(PY) -m ruff check --fix
 
@@ -58,8 +66,14 @@ bench-growth: $(VENV)/installed $(VENV)/tools  ## Compare logins at 1,000 and at
 bench-login: $(VENV)-bench-login/installed  ## Compare the login step over HTTP with Flask-Security, by wrk (ARGS=--quick)
 	@$(VENV)-bench-login/bin/python benches/login.py $(ARGS)
 
+bench-django: $(VENV)-bench-verify/installed  ## Compare the login step in Django with django-otp and allauth (ARGS=--quick: within a minute)
+	@$(VENV)-bench-verify/bin/python benches/django_login.py $(ARGS)
+
 attack: $(VENV)/installed  ## Attack the service for 30 days of its clock, and print how far a guesser comes
 	@$(PY) benches/attack.py $(ARGS)
+
+fuzz:  ## Fuzz what reads foreign bytes, a minute for each target; wants a C++ compiler (ARGS=--quick: two seconds each)
+	@$(PYTHON) fuzz/run.py $(ARGS)
 
 real-programs: $(VENV)/installed  ## Run other programs' own tests on ferrotp.legacy
 	@$(PY) tests/real_programs/run.py $(ARGS)
@@ -71,11 +85,12 @@ soak: $(VENV)/installed $(VENV)/tools  ## Compare with pyotp on a million cases;
 	FERROTP_SOAK=1 $(PY) -m pytest tests/pyotp/test_differential.py $(ARGS)
 	FERROTP_SOAK=1 $(PY) -m pytest tests/mfa/redis/test_contract.py tests/mfa/redis/test_crashes.py $(ARGS)
 	FERROTP_SOAK=1 $(PY) -m pytest tests/mfa/sql/test_contract.py tests/mfa/crash $(ARGS)
+	FERROTP_SOAK=1 $(PY) -m pytest tests/in_django/test_contract.py $(ARGS)
 
 wheel: $(WHEELS)/built  ## Build the wheel, in release mode
 
 clean:  ## Remove what was built
-	rm -rf target $(VENV) $(VENV)-bench $(VENV)-bench-verify $(VENV)-bench-login
+	rm -rf target fuzz/target fuzz/corpus fuzz/artifacts $(VENV) $(VENV)-bench $(VENV)-bench-verify $(VENV)-bench-login
 
 $(VENV)/builder: requirements/build.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "ferrotp needs Python 3.10 or newer: make PYTHON=python3.12 ...")'
@@ -85,6 +100,11 @@ $(VENV)/builder: requirements/build.txt
 
 $(VENV)/tools: requirements/test.txt $(VENV)/builder
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/test.txt
+	@touch $@
+
+$(DJANGO42)/installed: requirements/django42.txt $(VENV)/builder
+	rm -rf $(DJANGO42)
+	$(PY) -m pip install --quiet --disable-pip-version-check --target $(DJANGO42) -r requirements/django42.txt
 	@touch $@
 
 $(VENV)/demo: requirements/demo.txt $(VENV)/builder

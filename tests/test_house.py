@@ -14,9 +14,11 @@ PACKAGE = ROOT / "python" / "ferrotp"
 EXTRAS = {
     "__main__.py": {"click"},
     "cli/": {"click"},
+    "django/": {"django", "asgiref"},
     "flask/": {"flask", "flask_wtf", "wtforms"},
     "mfa/stores/redis.py": {"redis"},
     "mfa/stores/sql": {"sqlalchemy", "psycopg"},
+    "starlette/": {"anyio", "fastapi", "itsdangerous", "pydantic", "starlette"},
 }
 
 
@@ -94,6 +96,18 @@ def test_the_base_install_needs_no_other_package() -> None:
             assert name.startswith(".") or name in stdlib | allowed, (path, name)
 
 
+def test_frameworks_do_not_know_each_other() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        place = path.relative_to(PACKAGE).parts[0]
+        names = {name.lstrip(".") for name in imports_of(path) if name.startswith(".")}
+        assert not names & {"flask", "starlette"} - {place}, path
+        assert place == "starlette" or "ferrotp.starlette" not in path.read_text(encoding="utf-8"), path
+
+
+def test_the_json_api_needs_no_fastapi() -> None:
+    assert not loaded_by("import ferrotp.starlette") & {"fastapi", "pydantic", "flask"}
+
+
 def test_the_service_loads_no_store_s_driver() -> None:
     assert not loaded_by("import ferrotp.mfa") & {"psycopg", "redis", "sqlalchemy", "sqlite3"}
     loaded = loaded_by("from ferrotp.mfa import open_store; open_store('sqlite:///nowhere/mfa.db')")
@@ -125,6 +139,22 @@ def test_nothing_but_the_program_knows_the_command_line() -> None:
             assert "ferrotp.cli" not in path.read_text(encoding="utf-8"), path
     loaded = loaded_by("import ferrotp, ferrotp.transfer, ferrotp.qr, ferrotp.legacy, ferrotp.__main__")
     assert not {name for name in loaded if name.startswith(("ferrotp.cli", "click"))}
+
+
+def test_no_framework_knows_another_and_nothing_below_knows_one() -> None:
+    frameworks = {"django", "flask", "starlette"}
+    for path in PACKAGE.rglob("*.py"):
+        own = path.relative_to(PACKAGE).parts[0]
+        text = path.read_text(encoding="utf-8")
+        for other in frameworks - {own}:
+            assert f"ferrotp.{other}" not in re.sub(r'"""(?:.|\n)*?"""|#.*', "", text), path
+            assert not re.search(rf"^\s*(?:from|import) \.*{other}\b", text, re.M), path
+
+
+def test_importing_the_django_package_loads_no_django() -> None:
+    """`INSTALLED_APPS` imports it before the applications are loaded."""
+    assert "django" not in loaded_by("import ferrotp, ferrotp.mfa, ferrotp.web, ferrotp.vault")
+    assert "django" not in loaded_by("import ferrotp.django")
 
 
 def test_the_version_is_said_once() -> None:

@@ -25,6 +25,17 @@ def needs(program: str, package: str) -> pytest.MarkDecorator:
 
 
 needs_zbarimg = needs("zbarimg", "zbar-tools")
+# As root, without a screen, and without asking anybody on the network.
+CHROMIUM_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
 needs_chromium = needs("chromium", "chromium")
 
 
@@ -85,13 +96,7 @@ def screenshot(address: str, folder: Path, size: tuple[int, int] = (800, 600)) -
     command = [
         "chromium",
         "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
+        *CHROMIUM_FLAGS,
         "--hide-scrollbars",
         "--enable-logging=stderr",
         f"--user-data-dir={folder / 'profile'}",

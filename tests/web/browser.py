@@ -11,18 +11,10 @@ import pytest
 import zxingcpp
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
+from qr.readers import CHROMIUM_FLAGS
 
 IN_CI = os.environ.get("CI") == "true"
 IMAGES = Path(__file__).parent.parent.parent / "docs" / "images"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 WIDE, PHONE, NARROW = (
     {"width": 960, "height": 900},
     {"width": 390, "height": 844},
@@ -38,7 +30,7 @@ def launched() -> Iterator[Browser]:
             pytest.fail("chromium is not installed, and CI=true skips no browser test")
         pytest.skip("NO BROWSER: chromium is not installed, so no page was looked at: apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
         yield browser
         browser.close()
 

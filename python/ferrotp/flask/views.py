@@ -75,10 +75,7 @@ def _asked(*, recovery: bool) -> ResponseReturnValue:
     if request.method == "GET":
         return render("challenge", page=challenge_page(gate, login, texts, recovery=recovery))
     form = CodeForm()
-    what = _forged(form)
-    code = form.code.data or ""
-    if what is None and not code.strip():
-        what = Problem(texts("error.empty"), 400)
+    code, what = _typed(form)
     if what is None:
         try:
             if recovery:
@@ -154,10 +151,7 @@ def confirm() -> ResponseReturnValue:
     form = CodeForm()
     with extension.leading():
         login = gate.may_set_up(extension.login)
-        what = _forged(form)
-        code = form.code.data or ""
-        if what is None and not code.strip():
-            what = Problem(texts("error.empty"), 400)
+        code, what = _typed(form)
         if what is None:
             try:
                 entered, codes = gate.confirm(login, code)
@@ -284,6 +278,15 @@ def _forgotten(series: str | None) -> ResponseReturnValue:
 def _forged(form: Form) -> Problem | None:
     """The page was open for too long, or the request does not come from it."""
     return None if form.validate() else Problem(state().texts("error.form"), 400)
+
+
+def _typed(form: CodeForm) -> tuple[str, Problem | None]:
+    """The code in a form, or why it is not to be looked at."""
+    code = form.code.data or ""
+    what = _forged(form)
+    if what is None and not code.strip():
+        what = Problem(state().texts("error.empty"), 400)
+    return code, what
 
 
 def _shown(what: Problem | None, template: str, **values: Any) -> ResponseReturnValue:

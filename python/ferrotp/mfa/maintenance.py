@@ -1,5 +1,6 @@
 """Going through all records: reports, and the rotation of keys."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from statistics import median
 from typing import TYPE_CHECKING, TypeVar
@@ -74,11 +75,14 @@ def rotate(store: Store, keyring: vault.Keyring, progress: Callable[[Rotation], 
 
 def check_unused(store: Store, key_id: str) -> None:
     """Raises `KeyInUse` if a record is sealed with this key, or says nothing."""
-    count = 0
-    for batch in _all_batches(store):
-        count += sum(vault.Keyring.key_id(record.sealed) == key_id for record in batch)
+    count = keys_in_use(store)[key_id]
     if count:
         raise KeyInUse(key_id, count)
+
+
+def keys_in_use(store: Store) -> "Counter[str]":
+    """How many records each key seals, by its id."""
+    return Counter(vault.Keyring.key_id(record.sealed) for batch in _all_batches(store) for record in batch)
 
 
 def _all_batches(store: Store) -> "Iterator[Sequence[Factor | RecoveryCode]]":

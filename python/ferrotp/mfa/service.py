@@ -8,7 +8,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Literal, NoReturn, ParamSpec, TypeVar
 
 from .. import _native, vault
 from .._sealing import sealed
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 _OTPKind = Literal["totp", "hotp"]
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 MAX_DEVICES = 20
@@ -140,7 +141,7 @@ class MFA:
             created_at=now,
             expires_at=now + 1000 * policy.enrollment_lifetime,
         )
-        enrollment = self._shown(factor, account_name)
+        enrollment = self._shown(factor, account_name, now)
         self._add(factor, now)
         self._emit("enrollment started", now, owner, factor_id, kind)
         return enrollment
@@ -156,7 +157,7 @@ class MFA:
         now = self._now()
         for factor in self.store.user(owner).factors:
             if factor.factor_id == factor_id and factor.state == "pending" and factor.expires_at > now:
-                return self._shown(factor, account_name)
+                return self._shown(factor, account_name, now)
         raise EnrollmentExpired
 
     @sealed
@@ -176,7 +177,7 @@ class MFA:
         digits = typed_digits(code)
         step, drift = self._match(factor, digits, now)
         if step is None:
-            self._refuse(reservation, now, "wrong" if digits else "malformed", "enrollment refused", factor_id)
+            self._refuse(reservation, now, "wrong" if digits else "malformed", factor_id)
         shown, codes = self._new_codes(owner) if not self.store.user(owner).recovery_codes else (RecoveryCodes(), [])
         if not self.store.confirm(reservation, factor_id, step, drift, now, codes):
             raise EnrollmentExpired
@@ -279,7 +280,7 @@ class MFA:
             reason = "used"
         if broken is not None:
             raise broken
-        self._refuse(reservation, now, reason, "refused")
+        self._refuse(reservation, now, reason)
 
     @sealed
     def verify_many(self, items: Iterable[tuple[str, str]]) -> list[Outcome]:
@@ -300,16 +301,11 @@ class MFA:
         first, second = typed_digits(code), typed_digits(next_code)
         step = None
         if factor.kind == "hotp":
-            step = self._opened(
-                factor,
-                now,
-                lambda: self._keyring.resync_hotp(
-                    _place(factor), factor.sealed, first, second, factor.last_step + 1, self.policy.hotp_resync_window
-                ),
-            )
+            use, place, window = self._keyring.resync_hotp, _place(factor), self.policy.hotp_resync_window
+            step = self._opened(factor, now, use, place, factor.sealed, first, second, factor.last_step + 1, window)
         skipped = 0 if step is None else step - factor.last_step - 1
         if step is None or not self._accept(reservation, factor, step, skipped, now):
-            self._refuse(reservation, now, "wrong", "refused", factor_id)
+            self._refuse(reservation, now, "wrong", factor_id)
         self._emit("factor resynchronized", now, owner, factor_id, factor.kind, time_step=step, drift=skipped)
         return Verification(owner.user_id, factor.kind, moment(now), factor_id, factor.name, step, skipped)
 
@@ -333,17 +329,12 @@ class MFA:
         record = reservation.recovery_code
         if record is None:
             self._keyring.spend(self.policy.hashing)  # as long as a look at a code that is there
-            self._refuse(reservation, now, "wrong" if selector else "malformed", "recovery refused")
-        right = self._opened(
-            record,
-            now,
-            lambda: self._keyring.check_recovery_code(
-                owner.tenant, owner.user_id, record.selector, record.sealed, code
-            ),
-        )
+            self._refuse(reservation, now, "wrong" if selector else "malformed")
+        check, place = self._keyring.check_recovery_code, (owner.tenant, owner.user_id, record.selector)
+        right = self._opened(record, now, check, *place, record.sealed, code)
         remaining = self.store.redeem(reservation, record.selector, now) if right else None
         if remaining is None:
-            self._refuse(reservation, now, "used" if right else "wrong", "recovery refused")
+            self._refuse(reservation, now, "used" if right else "wrong")
         self._emit("recovered", now, owner, method="recovery", remaining=remaining)
         return Verification(owner.user_id, "recovery", moment(now), remaining=remaining)
 
@@ -524,8 +515,8 @@ class MFA:
         if not self.store.add_factor(factor, now, self.policy.max_factors, self.policy.max_pending):
             raise TooManyFactors(f"a user has at most {self.policy.max_factors} factors: remove one first")
 
-    def _shown(self, factor: Factor, account_name: str) -> Enrollment:
-        otp = self._opened(factor, self._now(), lambda: self._keyring.reveal(_place(factor), factor.sealed))
+    def _shown(self, factor: Factor, account_name: str, now: int) -> Enrollment:
+        otp = self._opened(factor, now, self._keyring.reveal, _place(factor), factor.sealed)
         uri = build_uri(
             otp.secret,
             _identifier("account_name", account_name),
@@ -571,16 +562,11 @@ class MFA:
         place, window = _place(factor), self.policy.window
         if factor.kind == "hotp":
             expected = factor.last_step + 1
-            counter = self._opened(
-                factor,
-                now,
-                lambda: self._keyring.match_hotp(place, factor.sealed, digits, expected, self.policy.hotp_look_ahead),
-            )
+            match, look_ahead = self._keyring.match_hotp, self.policy.hotp_look_ahead
+            counter = self._opened(factor, now, match, place, factor.sealed, digits, expected, look_ahead)
             return counter, 0 if counter is None else counter - expected
         current, step = self._opened(
-            factor,
-            now,
-            lambda: self._keyring.match_totp(place, factor.sealed, digits, now // 1000, window, window),
+            factor, now, self._keyring.match_totp, place, factor.sealed, digits, now // 1000, window, window
         )
         if factor.last_step > current + window:
             # Accepted when the clock was ahead. No earlier code is accepted, whatever the clock says now: the way out
@@ -594,26 +580,32 @@ class MFA:
         resealed = self._keyring.reseal(_place(factor), "otp", factor.sealed)
         return self.store.accept(reservation, factor.factor_id, step, drift, now, resealed)
 
-    def _opened(self, record: Factor | RecoveryCode, now: int, use: "Callable[[], _T]") -> "_T":
+    def _opened(
+        self,
+        record: Factor | RecoveryCode,
+        now: int,
+        use: Callable[_P, _T],
+        /,
+        *arguments: _P.args,
+        **options: _P.kwargs,
+    ) -> _T:
+        """What the keyring makes of a record."""
         try:
-            return use()
+            return use(*arguments, **options)
         except vault.SealedRecordError as error:
             place = record.factor_id if isinstance(record, Factor) else ""
             self._emit("sealed record refused", now, record.owner, place, reason=error.reason)
             raise SealedRecordError(str(error)) from None
 
-    def _refuse(
-        self, reservation: Reservation, now: int, reason: str, kind: events.Kind, factor_id: str = ""
-    ) -> NoReturn:
+    def _refuse(self, reservation: Reservation, now: int, reason: str, factor_id: str = "") -> NoReturn:
         """Ends an attempt that stays counted."""
-        budget, limits, owner = reservation.budget, self._limits, reservation.owner
+        budget, limits, owner, method = reservation.budget, self._limits, reservation.owner, reservation.method
         open_at = budget.open_at(now, limits)
         retry_at = moment(open_at) if open_at > now else None
-        self._emit(
-            kind, now, owner, factor_id, reservation.method, reason=reason, failures=budget.failures, retry_at=retry_at
-        )
+        evidence = {"reason": reason, "failures": budget.failures, "retry_at": retry_at}
+        self._emit(_REFUSED[method], now, owner, factor_id, method, **evidence)
         if budget.failures >= limits.disable_at:
-            self._emit("disabled", now, owner, factor_id, reservation.method, failures=budget.failures)
+            self._emit("disabled", now, owner, factor_id, method, failures=budget.failures)
             raise FactorDisabled
         left = min(limits.free + 1, limits.disable_at) - budget.failures
         raise InvalidCode(0 if retry_at else max(left, 0), retry_at)

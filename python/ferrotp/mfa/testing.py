@@ -582,7 +582,9 @@ class _Crowd:
             ways = multiprocessing.get_all_start_methods()
             context = multiprocessing.get_context("forkserver" if "forkserver" in ways else "spawn")
             if "forkserver" in ways:
-                context.set_forkserver_preload([__name__, *_installed("sqlalchemy", "psycopg", "redis")])
+                context.set_forkserver_preload(
+                    [__name__, *_installed("sqlalchemy", "psycopg", "redis", "django.db.models")]
+                )
             barrier, start = context.Barrier(size), context.Process
         else:
             context = multiprocessing
@@ -624,7 +626,7 @@ class _Crowd:
 def _installed(*names: str) -> Iterator[str]:
     from importlib.util import find_spec
 
-    return (name for name in names if find_spec(name))
+    return (name for name in names if find_spec(name.partition(".")[0]))
 
 
 def _service(store: Store, keys: str, clock: Callable[[], float]) -> MFA:

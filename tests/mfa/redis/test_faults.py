@@ -294,6 +294,27 @@ def test_an_answer_that_is_none_of_a_script_s_is_no_yes(answer: bytes) -> None:
             store.reserve(ALICE, "otp", NOW, LIMITS)
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [b"+OK\r\n", b"+QUEUED\r\n", b"$1\r\n1\r\n", b":2\r\n", b"*1\r\n:1\r\n", b"*4\r\n+maybe\r\n+1\r\n+1\r\n+1\r\n"],
+)
+def test_what_merely_looks_like_a_yes_is_none(own: Server, filled: RedisStore, answer: bytes) -> None:
+    attempt = reserved(filled)
+    recovery = filled.reserve(ALICE, "recovery", NOW, LIMITS, selector="AB")
+    assert isinstance(recovery, Reservation)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=trickle, args=(listener, answer, 0), daemon=True).start()
+        # Nothing is said at the handshake without credentials but what may fail.
+        store = RedisStore.from_url(f"redis://127.0.0.1:{listener.getsockname()[1]}", timeout=1.0)
+        with unavailable():
+            store.accept(attempt, "phone", 1, 0, NOW, None)
+        with unavailable():
+            store.reserve(ALICE, "otp", NOW, LIMITS)
+        if answer != b":2\r\n":  # two codes left: that is an answer
+            with unavailable():
+                store.redeem(recovery, "AB", NOW)
+
+
 def in_child(store: RedisStore, pipe: Any) -> None:
     pipe.send(isinstance(store.reserve(ALICE, "otp", NOW, LIMITS), Reservation))
 

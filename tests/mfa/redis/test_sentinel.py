@@ -76,6 +76,22 @@ def test_a_failover_is_followed(pair: tuple[Server, Server, int]) -> None:
         assert store.accept(found, "phone", 2, 0, NOW, None)
 
 
+def test_an_answer_that_comes_too_late_is_nobody_s_here_either(pair: tuple[Server, Server, int]) -> None:
+    primary, _, port = pair
+    store = RedisStore(Sentinel([("127.0.0.1", port)]).master_for("main"), timeout=0.5)
+    store.add_factor(factor(), NOW, 1, 1)
+    attempt = reserved(store)
+    assert store.accept(attempt, "phone", 1, 0, NOW, None)
+    primary.signal(signal.SIGSTOP)
+    with pytest.raises(StoreUnavailable):
+        store.accept(attempt, "phone", 2, 0, NOW, None)
+    primary.signal(signal.SIGCONT)
+    # The yes of the one before is not read as the answer to this.
+    for _ in range(3):
+        assert not store.accept(attempt, "phone", 1, 0, NOW, None)
+    assert store.user(ALICE).factors[0].last_step == 2
+
+
 def test_a_client_of_a_replica_is_refused() -> None:
     with pytest.raises(TypeError, match="primary"):
         RedisStore(Sentinel([("127.0.0.1", 1)]).slave_for("main"))

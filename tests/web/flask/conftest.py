@@ -1,10 +1,8 @@
-"""A site for a module, and pages on it."""
+"""A site for a module."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
 
 from .example import FlaskSite
 
@@ -14,26 +12,3 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskSite]:
     site = FlaskSite(tmp_path_factory.mktemp("example"))
     yield site
     site.close()
-
-
-@pytest.fixture
-def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """A browser of its own: cookies, size, colours, scripts. Anything that the console complains of fails the test."""
-    contexts = []
-    complaints: list[str] = []
-
-    def open_page(**options: Any) -> Page:
-        context = browser.new_context(**options)
-        context.set_default_timeout(10_000)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "console", lambda message: complaints.append(message.text) if "Content Security" in message.text else None
-        )
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not complaints

@@ -3,13 +3,10 @@
 from typing import TYPE_CHECKING, cast
 
 from ..errors import StoreRefused
-from .base import Store
+from .base import TIMEOUT, Store
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
-
-TIMEOUT = 1.8
-"""Seconds within which a store answers or is unavailable."""
 
 
 def open_store(where: "str | Engine | Store", *, timeout: float = TIMEOUT) -> Store:

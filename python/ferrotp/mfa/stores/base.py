@@ -9,7 +9,7 @@ are. `ferrotp.mfa.testing` has the suite that holds a store to what is said here
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 Method = Literal["otp", "recovery", "enrollment"]
 """What a budget of attempts is for. All OTP factors of a user share one; recovery codes and enrollment have theirs."""
@@ -18,6 +18,9 @@ METHODS: tuple[Method, ...] = ("otp", "recovery", "enrollment")
 
 NEVER_USED = -1
 """The last step of a factor of which no code was ever accepted."""
+
+TIMEOUT = 1.8
+"""Seconds within which a store answers or is unavailable, if nothing else is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Factor:
     """Its secret is shorter than 128 bits: accepted by policy, and to be enrolled again."""
     created_at: int
     expires_at: int
-    """When it ends if it is still pending. 0: never."""
+    """When it ends if it is still pending. 0 for one that never was."""
     last_step: int = NEVER_USED
     """The time step, or the counter, of the newest code accepted. No code of it or of an earlier one is accepted."""
     drift: int = 0
@@ -149,6 +152,9 @@ class UserState:
     """How many are unused."""
 
 
+_Record = TypeVar("_Record", Factor, TrustedDevice)
+
+
 def charge(budget: Budget, now: int, limits: Limits) -> tuple[Budget, Refusal | None]:
     """Counts an attempt as a failure before it is made, or refuses it: the rule that every store follows.
 
@@ -170,6 +176,13 @@ def charge(budget: Budget, now: int, limits: Limits) -> tuple[Budget, Refusal | 
     return Budget(failures, now + delay if delay else 0, max(spent_until, now) + limits.cost), None
 
 
+def surplus(records: Sequence[_Record], now: int, room: int) -> list[_Record]:
+    """Which of a user's records, the first to go first, go for new ones: the expired ones, and those beyond `room`."""
+    live = [one for one in records if one.expires_at > now]
+    staying = live[max(len(live) - room, 0) :]
+    return [one for one in records if one not in staying]
+
+
 def refund(budget: Budget, limits: Limits) -> Budget:
     """What a success leaves: no consecutive failure, no delay, and its own attempt taken back."""
     return Budget(0, 0, max(budget.spent_until - limits.cost, 0))
@@ -180,6 +193,9 @@ class Store(Protocol):
 
     Each method is one decision: it commits on its own before it returns, or changes nothing. What keeps it from
     answering (the server is away, slow or read-only) is a `StoreUnavailable`, within the store's `timeout`.
+
+    Ids and names come from the service, which takes 1 to 255 printable characters; what a store does with others is its
+    own matter.
     """
 
     def prepare(self) -> None:

@@ -19,6 +19,7 @@ from .base import (
     UserState,
     charge,
     refund,
+    surplus,
 )
 
 
@@ -44,11 +45,8 @@ class MemoryStore:
             if sum(one.state != "pending" for one in mine) >= max_factors:
                 return False
             pending = sorted((one for one in mine if one.state == "pending"), key=lambda one: one.created_at)
-            live = [one for one in pending if one.expires_at > now]
-            keep = max_pending - (factor.state == "pending")
-            for one in pending:
-                if one not in live[max(len(live) - keep, 0) :]:
-                    del self._factors[one.owner, one.factor_id]
+            for one in surplus(pending, now, max_pending - (factor.state == "pending")):
+                del self._factors[one.owner, one.factor_id]
             self._factors[factor.owner, factor.factor_id] = factor
             for method in METHODS:
                 self._budgets.setdefault((factor.owner, method), Budget())
@@ -154,10 +152,8 @@ class MemoryStore:
             if all(one.state != "active" for one in self._of(owner)):
                 return False
             mine = sorted(self._devices_of(owner), key=lambda one: (one.last_used_at, one.series))
-            live = [one for one in mine if one.expires_at > now]
-            for one in mine:
-                if one not in live[max(len(live) - max_devices + 1, 0) :]:
-                    del self._devices[owner, one.series]
+            for one in surplus(mine, now, max_devices - 1):
+                del self._devices[owner, one.series]
             self._devices[owner, device.series] = device, b""
             return True
 

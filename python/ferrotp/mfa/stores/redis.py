@@ -26,6 +26,7 @@ from ..errors import StoreRefused, StoreUnavailable
 from .base import (
     METHODS,
     NEVER_USED,
+    TIMEOUT,
     Budget,
     Factor,
     Limits,
@@ -69,7 +70,7 @@ class RedisStore:
         client: "redis.Redis",
         *,
         prefix: str = "ferrotp",
-        timeout: float = 1.8,
+        timeout: float = TIMEOUT,
         allow_eviction: bool = False,
         allow_loss: bool = False,
     ) -> None:
@@ -90,7 +91,7 @@ class RedisStore:
         self._indexes = {Factor: tag + b":factors", RecoveryCode: tag + b":codes"}
 
     @classmethod
-    def from_url(cls, url: str, *, timeout: float = 1.8) -> "RedisStore":
+    def from_url(cls, url: str, *, timeout: float = TIMEOUT) -> "RedisStore":
         """A store by ``redis://``, ``rediss://`` or ``unix://``, as redis-py takes them, and in the query also
         ``prefix``, ``allow_eviction=1`` and ``allow_loss=1``."""
         place, _, query = url.partition("?")

@@ -18,6 +18,7 @@ from sqlalchemy.pool import NullPool, SingletonThreadPool, StaticPool
 from ..errors import StoreRefused
 from .base import (
     METHODS,
+    TIMEOUT,
     Budget,
     Factor,
     Limits,
@@ -29,6 +30,7 @@ from .base import (
     TrustedDevice,
     UserState,
     charge,
+    surplus,
 )
 from .sql_links import SIZE, Link, Links, Turn, Values
 from .sql_schema import VERSION, Tables, metadata, tables
@@ -52,7 +54,9 @@ class SQLStore:
     `StoreUnavailable`. `table_prefix` begins the name of each table.
     """
 
-    def __init__(self, where: "str | URL | Engine", *, timeout: float = 1.8, table_prefix: str = "ferrotp_") -> None:
+    def __init__(
+        self, where: "str | URL | Engine", *, timeout: float = TIMEOUT, table_prefix: str = "ferrotp_"
+    ) -> None:
         if not re.fullmatch(r"[a-z_][a-z0-9_]{0,30}", table_prefix):
             raise ValueError("table_prefix: small letters, digits and underscores, at most 31")
         if not 0 < timeout <= 60:
@@ -102,11 +106,8 @@ class SQLStore:
                 link.rollback()
                 return False
             pending = [one for one in mine if one.state == "pending"]
-            live = [one for one in pending if one.expires_at > now]
-            keep = max_pending - (factor.state == "pending")
-            for one in pending:
-                if one not in live[max(len(live) - keep, 0) :]:
-                    link.run(statements.take_factor, {**whose, "factor_id": one.factor_id})
+            for one in surplus(pending, now, max_pending - (factor.state == "pending")):
+                link.run(statements.take_factor, {**whose, "factor_id": one.factor_id})
             link.run(
                 statements.add_factor,
                 {**whose, **{name: getattr(factor, name) for name in _FACTOR_FIELDS}},
@@ -333,10 +334,8 @@ class SQLStore:
                 link.rollback()
                 return False
             mine = sorted(self._devices_of(link, device.owner), key=lambda one: (one.last_used_at, one.series))
-            live = [one for one in mine if one.expires_at > now]
-            for one in mine:
-                if one not in live[max(len(live) - max_devices + 1, 0) :]:
-                    link.run(statements.drop_device, {**whose, "series": one.series})
+            for one in surplus(mine, now, max_devices - 1):
+                link.run(statements.drop_device, {**whose, "series": one.series})
             fields = {name: getattr(device, name) for name in _DEVICE_FIELDS}
             link.run(statements.add_device, {**whose, **fields, "token_before": b""})
             link.commit()

@@ -43,6 +43,20 @@ local function precedes(a, b)
   return #a < #b
 end
 
+-- `surplus` of base.py: the ids that go, of records {id, at, expires}.
+local function surplus(records, now, room)
+  local live, gone = {}, {}
+  for _, one in ipairs(records) do
+    if one.expires > now then live[#live + 1] = one else gone[#gone + 1] = one.id end
+  end
+  table.sort(live, function(a, b)
+    if a.at ~= b.at then return a.at < b.at end
+    return precedes(a.id, b.id)
+  end)
+  for i = 1, math.min(#live - room, #live) do gone[#gone + 1] = live[i].id end
+  return gone
+end
+
 -- Writes nothing, and fails where nothing may be written: a replica that lags must not have the say.
 local function must_be_writable()
   redis.call('HDEL', KEYS[1], '\0')

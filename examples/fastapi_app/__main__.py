@@ -1,0 +1,56 @@
+"""Starts the example, with a user to try.
+
+usage: python examples/fastapi_app [--check]
+
+  --check   drives the whole story without a person, and exits
+
+The data stays in examples/fastapi_app/instance, or in the folder that EXAMPLE_FOLDER names; the port is free, or PORT.
+"""
+
+import logging
+import os
+import socket
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import uvicorn
+from accounts import Refused
+from server import create_app
+from story import check
+
+EMAIL, PASSWORD = "alice@example.com", "correct horse battery"
+
+
+def main(arguments: list[str]) -> int:
+    """0: done; 1: something went wrong; 2: usage."""
+    if arguments not in ([], ["--check"]):
+        print(__doc__, file=sys.stderr)
+        return 2
+    if arguments:
+        logging.disable(logging.WARNING)
+        with tempfile.TemporaryDirectory() as folder:
+            return check(create_app(folder))
+    app = create_app(os.environ.get("EXAMPLE_FOLDER") or Path(__file__).parent / "instance")
+    with suppress(Refused):  # it is there already
+        app.state.accounts.add(EMAIL, PASSWORD)
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(("127.0.0.1", int(os.environ.get("PORT", "0"))))
+    except (OSError, OverflowError, ValueError) as error:
+        print(f"The port PORT={os.environ.get('PORT')} cannot be used: {error}", file=sys.stderr)
+        return 1
+    address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    print(f"1. Open {address} and log in as {EMAIL}, password: {PASSWORD}")
+    print("2. Follow “Two-step login”, scan the code with an authenticator app, and save the recovery codes")
+    print("3. Log out and in again: with a code, with the same one once more, with a recovery code")
+    print(f"The API describes itself at {address}/openapi.json. Ctrl-C ends it", flush=True)
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off")).run([listening])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,46 @@
+"""The second factor for a Django site and its admin; see docs/django.md.
+
+``"ferrotp.django"`` in `INSTALLED_APPS`, `ferrotp.django.middleware.MFAMiddleware` behind `AuthenticationMiddleware`,
+and ``path("mfa/", include("ferrotp.django.urls"))``.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .auth import begin_login, has_passed
+    from .decorators import MFARequiredMixin, fresh_mfa_required, mfa_exempt, mfa_required
+    from .service import get_mfa
+    from .signals import mfa_event
+    from .views import LoginView
+
+__all__ = [
+    "LoginView",
+    "MFARequiredMixin",
+    "begin_login",
+    "fresh_mfa_required",
+    "get_mfa",
+    "has_passed",
+    "mfa_event",
+    "mfa_exempt",
+    "mfa_required",
+]
+
+_WHERE = {
+    "LoginView": "views",
+    "MFARequiredMixin": "decorators",
+    "begin_login": "auth",
+    "fresh_mfa_required": "decorators",
+    "get_mfa": "service",
+    "has_passed": "auth",
+    "mfa_event": "signals",
+    "mfa_exempt": "decorators",
+    "mfa_required": "decorators",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # The package is imported before the applications are loaded, and some of these want them loaded.
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_WHERE[name]}", __name__), name)

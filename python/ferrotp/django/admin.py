@@ -1,0 +1,166 @@
+"""The second factors in the admin: seen, and reset. Nothing else is changed there, and no secret is shown.
+
+Every admin site is gated by the middleware; `MFAAdminSite` by itself, too.
+"""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth import get_user_model
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils.decorators import method_decorator
+from django.utils.html import format_html
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.csrf import csrf_protect
+
+from ferrotp.mfa.errors import moment
+
+from . import auth, decorators
+from .models import Factor
+from .service import get_mfa, user_id_of, user_of
+from .views import undivided
+
+
+class MFAAdminSiteMixin:
+    """An admin site whose permission is worth a second factor, whatever middleware there is."""
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        return super().has_permission(request) and auth.has_passed(request)  # type: ignore[misc]
+
+    def login(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        if request.method == "GET" and request.user.is_authenticated and auth.AGAIN not in request.session:
+            answer = decorators.look(request, fresh=False)
+            if answer is not None:
+                return answer
+        return super().login(request, extra_context)  # type: ignore[misc]
+
+
+class MFAAdminSite(MFAAdminSiteMixin, admin.AdminSite):
+    """For ``default_site`` of an `AdminConfig`, or for a site of your own."""
+
+
+@admin.register(Factor)
+class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
+    """Who has which factor, when it was last used, and in what state it is."""
+
+    list_display = ("user", "name", "kind", "state", "added", "last_used", "drift", "legacy", "reset_link")
+    list_filter = ("state", "kind", "legacy")
+    search_fields = ("user_id", "name")
+    search_help_text = _("The name of a user or of a device, or the id of a user")
+    ordering = ("tenant", "user_id", "created_at")
+    fields = readonly_fields = ("user", "name", "kind", "state", "added", "last_used", "drift", "legacy", "reset_link")
+    actions = None
+    list_display_links = ("name",)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        # The sealed secret does not even leave the database.
+        return super().get_queryset(request).exclude(state="pending").defer("sealed")
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
+        found, distinct = super().get_search_results(request, queryset, search_term)
+        if search_term:
+            model = get_user_model()
+            named = model._default_manager.filter(**{f"{model.USERNAME_FIELD}__icontains": search_term})[:200]
+            found = found | queryset.filter(user_id__in=[user_id_of(user) for user in named])
+        return found, distinct
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_reset_permission(self, request: HttpRequest) -> bool:
+        """Whether this member of staff may reset users."""
+        user: Any = request.user
+        return bool(user.has_perm("ferrotp.reset_user"))
+
+    @admin.display(description=_("user"), ordering="user_id")
+    def user(self, factor: Factor) -> str:
+        user = user_of(factor.user_id)
+        return str(user.get_username()) if user is not None else gettext("(gone) %s") % factor.user_id
+
+    @admin.display(description=_("added"), ordering="created_at")
+    def added(self, factor: Factor) -> Any:
+        return moment(factor.created_at)
+
+    @admin.display(description=_("last used"), ordering="last_used_at")
+    def last_used(self, factor: Factor) -> Any:
+        return moment(factor.last_used_at) if factor.last_used_at else gettext("never")
+
+    @admin.display(description="")
+    def reset_link(self, factor: Factor) -> str:
+        url = reverse(f"{self.admin_site.name}:ferrotp_reset_user", args=[factor.pk])
+        return format_html('<a href="{}">{}</a>', url, gettext("Reset this user"))
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        shown = super().get_list_display(request)
+        return shown if self.has_reset_permission(request) else tuple(one for one in shown if one != "reset_link")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        shown = super().get_fields(request, obj)
+        return shown if self.has_reset_permission(request) else tuple(one for one in shown if one != "reset_link")
+
+    def get_urls(self) -> Any:
+        view = self.admin_site.admin_view(self.reset_user)
+        view = undivided(_named(view))
+        return [path("<int:pk>/reset/", view, name="ferrotp_reset_user"), *super().get_urls()]
+
+    @method_decorator(csrf_protect)
+    def reset_user(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Asks, and then removes all that there is of a user."""
+        request.current_app = self.admin_site.name
+        factor = self.get_object(request, str(pk))
+        if factor is None or not self.has_reset_permission(request) or not self.has_view_permission(request, factor):
+            raise PermissionDenied
+        answer = decorators.look(request, fresh=True)
+        if answer is not None:
+            return answer
+        name = self.user(factor)
+        if request.method == "POST":
+            removed = get_mfa().reset(user_id=factor.user_id, by=request.user.get_username())
+            self._note(request, factor, name)
+            message = ngettext(
+                "%(name)s had one factor, and has none now.",
+                "%(name)s had %(count)d factors, and has none now.",
+                removed,
+            )
+            messages.success(request, message % {"name": name, "count": removed})
+            return HttpResponseRedirect(reverse(f"{self.admin_site.name}:ferrotp_factor_changelist"))
+        factors = self.get_queryset(request).filter(tenant=factor.tenant, user_id=factor.user_id)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("Reset the second factor of %s") % name,
+            "opts": self.opts,
+            "factors": factors,
+        }
+        return TemplateResponse(request, "admin/ferrotp/reset_user.html", context)
+
+    @staticmethod
+    def _note(request: HttpRequest, factor: Factor, name: str) -> None:
+        LogEntry.objects.create(
+            user_id=request.user.pk,
+            content_type_id=ContentType.objects.get_for_model(Factor).pk,
+            object_id=factor.pk,
+            object_repr=name[:200],
+            action_flag=CHANGE,
+            change_message="second factor reset",
+        )
+
+
+def _named(view: Any) -> Any:
+    """A function of its own, to be marked."""
+
+    def reset_user(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return view(request, *args, **kwargs)
+
+    return reset_user

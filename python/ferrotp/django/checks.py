@@ -1,0 +1,145 @@
+"""What `manage.py check` says of a set-up that cannot hold the guarantees."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core import checks, mail
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+from django.urls import NoReverseMatch, reverse
+from django.utils.module_loading import import_string
+
+from .conf import conf, keyring_fault, raw
+
+_MAKE_KEY = "Make one with: manage.py ferrotp_keys --new. Keep it out of the code and of the database."
+
+
+def register() -> None:
+    """When the applications are loaded."""
+    checks.register(check_settings, checks.Tags.security)
+    checks.register(check_stores, checks.Tags.security)
+    checks.register(check_middleware, checks.Tags.security)
+
+
+def check_settings(app_configs: Any = None, **more: Any) -> list[checks.CheckMessage]:
+    """Keys, names, numbers, cookies, and the pages' place."""
+    found: list[checks.CheckMessage] = []
+    try:
+        given = conf()
+    except ImproperlyConfigured as error:
+        return [checks.Error(str(error), id="ferrotp.E001")]
+    if not given.issuer:
+        hint = "The name of the site, as authenticator apps show it."
+        found.append(checks.Error('FERROTP["ISSUER"] is not set.', hint=hint, id="ferrotp.E002"))
+    fault = keyring_fault()
+    if fault:
+        found.append(checks.Error(f"There is no usable keyring: {fault}", hint=_MAKE_KEY, id="ferrotp.E003"))
+    elif isinstance(raw()["KEYS"], str) and settings.SECRET_KEY in raw()["KEYS"]:
+        found.append(checks.Error("A key of the keyring is SECRET_KEY.", hint=_MAKE_KEY, id="ferrotp.E003"))
+    if not settings.DEBUG and not settings.SESSION_COOKIE_SECURE and not _testing():
+        hint = "Set SESSION_COOKIE_SECURE = True: a session that travels in clear is worth a password and a code."
+        found.append(checks.Warning("SESSION_COOKIE_SECURE is off.", hint=hint, id="ferrotp.W001"))
+    try:
+        reverse("ferrotp:challenge")
+    except NoReverseMatch:
+        hint = 'Add path("mfa/", include("ferrotp.django.urls")) to the URLs.'
+        found.append(checks.Error("The pages of ferrotp have no URLs.", hint=hint, id="ferrotp.E004"))
+    except Exception:  # noqa: S110 - the URLs have a fault of their own, which Django's checks tell
+        pass
+    return found
+
+
+def check_stores(app_configs: Any = None, **more: Any) -> list[checks.CheckMessage]:
+    """Whether what is decided, and who has passed, is kept where it can be relied on."""
+    found: list[checks.CheckMessage] = []
+    try:
+        given = conf()
+    except ImproperlyConfigured:
+        return []
+    if given.store == "memory":
+        if not _testing():
+            hint = "Leave STORE out, and the second factors are in the site's database."
+            found.append(checks.Error('FERROTP["STORE"] is "memory": for tests only.', hint=hint, id="ferrotp.E005"))
+    elif given.store == "django":
+        found += _check_database(given.database)
+    return found + _check_sessions()
+
+
+def _check_database(alias: str) -> list[checks.CheckMessage]:
+    if alias not in connections.settings:
+        return [checks.Error(f'FERROTP["DATABASE"] names {alias!r}, which is not in DATABASES.', id="ferrotp.E006")]
+    connection: Any = connections[alias]
+    if connection.vendor not in ("sqlite", "postgresql"):
+        hint = 'PostgreSQL and SQLite are: name the alias of one by FERROTP["DATABASE"].'
+        message = f"{connection.display_name} is no database that passes the store's tests."
+        return [checks.Error(message, hint=hint, id="ferrotp.E007")]
+    if connection.vendor == "sqlite":
+        if connection.is_in_memory_db() and not _testing():
+            return [checks.Error("The database is in memory, and lost with its process.", id="ferrotp.E008")]
+        if connection.settings_dict["ATOMIC_REQUESTS"]:
+            hint = (
+                "SQLite has one lock: a view that has written cannot have a code checked. Decorate such views with "
+                'transaction.non_atomic_requests, or give FERROTP["DATABASE"] a file of its own.'
+            )
+            return [checks.Warning("ATOMIC_REQUESTS is on, with SQLite.", hint=hint, id="ferrotp.W002")]
+    return []
+
+
+def _check_sessions() -> list[checks.CheckMessage]:
+    engine = settings.SESSION_ENGINE
+    if engine.endswith("signed_cookies"):
+        hint = "With sessions in the database or a cache, logging out ends them."
+        message = "Sessions are in cookies: a copy of one that has passed the second factor cannot be ended."
+        return [checks.Warning(message, hint=hint, id="ferrotp.W003")]
+    if engine.endswith((".cache", ".cached_db")):
+        backend = settings.CACHES.get(settings.SESSION_CACHE_ALIAS, {}).get("BACKEND", "")
+        if backend.endswith(("LocMemCache", "DummyCache")) and not _testing():
+            hint = "Take a cache that all processes share, or django.contrib.sessions.backends.db."
+            message = f"Sessions are in {backend.rpartition('.')[2]}: other processes do not know who has passed."
+            kind = checks.Warning if settings.DEBUG else checks.Error
+            return [kind(message, hint=hint, id="ferrotp.E009")]
+    return []
+
+
+def check_middleware(app_configs: Any = None, **more: Any) -> list[checks.CheckMessage]:
+    """Whether the middleware is there, behind all that logs users in."""
+    from django.contrib.auth.middleware import AuthenticationMiddleware
+    from django.contrib.sessions.middleware import SessionMiddleware
+
+    from .middleware import MFAMiddleware
+
+    classes = _middleware(settings.MIDDLEWARE)
+    ours = [place for place, one in enumerate(classes) if _is(one, MFAMiddleware)]
+    hint = 'Put "ferrotp.django.middleware.MFAMiddleware" right behind AuthenticationMiddleware.'
+    if not ours:
+        message = "MFAMiddleware is missing: nothing is gated."
+        return [checks.Error(message, hint=hint, id="ferrotp.E010")]
+    for needed in (SessionMiddleware, AuthenticationMiddleware):
+        if not any(_is(one, needed) for one in classes[: ours[0]]):
+            message = f"MFAMiddleware must come after {needed.__name__}."
+            return [checks.Error(message, hint=hint, id="ferrotp.E011")]
+    late = [one.__name__ for one in classes[ours[0] :] if isinstance(one, type) and "RemoteUser" in one.__name__]
+    if late:
+        message = f"{late[0]} logs users in behind MFAMiddleware."
+        return [checks.Error(message, hint="Put it before MFAMiddleware.", id="ferrotp.E011")]
+    return []
+
+
+def _middleware(paths: Sequence[str]) -> list[Any]:
+    found = []
+    for path in paths:
+        try:
+            found.append(import_string(path))
+        except ImportError:
+            found.append(None)  # Django says so itself
+    return found
+
+
+def _is(one: Any, kind: type) -> bool:
+    return isinstance(one, type) and issubclass(one, kind)
+
+
+def _testing() -> bool:
+    return hasattr(mail, "outbox") or not apps.ready

@@ -1,0 +1,200 @@
+"""``FERROTP`` in the settings: read when it is needed, and said to be wrong by `manage.py check`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timezone
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from ferrotp.mfa import Policy, PolicyError
+from ferrotp.vault import Keyring, VaultError
+
+DEFAULTS: dict[str, Any] = {
+    "ISSUER": "",
+    "KEYS": None,
+    "KEY_FILE": None,
+    "STORE": "django",
+    "DATABASE": "default",
+    "TENANT": "",
+    "POLICY": {},
+    "REQUIRED": [],
+    "ADMIN": True,
+    "FRESH_SECONDS": 600,
+    "BASE_TEMPLATE": "ferrotp/base.html",
+    "NOTIFY": None,
+    "CLOCK": None,
+}
+
+Who = Callable[[Any], bool]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Who must have a second factor, from which moment on."""
+
+    who: Who
+    since: datetime | None
+
+
+@dataclass(frozen=True)
+class Conf:
+    """The settings as they are used."""
+
+    issuer: str
+    store: Any
+    database: str
+    tenant: str
+    policy: Policy
+    required: tuple[Rule, ...]
+    admin: bool
+    fresh_seconds: int
+    base_template: str
+    notify: Any
+    clock: Callable[[], float] | None
+
+
+def raw() -> dict[str, Any]:
+    """The dictionary, with the defaults; unknown names are faults, since a misspelt one would be without effect."""
+    given = getattr(settings, "FERROTP", None)
+    if given is None:
+        given = {}
+    if not isinstance(given, Mapping):
+        raise ImproperlyConfigured("FERROTP must be a dictionary")
+    unknown = sorted(str(name) for name in given.keys() - DEFAULTS.keys())
+    if unknown:
+        raise ImproperlyConfigured(f"FERROTP has no {', '.join(unknown)}; there are {', '.join(DEFAULTS)}")
+    return {**DEFAULTS, **given}
+
+
+@cache
+def conf() -> Conf:
+    """The settings, looked at once.
+
+    :raises ImproperlyConfigured: for what cannot be used. The message names it
+    """
+    given = raw()
+    for name, kind in (("ISSUER", str), ("TENANT", str), ("DATABASE", str), ("BASE_TEMPLATE", str), ("ADMIN", bool)):
+        if not isinstance(given[name], kind):
+            raise ImproperlyConfigured(f'FERROTP["{name}"] must be a {kind.__name__}')
+    fresh = given["FRESH_SECONDS"]
+    if type(fresh) is not int or not 30 <= fresh <= 86_400:
+        raise ImproperlyConfigured('FERROTP["FRESH_SECONDS"] must be a whole number from 30 to 86400')
+    clock = given["CLOCK"]
+    notify = given["NOTIFY"]
+    return Conf(
+        issuer=given["ISSUER"],
+        store=given["STORE"],
+        database=given["DATABASE"],
+        tenant=given["TENANT"],
+        policy=_policy(given["POLICY"]),
+        required=_rules(given["REQUIRED"]),
+        admin=given["ADMIN"],
+        fresh_seconds=fresh,
+        base_template=given["BASE_TEMPLATE"],
+        notify=_imported("NOTIFY", notify) if isinstance(notify, str) and notify != "mail" else notify,
+        clock=_imported("CLOCK", clock) if isinstance(clock, str) else clock,
+    )
+
+
+def keyring() -> Keyring:
+    """The keys: ``KEYS``, or the file ``KEY_FILE``, or the environment variable ``FERROTP_KEYS``.
+
+    :raises VaultError: if there are none, or they cannot be used
+    """
+    given = raw()
+    if isinstance(given["KEYS"], Keyring):
+        return given["KEYS"]
+    if given["KEYS"]:
+        return Keyring(given["KEYS"])
+    if given["KEY_FILE"]:
+        return Keyring.from_file(given["KEY_FILE"])
+    return Keyring.from_env()
+
+
+def keyring_fault() -> str:
+    """What is wrong with the keys; empty if nothing is."""
+    try:
+        keyring()
+    except (VaultError, TypeError) as error:
+        return str(error)
+    return ""
+
+
+def _policy(given: Any) -> Policy:
+    if isinstance(given, Policy):
+        return given
+    try:
+        if isinstance(given, str):
+            made: Policy = {
+                "default": Policy.default,
+                "asvs_strict": Policy.asvs_strict,
+                "cheap_for_tests": Policy.cheap_for_tests,
+            }[given]()
+            return made
+        return Policy(**given)
+    except (KeyError, TypeError, PolicyError) as error:
+        raise ImproperlyConfigured(f'FERROTP["POLICY"]: {error}') from None
+
+
+_WHO: dict[str, Who] = {
+    "all": lambda user: True,
+    "staff": lambda user: bool(getattr(user, "is_staff", False)),
+    "superusers": lambda user: bool(getattr(user, "is_superuser", False)),
+}
+
+
+def _rules(given: Any) -> tuple[Rule, ...]:
+    if isinstance(given, str):
+        given = [{"who": given}]
+    if not isinstance(given, Sequence):
+        raise ImproperlyConfigured('FERROTP["REQUIRED"] must be a list of rules')
+    return tuple(_rule(one) for one in given)
+
+
+def _rule(given: Any) -> Rule:
+    if not isinstance(given, Mapping) or "who" not in given or not given.keys() <= {"who", "from"}:
+        raise ImproperlyConfigured(
+            'a rule of FERROTP["REQUIRED"] is {"who": "all" | "staff" | "superusers" | "group:NAME" | '
+            '"path.to.function" | function, "from": date or datetime or "YYYY-MM-DD"}; "from" may be left out'
+        )
+    who = given["who"]
+    if isinstance(who, str):
+        if who in _WHO:
+            who = _WHO[who]
+        elif who.startswith("group:"):
+            who = _in_group(who.removeprefix("group:"))
+        elif "." in who:
+            who = _imported("REQUIRED", who)
+    if not callable(who):
+        raise ImproperlyConfigured(f'FERROTP["REQUIRED"] knows no {given["who"]!r}')
+    return Rule(who, _since(given.get("from")))
+
+
+def _in_group(name: str) -> Who:
+    return lambda user: bool(user.groups.filter(name=name).exists())
+
+
+def _since(given: Any) -> datetime | None:
+    if given is None:
+        return None
+    try:
+        if isinstance(given, str):
+            given = datetime.fromisoformat(given)
+        if isinstance(given, datetime):
+            return given if given.tzinfo else given.replace(tzinfo=timezone.utc)
+        if isinstance(given, date):
+            return datetime(given.year, given.month, given.day, tzinfo=timezone.utc)
+    except ValueError:
+        pass
+    raise ImproperlyConfigured(f'FERROTP["REQUIRED"]: {given!r} is no date')
+
+
+def _imported(name: str, path: str) -> Any:
+    try:
+        return import_string(path)
+    except ImportError as error:
+        raise ImproperlyConfigured(f'FERROTP["{name}"]: {error}') from None

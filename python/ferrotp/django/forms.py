@@ -1,0 +1,127 @@
+"""The forms of the pages, for people who build their own.
+
+::
+
+    form = ChallengeForm(request, request.POST)
+    if form.is_valid():
+        return form.finish()
+
+What was typed is never shown again, and no pattern or length refuses ``492 039``.
+"""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.utils.functional import lazy
+
+from ferrotp.mfa import MFAError
+from ferrotp.web import Login, device_name
+from ferrotp.web.pages import Problem, posted_codes
+
+from . import auth
+from .service import gate_for
+from .texts import texts
+
+_EMPTY: Any = lazy(texts, str)("error.empty")
+
+
+class _CodeInput(forms.TextInput):
+    def get_context(self, name: str, value: Any, attrs: Any) -> Any:
+        return super().get_context(name, None, attrs)
+
+
+class CodeField(forms.CharField):
+    """A code of an authenticator app."""
+
+    def __init__(self, **more: Any) -> None:
+        attributes = {"inputmode": "numeric", "autocomplete": "one-time-code", "spellcheck": "false", "autofocus": True}
+        more.setdefault("widget", _CodeInput(attrs=attributes))
+        more.setdefault("error_messages", {"required": _EMPTY})
+        super().__init__(**more)
+
+
+class RecoveryCodeField(forms.CharField):
+    """A recovery code."""
+
+    def __init__(self, **more: Any) -> None:
+        attributes = {"autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false", "autofocus": True}
+        more.setdefault("widget", _CodeInput(attrs=attributes))
+        more.setdefault("error_messages", {"required": _EMPTY})
+        super().__init__(**more)
+
+
+class ChallengeForm(forms.Form):
+    """Asks for a code at login, or again before a change. Valid means that the code was accepted, and is used up: call
+    `finish`."""
+
+    recovery = False
+    code: forms.CharField = CodeField()
+    trust = forms.BooleanField(required=False)
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.request = request
+        self.problem: Problem | None = None
+        """Why the code was not accepted: `status` of HTTP, `retry_after`, and whether the login ends."""
+        self.before = auth.load(request)
+        self._user = auth.whose(request, self.before)
+        self.gate = gate_for(self._user)
+        self.login: Login = self.gate.challenged(self.before)
+        """Of whom it asks, and afterwards, whom it let in."""
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if "code" not in cleaned:
+            self.problem = Problem(texts("error.empty"), 400)
+            return cleaned
+        code = cleaned.pop("code")
+        try:
+            if self.recovery:
+                self.login, _ = self.gate.recover(self.login, code)
+            else:
+                self.login = self.gate.verify(self.login, code)
+        except MFAError as error:
+            self.problem = auth.problem_of(self.request, error, recovery=self.recovery)
+            raise ValidationError(self.problem.message) from None
+        return cleaned
+
+    def finish(self) -> HttpResponse:
+        """Logs in, and goes on to where the user wanted to go."""
+        half = self.before is not None and self.before.stage == "half"
+        device = None
+        if half and self.cleaned_data.get("trust"):
+            device = self.gate.trust(self.login, device_name(self.request.headers.get("User-Agent", "")))
+        return auth.finish(self.request, self.login, device, self._user)
+
+
+class RecoveryForm(ChallengeForm):
+    """The same for a recovery code."""
+
+    recovery = True
+    code = RecoveryCodeField()
+    trust = None  # type: ignore[assignment]
+
+
+class NameForm(forms.Form):
+    """The name of a device, to begin set-up with."""
+
+    name = forms.CharField(required=False)
+
+
+class ConfirmForm(forms.Form):
+    """The first code of a new device."""
+
+    code = CodeField()
+
+
+class SavedForm(forms.Form):
+    """Whether the recovery codes are saved; `codes` are those of the page, which come back with it."""
+
+    saved = forms.BooleanField(required=False)
+    download = forms.CharField(required=False)
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        return posted_codes(self.data.getlist("codes")) if hasattr(self.data, "getlist") else ()

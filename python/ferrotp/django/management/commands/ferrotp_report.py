@@ -1,0 +1,75 @@
+"""``manage.py ferrotp_report``: who has no factor, who has a legacy secret, whose clock drifts."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError
+
+from ferrotp.django.service import get_mfa, is_required, user_id_of
+from ferrotp.mfa import FactorInfo, MFAError
+
+
+class Command(BaseCommand):
+    """Reports on the users."""
+
+    help = "Lists active users without a factor, with a legacy or disabled one, and those whose device's clock is off."
+
+    def add_arguments(self, parser: Any) -> None:
+        parser.add_argument("--json", action="store_true", help="for programs")
+
+    def handle(self, *arguments: Any, **options: Any) -> None:
+        mfa = get_mfa()
+        try:
+            factors = list(mfa.factors())
+            report = mfa.report()
+        except MFAError as error:
+            raise CommandError(str(error)) from None
+        model = get_user_model()
+        bound = {one.user_id for one in factors}
+        users = list(model._default_manager.filter(is_active=True).order_by("pk"))
+        names = {user_id_of(user): user.get_username() for user in users}
+        found: dict[str, Any] = {
+            "users": len(users),
+            "factors": report.factors,
+            "without": [
+                {"user": user.get_username(), "required": is_required(user)}
+                for user in users
+                if user_id_of(user) not in bound
+            ],
+            "legacy": self._named(names, (one for one in factors if one.legacy)),
+            "disabled": self._named(names, (one for one in factors if one.state == "disabled")),
+            "drift": [
+                {"user": names.get(one.user_id, one.user_id), "device": one.name, "steps": one.drift}
+                for one in factors
+                if one.kind == "totp" and one.drift
+            ],
+            "median_drift": report.median_drift,
+            "clock_suspect": report.clock_suspect,
+        }
+        if options["json"]:
+            self.stdout.write(json.dumps(found, indent=2, ensure_ascii=False))
+        else:
+            self._tell(found)
+
+    @staticmethod
+    def _named(names: dict[str, str], factors: Iterable[FactorInfo]) -> list[str]:
+        return list(dict.fromkeys(names.get(one.user_id, one.user_id) for one in factors))
+
+    def _tell(self, found: dict[str, Any]) -> None:
+        write = self.stdout.write
+        write(f"{found['users']} active users, {found['factors']} factors")
+        write(f"\nWithout a factor: {len(found['without'])}")
+        for one in found["without"]:
+            write(f"  {one['user']}{'  must have one' if one['required'] else ''}")
+        for title, key in (("With a legacy secret, to enroll again", "legacy"), ("With a disabled factor", "disabled")):
+            write(f"\n{title}: {len(found[key])}")
+            for name in found[key]:
+                write(f"  {name}")
+        write(f"\nWhose clock is off: {len(found['drift'])}")
+        for one in found["drift"]:
+            write(f"  {one['user']}  {one['device'] or 'unnamed'}  {one['steps']:+d} time steps")
+        if found["clock_suspect"]:
+            text = f"\nMost devices are off to the same side ({found['median_drift']:+g}): it is this server's clock."
+            write(self.style.ERROR(text))

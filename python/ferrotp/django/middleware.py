@@ -1,0 +1,171 @@
+"""Every way in is gated alike: what counts is the mark in the session, and not how somebody came in."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.views import LoginView, LogoutView
+from django.http import HttpRequest, HttpResponse
+from django.views.static import serve
+
+from ferrotp.mfa import DeviceToken, MFAError, SealedRecordError, StoreUnavailable
+from ferrotp.web import SecondFactorRequired
+
+from . import auth
+from .conf import conf
+from .service import gate_for, is_enrolled, now
+from .views import is_page, unavailable
+
+
+class RequestMFA:
+    """What a request knows of the second factor: ``request.mfa``."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self._request = request
+        self.held_user: Any = None
+        """Who is logged in but for the second factor, while `request.user` is anonymous."""
+        self.device: tuple[Any, DeviceToken] | None = None
+        self.seen_user: Any = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether a second factor was part of this login."""
+        return auth.has_passed(self._request)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the user has proved within the last minutes who it is."""
+        login = auth.load(self._request)
+        return login is not None and login.stage == "full" and login.is_fresh(now(), conf().fresh_seconds)
+
+
+class MFAMiddleware:
+    """After `SessionMiddleware`, `AuthenticationMiddleware` and what else logs users in.
+
+    A user who has not passed the second factor, and should, is an `AnonymousUser` to everything behind this middleware,
+    and led to the challenge by every view but those of the login and of logout, and those marked by `mfa_exempt`.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+        self._async = iscoroutinefunction(get_response)
+        if self._async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if self._async:
+            return self._respond(request)
+        answer = self._before(request)
+        return self._after(request, self.get_response(request) if answer is None else answer)
+
+    async def _respond(self, request: HttpRequest) -> HttpResponse:
+        answer = await sync_to_async(self._before, thread_sensitive=True)(request)
+        if answer is None:
+            answer = await self.get_response(request)
+        return self._after(request, answer)
+
+    def process_view(
+        self, request: Any, view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> HttpResponse | None:
+        if is_page(view):
+            return None
+        answer = self._look(request)  # again: something behind this middleware may have logged somebody in
+        if answer is not None:
+            return answer
+        held, again = request.mfa.held_user, auth.AGAIN in request.session
+        if held is not None or again or request.method == "POST":
+            kind = _kind(request, view)
+            request._ferrotp_password_view = kind == "login"
+            if again and kind == "login":
+                _hide(request)  # or the login page would send whoever it knows away
+            if kind:
+                return None
+        if held is not None:
+            if getattr(view, "ferrotp_exempt", False):
+                _show(request, held)
+                return None
+            login = auth.load(request)
+            in_set_up = login is not None and login.stage == "set-up"
+            return auth.lead(request, SecondFactorRequired("set-up" if in_set_up else "challenge"))
+        if "admin" in request.resolver_match.app_names and conf().admin and request.user.is_authenticated:
+            try:
+                gate_for(request.user).passed(auth.load(request))
+            except auth.Lead as no:
+                return auth.lead(request, no)
+            except MFAError as error:
+                return unavailable(request, error)
+        return None
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """A view that asks the service something may find the store away."""
+        return unavailable(request, error) if isinstance(error, (StoreUnavailable, SealedRecordError)) else None
+
+    # Below
+
+    def _before(self, request: Any) -> HttpResponse | None:
+        request.mfa = RequestMFA(request)
+        return self._look(request)
+
+    @staticmethod
+    def _look(request: Any) -> HttpResponse | None:
+        user = request.user
+        if user is request.mfa.seen_user or not user.is_authenticated:
+            return None
+        request.mfa.seen_user = user
+        try:
+            login = auth.load(request)
+            # A login by the password alone ends where a factor was set up since, in another browser.
+            if login is None or (login.stage == "full" and not login.passed and is_enrolled(user)):
+                login, device = auth.begin_again(request, user)
+                if device is not None:
+                    request.mfa.device = user, device
+        except MFAError as error:
+            _hide(request)
+            return unavailable(request, error)
+        if login.stage == "full":
+            request.mfa.held_user = None
+        else:
+            request.mfa.held_user = user
+            _hide(request)
+        return None
+
+    @staticmethod
+    def _after(request: Any, response: HttpResponse) -> HttpResponse:
+        if request.mfa.device is not None:
+            auth.with_device(response, *request.mfa.device)
+        return response
+
+
+def _kind(request: Any, view: Any) -> str:
+    """What a view is for."""
+    match = request.resolver_match
+    if "admin" in match.app_names and match.url_name in ("login", "logout"):
+        return str(match.url_name)
+    class_ = getattr(view, "view_class", None)
+    if isinstance(class_, type):
+        if issubclass(class_, LoginView):
+            return "login"
+        if issubclass(class_, LogoutView):
+            return "logout"
+    if view is serve:
+        return "static"
+    if request.path == urlsplit(auth.login_page()).path:
+        return "login"
+    return ""
+
+
+def _hide(request: Any) -> None:
+    _show(request, AnonymousUser())
+
+
+def _show(request: Any, user: Any) -> None:
+    async def auser() -> Any:
+        return user
+
+    request.user = request._cached_user = request._acached_user = user
+    request.auser = auser

@@ -1,0 +1,119 @@
+"""What the store keeps. Change it through `ferrotp.mfa.MFA` only: each change is a decision."""
+
+from typing import Any, ClassVar
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from ferrotp.mfa.stores.base import Factor as FactorRecord
+
+from .fields import ExactTextField
+
+
+class Factor(models.Model):
+    """An authenticator of a user. Its secret is in `sealed`, encrypted, and nowhere else."""
+
+    tenant = ExactTextField(editable=False)
+    user_id = ExactTextField(_("user"), editable=False)
+    factor_id = ExactTextField(editable=False)
+    kind = ExactTextField(_("kind"), editable=False)
+    name = ExactTextField(_("name"), editable=False)
+    state = ExactTextField(
+        _("state"),
+        editable=False,
+        choices=[("pending", _("pending")), ("active", _("active")), ("disabled", _("disabled"))],
+    )
+    sealed: Any = models.BinaryField(editable=False)
+    legacy: Any = models.BooleanField(_("legacy secret"), editable=False)
+    created_at: Any = models.BigIntegerField(editable=False)
+    expires_at: Any = models.BigIntegerField(editable=False)
+    last_step: Any = models.BigIntegerField(editable=False)
+    drift: Any = models.BigIntegerField(_("drift"), editable=False)
+    last_used_at: Any = models.BigIntegerField(editable=False)
+
+    class Meta:
+        db_table = "ferrotp_django_factor"
+        verbose_name = _("second factor")
+        verbose_name_plural = _("second factors")
+        default_permissions = ("view",)
+        permissions: ClassVar = [("reset_user", _("Can reset a user's second factor"))]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "user_id", "factor_id"], name="ferrotp_django_factor_key")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}".rstrip()
+
+    @classmethod
+    def of(cls, record: FactorRecord) -> "Factor":
+        """The row of a record."""
+        return cls(
+            tenant=record.owner.tenant,
+            user_id=record.owner.user_id,
+            factor_id=record.factor_id,
+            kind=record.kind,
+            name=record.name,
+            state=record.state,
+            sealed=record.sealed,
+            legacy=record.legacy,
+            created_at=record.created_at,
+            expires_at=record.expires_at,
+            last_step=record.last_step,
+            drift=record.drift,
+            last_used_at=record.last_used_at,
+        )
+
+
+class Budget(models.Model):
+    """The attempts of a user by one method."""
+
+    tenant = ExactTextField(editable=False)
+    user_id = ExactTextField(editable=False)
+    method = ExactTextField(editable=False)
+    failures: Any = models.BigIntegerField(editable=False, default=0)
+    retry_at: Any = models.BigIntegerField(editable=False, default=0)
+    spent_until: Any = models.BigIntegerField(editable=False, default=0)
+
+    class Meta:
+        db_table = "ferrotp_django_budget"
+        default_permissions = ()
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "user_id", "method"], name="ferrotp_django_budget_key")
+        ]
+
+
+class RecoveryCode(models.Model):
+    """A recovery code that has not been used: sealed, and a hash at that."""
+
+    tenant = ExactTextField(editable=False)
+    user_id = ExactTextField(editable=False)
+    selector = ExactTextField(editable=False)
+    sealed: Any = models.BinaryField(editable=False)
+
+    class Meta:
+        db_table = "ferrotp_django_recovery_code"
+        default_permissions = ()
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "user_id", "selector"], name="ferrotp_django_recovery_code_key")
+        ]
+
+
+class TrustedDevice(models.Model):
+    """A browser that its user asked not to be asked in again: hashes of its tokens."""
+
+    tenant = ExactTextField(editable=False)
+    user_id = ExactTextField(editable=False)
+    series = ExactTextField(editable=False)
+    name = ExactTextField(editable=False)
+    token_hash: Any = models.BinaryField(editable=False)
+    earlier_hash: Any = models.BinaryField(editable=False)
+    created_at: Any = models.BigIntegerField(editable=False)
+    expires_at: Any = models.BigIntegerField(editable=False)
+    last_used_at: Any = models.BigIntegerField(editable=False)
+
+    class Meta:
+        db_table = "ferrotp_django_trusted_device"
+        default_permissions = ()
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "user_id", "series"], name="ferrotp_django_trusted_device_key")
+        ]

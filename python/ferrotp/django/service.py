@@ -1,0 +1,129 @@
+"""The one service of a site, made from its settings when it is first asked for."""
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core import mail
+from django.core.exceptions import ImproperlyConfigured
+
+from ferrotp.mfa import MFA, Event
+from ferrotp.mfa.stores.base import Store
+from ferrotp.mfa.stores.memory import MemoryStore
+from ferrotp.vault import VaultError
+from ferrotp.web import Gate, Notice, Notifier
+
+from . import signals
+from .conf import conf, keyring
+from .texts import texts
+
+memory = MemoryStore()
+"""The store of ``"STORE": "memory"``: for tests."""
+
+test_clock: Callable[[], float] | None = None
+"""Set by `ferrotp.django.test.mfa_clock`."""
+
+
+def now() -> float:
+    """Unix seconds: this server's, or those of a test."""
+    return (test_clock or conf().clock or time.time)()
+
+
+@functools.cache
+def get_mfa() -> MFA:
+    """The service: `MFA` of `ferrotp.mfa`.
+
+    :raises ImproperlyConfigured: if the settings do not allow one
+    """
+    given = conf()
+    if not given.issuer:
+        raise ImproperlyConfigured('FERROTP["ISSUER"] is not set: the name of the site, as authenticator apps show it')
+    try:
+        keys = keyring()
+    except VaultError as error:
+        raise ImproperlyConfigured(f"{error}. Make a key with manage.py ferrotp_keys --new") from None
+    return MFA(
+        _store(given.store, given.database),
+        issuer=given.issuer,
+        keyring=keys,
+        policy=given.policy,
+        tenant=given.tenant,
+        clock=now,
+        on_event=_happened,
+        prepare=False,
+    )
+
+
+def gate_for(user: Any) -> Gate:
+    """The steps of a login, as strict as the policy is with this user."""
+    mode = "required" if is_required(user) else "optional"
+    return Gate(get_mfa(), mode=mode, fresh_seconds=conf().fresh_seconds, clock=now)  # type: ignore[arg-type]
+
+
+def is_required(user: Any) -> bool:
+    """Whether this user must have a second factor by now."""
+    moment = now()
+    return any((rule.since is None or rule.since.timestamp() <= moment) and rule.who(user) for rule in conf().required)
+
+
+def is_enrolled(user: Any) -> bool:
+    """Whether a user has a factor, for a page and not for a decision: in the site's own database it costs one query on
+    the request's connection."""
+    mfa = get_mfa()
+    if conf().store != "django":
+        return mfa.status(user_id=user_id_of(user)).enrolled
+    from .models import Factor
+
+    rows = Factor.objects.using(conf().database).filter(tenant=mfa.tenant, user_id=user_id_of(user))
+    return bool(rows.exclude(state="pending").exists())
+
+
+def user_id_of(user: Any) -> str:
+    """The user as the service knows it: by the primary key, which never goes to somebody else."""
+    return str(user._meta.pk.value_to_string(user))
+
+
+def user_of(user_id: str) -> Any:
+    """The user of an id of the service; None if there is none any more."""
+    model = get_user_model()
+    try:
+        key = model._meta.pk.to_python(user_id)
+    except Exception:  # whatever a field of the application raises for what is no key
+        return None
+    return model._default_manager.filter(pk=key).first()
+
+
+def forget() -> None:
+    """Reads the settings anew, where they were changed: in tests."""
+    conf.cache_clear()
+    if get_mfa.cache_info().currsize:
+        get_mfa().close()
+    get_mfa.cache_clear()
+
+
+def _store(given: Any, database: str) -> "Store | str":
+    if given == "django":
+        from .store import DjangoStore
+
+        return DjangoStore(database)
+    if given == "memory":
+        if not hasattr(mail, "outbox"):
+            raise ImproperlyConfigured('FERROTP["STORE"] is "memory", which is for tests only')
+        return memory
+    return given  # type: ignore[no-any-return] # MFA says what it does not know
+
+
+def _happened(event: Event) -> None:
+    signals.mfa_event.send_robust(sender=MFA, event=event)
+    notify = conf().notify
+    if notify:
+        Notifier(_mail if notify == "mail" or notify is True else notify, issuer=conf().issuer, texts=texts)(event)
+
+
+def _mail(notice: Notice) -> None:
+    user = user_of(notice.user_id)
+    address = getattr(user, user.get_email_field_name(), "") if user is not None else ""
+    if address:
+        mail.send_mail(notice.subject, notice.body, None, [address])

@@ -1,0 +1,403 @@
+"""The store in the site's own database, by Django's ORM.
+
+Each decision is a transaction of its own on a connection of its own (`ferrotp.django.own`), and is made under a lock on
+the user's row of `Budget`, or by one conditional update.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from django.db import transaction
+from django.db.models import BinaryField, Case, F, Q, Value, When
+from django.db.models.functions import Greatest
+
+from ferrotp.mfa.stores.base import (
+    METHODS,
+    TIMEOUT,
+    Limits,
+    Method,
+    Owner,
+    Refusal,
+    Reservation,
+    UserState,
+    charge,
+    surplus,
+)
+from ferrotp.mfa.stores.base import Budget as BudgetRecord
+from ferrotp.mfa.stores.base import Factor as FactorRecord
+from ferrotp.mfa.stores.base import RecoveryCode as RecoveryCodeRecord
+from ferrotp.mfa.stores.base import TrustedDevice as TrustedDeviceRecord
+
+from .models import Budget, Factor, RecoveryCode, TrustedDevice
+from .own import OwnConnections
+
+
+class DjangoStore:
+    """Factors, recovery codes, budgets and trusted devices in a database that Django knows.
+
+    :param using: its alias: SQLite in a file, or PostgreSQL
+    :param timeout: seconds within which each operation answers or raises `StoreUnavailable`
+
+    It decides on a connection of its own, and raises `StoreRefused` inside of a caller's ``transaction.atomic()``,
+    whose rollback would undo nothing. The transaction that ``ATOMIC_REQUESTS`` puts around a view is not the caller's
+    doing: there it decides beside it.
+    """
+
+    def __init__(self, using: str = "default", *, timeout: float = TIMEOUT) -> None:
+        if not 0 < timeout <= 60:
+            raise ValueError("timeout: seconds, more than 0 and at most 60")
+        self._own = OwnConnections(using, timeout)
+
+    def __repr__(self) -> str:
+        return f"<DjangoStore {self.alias!r}>"
+
+    @property
+    def alias(self) -> str:
+        """Of the database."""
+        return self._own.alias
+
+    def prepare(self) -> None:
+        """Sees that the tables are there. ``manage.py migrate`` makes them."""
+        with self._own.turn(reading=True) as using:
+            for model in (Factor, Budget, RecoveryCode, TrustedDevice):
+                model.objects.using(using).exists()
+
+    def close(self) -> None:
+        self._own.close()
+
+    def add_factor(self, factor: FactorRecord, now: int, max_factors: int, max_pending: int) -> bool:
+        with self._own.turn() as using:
+            _lock_or_make(using, factor.owner)
+            mine = _factors_of(using, factor.owner)
+            if sum(one.state != "pending" for one in mine) >= max_factors:
+                return _undo(using)
+            pending = [one for one in mine if one.state == "pending"]
+            gone = [one.factor_id for one in surplus(pending, now, max_pending - (factor.state == "pending"))]
+            if gone:
+                _of(Factor, using, factor.owner).filter(factor_id__in=gone).delete()
+            Factor.of(factor).save(using=using, force_insert=True)
+            return True
+
+    def reserve(
+        self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
+    ) -> Reservation | Refusal:
+        with self._own.turn() as using:
+            kept = _lock(using, owner, method)
+            if kept is None:
+                return Refusal("not enrolled")
+            found = [one for one in _factors_of(using, owner) if _serves(one, method, now)]
+            if method != "recovery" and (factor_id or method == "enrollment"):
+                found = [one for one in found if one.factor_id == factor_id]
+            if not found:
+                return Refusal("not enrolled")
+            budget, refusal = charge(kept, now, limits)
+            if budget != kept:
+                _of(Budget, using, owner).filter(method=method).update(
+                    failures=budget.failures, retry_at=budget.retry_at, spent_until=budget.spent_until
+                )
+            if refusal:
+                return refusal
+            if method == "recovery":
+                rows = _of(RecoveryCode, using, owner).filter(selector=selector).values_list("sealed", flat=True)
+                code = next((RecoveryCodeRecord(owner, selector, bytes(sealed)) for sealed in rows), None)
+                return Reservation(owner, method, limits, budget, (), code)
+            return Reservation(owner, method, limits, budget, tuple(found))
+
+    def accept(
+        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, resealed: bytes | None
+    ) -> bool:
+        owner = reservation.owner
+        was = next((one.sealed for one in reservation.factors if one.factor_id == factor_id), None)
+        changes: dict[str, Any] = {"last_step": step, "drift": drift, "last_used_at": now}
+        if resealed is not None and was is not None:
+            changes["sealed"] = Case(
+                When(sealed=was, then=Value(resealed, output_field=BinaryField())), default=F("sealed")
+            )
+        with self._own.turn() as using:
+            # The budget first, as everywhere, so that no two wait for each other.
+            _refund(using, reservation)
+            advanced = (
+                _of(Factor, using, owner)
+                .filter(factor_id=factor_id, state="active", last_step__lt=step)
+                .update(**changes)
+            )
+            return bool(advanced) or _undo(using)
+
+    def confirm(
+        self,
+        reservation: Reservation,
+        factor_id: str,
+        step: int,
+        drift: int,
+        now: int,
+        codes: Sequence[RecoveryCodeRecord],
+    ) -> bool:
+        owner = reservation.owner
+        with self._own.turn() as using:
+            budget = _lock(using, owner, "otp")
+            confirmed = budget is not None and (
+                _of(Factor, using, owner)
+                .filter(factor_id=factor_id, state="pending", expires_at__gt=now)
+                .update(state="active", last_step=step, drift=drift, last_used_at=now)
+            )
+            if budget is None or not confirmed:
+                return _undo(using)
+            if budget.failures >= reservation.limits.disable_at:
+                _of(Budget, using, owner).filter(method="otp").update(failures=0, retry_at=0, spent_until=0)
+                _of(Factor, using, owner).filter(state="active").exclude(factor_id=factor_id).update(state="disabled")
+            _refund(using, reservation)
+            if codes:
+                _replace_codes(using, owner, codes)
+            return True
+
+    def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
+        owner, read = reservation.owner, reservation.recovery_code
+        if read is None or read.selector != selector:
+            return None
+        with self._own.turn() as using:
+            _lock(using, owner, "otp")
+            taken, _ = _of(RecoveryCode, using, owner).filter(selector=selector, sealed=read.sealed).delete()
+            if not taken:
+                _undo(using)
+                return None
+            _refund(using, reservation)
+            return int(_of(RecoveryCode, using, owner).count())
+
+    def replace_recovery_codes(self, owner: Owner, codes: Sequence[RecoveryCodeRecord], now: int) -> bool:
+        with self._own.turn() as using:
+            if _lock(using, owner, "otp") is None or not _bound(using, owner):
+                return _undo(using)
+            _replace_codes(using, owner, codes)
+            return True
+
+    def remove_factor(self, owner: Owner, factor_id: str) -> FactorRecord | None:
+        with self._own.turn() as using:
+            if _lock(using, owner, "otp") is None:
+                return None
+            factor = next((one for one in _factors_of(using, owner) if one.factor_id == factor_id), None)
+            if factor is None:
+                return None
+            _of(Factor, using, owner).filter(factor_id=factor_id).delete()
+            if not _bound(using, owner):
+                _of(RecoveryCode, using, owner).delete()
+                _of(TrustedDevice, using, owner).delete()
+            return factor
+
+    def reset(self, owner: Owner) -> int:
+        with self._own.turn() as using:
+            # Made, if it is not there: another process may be adding the first factor just now.
+            _lock_or_make(using, owner)
+            gone, _ = _of(Factor, using, owner).delete()
+            for model in (RecoveryCode, TrustedDevice, Budget):
+                _of(model, using, owner).delete()
+            return int(gone)
+
+    def add_device(self, device: TrustedDeviceRecord, now: int, max_devices: int) -> bool:
+        owner = device.owner
+        with self._own.turn() as using:
+            if _lock(using, owner, "otp") is None or not _of(Factor, using, owner).filter(state="active").exists():
+                return _undo(using)
+            mine = sorted(_devices_of(using, owner), key=lambda one: (one.last_used_at, one.series))
+            gone = [one.series for one in surplus(mine, now, max_devices - 1)]
+            if gone:
+                _of(TrustedDevice, using, owner).filter(series__in=gone).delete()
+            TrustedDevice(
+                tenant=owner.tenant,
+                user_id=owner.user_id,
+                series=device.series,
+                name=device.name,
+                token_hash=device.token_hash,
+                earlier_hash=b"",
+                created_at=device.created_at,
+                expires_at=device.expires_at,
+                last_used_at=device.last_used_at,
+            ).save(using=using, force_insert=True)
+            return True
+
+    def use_device(
+        self, owner: Owner, series: str, token_hash: bytes, next_hash: bytes, now: int, grace: int
+    ) -> Literal["renewed", "same", "unknown", "stolen"]:
+        with self._own.turn() as using:
+            _lock(using, owner, "otp")
+            device = _of(TrustedDevice, using, owner).filter(series=series, expires_at__gt=now).first()
+            if device is None:
+                return "unknown"
+            if bytes(device.token_hash) == token_hash:
+                _of(TrustedDevice, using, owner).filter(series=series).update(
+                    token_hash=next_hash, earlier_hash=token_hash, last_used_at=now
+                )
+                return "renewed"
+            if bytes(device.earlier_hash) == token_hash and now - device.last_used_at <= grace:
+                return "same"
+            _of(TrustedDevice, using, owner).delete()
+            return "stolen"
+
+    def devices(self, owner: Owner) -> list[TrustedDeviceRecord]:
+        with self._own.turn(reading=True) as using:
+            return sorted(_devices_of(using, owner), key=lambda one: (one.created_at, one.series))
+
+    def remove_devices(self, owner: Owner, series: str | None) -> int:
+        with self._own.turn() as using:
+            _lock(using, owner, "otp")
+            mine = _of(TrustedDevice, using, owner)
+            removed, _ = (mine if series is None else mine.filter(series=series)).delete()
+            return int(removed)
+
+    def user(self, owner: Owner) -> UserState:
+        with self._own.turn(reading=True) as using:
+            budgets: dict[Method, BudgetRecord] = {method: BudgetRecord() for method in METHODS}
+            rows = _of(Budget, using, owner).values_list("method", "failures", "retry_at", "spent_until")
+            for method, *row in rows:
+                budgets[method] = BudgetRecord(*row)
+            return UserState(tuple(_factors_of(using, owner)), budgets, _of(RecoveryCode, using, owner).count())
+
+    def factors(self, after: FactorRecord | None, limit: int) -> list[FactorRecord]:
+        with self._own.turn(reading=True) as using:
+            rows = Factor.objects.using(using).order_by("tenant", "user_id", "factor_id")
+            if after is not None:
+                rows = rows.filter(_after(after.owner, "factor_id", after.factor_id))
+            found = rows.values_list("tenant", "user_id", *_FIELDS)[:limit]
+            return [_record(Owner(tenant, user_id), *row) for tenant, user_id, *row in found]
+
+    def recovery_codes(self, after: RecoveryCodeRecord | None, limit: int) -> list[RecoveryCodeRecord]:
+        with self._own.turn(reading=True) as using:
+            rows = RecoveryCode.objects.using(using).order_by("tenant", "user_id", "selector")
+            if after is not None:
+                rows = rows.filter(_after(after.owner, "selector", after.selector))
+            return [
+                RecoveryCodeRecord(Owner(row.tenant, row.user_id), row.selector, bytes(row.sealed))
+                for row in rows[:limit]
+            ]
+
+    def reseal(self, changes: "Sequence[tuple[FactorRecord | RecoveryCodeRecord, bytes]]") -> int:
+        done = 0
+        for start in range(0, len(changes), _AT_ONCE):
+            with self._own.turn() as using:
+                done += _reseal(using, changes[start : start + _AT_ONCE])
+        return done
+
+
+_AT_ONCE = 100
+"""Records that are resealed in one transaction: a server that is far away has its deadline, too."""
+
+
+def _of(model: Any, using: str, owner: Owner) -> Any:
+    return model.objects.using(using).filter(tenant=owner.tenant, user_id=owner.user_id)
+
+
+def _lock(using: str, owner: Owner, method: Method) -> BudgetRecord | None:
+    """The budget as nobody else changes it until the end of the transaction; None if there is none.
+
+    On SQLite the transaction has the only lock already.
+    """
+    rows = _of(Budget, using, owner).filter(method=method).select_for_update()
+    return next((BudgetRecord(*row) for row in rows.values_list("failures", "retry_at", "spent_until")), None)
+
+
+def _lock_or_make(using: str, owner: Owner) -> None:
+    """Locks all budgets of a user, whether they are there or not."""
+    while _lock(using, owner, "otp") is None:  # another process may remove it in between
+        Budget.objects.using(using).bulk_create(
+            [Budget(tenant=owner.tenant, user_id=owner.user_id, method=method) for method in METHODS],
+            ignore_conflicts=True,
+        )
+
+
+def _undo(using: str) -> Literal[False]:
+    transaction.set_rollback(True, using=using)
+    return False
+
+
+def _serves(factor: FactorRecord, method: Method, now: int) -> bool:
+    if method == "enrollment":
+        return factor.state == "pending" and factor.expires_at > now
+    return factor.state == "active" if method == "otp" else factor.state != "pending"
+
+
+def _factors_of(using: str, owner: Owner) -> list[FactorRecord]:
+    rows = _of(Factor, using, owner).order_by("created_at", "factor_id").values_list(*_FIELDS)
+    return [_record(owner, *row) for row in rows]
+
+
+_FIELDS = (
+    "factor_id",
+    "kind",
+    "name",
+    "state",
+    "sealed",
+    "legacy",
+    "created_at",
+    "expires_at",
+    "last_step",
+    "drift",
+    "last_used_at",
+)
+
+
+def _record(owner: Owner, factor_id: str, kind: Any, name: str, state: Any, sealed: Any, *more: Any) -> FactorRecord:
+    return FactorRecord(owner, factor_id, kind, name, state, bytes(sealed), *more)
+
+
+def _bound(using: str, owner: Owner) -> bool:
+    return bool(_of(Factor, using, owner).exclude(state="pending").exists())
+
+
+def _devices_of(using: str, owner: Owner) -> list[TrustedDeviceRecord]:
+    return [
+        TrustedDeviceRecord(
+            owner,
+            row.series,
+            row.name,
+            bytes(row.token_hash),
+            row.created_at,
+            row.expires_at,
+            row.last_used_at,
+        )
+        for row in _of(TrustedDevice, using, owner)
+    ]
+
+
+def _refund(using: str, reservation: Reservation) -> None:
+    """`ferrotp.mfa.stores.base.refund`, in the database."""
+    _of(Budget, using, reservation.owner).filter(method=reservation.method).update(
+        failures=0, retry_at=0, spent_until=Greatest(F("spent_until") - reservation.limits.cost, Value(0))
+    )
+
+
+def _replace_codes(using: str, owner: Owner, codes: Sequence[RecoveryCodeRecord]) -> None:
+    _of(RecoveryCode, using, owner).delete()
+    RecoveryCode.objects.using(using).bulk_create(
+        [
+            RecoveryCode(tenant=owner.tenant, user_id=owner.user_id, selector=code.selector, sealed=code.sealed)
+            for code in codes
+        ]
+    )
+    _of(Budget, using, owner).filter(method="recovery").update(failures=0, retry_at=0, spent_until=0)
+
+
+def _reseal(using: str, changes: "Sequence[tuple[FactorRecord | RecoveryCodeRecord, bytes]]") -> int:
+    users = {read.owner.user_id for read, _ in changes}
+    locked = Budget.objects.using(using).filter(method="otp", user_id__in=users).select_for_update()
+    list(locked.order_by("tenant", "user_id").values_list("pk"))
+    done = 0
+    for read, sealed in changes:
+        rows = (
+            _of(Factor, using, read.owner).filter(factor_id=read.factor_id)
+            if isinstance(read, FactorRecord)
+            else _of(RecoveryCode, using, read.owner).filter(selector=read.selector)
+        )
+        done += rows.filter(sealed=read.sealed).update(sealed=sealed)
+    return done
+
+
+def _after(owner: Owner, last: str, value: str) -> Q:
+    same_tenant = Q(tenant=owner.tenant)
+    same_user = same_tenant & Q(user_id=owner.user_id)
+    return (
+        Q(tenant__gte=owner.tenant)  # for the index
+        & (
+            Q(tenant__gt=owner.tenant)
+            | same_tenant & Q(user_id__gt=owner.user_id)
+            | same_user & Q(**{f"{last}__gt": value})
+        )
+    )

@@ -1,0 +1,76 @@
+"""`Tokens`: a `Login` as a signed text, each for one purpose.
+
+A pending token is a half-login on its way through the client; a stamp is what the application keeps in its own session
+of a login that is done. Each has a salt of its own, and holds stages that the other never has: neither is taken for the
+other, nor for anything else that the application signs with the same key.
+
+A pending token can be used more than once within its ten minutes. Whoever steals one is where somebody with the
+password is: before a code, on the user's one budget of attempts. So there is nothing to keep of it on the server.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+from itsdangerous import BadData, URLSafeSerializer
+
+from ..web import Gate, Login, check_secret_key
+
+LONGEST = 4096
+"""Characters of a token that are looked at."""
+
+
+class Tokens:
+    """Signs and reads them.
+
+    :param secret_key: the application's; or several, of which the last one signs and all are read, to change it
+    :raises SetupError: if one of them can be guessed
+    """
+
+    def __init__(self, gate: Gate, secret_key: str | Sequence[str]) -> None:
+        keys = [secret_key] if isinstance(secret_key, str) else list(secret_key or [""])
+        for key in keys:
+            check_secret_key(key, "secret_key")
+        self._gate = gate
+        self._pending = _serializer(keys, "pending login")
+        self._stamp = _serializer(keys, "stamp")
+
+    def pending(self, login: Login, to: str) -> str:
+        """A half-login, or one that has to set up, for the client to give back with the code.
+
+        :param to: what leads on: a login that began at "challenge" is not to end at "recover" after a lockout
+        """
+        return str(self._pending.dumps({"login": login.dump(), "to": to}))
+
+    def read_pending(self, token: str) -> tuple[Login, str] | None:
+        """The login and what leads on, for ten minutes (`ferrotp.web.login.HALF_LIFETIME`, on the service's clock)."""
+        data = _read(self._pending, token)
+        login = self._gate.load(data.get("login"))
+        return None if login is None or login.stage == "full" else (login, str(data.get("to")))
+
+    def stamp(self, login: Login) -> str:
+        """A login that is done, for the application's session."""
+        return str(self._stamp.dumps(replace(login, next="", pending="", remember=False).dump()))
+
+    def read_stamp(self, token: object) -> Login | None:
+        """The login. How long it lives is for the application's session to say."""
+        login = self._gate.load(_read(self._stamp, token))
+        return login if login is not None and login.stage == "full" else None
+
+
+def _read(serializer: URLSafeSerializer, token: object) -> dict[str, object]:
+    if not isinstance(token, str) or not token.isascii() or len(token) > LONGEST:
+        return {}
+    try:
+        data = serializer.loads(token)
+    except BadData:
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _serializer(keys: list[str], purpose: str) -> URLSafeSerializer:
+    return URLSafeSerializer(
+        keys,
+        salt=f"ferrotp.starlette: {purpose}, version 1",
+        signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"},
+    )

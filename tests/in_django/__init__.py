@@ -1,0 +1,1 @@
+"""The tests of `ferrotp.django`. Not named after Django: this package would be imported instead of it."""

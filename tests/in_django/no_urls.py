@@ -1,0 +1,3 @@
+"""No pages of ours."""
+
+urlpatterns: list[object] = []

@@ -1,0 +1,227 @@
+"""`manage.py check`, and the commands."""
+
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.core.management.base import SystemCheckError
+from django.db import connections
+from django.test import override_settings
+from django.test.utils import setup_test_environment, teardown_test_environment
+
+from ferrotp.django import get_mfa
+from ferrotp.django.checks import check_middleware, check_settings, check_stores
+from ferrotp.django.models import Factor, RecoveryCode
+from ferrotp.django.test import Clock
+from ferrotp.mfa import Event
+from ferrotp.vault import Keyring, new_key
+
+from .conftest import Person
+from .site import given
+
+
+def found() -> set[str]:
+    """What the checks say, as in earnest."""
+    return {one.id or "" for check in (check_settings, check_stores, check_middleware) for one in check()}
+
+
+@pytest.fixture
+def earnest(clock: Clock) -> Any:
+    """Not a test run."""
+    teardown_test_environment()
+    yield
+    setup_test_environment(debug=False)
+
+
+def test_a_good_site_has_no_fault(earnest: None) -> None:
+    assert found() == set()
+    call_command("check")
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"ISSUER": ""}, "E002"),
+        ({"KEYS": None}, "E003"),
+        ({"KEYS": "short"}, "E003"),
+        ({"KEYS": "ferrotp-key-1:" + "A" * 43}, "E003"),
+        ({"KEYS": ["A" * 43]}, "E003"),
+        ({"KEY_FILE": "/nowhere/keys", "KEYS": None}, "E003"),
+        ({"STORE": "memory"}, "E005"),
+        ({"DATABASE": "nowhere"}, "E006"),
+        ({"DATABASE": "dummy_check"}, "E007"),
+        ({"DATABASE": "memory_check"}, "E008"),
+        ({"ISUER": "x"}, "E001"),
+        ({"POLICY": {"window": 9}}, "E001"),
+        ({"POLICY": "lax"}, "E001"),
+        ({"REQUIRED": [{"who": "nobody I know"}]}, "E001"),
+        ({"REQUIRED": [{"who": "all", "from": "soon"}]}, "E001"),
+        ({"REQUIRED": [{"whom": "all"}]}, "E001"),
+        ({"REQUIRED": 7}, "E001"),
+        ({"FRESH_SECONDS": 3}, "E001"),
+        ({"CLOCK": "no.such.clock"}, "E001"),
+        ({"TENANT": None}, "E001"),
+    ],
+)
+def test_what_cannot_be_is_said(
+    earnest: None, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], fault: str
+) -> None:
+    from .stores import set_up
+
+    monkeypatch.delenv("FERROTP_KEYS", raising=False)
+    set_up(
+        {
+            "memory_check": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"},
+            "dummy_check": {"ENGINE": "django.db.backends.dummy", "NAME": "x"},
+        }
+    )
+    with override_settings(FERROTP=given(**change)):
+        assert f"ferrotp.{fault}" in found()
+        with pytest.raises(SystemCheckError):
+            call_command("check")
+
+
+def test_a_missing_setting_is_said(earnest: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FERROTP_KEYS", raising=False)
+    with override_settings(FERROTP=None):
+        assert {"ferrotp.E002", "ferrotp.E003"} <= found()
+    monkeypatch.setenv("FERROTP_KEYS", new_key())
+    with override_settings(FERROTP={"ISSUER": "ACME"}):
+        assert found() == set()
+
+
+SESSION = "django.contrib.sessions.middleware.SessionMiddleware"
+AUTH = "django.contrib.auth.middleware.AuthenticationMiddleware"
+REMOTE = "django.contrib.auth.middleware.PersistentRemoteUserMiddleware"
+OURS = "ferrotp.django.middleware.MFAMiddleware"
+LOCAL = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"MIDDLEWARE": [SESSION, AUTH]}, "E010"),
+        ({"MIDDLEWARE": [SESSION, OURS, AUTH]}, "E011"),
+        ({"MIDDLEWARE": [OURS, SESSION, AUTH]}, "E011"),
+        ({"MIDDLEWARE": [SESSION, AUTH, OURS, REMOTE]}, "E011"),
+        ({"SESSION_COOKIE_SECURE": False}, "W001"),
+        ({"ROOT_URLCONF": "in_django.no_urls"}, "E004"),
+        ({"SESSION_ENGINE": "django.contrib.sessions.backends.signed_cookies"}, "W003"),
+        ({"SESSION_ENGINE": "django.contrib.sessions.backends.cache", "CACHES": LOCAL}, "E009"),
+        ({"SESSION_ENGINE": "django.contrib.sessions.backends.cached_db", "CACHES": LOCAL}, "E009"),
+    ],
+)
+def test_what_the_site_around_it_must_not_do_is_said(earnest: None, change: dict[str, Any], fault: str) -> None:
+    with override_settings(**change):
+        assert found() == {f"ferrotp.{fault}"}
+
+
+def test_atomic_requests_on_sqlite_are_warned_of(earnest: None) -> None:
+    database = connections["default"].settings_dict
+    database["ATOMIC_REQUESTS"] = True
+    try:
+        assert found() == {"ferrotp.W002"}
+    finally:
+        database["ATOMIC_REQUESTS"] = False
+
+
+# Commands
+
+
+def run(*arguments: str, **options: Any) -> str:
+    out = io.StringIO()
+    call_command(*arguments, stdout=out, stderr=out, **options)
+    return out.getvalue()
+
+
+def test_keys_are_made_and_listed(alice: Person, ferrotp: Callable[..., None]) -> None:
+    key = run("ferrotp_keys", "--new").splitlines()[0]
+    old = settings.FERROTP["KEYS"]
+    ferrotp(KEYS=[key, old])
+    lines = run("ferrotp_keys").splitlines()
+    assert lines[0].startswith(Keyring(key).writes_with) and "seals and opens  0 records" in lines[0]
+    assert lines[1].startswith(Keyring(old).writes_with) and int(lines[1].split()[-2]) >= 11
+    assert key not in "".join(lines) and old not in "".join(lines)
+    with pytest.raises(CommandError, match="still seals"):
+        run("ferrotp_keys", "--retire", Keyring(old).writes_with)
+    ferrotp(KEYS=[key])
+    assert "MISSING" in run("ferrotp_keys")
+
+
+def test_rotation_is_shown_and_can_be_stopped_and_resumed(
+    alice: Person, ferrotp: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ferrotp.mfa import maintenance
+
+    old, new = settings.FERROTP["KEYS"], new_key()
+    ferrotp(KEYS=[new, old])
+    monkeypatch.setattr(maintenance, "BATCH", 1)
+    resealed = 0
+    reseal = type(get_mfa().store).reseal
+
+    def stopped(self: Any, changes: Any) -> int:
+        nonlocal resealed
+        resealed += 1
+        if resealed == 3:
+            raise KeyboardInterrupt
+        return int(reseal(self, changes))
+
+    monkeypatch.setattr(type(get_mfa().store), "reseal", stopped)
+    with pytest.raises(CommandError, match="run it again"):
+        run("ferrotp_rotate")
+    get_mfa().verify(user_id=alice.user_id, code=alice.code())
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Terminal()
+    call_command("ferrotp_rotate", stdout=io.StringIO(), stderr=screen)
+    total = Factor.objects.count() + RecoveryCode.objects.count()
+    assert (
+        f"[{'#' * 30}]" in screen.getvalue()
+        and f" of {total} records" in screen.getvalue()
+        and "\r" in screen.getvalue()
+    )
+    assert "0 resealed, 0 failed" in run("ferrotp_rotate")
+    assert "take it out" in run("ferrotp_keys", "--retire", Keyring(old).writes_with)
+    ferrotp(KEYS=[new])
+    alice.clock.tick()
+    get_mfa().verify(user_id=alice.user_id, code=alice.code())
+    # Back, for the other tests.
+    ferrotp(KEYS=[old, new])
+    run("ferrotp_rotate")
+
+
+def test_a_user_is_reset(alice: Person, events: list[Event], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builtins.input", lambda prompt: "n")
+    with pytest.raises(CommandError, match="nothing was done"):
+        run("ferrotp_reset", alice.name)
+    with pytest.raises(CommandError, match="no user"):
+        run("ferrotp_reset", "nobody", "--noinput")
+    assert (
+        run("ferrotp_reset", alice.name, "--noinput", "--by=helpdesk")
+        == f"{alice.name} had 1 factor, and has none now.\n"
+    )
+    assert events[-1].kind == "reset" and events[-1].detail["by"] == "helpdesk"
+    assert not get_mfa().status(user_id=alice.user_id).enrolled
+
+
+def test_the_report_says_who_has_none_a_legacy_one_and_a_clock_that_is_off(
+    person: Callable[..., Person], clock: Clock, ferrotp: Callable[..., None]
+) -> None:
+    ferrotp(POLICY={"legacy_secrets": True}, REQUIRED="staff")
+    alice, bob, carol = person().enroll(), person(is_staff=True), person()
+    get_mfa().import_factor(user_id=carol.user_id, secret=bytes(10))
+    get_mfa().verify(user_id=alice.user_id, code=alice.device.at(clock.now, 1))
+    report = json.loads(run("ferrotp_report", "--json"))
+    assert {"user": bob.name, "required": True} in report["without"]
+    assert not {alice.name, carol.name} & {one["user"] for one in report["without"]}
+    assert carol.name in report["legacy"] and alice.name not in report["legacy"]
+    assert {"user": alice.name, "device": "Phone", "steps": 1} in report["drift"]
+    text = run("ferrotp_report")
+    assert f"  {bob.name}  must have one\n" in text and f"  {alice.name}  Phone  +1 time steps\n" in text

@@ -1,0 +1,46 @@
+"""The contract, on each database, in 64 processes."""
+
+import functools
+import os
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from mfa.servers import PostgreSQLServer
+
+from ferrotp.mfa.stores.base import Store
+from ferrotp.mfa.testing import StoreContract
+
+from .databases import database_on
+from .stores import migrate, open_store, set_up
+
+
+class _OnDjango(StoreContract):
+    rounds = 200 if os.environ.get("FERROTP_SOAK") else 24
+    alias: str
+    database: dict[str, Any]
+
+    def opener(self) -> Callable[[], Store]:
+        return functools.partial(open_store, self.alias, self.database)
+
+    @classmethod
+    def _use(cls, database: dict[str, Any]) -> None:
+        cls.alias, cls.database = f"contract_{secrets.token_hex(4)}", database
+        set_up({cls.alias: database})
+        migrate(cls.alias)
+
+
+class TestSQLite(_OnDjango):
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def _where(cls, tmp_path_factory: pytest.TempPathFactory) -> None:
+        path = tmp_path_factory.mktemp("sqlite") / "db.sqlite3"
+        cls._use({"ENGINE": "django.db.backends.sqlite3", "NAME": str(path)})
+
+
+class TestPostgreSQL(_OnDjango):
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def _where(cls, postgresql: PostgreSQLServer) -> None:
+        cls._use(database_on(postgresql))

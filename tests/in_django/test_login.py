@@ -1,0 +1,468 @@
+"""The way in: each of them, and what is gated."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth.models import User
+from django.contrib.auth.tokens import default_token_generator
+from django.core import mail
+from django.test import override_settings
+from django.utils.encoding import force_bytes
+from django.utils.http import urlsafe_base64_encode
+
+from ferrotp.django import get_mfa
+from ferrotp.django.test import AsyncMFAClient, Clock, MFAClient
+from ferrotp.mfa import Event
+
+from .conftest import Person
+from .site import PASSWORD
+
+
+def where(response: Any) -> str:
+    return str(response.headers.get("Location", ""))
+
+
+def test_without_a_factor_the_password_lets_in(client: MFAClient, person: Callable[..., Person]) -> None:
+    bob = person()
+    assert where(bob.password(client)) == "/inside"
+    assert client.get("/inside").content.decode() == f"inside {bob.name}"
+    assert where(client.get("/vault")) == "/mfa/set-up"
+
+
+def test_with_a_factor_a_code_is_asked_for_and_nobody_is_logged_in_before(client: MFAClient, alice: Person) -> None:
+    assert where(alice.password(client, next="/vault")) == "/mfa/challenge"
+    assert SESSION_KEY not in client.session
+    assert where(client.get("/inside")).startswith("/login")
+    assert client.get("/").content == b"index nobody"
+    page = client.get("/mfa/challenge").content.decode()
+    assert 'autocomplete="one-time-code"' in page and 'value=""' not in page.split('name="code"')[1][:200]
+    wrong = client.post("/mfa/challenge", {"code": alice.wrong()})
+    assert wrong.status_code == 400 and 'role="alert"' in wrong.content.decode()
+    assert alice.wrong() not in wrong.content.decode()
+    code = alice.code()
+    assert where(client.post("/mfa/challenge", {"code": f"{code[:3]} {code[3:]}"})) == "/vault"
+    assert client.get("/vault").content.decode() == f"vault {alice.name}"
+
+
+def test_the_session_key_and_the_token_against_forgery_are_new_when_the_second_factor_passes(
+    client: MFAClient, alice: Person
+) -> None:
+    client.get("/")
+    alice.password(client)
+    half = client.session.session_key
+    client.get("/mfa/challenge")
+    token = client.cookies["csrftoken"].value
+    client.post("/mfa/challenge", {"code": alice.code()})
+    assert client.session.session_key != half
+    assert client.cookies["csrftoken"].value != token
+    assert not client.session.exists(half)
+
+
+def test_a_post_without_a_token_changes_nothing(clock: Clock, alice: Person) -> None:
+    client = MFAClient(enforce_csrf_checks=True)
+    client.force_mfa_login(alice.user)
+    for path in ("challenge", "recover", "cancel", "set-up", "set-up/confirm", "recovery-codes", "devices/forget"):
+        assert client.post(f"/mfa/{path}", {"code": alice.code()}).status_code == 403, path
+    assert client.post(f"/mfa/factors/{alice.factor_id}/remove").status_code == 403
+
+
+@pytest.mark.parametrize("way", ["plain-login", "careless-login", "force", "reset", "remote", "admin"])
+def test_every_way_in_is_gated_alike(client: MFAClient, alice: Person, way: str) -> None:
+    """ASVS 6.3.4: what counts is the mark in the session."""
+    alice.user.is_staff = alice.user.is_superuser = True
+    alice.user.save()
+    if way == "force":
+        client.force_login(alice.user)
+    elif way == "reset":
+        uid = urlsafe_base64_encode(force_bytes(alice.user.pk))
+        path = where(client.get(f"/reset/{uid}/{default_token_generator.make_token(alice.user)}/"))
+        new = {"new_password1": PASSWORD + "!", "new_password2": PASSWORD + "!"}
+        assert where(client.post(path, new)) == "/inside"
+    elif way == "admin":
+        assert where(alice.password(client, "/admin/login/", next="/admin/")) == "/admin/"
+    elif way == "remote":
+        change = {
+            "MIDDLEWARE": [
+                one
+                for middleware in settings.MIDDLEWARE
+                for one in (
+                    (middleware, "django.contrib.auth.middleware.RemoteUserMiddleware")
+                    if middleware.endswith("AuthenticationMiddleware")
+                    else (middleware,)
+                )
+            ],
+            "AUTHENTICATION_BACKENDS": ["django.contrib.auth.backends.RemoteUserBackend"],
+        }
+        with override_settings(**change):
+            client = MFAClient(REMOTE_USER=alice.name)
+            check_gated(client, alice)
+        return
+    else:
+        alice.password(client, f"/{way}")
+    check_gated(client, alice)
+
+
+def check_gated(client: MFAClient, alice: Person) -> None:
+    for path in ("/inside", "/vault", "/admin/", "/", "/async-vault"):
+        assert where(client.get(path)) == "/mfa/challenge", path
+    assert client.get("/inside", headers={"Accept": "application/json"}).status_code == 401
+    assert client.get("/api").content.decode() == f"api {alice.name}"  # marked as exempt
+    assert where(client.get("/mfa/")) == "/mfa/challenge"
+    before = client.session.session_key
+    client.get("/vault")
+    assert where(client.post("/mfa/challenge", {"code": alice.code()})) == "/vault"
+    assert client.session.session_key != before
+    assert client.get("/vault").content.decode() == f"vault {alice.name}"
+    assert client.get("/inside").status_code == 200
+
+
+def test_a_hook_serves_custom_login_views(client: MFAClient, alice: Person) -> None:
+    assert where(alice.password(client, "/custom-login?next=/vault")) == "/mfa/challenge"
+    assert where(client.post("/mfa/challenge", {"code": alice.code()})) == "/vault"
+
+
+@pytest.mark.parametrize("evil", ["//evil.example", "https://evil.example/", "/\\evil.example", "/a/..//evil.example"])
+def test_next_leads_nowhere_else(client: MFAClient, alice: Person, evil: str) -> None:
+    alice.password(client, next=evil)
+    assert where(client.post("/mfa/challenge", {"code": alice.code()})) == "/inside"
+
+
+def test_a_code_is_accepted_once(client: MFAClient, alice: Person) -> None:
+    other = MFAClient()
+    alice.password(client), alice.password(other)
+    code = alice.code()
+    assert where(client.post("/mfa/challenge", {"code": code})) == "/inside"
+    assert other.post("/mfa/challenge", {"code": code}).status_code == 400
+
+
+def test_a_half_login_dies_after_ten_minutes_on_logout_and_on_a_new_password(
+    client: MFAClient, alice: Person, clock: Clock
+) -> None:
+    alice.password(client)
+    clock.tick(601)
+    assert where(client.post("/mfa/challenge", {"code": alice.code()})).startswith("/login")
+    alice.password(client)
+    client.post("/logout")
+    assert where(client.post("/mfa/challenge", {"code": alice.code()})).startswith("/login")
+    alice.password(client)
+    alice.user.set_password("another password")
+    alice.user.save()
+    assert where(client.post("/mfa/challenge", {"code": alice.code()})).startswith("/login")
+    assert SESSION_KEY not in client.session
+
+
+def test_a_half_login_dies_of_a_lockout(client: MFAClient, alice: Person, clock: Clock, ferrotp: Any) -> None:
+    ferrotp(POLICY={"disable_after": 3, "first_delay": 1, "longest_delay": 1})
+    alice.password(client)
+    for _ in range(2):
+        assert client.post("/mfa/challenge", {"code": alice.wrong()}).status_code == 400
+    assert client.post("/mfa/challenge", {"code": alice.wrong()}).status_code == 403
+    assert where(client.get("/mfa/challenge")).startswith("/login")
+    # The way out
+    assert where(alice.password(client)) == "/mfa/recover"
+    assert where(client.post("/mfa/recover", {"code": alice.codes[0]})) == "/mfa/"
+
+
+def test_a_delay_says_when_to_try_again(client: MFAClient, alice: Person) -> None:
+    alice.password(client)
+    for _ in range(5):
+        response = client.post("/mfa/challenge", {"code": alice.wrong()})
+    assert response.status_code == 429 and response.headers["Retry-After"] == "30"
+    assert "Try again in 30 seconds." in response.content.decode()
+
+
+def test_the_mark_ends_with_the_password_and_with_the_user(
+    client: MFAClient, alice: Person, person: Callable[..., Person]
+) -> None:
+    alice.log_in(client)
+    assert client.get("/vault").status_code == 200
+    new = {"old_password": PASSWORD, "new_password1": "fresh horse battery", "new_password2": "fresh horse battery"}
+    assert where(client.post("/password", new)) == "/inside"
+    assert where(client.get("/inside")) == "/mfa/challenge"
+    client.post("/mfa/challenge", {"code": alice.code()})
+    assert client.get("/vault").status_code == 200
+    # A mark that is moved into another user's session is none.
+    bob = person().enroll()
+    thief = MFAClient()
+    thief.force_login(bob.user)
+    session = thief.session
+    session["_ferrotp"] = client.session["_ferrotp"]
+    session.save()
+    assert where(thief.get("/vault")) == "/mfa/challenge"
+    session = thief.session
+    session["_ferrotp"] = {**client.session["_ferrotp"]}
+    session["_ferrotp"]["login"]["user_id"] = bob.user_id
+    session.save()
+    assert session[HASH_SESSION_KEY] != client.session[HASH_SESSION_KEY]
+    assert where(thief.get("/vault")) == "/mfa/challenge"
+
+
+def test_a_recovery_code_lets_in_once_and_leads_to_the_settings(client: MFAClient, alice: Person) -> None:
+    alice.password(client)
+    assert client.post("/mfa/recover", {"code": "0000-0000-0000-0000"}).status_code == 400
+    assert where(client.post("/mfa/recover", {"code": alice.codes[0].lower()})) == "/mfa/"
+    assert "You used a recovery code" in client.get("/mfa/").content.decode()
+    other = MFAClient()
+    alice.password(other)
+    assert other.post("/mfa/recover", {"code": alice.codes[0]}).status_code == 400
+
+
+def test_set_up_and_recovery_codes(client: MFAClient, person: Callable[..., Person], clock: Clock) -> None:
+    from mfa.authenticator import Device
+
+    bob = person()
+    bob.password(client)
+    assert where(client.post("/mfa/set-up", {"name": "Phone"})) == "/mfa/set-up"
+    page = client.get("/mfa/set-up")
+    assert page.headers["Cache-Control"] == "no-store" and "<svg" in page.content.decode()
+    uri = page.content.decode().split('href="otpauth://')[1].split('"')[0].replace("&amp;", "&")
+    device = Device("otpauth://" + uri)
+    wrong = client.post("/mfa/set-up/confirm", {"code": device.wrong(clock.now)})
+    assert wrong.status_code == 400 and uri.replace("&", "&amp;") in wrong.content.decode()
+    done = client.post("/mfa/set-up/confirm", {"code": device.at(clock.now)})
+    codes = [line.split("<")[0] for line in done.content.decode().split("<li>")[1:]]
+    assert len(codes) == 10 and done.headers["Cache-Control"] == "no-store"
+    file = client.post("/mfa/recovery-codes/saved", {"codes": codes, "download": "y"})
+    assert file.headers["Content-Disposition"].startswith("attachment") and codes[0] in file.content.decode()
+    assert client.post("/mfa/recovery-codes/saved", {"codes": codes}).status_code == 400
+    assert where(client.post("/mfa/recovery-codes/saved", {"codes": codes, "saved": "y"})) == "/mfa/"
+    assert client.get("/vault").status_code == 200
+    # Changes want a fresh proof.
+    clock.tick(601)
+    assert client.get("/vault").status_code == 200
+    for path in ("/fresh-vault", "/mfa/set-up", "/mfa/recovery-codes", "/async-class-vault"):
+        assert where(client.get(path)) == "/mfa/challenge", path
+    client.get("/fresh-vault")
+    assert where(client.post("/mfa/challenge", {"code": device.at(clock.now)})) == "/fresh-vault"
+    assert client.get("/fresh-vault").status_code == 200
+    assert client.get("/async-class-vault").status_code == 200
+    assert "New recovery codes" not in client.get("/mfa/recovery-codes").content.decode()
+    again = client.post("/mfa/recovery-codes").content.decode()
+    assert codes[0] not in again and again.count("<li>") == 10
+
+
+def test_another_users_device_is_not_removed(client: MFAClient, alice: Person, person: Callable[..., Person]) -> None:
+    """CVE-2020-5240."""
+    bob = person().enroll()
+    bob.log_in(client)
+    for method in (client.get, client.post):
+        assert where(method(f"/mfa/factors/{alice.factor_id}/remove")) == "/mfa/"
+    assert get_mfa().status(user_id=alice.user_id).enrolled
+    assert client.get(f"/mfa/factors/{bob.factor_id}/remove").status_code == 200
+    client.post(f"/mfa/factors/{bob.factor_id}/remove")
+    assert not get_mfa().status(user_id=bob.user_id).enrolled
+
+
+def test_a_password_alone_is_fresh_for_ten_minutes_and_then_asked_for_again(
+    client: MFAClient, person: Callable[..., Person], clock: Clock
+) -> None:
+    """By every login view, and without a loop where it sends away whom it knows."""
+    bob = person(is_staff=True, is_superuser=True)
+    for path in ("/login", "/plain-login", "/admin/login/"):
+        bob.password(client, path)
+        assert client.get("/mfa/set-up").status_code == 200, path
+        clock.tick(601)
+        assert where(client.get("/mfa/set-up")) == "/login?next=%2Fmfa%2Fset-up"
+        for page in ("/login", "/plain-login", "/admin/login/"):
+            assert client.get(page).status_code == 200, page
+        assert client.get("/inside").status_code == 200
+    bob.password(client, "/plain-login")
+    assert client.get("/mfa/set-up").status_code == 200
+
+
+def test_a_login_by_the_password_alone_ends_where_a_factor_is_set_up_since(
+    client: MFAClient, person: Callable[..., Person]
+) -> None:
+    bob = person()
+    bob.password(client)
+    bob.enroll()
+    for path in ("/inside", "/", "/mfa/", "/mfa/set-up"):
+        assert where(client.get(path)) == "/mfa/challenge", path
+    assert where(client.post("/mfa/challenge", {"code": bob.code()})) == "/mfa/set-up"
+
+
+# Who must have one
+
+
+def test_who_must_have_one_sets_it_up_at_the_next_login(
+    client: MFAClient, person: Callable[..., Person], clock: Clock, ferrotp: Any
+) -> None:
+    ferrotp(REQUIRED=[{"who": "staff", "from": "2027-01-16"}, {"who": "group:finance"}])
+    bob, carol, dave = person(is_staff=True), person(), person()
+    dave.user.groups.create(name="finance")
+    assert where(dave.password(MFAClient())) == "/mfa/set-up"
+    assert where(carol.password(MFAClient())) == "/inside"
+    assert where(bob.password(client)) == "/inside"
+    clock.tick(2 * 86_400)
+    assert client.get("/inside").status_code == 200  # at the next login
+    for path in ("/login", "/careless-login", "/plain-login"):
+        fresh = MFAClient()
+        bob.password(fresh, path)
+        for page in ("/inside", "/", "/admin/"):
+            assert where(fresh.get(page)) in ("/mfa/set-up", "/login?next=/inside", "/admin/login/?next=/admin/", ""), (
+                page
+            )
+        assert fresh.get("/mfa/set-up").status_code == 200
+        assert fresh.get("/").content in (b"index nobody", b"")
+        assert where(fresh.get("/mfa/")) == "/mfa/set-up"
+    set_up(fresh, clock)
+    assert fresh.get("/inside").status_code == 200
+    # The last one stays.
+    factor = get_mfa().status(user_id=bob.user_id).factors[0]
+    fresh.post(f"/mfa/factors/{factor.factor_id}/remove")
+    assert get_mfa().status(user_id=bob.user_id).enrolled
+
+
+def set_up(client: MFAClient, clock: Clock) -> None:
+    from mfa.authenticator import Device
+
+    client.post("/mfa/set-up")
+    text = client.get("/mfa/set-up").content.decode()
+    device = Device("otpauth://" + text.split('href="otpauth://')[1].split('"')[0].replace("&amp;", "&"))
+    assert client.post("/mfa/set-up/confirm", {"code": device.at(clock.now)}).status_code == 200
+
+
+def test_required_by_a_function_of_the_site(person: Callable[..., Person], ferrotp: Any) -> None:
+    ferrotp(REQUIRED=[{"who": f"{__name__}.is_named_z"}])
+    bob = person()
+    assert where(bob.password(MFAClient())) == "/inside"
+    bob.user.last_name = "z"
+    bob.user.save()
+    assert where(bob.password(MFAClient())) == "/mfa/set-up"
+
+
+def is_named_z(user: User) -> bool:
+    return user.last_name == "z"
+
+
+# Async
+
+
+def test_async_views_are_gated(alice: Person, clock: Clock) -> None:
+    async def story() -> None:
+        client = AsyncMFAClient()
+        response = await client.post("/login", {"username": alice.name, "password": PASSWORD})
+        assert where(response) == "/mfa/challenge"
+        assert where(await client.get("/async-vault")).startswith("/login")
+        assert where(await client.post("/mfa/challenge", {"code": alice.code()})) == "/inside"
+        response = await client.get("/async-vault")
+        assert response.content.decode() == f"async vault {alice.name}"
+        assert (await client.get("/class-vault")).status_code == 200
+
+    asyncio.run(story())
+
+
+def test_async_requests_by_other_ways_are_gated(alice: Person, clock: Clock) -> None:
+    client = AsyncMFAClient()
+    client.force_login(alice.user)
+
+    async def story() -> None:
+        for path in ("/async-vault", "/vault", "/async-class-vault", "/inside"):
+            assert where(await client.get(path)) == "/mfa/challenge", path
+
+    asyncio.run(story())
+
+
+# Trusted devices
+
+
+def test_a_trusted_device_is_not_asked_until_the_password_changes(
+    client: MFAClient, alice: Person, clock: Clock, ferrotp: Any
+) -> None:
+    ferrotp(POLICY={"trusted_device_days": 30})
+    alice.password(client)
+    client.post("/mfa/challenge", {"code": alice.code(), "trust": "y"}, headers={"User-Agent": "Firefox/1 Linux"})
+    cookie = next(one for one in client.cookies.values() if one.key.startswith("ferrotp_device_"))
+    assert cookie["httponly"] and cookie["secure"] and cookie["samesite"] == "Lax"
+    token = cookie.value
+    client.post("/logout")
+    clock.tick(3600)
+    assert where(alice.password(client)) == "/inside"
+    assert client.cookies[cookie.key].value != token
+    assert client.get("/vault").status_code == 200
+    assert where(client.get("/fresh-vault")) == "/mfa/challenge"
+    client.post("/logout")
+    alice.password(client, "/careless-login")
+    assert client.get("/vault").status_code == 200  # by every way in
+    client.post("/logout")
+    alice.user.set_password("other")
+    alice.user.save()
+    client.post("/login", {"username": alice.name, "password": "other"})
+    assert where(client.get("/mfa/")) == "/mfa/challenge"
+
+
+def test_a_stolen_device_token_ends_all_devices(
+    client: MFAClient, alice: Person, clock: Clock, ferrotp: Any, events: list[Event]
+) -> None:
+    ferrotp(POLICY={"trusted_device_days": 30})
+    alice.password(client)
+    client.post("/mfa/challenge", {"code": alice.code(), "trust": "y"})
+    name = next(name for name in client.cookies if name.startswith("ferrotp_device_"))
+    stolen = client.cookies[name].value
+    for _ in range(2):
+        clock.tick(100)
+        client.post("/logout")
+        alice.password(client)
+    thief = MFAClient()
+    thief.cookies[name] = stolen
+    assert where(alice.password(thief)) == "/mfa/challenge"
+    assert "device theft suspected" in [event.kind for event in events]
+    client.post("/logout")
+    assert where(alice.password(client)) == "/mfa/challenge"
+
+
+# Signals, mails, the helpers
+
+
+def test_events_are_sent_and_hold_no_code(client: MFAClient, alice: Person, events: list[Event]) -> None:
+    alice.password(client)
+    wrong, code = alice.wrong(), alice.code()
+    client.post("/mfa/challenge", {"code": wrong})
+    client.post("/mfa/challenge", {"code": code})
+    assert [event.kind for event in events] == ["refused", "verified"]
+    assert all(event.user_id == alice.user_id for event in events)
+    values = [str(value) for event in events for value in (event.factor_id, *event.detail.values())]
+    assert wrong not in values and code not in values
+
+
+def test_a_receiver_that_raises_changes_nothing(client: MFAClient, alice: Person) -> None:
+    from ferrotp.django import mfa_event
+
+    def broken(**more: Any) -> None:
+        raise RuntimeError("broken receiver")
+
+    mfa_event.connect(broken)
+    try:
+        alice.password(client)
+        assert where(client.post("/mfa/challenge", {"code": alice.code()})) == "/inside"
+    finally:
+        mfa_event.disconnect(broken)
+
+
+def test_changes_are_told_by_mail(alice: Person, ferrotp: Any) -> None:
+    ferrotp(NOTIFY="mail")
+    get_mfa().recover(user_id=alice.user_id, code=alice.codes[0])
+    (letter,) = mail.outbox
+    assert letter.to == [alice.user.email] and "recovery code was used" in letter.body
+    assert alice.codes[0] not in letter.body
+
+
+def test_what_there_was_goes_with_the_user(alice: Person, events: list[Event]) -> None:
+    alice.user.delete()
+    assert events[-1].kind == "reset" and events[-1].detail["by"] == "User deleted"
+    assert not get_mfa().status(user_id=alice.user_id).enrolled
+
+
+def test_the_helper_logs_in_with_both_factors(client: MFAClient, person: Callable[..., Person], clock: Clock) -> None:
+    bob = person(is_staff=True, is_superuser=True)
+    client.force_mfa_login(bob.user)
+    assert client.get("/fresh-vault").content.decode() == f"fresh vault {bob.name}"
+    assert client.get("/admin/").status_code == 200
+    assert client.get("/own-admin/").status_code == 200
+    client.force_mfa_login(bob.user, fresh=False)
+    assert client.get("/vault").status_code == 200
+    assert where(client.get("/fresh-vault")) != ""

@@ -1,0 +1,260 @@
+"""The pages: one design with the other frameworks', in any language, and to be replaced."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.http import HttpRequest
+from django.test import RequestFactory, override_settings
+from django.utils import translation
+
+import ferrotp.django.texts
+from ferrotp.django import forms, views
+from ferrotp.django.test import Clock, MFAClient
+from ferrotp.web import PAGE_HEADERS, Texts
+from ferrotp.web.pages import CodesPage, challenge_page, remove_page, set_up_page, settings_page
+from ferrotp.web.texts import ENGLISH
+
+from .conftest import Person
+from .test_login import where
+
+
+def _normal(html: str) -> str:
+    """Without what is each framework's own: the token against forgery, and white space."""
+    html = re.sub(r'<input type="hidden" name="csrf\w+" value="[^"]*">', "<token>", html)
+    html = html.replace("&#x27;", "'").replace("&#39;", "'").replace("&quot;", '"').replace("&#34;", '"')
+    html = re.sub(r"\s+", " ", html)
+    return re.sub(r" ?(<|>) ?", r"\1", html).strip()
+
+
+@pytest.fixture
+def in_flask() -> Callable[..., str]:
+    flask = pytest.importorskip("flask")
+    from ferrotp.django import get_mfa
+    from ferrotp.flask import FlaskMFA
+    from ferrotp.flask.extension import render
+
+    app = flask.Flask("pages")
+    app.config.update(SECRET_KEY="x" * 40, TESTING=True, FERROTP_LOGIN_VIEW="/login")
+    FlaskMFA(app, mfa=get_mfa())
+
+    def show(template: str, **values: Any) -> str:
+        with app.test_request_context("/mfa/"):
+            return str(render(template, **values).get_data(as_text=True))
+
+    return show
+
+
+def test_each_page_is_what_flask_shows(alice: Person, in_flask: Callable[..., str], ferrotp: Any) -> None:
+    from dataclasses import replace
+
+    from ferrotp.django.service import gate_for, get_mfa
+    from ferrotp.web import Login
+
+    ferrotp(POLICY={"trusted_device_days": 30})
+    gate, texts = gate_for(alice.user), Texts()
+    now = gate.now()
+    half = Login.start("half", alice.user_id, "al<i>ce@example.com", now)
+    full = half.enter("full", now, fresh=True)
+    enrollment = get_mfa().enroll(user_id=alice.user_id, account_name=alice.name)
+    get_mfa().trust_device(user_id=alice.user_id, name="Firefox <b>")
+    factor = get_mfa().status(user_id=alice.user_id).factors[0]
+    rows: list[tuple[str, dict[str, Any]]] = [
+        ("challenge", {"page": challenge_page(gate, login, texts, recovery=recovery, error=error)})
+        for login in (half, full)
+        for recovery in (False, True)
+        for error in ("", "It is <wrong>.")
+    ]
+    rows += [("set_up", {"page": set_up_page(gate, login, texts, one, error=error)})
+             for login in (half, full) for one in (None, enrollment) for error in ("", "Wrong.")]  # fmt: skip
+    rows += [
+        ("set_up", {"page": replace(rows[-1][1]["page"], required=True, qr="", key="")}),
+        ("codes", {"page": CodesPage(("AAAA-BBBB", "CCCC-DDDD"))}),
+        ("codes", {"page": CodesPage(("AAAA-BBBB",), "Save them.")}),
+        ("new_codes", {"error": ""}),
+        ("ended", {"error": "Over.", "login_page": "/login"}),
+        ("unavailable", {"error": "Later."}),
+        ("remove", {"page": remove_page(gate, factor, texts), "error": ""}),
+        ("settings", {"page": settings_page(gate, full, texts, message="Done.")}),
+        ("settings", {"page": settings_page(gate, replace(full, unsaved_codes=True), texts)}),
+        ("settings", {"page": settings_page(gate, replace(full, user_id="nobody"), texts)}),
+    ]
+    for template, values in rows:
+        request = RequestFactory().get("/mfa/")
+        shown = views.render(request, template, **values).content.decode()
+        assert _normal(shown) == _normal(in_flask(template, **values)), (template, values)
+
+
+# Languages
+
+
+def _compile(path: Path, messages: dict[str, str]) -> None:
+    """A catalogue as msgfmt makes it."""
+    import struct
+
+    messages = {"": "Content-Type: text/plain; charset=UTF-8\nPlural-Forms: nplurals=3; plural=(n==1?0:n<5?1:2);\n",
+                **messages}  # fmt: skip
+    ids, texts = b"", b""
+    places = []
+    for key in sorted(messages):
+        one, other = key.encode(), messages[key].encode()
+        places.append((len(one), len(ids), len(other), len(texts)))
+        ids, texts = ids + one + b"\0", texts + other + b"\0"
+    start = 28 + 16 * len(places)
+    table = [struct.pack("<2I", a, start + b) for a, b, _, _ in places]
+    table += [struct.pack("<2I", c, start + len(ids) + d) for _, _, c, d in places]
+    head = struct.pack("<7I", 0x950412DE, 0, len(places), 28, 28 + 8 * len(places), 0, start)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(head + b"".join(table) + ids + texts)
+
+
+@pytest.fixture
+def czech(tmp_path: Path) -> Iterator[None]:
+    _compile(
+        tmp_path / "cs" / "LC_MESSAGES" / "django.mo",
+        {
+            ENGLISH["challenge.title"]: "Zadejte kód",
+            ENGLISH["challenge.hint"]: "Má {digits} číslic & mění se po {period} s.",
+            ENGLISH["in.seconds.one"] + "\0" + ENGLISH["in.seconds.other"]:
+                "za {count} sekundu\0za {count} sekundy\0za {count} sekund",
+            ENGLISH["error.wait"]: "Mnoho chyb. Zkuste to {when}.",
+        },
+    )  # fmt: skip
+    translation.trans_real._translations.clear()
+    with override_settings(LOCALE_PATHS=[str(tmp_path)]):
+        yield
+    translation.trans_real._translations.clear()
+
+
+def test_pages_speak_the_visitors_language_with_its_plurals(czech: None, client: MFAClient, alice: Person) -> None:
+    alice.password(client)
+    page = client.get("/mfa/challenge", headers={"Accept-Language": "cs"}).content.decode()
+    assert (
+        '<html lang="cs">' in page and "<h1>Zadejte kód</h1>" in page and "Má 6 číslic &amp; mění se po 30 s." in page
+    )
+    assert ENGLISH["challenge.submit"] in page  # what is not translated is in English
+    for _ in range(5):
+        page = client.post(
+            "/mfa/challenge", {"code": alice.wrong()}, headers={"Accept-Language": "cs"}
+        ).content.decode()
+    assert "Zkuste to za 30 sekund." in page
+    alice.clock.tick(27)
+    page = client.post("/mfa/challenge", {"code": "1"}, headers={"Accept-Language": "cs"}).content.decode()
+    assert "Zkuste to za 3 sekundy." in page
+
+
+def test_the_translators_catalogue_has_every_word(tables: None) -> None:
+    path = Path(ferrotp.django.texts.__file__).parent / "locale" / "django.pot"
+    stale = "python -m ferrotp.django.texts > python/ferrotp/django/locale/django.pot"
+    assert path.read_text(encoding="utf-8") == ferrotp.django.texts.catalogue(), stale
+    for text in ENGLISH.values():
+        assert ferrotp.django.texts._quoted(text) in path.read_text(encoding="utf-8")
+
+
+# Replaced by the site
+
+
+def test_pages_stand_in_the_sites_base_and_can_be_replaced(
+    client: MFAClient, alice: Person, ferrotp: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "ferrotp").mkdir()
+    (tmp_path / "own_base.html").write_text(
+        "<main>OWN {% block title %}{% endblock %}{% block content %}{% endblock %}"
+    )
+    (tmp_path / "ferrotp" / "ended.html").write_text("REPLACED")
+    templates = [{**settings.TEMPLATES[0], "DIRS": [tmp_path, *settings.TEMPLATES[0]["DIRS"]]}]
+    ferrotp(BASE_TEMPLATE="own_base.html", POLICY={"disable_after": 1})
+    with override_settings(TEMPLATES=templates):
+        alice.password(client)
+        assert client.get("/mfa/challenge").content.decode().startswith("<main>OWN Enter your code")
+        assert client.post("/mfa/challenge", {"code": alice.wrong()}).content == b"REPLACED"
+
+
+def test_the_forms_serve_pages_of_the_sites_own(client: MFAClient, alice: Person) -> None:
+    alice.password(client)
+
+    def request(data: dict[str, str] | None) -> HttpRequest:
+        made = RequestFactory().post("/own", data or {})
+        made.session, made.user = client.session, type("Anonymous", (), {"is_authenticated": False})()
+        return made
+
+    form = forms.ChallengeForm(request(None))
+    html = form.as_p()
+    assert 'inputmode="numeric"' in html and 'autocomplete="one-time-code"' in html and "maxlength" not in html
+    wrong = forms.ChallengeForm(request(None), {"code": alice.wrong()})
+    assert not wrong.is_valid() and wrong.problem is not None and wrong.problem.status == 400
+    assert ENGLISH["error.code"] in wrong.as_p() and alice.wrong() not in wrong.as_p()
+    empty = forms.ChallengeForm(request(None), {"code": "  "})
+    assert not empty.is_valid() and ENGLISH["error.empty"] in empty.as_p()
+    post = request(None)
+    right = forms.ChallengeForm(post, {"code": alice.code()})
+    assert right.is_valid()
+    assert where(right.finish()) == "/inside"
+    assert post.session["_auth_user_id"] == alice.user_id
+    recovery = forms.RecoveryForm(post, {"code": alice.codes[0]})
+    assert recovery.is_valid() and "trust" not in recovery.fields
+
+
+# Headers
+
+
+def test_every_page_has_its_headers_and_a_strict_policy_suffices(client: MFAClient, alice: Person) -> None:
+    alice.password(client)
+    answers = [client.get("/mfa/challenge"), client.post("/mfa/challenge", {"code": alice.code()})]
+    answers += [client.get(f"/mfa/{path}") for path in ("", "set-up", "recovery-codes")]
+    answers += [client.post("/mfa/recovery-codes"), client.get("/mfa/cancel")]
+    for answer in answers:
+        for name, value in PAGE_HEADERS.items():
+            assert answer.headers[name] == value, name
+        assert " style=" not in answer.content.decode() and " on" + "click=" not in answer.content.decode()
+    assert client.get("/mfa/cancel").status_code == 405
+
+
+def test_style_and_script_need_no_collectstatic(client: MFAClient) -> None:
+    for name, kind in (("ferrotp.css", "text/css"), ("ferrotp.js", "javascript")):
+        answer = client.get(f"/mfa/static/{name}")
+        assert answer.status_code == 200 and kind in answer.headers["Content-Type"]
+        answer.close()
+    for evil in ("../pages.py", "%2e%2e/pages.py", ".."):
+        assert client.get(f"/mfa/static/{evil}").status_code in (400, 404)
+
+
+def test_the_store_away_is_a_page_that_says_so(
+    client: MFAClient, alice: Person, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from ferrotp.django import get_mfa
+    from ferrotp.django.store import DjangoStore
+    from ferrotp.mfa import StoreRefused, StoreUnavailable
+
+    alice.password(client)
+
+    def away(*arguments: Any, **more: Any) -> Any:
+        raise StoreUnavailable("away")
+
+    user = DjangoStore.user
+
+    def refused(*arguments: Any, **more: Any) -> Any:
+        raise StoreRefused("run migrate")
+
+    for name in ("reserve", "user", "add_factor"):
+        monkeypatch.setattr(DjangoStore, name, away)
+    answer = client.post("/mfa/challenge", {"code": alice.code()})
+    assert answer.status_code == 503 and "away" not in answer.content.decode()
+    monkeypatch.setattr(DjangoStore, "reserve", refused)
+    monkeypatch.setattr(DjangoStore, "user", user)
+    answer = client.post("/mfa/challenge", {"code": alice.code()})
+    assert answer.status_code == 500 and "migrate" not in answer.content.decode()
+    assert "POST /mfa/challenge: StoreRefused: run migrate" in caplog.text
+    monkeypatch.setattr(DjangoStore, "user", away)
+    assert where(client.get("/inside")).startswith("/login")
+    other = MFAClient()
+    other.force_login(alice.user)
+    for path in ("/inside", "/vault", "/admin/", "/api"):
+        assert other.get(path).status_code == 503
+    client.force_mfa_login(alice.user, fresh=False)
+    assert client.get("/vault").status_code == 200  # who is in stays in
+    assert client.get("/fresh-vault").status_code == 503
+    assert get_mfa() is get_mfa()

@@ -1,0 +1,451 @@
+"""What a decision is worth, whatever the caller's transaction does; and what comes of a database that is away."""
+
+import json
+import os
+import secrets
+import sqlite3
+import threading
+import time
+import unittest
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connections, transaction
+from django.test import TestCase, TransactionTestCase
+from mfa.servers import PostgreSQLServer
+
+from ferrotp.django import get_mfa, own
+from ferrotp.django.store import DjangoStore
+from ferrotp.django.test import MFAClient, MFATestMixin, clear_memory
+from ferrotp.mfa import InvalidCode, Policy, StoreRefused, StoreUnavailable
+from ferrotp.mfa.stores.base import Factor, Owner, Reservation
+from ferrotp.mfa.testing import NOW
+
+from .conftest import Person
+from .databases import database_on
+from .stores import migrate, set_up
+
+LIMITS = replace(Policy().limits(), free=1000, disable_at=2000, cost=1)
+
+
+def made(owner: Owner | None = None) -> Factor:
+    owner = owner or Owner(secrets.token_hex(4), secrets.token_hex(8))
+    return Factor(
+        owner, secrets.token_hex(8), "totp", "phone", "active", b"sealed", False, created_at=NOW, expires_at=0
+    )
+
+
+class Place:
+    """A database, and a store in it."""
+
+    def __init__(self, alias: str, server: PostgreSQLServer | None = None) -> None:
+        self.alias, self.server = alias, server
+        self.store = DjangoStore(alias)
+        self.factor = made()
+        assert self.store.add_factor(self.factor, NOW, 10, 5)
+
+    @property
+    def owner(self) -> Owner:
+        return self.factor.owner
+
+    def attempt(self) -> Reservation:
+        answer = self.store.reserve(self.owner, "otp", NOW, LIMITS)
+        assert isinstance(answer, Reservation)
+        return answer
+
+    @property
+    def failures(self) -> int:
+        return self.store.user(self.owner).budgets["otp"].failures
+
+
+def _alias(database: dict[str, Any]) -> str:
+    alias = f"store_{secrets.token_hex(4)}"
+    set_up({alias: database})
+    migrate(alias)
+    return alias
+
+
+@pytest.fixture(scope="module")
+def aliases(postgresql: PostgreSQLServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("stores")
+    wal = str(folder / "wal.sqlite3")
+    sqlite3.connect(wal).execute("PRAGMA journal_mode=wal").close()
+    return {
+        "sqlite": _alias({"ENGINE": "django.db.backends.sqlite3", "NAME": str(folder / "db.sqlite3")}),
+        "sqlite-wal": _alias({"ENGINE": "django.db.backends.sqlite3", "NAME": wal}),
+        "postgresql": _alias(database_on(postgresql)),
+    }
+
+
+@pytest.fixture(params=["sqlite", "sqlite-wal", "postgresql"])
+def place(request: pytest.FixtureRequest, aliases: dict[str, str], postgresql: PostgreSQLServer) -> Iterator[Place]:
+    place = Place(aliases[request.param], postgresql if request.param == "postgresql" else None)
+    yield place
+    place.store.close()
+    connections[place.alias].close()
+
+
+@pytest.fixture
+def requests_transaction(place: Place) -> Iterator[Callable[[], Any]]:
+    """What ATOMIC_REQUESTS puts around a view."""
+    settings = connections[place.alias].settings_dict
+    settings["ATOMIC_REQUESTS"] = True
+    yield lambda: transaction.atomic(using=place.alias)
+    settings["ATOMIC_REQUESTS"] = False
+
+
+def test_it_refuses_inside_a_callers_transaction_and_says_what_to_do(place: Place) -> None:
+    with transaction.atomic(using=place.alias), pytest.raises(StoreRefused, match=r"transaction\.atomic.*non_atomic"):
+        place.attempt()
+    assert place.failures == 0
+    place.attempt()
+    assert place.failures == 1
+
+
+def test_it_refuses_with_autocommit_off(place: Place) -> None:
+    connection = connections[place.alias]
+    connection.ensure_connection()
+    connection.set_autocommit(False)
+    try:
+        with pytest.raises(StoreRefused, match="autocommit off"):
+            place.attempt()
+    finally:
+        connection.set_autocommit(True)
+
+
+def test_it_decides_inside_the_transaction_of_another_database(place: Place, aliases: dict[str, str]) -> None:
+    other = next(alias for alias in aliases.values() if alias != place.alias)
+    with transaction.atomic(using=other):
+        place.attempt()
+    assert place.failures == 1
+
+
+def test_what_is_decided_beside_a_requests_transaction_stays_when_that_is_rolled_back(
+    place: Place, requests_transaction: Callable[[], Any]
+) -> None:
+    for _ in range(50):
+        with suppress(RuntimeError), requests_transaction():
+            place.attempt()
+            raise RuntimeError
+    assert place.failures == 50
+
+
+def test_a_transaction_inside_a_requests_transaction_is_the_callers(
+    place: Place, requests_transaction: Callable[[], Any]
+) -> None:
+    with requests_transaction(), transaction.atomic(using=place.alias), pytest.raises(StoreRefused):
+        place.attempt()
+    assert place.failures == 0
+
+
+def test_where_the_requests_transaction_holds_the_lock_it_says_so(
+    place: Place, requests_transaction: Callable[[], Any]
+) -> None:
+    """SQLite has one. PostgreSQL has one for each row."""
+    with requests_transaction():
+        with connections[place.alias].cursor() as cursor:
+            cursor.execute("UPDATE ferrotp_django_factor SET name = 'x' WHERE factor_id = 'nobody'")
+        if place.server is None:
+            started = time.monotonic()
+            with pytest.raises(StoreRefused, match=r"ATOMIC_REQUESTS.*non_atomic_requests.*file of their own"):
+                place.attempt()
+            assert time.monotonic() - started < 2.5
+        else:
+            place.attempt()
+    assert place.failures == (0 if place.server is None else 1)
+
+
+def test_pages_may_read_inside_a_callers_transaction(place: Place) -> None:
+    with transaction.atomic(using=place.alias):
+        assert len(place.store.user(place.owner).factors) == 1
+
+
+def test_it_leaves_the_callers_connection_as_it_was(place: Place) -> None:
+    before = connections[place.alias]
+    place.attempt()
+    assert connections[place.alias] is before and not before.in_atomic_block
+    assert not hasattr(connections._connections, f"ferrotp:{place.alias}")
+
+
+def test_threads_share_a_few_connections(place: Place) -> None:
+    with ThreadPoolExecutor(32) as pool:
+        list(pool.map(lambda _: place.attempt(), range(64)))
+    assert place.failures == 64
+    assert 1 <= len(place.store._own._free) <= own.SIZE
+
+
+# A database that is away
+
+
+def test_a_file_that_somebody_else_locks_is_unavailable_in_time(aliases: dict[str, str]) -> None:
+    place = Place(aliases["sqlite"])
+    other = sqlite3.connect(connections[place.alias].settings_dict["NAME"], isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    try:
+        for ask in (place.attempt, lambda: place.store.user(place.owner)):
+            started = time.monotonic()
+            with pytest.raises(StoreUnavailable, match="locked"):
+                ask()
+            assert time.monotonic() - started < 2.5
+    finally:
+        other.close()
+    place.attempt()
+
+
+def test_a_file_that_cannot_be_written_or_opened_is_unavailable(tmp_path: Path) -> None:
+    path = tmp_path / "db.sqlite3"
+    alias = _alias({"ENGINE": "django.db.backends.sqlite3", "NAME": str(path)})
+    store = DjangoStore(alias)
+    assert store.add_factor(made(), NOW, 10, 5)
+    store.close()
+    path.rename(tmp_path / "gone.sqlite3")
+    (tmp_path / "db.sqlite3").mkdir()
+    with pytest.raises(StoreUnavailable):
+        store.add_factor(made(), NOW, 10, 5)
+
+
+def test_tables_that_are_not_there_are_said_to_be_missing(postgresql: PostgreSQLServer, tmp_path: Path) -> None:
+    for database in (
+        {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "empty.sqlite3")},
+        database_on(postgresql),
+    ):
+        alias = f"empty_{secrets.token_hex(4)}"
+        set_up({alias: database})
+        store = DjangoStore(alias)
+        for ask in (store.prepare, lambda: store.add_factor(made(), NOW, 10, 5)):  # noqa: B023
+            with pytest.raises(StoreRefused, match="migrate"):
+                ask()
+
+
+def test_a_database_in_memory_and_other_databases_are_refused() -> None:
+    set_up({"memory": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}})
+    with pytest.raises(StoreRefused, match="in memory"):
+        DjangoStore("memory").reset(Owner("", "x"))
+    set_up({"dummy": {"ENGINE": "django.db.backends.dummy", "NAME": "x"}})
+    with pytest.raises(StoreRefused, match="SQLite and PostgreSQL are"):
+        DjangoStore("dummy")
+
+
+@pytest.fixture
+def own_server(postgresql: PostgreSQLServer, aliases: dict[str, str]) -> Iterator[Place]:
+    place = Place(aliases["postgresql"], postgresql)
+    yield place
+    place.store.close()
+    connections[place.alias].close()
+
+
+@pytest.mark.parametrize("connected", [True, False])
+def test_a_server_that_is_stopped_is_unavailable_in_time_and_afterwards_it_goes_on(
+    own_server: Place, connected: bool
+) -> None:
+    place = own_server
+    assert place.server is not None
+    if not connected:
+        place.store.close()
+        time.sleep(0.5)  # the server's side of it ends, too
+    pids = place.server.pause()
+    try:
+        for ask in (place.attempt, lambda: place.store.user(place.owner), place.attempt):
+            started = time.monotonic()
+            with pytest.raises(StoreUnavailable):
+                ask()
+            assert time.monotonic() - started < 2.0
+    finally:
+        place.server.resume(pids)
+    before = place.failures
+    place.attempt()
+    assert place.failures == before + 1
+
+
+def test_a_row_that_is_locked_for_long_is_unavailable_in_time(own_server: Place) -> None:
+    place = own_server
+    with transaction.atomic(using=place.alias), connections[place.alias].cursor() as cursor:
+        cursor.execute("SELECT 1 FROM ferrotp_django_budget WHERE user_id = %s FOR UPDATE", [place.owner.user_id])
+        failed: list[BaseException] = []
+
+        def attempt() -> None:
+            try:
+                place.attempt()
+            except BaseException as error:
+                failed.append(error)
+
+        started = time.monotonic()
+        thread = threading.Thread(target=attempt)
+        thread.start()
+        thread.join()
+        assert time.monotonic() - started < 2.0
+    assert isinstance(failed[0], StoreUnavailable) and "55P03" in str(failed[0])
+    assert place.failures == 0
+
+
+def test_connections_that_the_server_ended_are_made_anew(own_server: Place) -> None:
+    place = own_server
+    place.attempt()
+    with connections[place.alias].cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    time.sleep(0.1)
+    place.attempt()
+    assert place.failures == 2
+
+
+def test_a_standby_that_takes_no_writes_is_unavailable(own_server: Place) -> None:
+    place = own_server
+    name = connections[place.alias].settings_dict["NAME"]
+    with connections[place.alias].cursor() as cursor:
+        cursor.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    place.store.close()
+    try:
+        with pytest.raises(StoreUnavailable, match="25006"):
+            place.attempt()
+    finally:
+        with connections[place.alias].cursor() as cursor:
+            cursor.execute("SET default_transaction_read_only = off")
+            cursor.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
+        place.store.close()
+
+
+def test_settings_that_weaken_a_decision_are_overruled(own_server: Place) -> None:
+    place = own_server
+    name = connections[place.alias].settings_dict["NAME"]
+    with connections[place.alias].cursor() as cursor:
+        cursor.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
+        cursor.execute(f"ALTER DATABASE \"{name}\" SET default_transaction_isolation = 'serializable'")
+    place.store.close()
+    try:
+        with place.store._own.turn() as using, connections[using].cursor() as cursor:
+            cursor.execute(
+                "SELECT current_setting('synchronous_commit'), current_setting('transaction_isolation'),"
+                " current_setting('lock_timeout')"
+            )
+            assert cursor.fetchone()[:2] == ("on", "read committed")
+    finally:
+        with connections[place.alias].cursor() as cursor:
+            cursor.execute(f'ALTER DATABASE "{name}" RESET ALL')
+        place.store.close()
+
+
+def test_a_forked_child_takes_no_connection_of_its_parent(own_server: Place) -> None:
+    place = own_server
+    place.attempt()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            answer = [len(place.store._own._free), place.attempt().budget.failures]
+            os.write(writing, json.dumps(answer).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert json.loads(os.read(reading, 100)) == [0, 2]
+    os.close(reading), os.close(writing)
+    place.attempt()
+    assert place.failures == 3
+
+
+# Under ATOMIC_REQUESTS, by HTTP
+
+
+@pytest.fixture
+def atomic_requests(clock: Any) -> Iterator[None]:
+    settings = connections["default"].settings_dict
+    settings["ATOMIC_REQUESTS"] = True
+    yield
+    settings["ATOMIC_REQUESTS"] = False
+
+
+def test_50_wrong_guesses_in_a_view_that_raises_are_all_counted(
+    atomic_requests: None, client: MFAClient, alice: Person, ferrotp: Callable[..., None]
+) -> None:
+    ferrotp(POLICY={"free_failures": 10, "first_delay": 1, "longest_delay": 1, "failures_in_30_days": 1000})
+    client.force_mfa_login(alice.user)
+    client.raise_request_exception = False
+    for _ in range(50):
+        assert client.post("/guess", {"code": alice.wrong()}).status_code == 500
+        alice.clock.tick(1)
+    assert get_mfa().status(user_id=alice.user_id).failures == 50
+
+
+def test_the_pages_decide_outside_of_the_requests_transaction(
+    atomic_requests: None, client: MFAClient, alice: Person
+) -> None:
+    alice.password(client)
+    for left in range(4):
+        assert client.post("/mfa/challenge", {"code": alice.wrong()}).status_code == 400, left
+    assert get_mfa().status(user_id=alice.user_id).failures == 4
+    assert client.post("/mfa/challenge", {"code": alice.code()}).headers["Location"] == "/inside"
+    assert client.post("/mfa/recovery-codes").status_code == 200
+
+
+def test_a_view_that_has_written_gets_a_clear_error_on_sqlite(
+    atomic_requests: None, client: MFAClient, alice: Person
+) -> None:
+    client.force_mfa_login(alice.user)
+    for path, message in (("/write-and-guess", "file of their own"), ("/guess-inside", "non_atomic_requests")):
+        with pytest.raises(StoreRefused, match=message):
+            client.post(path, {"code": alice.wrong()})
+    assert get_mfa().status(user_id=alice.user_id).failures == 0
+
+
+# In the tests of a site
+
+
+class _InATestCase(TestCase):
+    __test__ = False
+
+    def runTest(self) -> None:
+        with pytest.raises(StoreRefused, match=r'FERROTP\["STORE"\] = "memory".*TransactionTestCase'):
+            DjangoStore().reset(Owner("", "somebody"))
+
+
+class _InMemory(MFATestMixin, TestCase):
+    __test__ = False
+
+    def runTest(self) -> None:
+        mfa = get_mfa()
+        mfa.import_factor(user_id="1", secret=bytes(20))
+        with pytest.raises(InvalidCode):
+            mfa.verify(user_id="1", code="000000")
+        assert mfa.status(user_id="1").failures == 1
+
+
+class _InATransactionTestCase(TransactionTestCase):
+    __test__ = False
+    available_apps: Any = None
+
+    def runTest(self) -> None:
+        store = DjangoStore()
+        factor = made()
+        assert store.add_factor(factor, NOW, 10, 5)
+        assert isinstance(store.reserve(factor.owner, "otp", NOW, LIMITS), Reservation)
+
+    def _fixture_teardown(self) -> None:
+        """The site's rows are other tests'."""
+
+
+@pytest.mark.parametrize("case", [_InATestCase, _InMemory, _InATransactionTestCase])
+def test_a_sites_own_tests(case: type[Any], clock: Any, ferrotp: Callable[..., None]) -> None:
+    if case is _InMemory:
+        ferrotp(STORE="memory")
+    result = unittest.TestResult()
+    unittest.TestSuite([case()]).run(result)
+    assert result.testsRun == 1 and result.wasSuccessful(), result.failures + result.errors
+
+
+def test_the_store_in_memory_is_for_tests(tables: None, ferrotp: Any) -> None:
+    from django.core.exceptions import ImproperlyConfigured
+    from django.test.utils import setup_test_environment, teardown_test_environment
+
+    ferrotp(STORE="memory")
+    teardown_test_environment()
+    try:
+        with pytest.raises(ImproperlyConfigured, match="tests only"):
+            get_mfa()
+    finally:
+        setup_test_environment(debug=False)
+    get_mfa()
+    clear_memory()

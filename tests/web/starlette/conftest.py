@@ -1,0 +1,14 @@
+"""A site for a module."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from .example import FastAPISite
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPISite]:
+    site = FastAPISite(tmp_path_factory.mktemp("example"))
+    yield site
+    site.close()
