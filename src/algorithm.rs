@@ -378,6 +378,15 @@ impl HmacKey {
         }
     }
 
+    /// [`truncated`](Self::truncated) of `first` and the counters after it, few enough to be known in advance.
+    #[inline]
+    pub(crate) fn truncated_few<const N: usize>(&self, first: u64) -> [u32; N] {
+        match &self.0 {
+            Midstates::Sha1(states) => sha1_few(states, first),
+            _ => core::array::from_fn(|lane| self.truncated(first.wrapping_add(lane as u64))),
+        }
+    }
+
     /// [`truncated`](Self::truncated) of `first` and the counters after it, side by side where the CPU can.
     #[inline]
     pub(crate) fn truncated_run(&self, first: u64, truncated: &mut [u32]) {

@@ -67,16 +67,21 @@ fn any_match<const NEWEST: bool>(
         counter_found.conditional_assign(&counter, replaces);
         found |= hit;
     };
-    if first == last {
-        attempt(key.truncated(first), first);
-    } else {
-        each_truncated(key, first, last, attempt);
+    match last.saturating_sub(first) {
+        0 => attempt(key.truncated(first), first),
+        // A step before and after, which is what a login asks for.
+        2 => {
+            for (truncated, counter) in key.truncated_few::<3>(first).into_iter().zip(first..=last) {
+                attempt(truncated, counter);
+            }
+        }
+        _ => each_truncated(key, first, last, attempt),
     }
     bool::from(found).then_some(counter_found)
 }
 
 /// Asks for the truncated HMAC of every counter in `first ..= last`, in order, hashed side by side.
-#[inline]
+#[inline(never)] // its buffer is no part of what a call for a single code sets up
 pub(crate) fn each_truncated(key: &HmacKey, first: u64, last: u64, mut attempt: impl FnMut(u32, u64)) {
     let mut next = Some(first);
     while let Some(first) = next.filter(|next| *next <= last) {

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "what only the kernels use"))]
 mod group;
 #[cfg(target_arch = "x86_64")]
 mod sha_ni;
@@ -263,6 +264,7 @@ mod tests {
                 },
                 $($kernel $module),+
             );
+            let _ = expected;
         }};
     }
 
