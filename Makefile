@@ -69,6 +69,9 @@ bench-login: $(VENV)-bench-login/installed  ## Compare the login step over HTTP 
 bench-django: $(VENV)-bench-verify/installed  ## Compare the login step in Django with django-otp and allauth (ARGS=--quick: within a minute)
 	@$(VENV)-bench-verify/bin/python benches/django_login.py $(ARGS)
 
+count: $(VENV)/installed  ## Count the instructions of the hot calls (ARGS=--record: these are the ones to hold to)
+	@$(PY) benches/count.py $(ARGS)
+
 attack: $(VENV)/installed  ## Attack the service for 30 days of its clock, and print how far a guesser comes
 	@$(PY) benches/attack.py $(ARGS)
 
