@@ -24,6 +24,10 @@ test: lint test-rust test-python test-django42  ## Run all checks: linters, carg
 
 test-rust:  ## Run cargo test, on the core alone: no Python is looked for
 	cargo test --locked
+	@# Each kernel by itself. One that this CPU has not leaves those that it has.
+	for kernel in portable sha-ni avx2 avx512; do \
+		FERROTP_KERNEL=$$kernel cargo test --locked --quiet --lib --test properties --test vectors || exit; \
+	done
 
 test-python: $(VENV)/installed $(VENV)/tools  ## Run pytest on the installed wheel (ARGS for pytest)
 	$(PY) -m pytest tests $(ARGS)
@@ -67,6 +71,9 @@ bench-login: $(VENV)-bench-login/installed  ## Compare the login step over HTTP 
 
 bench-django: $(VENV)-bench-verify/installed  ## Compare the login step in Django with django-otp and allauth (ARGS=--quick: within a minute)
 	@$(VENV)-bench-verify/bin/python benches/django_login.py $(ARGS)
+
+count: $(VENV)/installed  ## Count the instructions of the hot calls (ARGS=--record: these are the ones to hold to)
+	@$(PY) benches/count.py $(ARGS)
 
 attack: $(VENV)/installed  ## Attack the service for 30 days of its clock, and print how far a guesser comes
 	@$(PY) benches/attack.py $(ARGS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import functools
 import gc
 import hashlib
 import importlib
@@ -35,10 +36,13 @@ NAME, ISSUER = "alice@example.com", "ACME Co"
 WRONG = "000000"  # digits: some libraries refuse anything else unhashed
 TIME = 1_700_000_000
 OBJECTS = 20_000
+BATCH = {"ferrotp": 8192, "pyotp": 64}  # what a batch is for each: enough, and not too long
 SAMPLE = 0.001  # seconds: short, so that the samples of a round meet the same machine
 IMPORT_ROUNDS = 15
 # Time that other programs take from this one is no cost of a call. Where that clock is coarse, time on the wall.
 CLOCK = "process_time" if time.get_clock_info("process_time").resolution <= 1e-6 else "perf_counter"
+
+SECRETS = [base64.b32encode(hashlib.sha1(b"%d" % i).digest()).decode() for i in range(BATCH["ferrotp"])]
 
 # Library: the module that it is imported by, its distribution.
 LIBRARIES = {
@@ -76,6 +80,8 @@ class Row:
     calls: dict[str, str]
     targets: dict[str, float] = field(default_factory=dict)  # peer: how many times as fast ferrotp is to be
     canon: Callable[[Any], Any] = same  # what of the answers must be equal
+    items: dict[str, int] = field(default_factory=dict)  # library: how many things a call does; costs are those of one
+    limit: float | None = None  # nanoseconds that ferrotp may take
 
 
 # Whatever can be made once is made outside the loop. totp-rs and mintotp keep no object: totp-rs is given the key's
@@ -231,8 +237,64 @@ ROWS = (
         {"pyotp": 35},
         code_of,
     ),
+    Row(
+        "batch: KeySet.codes_into",
+        {
+            "ferrotp": "keys.codes_into(buffer, t, threads=1) or buffer",
+            "pyotp": "''.join([p.at(t) for p in ps]).encode()",
+        },
+        canon=lambda codes: bytes(codes[: 6 * BATCH["pyotp"]]),
+        items=BATCH,
+        limit=1e3 / 19,
+    ),
+    Row(
+        "batch: codes, strings",
+        {"ferrotp": "B.codes(secrets, t, threads=1)", "pyotp": "[P.TOTP(s).at(t) for s in few]"},
+        canon=lambda results: tuple(results[: BATCH["pyotp"]]),
+        items=BATCH,
+    ),
+    Row(
+        "batch: verify ±1, strings",
+        {
+            "ferrotp": "B.verify(secrets, typed, t, 1, threads=1)",
+            "pyotp": "[P.TOTP(s).verify(c, for_time=t, valid_window=1) for s, c in zip(few, typed)]",
+        },
+        canon=lambda results: tuple(results[: BATCH["pyotp"]]),
+        items=BATCH,
+        limit=1e3 / 4,
+    ),
+    Row(
+        "HOTP resync over 1,000",
+        {
+            "ferrotp": "B.resync(fh, wrong, wrong, 0, 999)",
+            "pyotp": "next((n + 1 for n in range(1000) if ph.verify(wrong, n) and ph.verify(wrong, n + 1)), None)",
+        },
+        limit=50_000,
+    ),
     Row("random_base32", {"ferrotp": "F.random_base32()", "pyotp": "P.random_base32()"}, {"pyotp": 100}, is_secret),
 )
+
+
+@functools.cache
+def key_set(times: int = 1) -> Any:
+    """The batch's keys, so many times over."""
+    return importlib.import_module("ferrotp.batch").KeySet(SECRETS * times)
+
+
+def scaling() -> dict[str, Callable[[], float]]:
+    """Measures a large set on one thread and on two, in nanoseconds on the wall for each code."""
+    keys = key_set(32)
+    buffer = bytearray(len(keys) * keys.width)
+
+    def timer(threads: int) -> Callable[[], float]:
+        def sample() -> float:
+            start = time.perf_counter()
+            keys.codes_into(buffer, TIME, threads=threads)
+            return (time.perf_counter() - start) / len(keys) * 1e9
+
+        return sample
+
+    return {"ferrotp": timer(2), "one thread": timer(1)}
 
 
 def names_at(t: int, modules: dict[str, Any]) -> dict[str, Any]:
@@ -263,6 +325,10 @@ def names_at(t: int, modules: dict[str, Any]) -> dict[str, Any]:
 
         names |= {"L": passlib, "l": totp, "matches": matches}
         names |= {"l256": passlib.TOTP(SECRET, alg="sha256"), "l512": passlib.TOTP(SECRET, alg="sha512")}
+    batch, keys = importlib.import_module("ferrotp.batch"), key_set()
+    few = SECRETS[: BATCH["pyotp"]]
+    names |= {"B": batch, "secrets": SECRETS, "few": few, "keys": keys, "buffer": bytearray(len(keys) * keys.width)}
+    names |= {"ps": [names["P"].TOTP(secret) for secret in few], "typed": list(keys.codes(t))}
     names["code"] = names["p"].at(t)
     names["fifth"] = names["ph"].at(5)
     names["uri"] = names["p"].provisioning_uri(name=NAME, issuer_name=ISSUER)
@@ -315,14 +381,14 @@ def alternated(samplers: dict[str, Callable[[], float]], rounds: int) -> dict[st
     return samples
 
 
-def call_timer(call: str, names: dict[str, Any]) -> Callable[[], float]:
+def call_timer(call: str, names: dict[str, Any], items: int = 1) -> Callable[[], float]:
     """Measures nanoseconds per call, over as many calls as make a sample. timeit turns the collector off."""
     timer = timeit.Timer(call, timer=getattr(time, CLOCK), globals=names)
     count = 1
     while (took := timer.timeit(count)) < SAMPLE / 4:
         count *= 2
     count = max(1, round(count * SAMPLE / took))
-    return lambda: timer.timeit(count) / count * 1e9
+    return lambda: timer.timeit(count) / count / items * 1e9
 
 
 def fresh(code: str) -> float:
@@ -409,9 +475,15 @@ def measure(modules: dict[str, Any], quick: bool) -> Iterator[Result]:
     gc.disable()
     for row in ROWS:
         calls = {library: call for library, call in row.calls.items() if library in modules}
-        timers = {library: call_timer(call, names) for library, call in calls.items()}
-        yield from results(row.title, alternated(timers, rounds), row.targets)
+        timers = {library: call_timer(call, names, row.items.get(library, 1)) for library, call in calls.items()}
+        samples = alternated(timers, rounds)
+        targets = row.targets
+        if row.limit is not None:
+            samples["limit"], targets = [row.limit] * rounds, {**targets, "limit": 1}
+        yield from results(row.title, samples, targets)
     gc.enable()
+    if (os.cpu_count() or 1) > 1:
+        yield from results("batch: codes_into, 2 threads", alternated(scaling(), rounds), {"one thread": 1.7})
 
     importers = {library: import_timer(LIBRARIES[library][0]) for library in modules}
     alternated(importers, 1)  # the files are now compiled and cached

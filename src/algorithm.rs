@@ -5,7 +5,8 @@
 
 use zeroize::Zeroize;
 
-use crate::lanes;
+use crate::lanes::{self, LANES};
+use crate::wipe::Wiped;
 
 /// A hash that RFC 6238 allows under HMAC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,8 +48,12 @@ fn whole(counter: u64) -> [u64; 1] {
 /// Writes HMAC for one hash: `$words` words of `$word` in its state, blocks of `$block` bytes, a length field of
 /// `$length` at the end of the padding (FIPS 180-4, section 5.1), and the words of a counter.
 macro_rules! hmac {
-    ($name:ident, $word:ty, $words:literal, $block:literal, $length:ty, $counter_words:expr, $compress:path, $initial:expr) => {
+    ($name:ident, $word:ty, $words:literal, $block:literal, $length:ty, $counter_words:expr, $compress:path, $group:path, $is_wide:path, $initial:expr) => {
         mod $name {
+            use zeroize::Zeroize;
+
+            use super::LANES;
+            use crate::lanes;
             use crate::wipe::Wiped;
 
             pub(super) const TAG: usize = $words * size_of::<$word>();
@@ -56,7 +61,7 @@ macro_rules! hmac {
             /// The states after the inner and the outer key block.
             pub(super) type Midstates = [State; 2];
 
-            const INITIAL: State = $initial;
+            pub(super) const INITIAL: State = $initial;
             const BLOCK: usize = $block;
             const LENGTH_AT: usize = BLOCK - size_of::<$length>();
 
@@ -87,6 +92,95 @@ macro_rules! hmac {
                 let mut state = *inner;
                 $compress(&mut state, &[last_block(&$counter_words(counter))]);
                 finish(outer, &state)
+            }
+
+            /// The truncated tags of counters in a row. `few` does some of them, where a whole group does not pay.
+            #[inline]
+            pub(super) fn run(
+                states: &Midstates,
+                mut first: u64,
+                truncated: &mut [u32],
+                few: impl Fn(&Midstates, u64, &mut [u32]),
+            ) {
+                // From here on a group takes less time than as many by themselves, whatever the kernel.
+                const ENOUGH: usize = LANES / 2;
+                if truncated.len() < ENOUGH || !$is_wide() {
+                    return few(states, first, truncated);
+                }
+                let mut keys = lanes::splat(states);
+                for truncated in truncated.chunks_mut(LANES) {
+                    if truncated.len() < ENOUGH {
+                        few(states, first, truncated);
+                    } else {
+                        let all = truncated_group(
+                            &keys,
+                            &core::array::from_fn(|lane| first.wrapping_add(lane as u64)),
+                        );
+                        for (to, from) in truncated.iter_mut().zip(all) {
+                            *to = from;
+                        }
+                    }
+                    first = first.wrapping_add(LANES as u64);
+                }
+                keys.zeroize();
+            }
+
+            /// The truncated tags of a group's counters, by a kernel or one after the other.
+            pub(super) fn truncated_group(keys: &Group, counters: &[u64; LANES]) -> [u32; LANES] {
+                $group(keys, counters).unwrap_or_else(|| {
+                    let mut lane = 0;
+                    counters.map(|counter| {
+                        let tag = mac_counter(&lanes::lane(keys, lane), counter);
+                        lane = lane.wrapping_add(1);
+                        super::truncate(&tag)
+                    })
+                })
+            }
+
+            pub(super) type Group = lanes::Group<$word, $words>;
+
+            /// Keys in groups. Wiped on drop, and where they were when there was no more room.
+            #[derive(Default)]
+            pub(super) struct Keys {
+                groups: Vec<Group>,
+                length: usize,
+            }
+
+            impl Keys {
+                pub(super) fn push(&mut self, states: &Midstates) {
+                    let lane = self.length % LANES;
+                    if lane == 0 {
+                        self.push_empty();
+                    }
+                    if let Some([inner, outer]) = self.groups.last_mut() {
+                        let [from_inner, from_outer] = states;
+                        lanes::set_lane(inner, lane, from_inner);
+                        lanes::set_lane(outer, lane, from_outer);
+                    }
+                    self.length = self.length.wrapping_add(1);
+                }
+
+                #[inline(never)]
+                fn push_empty(&mut self) {
+                    if self.groups.len() == self.groups.capacity() {
+                        let mut larger = Vec::with_capacity(self.groups.len().saturating_mul(2).max(4));
+                        larger.extend_from_slice(&self.groups);
+                        self.groups.zeroize();
+                        self.groups = larger;
+                    }
+                    self.groups.push([[[0; LANES]; $words]; 2]);
+                }
+
+                #[inline]
+                pub(super) fn truncated(&self, group: usize, counters: &[u64; LANES]) -> [u32; LANES] {
+                    self.groups.get(group).map_or([0; LANES], |keys| truncated_group(keys, counters))
+                }
+            }
+
+            impl Drop for Keys {
+                fn drop(&mut self) {
+                    self.groups.zeroize();
+                }
             }
 
             pub(super) fn mac([inner, outer]: &Midstates, message: &[u8]) -> [u8; TAG] {
@@ -167,6 +261,8 @@ hmac!(
     u64,
     super::halves,
     ::sha1::block_api::compress,
+    crate::lanes::sha1_group,
+    crate::lanes::sha1_is_wide,
     [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0]
 );
 hmac!(
@@ -177,6 +273,8 @@ hmac!(
     u64,
     super::halves,
     ::sha2::block_api::compress256,
+    crate::lanes::sha256_group,
+    crate::lanes::sha2_is_wide,
     [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,]
 );
 hmac!(
@@ -187,6 +285,8 @@ hmac!(
     u128,
     super::whole,
     ::sha2::block_api::compress512,
+    crate::lanes::sha512_group,
+    crate::lanes::sha2_is_wide,
     [
         0x6a09_e667_f3bc_c908,
         0xbb67_ae85_84ca_a73b,
@@ -198,6 +298,42 @@ hmac!(
         0x5be0_cd19_137e_2179,
     ]
 );
+
+impl sha1::Keys {
+    /// The states of up to [`LANES`] keys, as blocks filled up with zeros.
+    fn start(blocks: &[[u8; 64]]) -> sha1::Group {
+        [0x36_u8, 0x5c].map(|pad| {
+            let mut words = [[0; LANES]; 16];
+            for (lane, block) in blocks.iter().take(LANES).enumerate() {
+                let mut block = block
+                    .as_chunks()
+                    .0
+                    .iter()
+                    .map(|word| u32::from_be_bytes(*word) ^ u32::from_ne_bytes([pad; 4]));
+                lanes::set_lane(
+                    &mut words,
+                    lane,
+                    &core::array::from_fn(|_| block.next().unwrap_or_default()),
+                );
+            }
+            let states = lanes::sha1_start(&sha1::INITIAL, &words).unwrap_or_else(|| {
+                let mut states = [[0; LANES]; 5];
+                for lane in 0..LANES {
+                    let mut block = Wiped::<64>::zeros();
+                    for (to, word) in block.as_chunks_mut().0.iter_mut().zip(lanes::state(&words, lane)) {
+                        *to = word.to_be_bytes();
+                    }
+                    let mut state = sha1::INITIAL;
+                    ::sha1::block_api::compress(&mut state, core::slice::from_ref(&*block));
+                    lanes::set_lane(&mut states, lane, &state);
+                }
+                states
+            });
+            words.zeroize();
+            states
+        })
+    }
+}
 
 /// A keyed HMAC, ready to make codes. Wiped on drop.
 ///
@@ -242,15 +378,43 @@ impl HmacKey {
         }
     }
 
-    /// [`truncated`](Self::truncated) of several counters, side by side where the CPU can.
+    /// [`truncated`](Self::truncated) of `first` and the counters after it, few enough to be known in advance.
     #[inline]
-    pub(crate) fn truncated_lanes<const N: usize>(&self, counters: [u64; N]) -> [u32; N] {
-        if let Midstates::Sha1(states) = &self.0
-            && let Some(tags) = lanes::sha1(states, counters)
-        {
-            return tags.map(|tag| truncate_words(&tag));
+    pub(crate) fn truncated_few<const N: usize>(&self, first: u64) -> [u32; N] {
+        match &self.0 {
+            Midstates::Sha1(states) => sha1_few(states, first),
+            _ => core::array::from_fn(|lane| self.truncated(first.wrapping_add(lane as u64))),
         }
-        counters.map(|counter| self.truncated(counter))
+    }
+
+    /// [`truncated`](Self::truncated) of `first` and the counters after it, side by side where the CPU can.
+    #[inline]
+    pub(crate) fn truncated_run(&self, first: u64, truncated: &mut [u32]) {
+        match &self.0 {
+            Midstates::Sha1(states) => sha1::run(states, first, truncated, |states, mut first, truncated| {
+                // Three lanes are what a window of one step before and after needs.
+                let (fours, rest) = match truncated.len() {
+                    3 => (Default::default(), truncated),
+                    _ => truncated.as_chunks_mut::<4>(),
+                };
+                for four in fours {
+                    *four = sha1_few(states, first);
+                    first = first.wrapping_add(4);
+                }
+                match rest {
+                    [one] => [*one] = sha1_few(states, first),
+                    [one, two] => [*one, *two] = sha1_few(states, first),
+                    [one, two, three] => [*one, *two, *three] = sha1_few(states, first),
+                    _ => {}
+                }
+            }),
+            Midstates::Sha256(states) => sha256::run(states, first, truncated, |states, first, truncated| {
+                each(first, truncated, |counter| truncate(&sha256::mac_counter(states, counter)));
+            }),
+            Midstates::Sha512(states) => sha512::run(states, first, truncated, |states, first, truncated| {
+                each(first, truncated, |counter| truncate(&sha512::mac_counter(states, counter)));
+            }),
+        }
     }
 
     /// HMAC of a message of any length.
@@ -259,6 +423,87 @@ impl HmacKey {
             Midstates::Sha1(states) => sha1::mac(states, message).to_vec(),
             Midstates::Sha256(states) => sha256::mac(states, message).to_vec(),
             Midstates::Sha512(states) => sha512::mac(states, message).to_vec(),
+        }
+    }
+}
+
+/// Some counters in a row of one SHA-1 key.
+#[inline]
+fn sha1_few<const N: usize>(states: &sha1::Midstates, first: u64) -> [u32; N] {
+    let counters = core::array::from_fn(|lane| first.wrapping_add(lane as u64));
+    match lanes::sha1(states, counters) {
+        Some(tags) => tags.map(|tag| truncate_words(&tag)),
+        None => counters.map(|counter| truncate(&sha1::mac_counter(states, counter))),
+    }
+}
+
+/// Counters one after the other.
+#[inline]
+fn each(mut first: u64, truncated: &mut [u32], of: impl Fn(u64) -> u32) {
+    for truncated in truncated {
+        *truncated = of(first);
+        first = first.wrapping_add(1);
+    }
+}
+
+/// Many keys of one algorithm, in groups of [`LANES`]. Wiped on drop.
+pub(crate) struct Keys(Groups);
+
+enum Groups {
+    Sha1(sha1::Keys),
+    Sha256(sha256::Keys),
+    Sha512(sha512::Keys),
+}
+
+impl Keys {
+    pub(crate) fn new(algorithm: Algorithm) -> Self {
+        Self(match algorithm {
+            Algorithm::Sha1 => Groups::Sha1(Default::default()),
+            Algorithm::Sha256 => Groups::Sha256(Default::default()),
+            Algorithm::Sha512 => Groups::Sha512(Default::default()),
+        })
+    }
+
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        match self.0 {
+            Groups::Sha1(_) => Algorithm::Sha1,
+            Groups::Sha256(_) => Algorithm::Sha256,
+            Groups::Sha512(_) => Algorithm::Sha512,
+        }
+    }
+
+    /// Takes a key of the same algorithm; another is left out.
+    pub(crate) fn push(&mut self, key: &HmacKey) {
+        match (&mut self.0, &key.0) {
+            (Groups::Sha1(keys), Midstates::Sha1(states)) => keys.push(states),
+            (Groups::Sha256(keys), Midstates::Sha256(states)) => keys.push(states),
+            (Groups::Sha512(keys), Midstates::Sha512(states)) => keys.push(states),
+            _ => {}
+        }
+    }
+
+    /// Takes SHA-1 keys of at most a block, side by side, and wipes `blocks`, which hold them filled up with zeros.
+    pub(crate) fn push_sha1(&mut self, blocks: &mut [[u8; 64]]) {
+        let Groups::Sha1(keys) = &mut self.0 else { return };
+        for blocks in blocks.chunks_mut(LANES) {
+            let mut group = sha1::Keys::start(blocks);
+            for lane in 0..blocks.len() {
+                let mut states = lanes::lane(&group, lane);
+                keys.push(&states);
+                states.zeroize();
+            }
+            group.zeroize();
+            blocks.as_flattened_mut().zeroize();
+        }
+    }
+
+    /// [`HmacKey::truncated`] of each key of a group.
+    #[inline]
+    pub(crate) fn truncated(&self, group: usize, counters: &[u64; LANES]) -> [u32; LANES] {
+        match &self.0 {
+            Groups::Sha1(keys) => keys.truncated(group, counters),
+            Groups::Sha256(keys) => keys.truncated(group, counters),
+            Groups::Sha512(keys) => keys.truncated(group, counters),
         }
     }
 }

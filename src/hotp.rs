@@ -3,9 +3,9 @@
 use core::fmt;
 use core::num::NonZeroU8;
 
-use subtle::{Choice, ConstantTimeEq};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
-use crate::{Error, HmacKey};
+use crate::{Error, HmacKey, totp};
 
 /// How many digits a code has: 1 to 10.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,4 +123,31 @@ pub(crate) fn is_code(key: &HmacKey, counter: u64, digits: Digits, number: u64) 
 /// Whether `text` is the code of this counter (RFC 4226, section 7.2): exact ASCII digits, compared in constant time.
 pub fn verify(key: &HmacKey, counter: u64, digits: Digits, text: &str) -> bool {
     number(text.as_bytes(), digits).is_some_and(|number| is_code(key, counter, digits, number).into())
+}
+
+/// The counter of `next_text`, where `text` and `next_text` are the codes of two counters in a row, the first of them in
+/// `first ..= last` (RFC 4226, section 7.4). The newest such pair wins. All counters are hashed and compared.
+pub fn resync(
+    key: &HmacKey,
+    first: u64,
+    last: u64,
+    digits: Digits,
+    text: &str,
+    next_text: &str,
+) -> Result<Option<u64>, Error> {
+    let end = last.checked_add(1).ok_or(Error::WindowOutOfRange)?;
+    let Some((number, next_number)) =
+        number(text.as_bytes(), digits).zip(number(next_text.as_bytes(), digits))
+    else {
+        return Ok(None);
+    };
+    let (mut newest, mut found, mut before) = (0u64, Choice::from(0), Choice::from(0));
+    totp::each_truncated(key, first, end, |truncated, counter| {
+        let value = u64::from(digits.reduce(truncated));
+        let pair = before & value.ct_eq(&next_number);
+        newest.conditional_assign(&counter, pair);
+        found |= pair;
+        before = value.ct_eq(&number);
+    });
+    Ok(bool::from(found).then_some(newest))
 }

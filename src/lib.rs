@@ -29,6 +29,7 @@
 #![deny(clippy::undocumented_unsafe_blocks)]
 
 pub mod algorithm;
+pub mod batch;
 pub mod error;
 pub mod hotp;
 mod lanes;
@@ -50,5 +51,5 @@ mod python;
 pub use algorithm::{Algorithm, HmacKey};
 pub use error::{Error, VaultError};
 pub use hotp::{Code, Digits};
-pub use lanes::sha1_kernel;
+pub use lanes::kernels;
 pub use secret::Secret;

@@ -33,7 +33,7 @@ pub fn find(key: &HmacKey, step: u64, window: u64, digits: Digits, text: &str) -
 }
 
 #[allow(clippy::arithmetic_side_effects, reason = "the alphabet is not empty")]
-fn from_number(mut number: u32) -> Code {
+pub(crate) fn from_number(mut number: u32) -> Code {
     let mut text = [0u8; LENGTH];
     for place in &mut text {
         let index = (number % ALPHABET.len() as u32) as usize;

@@ -2,6 +2,7 @@
 
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
+use crate::lanes::LANES;
 use crate::{Digits, Error, HmacKey, hotp};
 
 /// The time step at a Unix time (RFC 6238, section 4.2, with T0 = 0): seconds divided by the period, rounded down.
@@ -60,30 +61,39 @@ fn any_match<const NEWEST: bool>(
 ) -> Option<u64> {
     let mut found = Choice::from(0);
     let mut counter_found = 0u64;
-    // From the last to the first, so that an earlier match replaces a later one, unless the newest is to stay.
-    let mut try_lanes = |truncated: &[u32], counters: &[u64]| {
-        for (truncated, counter) in truncated.iter().zip(counters).rev() {
-            let hit = matches(*truncated);
-            let replaces = if NEWEST { hit & !found } else { hit };
-            counter_found.conditional_assign(counter, replaces);
-            found |= hit;
-        }
+    let mut attempt = |truncated: u32, counter: u64| {
+        let hit = matches(truncated);
+        let replaces = if NEWEST { hit } else { hit & !found };
+        counter_found.conditional_assign(&counter, replaces);
+        found |= hit;
     };
-    if first == last {
-        try_lanes(&[key.truncated(first)], &[first]);
-    } else {
-        // Three lanes are what a window of one step before and after needs.
-        let mut end = Some(last);
-        while let Some(newest) = end.filter(|newest| *newest >= first) {
-            let counters = [2, 1, 0].map(|back| newest.saturating_sub(back));
-            let outside = counters.iter().filter(|counter| **counter < first).count();
-            let truncated = key.truncated_lanes(counters);
-            try_lanes(
-                truncated.get(outside..).unwrap_or_default(),
-                counters.get(outside..).unwrap_or_default(),
-            );
-            end = newest.checked_sub(3);
+    match last.saturating_sub(first) {
+        0 => attempt(key.truncated(first), first),
+        // A step before and after, which is what a login asks for.
+        2 => {
+            for (truncated, counter) in key.truncated_few::<3>(first).into_iter().zip(first..=last) {
+                attempt(truncated, counter);
+            }
         }
+        _ => each_truncated(key, first, last, attempt),
     }
     bool::from(found).then_some(counter_found)
+}
+
+/// Asks for the truncated HMAC of every counter in `first ..= last`, in order, hashed side by side.
+#[inline(never)] // its buffer is no part of what a call for a single code sets up
+pub(crate) fn each_truncated(key: &HmacKey, first: u64, last: u64, mut attempt: impl FnMut(u32, u64)) {
+    let mut next = Some(first);
+    while let Some(first) = next.filter(|next| *next <= last) {
+        let mut truncated = [0; 4 * LANES];
+        let more = last.saturating_sub(first);
+        let count =
+            usize::try_from(more).map_or(usize::MAX, |more| more.saturating_add(1)).min(truncated.len());
+        let Some(truncated) = truncated.get_mut(..count) else { return };
+        key.truncated_run(first, truncated);
+        for (truncated, counter) in truncated.iter().zip(first..=last) {
+            attempt(*truncated, counter);
+        }
+        next = first.checked_add(count as u64);
+    }
 }

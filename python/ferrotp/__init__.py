@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from . import batch as batch
     from . import compat, contrib, exceptions, hotp, otp, totp, utils
     from . import legacy as legacy
     from . import qr as qr
@@ -102,7 +103,7 @@ def parse_uri(uri: str) -> OTP:
 
 
 # Loaded at first use: pyotp spends most of its 25 ms of import on them.
-_MODULES = {"alias", "compat", "contrib", "exceptions", "hotp", "legacy", "qr", "transfer", "utils", "vault"}
+_MODULES = {"alias", "batch", "compat", "contrib", "exceptions", "hotp", "legacy", "qr", "transfer", "utils", "vault"}
 _HOMES = {
     "HOTP": "hotp",
     "QR": "qr",
@@ -129,4 +130,4 @@ if not TYPE_CHECKING:  # a type checker takes it for a promise that any name is 
 
 
 def __dir__() -> list[str]:
-    return sorted({*_names, *__all__, "legacy", "qr", "transfer", "vault"})
+    return sorted({*_names, *__all__, "batch", "legacy", "qr", "transfer", "vault"})

@@ -1,4 +1,4 @@
-//! SHA-1 by the x86 SHA extensions, `N` counters in step.
+//! SHA-1 by the x86 SHA extensions, `N` lanes in step.
 //!
 //! Intel's "SHA Extensions" paper (2013) describes the instructions. A vector holds four words, the first in its
 //! highest lane. Everything is inlined into [`tags`], and nothing here is unsafe but to call it on another CPU.
@@ -17,23 +17,42 @@ struct State<const N: usize> {
     e: Lanes<N>,
 }
 
-/// HMAC tags of `N` eight-byte counters.
+/// HMAC tags of `N` eight-byte counters, each under its own key.
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
-pub(super) fn tags<const N: usize>([inner, outer]: &Midstates, counters: [u64; N]) -> [[u32; 5]; N] {
+pub(super) fn tags<const N: usize>(keys: [&Midstates; N], counters: [u64; N]) -> [[u32; 5]; N] {
     let zero = _mm_setzero_si128();
     // The counter, the bit that ends the message, and the lengths in bits of a block and what follows it.
     let counters = counters.map(|counter| _mm_set_epi32((counter >> 32) as i32, counter as i32, i32::MIN, 0));
-    let inner =
-        compress(load(inner), [counters, [zero; N], [zero; N], [_mm_set_epi32(0, 0, 0, (64 + 8) * 8); N]]);
+    let inner = compress(
+        load(keys.map(|[inner, _]| inner)),
+        [counters, [zero; N], [zero; N], [_mm_set_epi32(0, 0, 0, (64 + 8) * 8); N]],
+    );
 
     // The inner hash is the outer message, as it stands.
     let end = _mm_set_epi32(0, i32::MIN, 0, 0);
     let e = inner.e.map(|e| _mm_or_si128(e, end));
-    let outer = compress(load(outer), [inner.abcd, e, [zero; N], [_mm_set_epi32(0, 0, 0, (64 + 20) * 8); N]]);
+    words(compress(
+        load(keys.map(|[_, outer]| outer)),
+        [inner.abcd, e, [zero; N], [_mm_set_epi32(0, 0, 0, (64 + 20) * 8); N]],
+    ))
+}
 
-    let mut tags = [[0; 5]; N];
-    for ((tag, abcd), e) in tags.iter_mut().zip(outer.abcd).zip(outer.e) {
-        *tag = [
+/// The states after one block each.
+#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+pub(super) fn start<const N: usize>(initial: &[u32; 5], blocks: [&[u32; 16]; N]) -> [[u32; 5]; N] {
+    let quarter = |block: &[u32; 16], place: usize| {
+        let [a, b, c, d] = block.as_chunks().0.get(place).copied().unwrap_or_default();
+        _mm_set_epi32(a as i32, b as i32, c as i32, d as i32)
+    };
+    words(compress(load([initial; N]), [0, 1, 2, 3].map(|place| blocks.map(|block| quarter(block, place)))))
+}
+
+#[inline]
+#[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
+fn words<const N: usize>(state: State<N>) -> [[u32; 5]; N] {
+    let mut words = [[0; 5]; N];
+    for ((words, abcd), e) in words.iter_mut().zip(state.abcd).zip(state.e) {
+        *words = [
             _mm_extract_epi32::<3>(abcd) as u32,
             _mm_extract_epi32::<2>(abcd) as u32,
             _mm_extract_epi32::<1>(abcd) as u32,
@@ -41,15 +60,15 @@ pub(super) fn tags<const N: usize>([inner, outer]: &Midstates, counters: [u64; N
             _mm_extract_epi32::<3>(e) as u32,
         ];
     }
-    tags
+    words
 }
 
 #[inline]
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
-fn load<const N: usize>([a, b, c, d, e]: &[u32; 5]) -> State<N> {
+fn load<const N: usize>(states: [&[u32; 5]; N]) -> State<N> {
     State {
-        abcd: [_mm_set_epi32(*a as i32, *b as i32, *c as i32, *d as i32); N],
-        e: [_mm_set_epi32(*e as i32, 0, 0, 0); N],
+        abcd: states.map(|[a, b, c, d, _]| _mm_set_epi32(*a as i32, *b as i32, *c as i32, *d as i32)),
+        e: states.map(|[.., e]| _mm_set_epi32(*e as i32, 0, 0, 0)),
     }
 }
 

@@ -13,7 +13,7 @@ const END_OF_TIME: u64 = 253_402_300_800;
 /// pyotp 2.10 went through local time, whose year 9999 may end a day earlier.
 const LEGACY_END_OF_TIME: u64 = END_OF_TIME - 86_400;
 /// A verification over more steps than this is left to the plain rules, which Python can interrupt.
-const WIDEST_WINDOW: u64 = 10_000;
+pub(super) const WIDEST_WINDOW: u64 = 10_000;
 
 fn code(kind: Kind, ready: &Ready<'_>, counter: u64) -> Code {
     if kind == Kind::Steam {
@@ -29,6 +29,11 @@ fn to_str<'py>(py: Python<'py>, code: &Code) -> Option<Bound<'py, PyAny>> {
 
 fn to_bool(py: Python<'_>, value: bool) -> Option<Bound<'_, PyAny>> {
     Some(PyBool::new(py, value).to_owned().into_any())
+}
+
+/// Whether a time is over for objects that are otherwise ordinary.
+pub(super) fn is_over(seconds: u64, legacy: bool) -> bool {
+    seconds >= if legacy { LEGACY_END_OF_TIME } else { END_OF_TIME }
 }
 
 /// Whole seconds of an ordinary time: an exact `int` or `float` in pyotp's range.
@@ -54,7 +59,7 @@ fn counter(value: &Bound<'_, PyAny>) -> Option<u64> {
     value.cast_exact::<PyInt>().ok()?.extract::<i64>().ok()?.try_into().ok()
 }
 
-fn is_totp(pristine: &Pristine<'_, '_>) -> bool {
+pub(super) fn is_totp(pristine: &Pristine<'_, '_>) -> bool {
     matches!(pristine.class.kind, Kind::Totp | Kind::Steam)
 }
 
@@ -100,7 +105,7 @@ fn find(
 
 /// ASCII text, which Unicode normalization leaves as it is. What else can stand for digits is left to the plain rules.
 #[inline]
-fn plain_text<'a>(otp: &'a Bound<'_, PyAny>) -> Option<&'a str> {
+pub(super) fn plain_text<'a>(otp: &'a Bound<'_, PyAny>) -> Option<&'a str> {
     let text = otp.cast_exact::<PyString>().ok()?.to_str().ok()?;
     text.is_ascii().then_some(text)
 }
@@ -174,10 +179,31 @@ verb!(HotpVerify, c"hotp_verify", c"Whether a code is that of a count.", |slf, o
     to_bool(slf.py(), with_hotp(slf, count, |key, counter, digits| hotp::verify(key, counter, digits, text))?)
 });
 
-/// The kernel of this CPU for SHA-1 by its name; None: the crate `sha1` hashes.
+verb!(
+    HotpResync,
+    c"hotp_resync",
+    c"The highest count of a window whose code is the second, and the count's before it the first; or False.",
+    |slf, otp, next_otp, counter, window| {
+        let (text, next_text) = (plain_text(otp)?, plain_text(next_otp)?);
+        let more = self::counter(window).filter(|window| *window <= WIDEST_WINDOW)?;
+        let first = self::counter(counter)?;
+        let found = with_hotp(slf, counter, |key, start, digits| {
+            let last = start.checked_add(more)?;
+            let found = hotp::resync(key, start, last, digits, text, next_text).ok()?;
+            // In counts, which begin at the object's initial count.
+            Some(found.map(|found| found.wrapping_sub(start).wrapping_add(first)))
+        })??;
+        match found {
+            None => to_bool(slf.py(), false),
+            Some(count) => count.into_pyobject(slf.py()).ok().map(Bound::into_any),
+        }
+    }
+);
+
+/// The kernels in use, by their names.
 #[pyfunction]
-pub(super) fn sha1_kernel() -> Option<&'static str> {
-    crate::sha1_kernel()
+pub(super) fn kernels() -> Vec<&'static str> {
+    crate::kernels().collect()
 }
 
 /// Adds the verbs to the module.
@@ -188,5 +214,6 @@ pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     add::<TotpFind, _>(module)?;
     add::<Generate, _>(module)?;
     add::<HotpAt, _>(module)?;
-    add::<HotpVerify, _>(module)
+    add::<HotpVerify, _>(module)?;
+    add::<HotpResync, _>(module)
 }

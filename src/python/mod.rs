@@ -4,6 +4,7 @@
 //! the caller to the plain rules, written in Python beside the call, which decide odd input, overrides and errors. The
 //! exceptions are `qr` and `vault`, which pyotp does not have: they decide, and raise.
 
+mod batch;
 mod codes;
 mod fastcall;
 mod guard;
@@ -27,7 +28,9 @@ mod _native {
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
     #[pymodule_export]
-    use super::codes::sha1_kernel;
+    use super::batch::{KeySetBase, batch_codes, batch_verify};
+    #[pymodule_export]
+    use super::codes::kernels;
     #[pymodule_export]
     use super::guard::{register, watch};
     #[pymodule_export]

@@ -1,6 +1,6 @@
 //! OTP secrets under seal: made, sealed, matched, and opened where a user has to see them.
 
-use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+use subtle::ConstantTimeEq;
 
 use super::{Keyring, Owner, Plain, Purpose, key_id};
 use crate::wipe::with_wiped_stack;
@@ -212,26 +212,15 @@ impl Keyring {
         first: u64,
         window: u64,
     ) -> Result<Option<u64>, VaultError> {
-        let end = last(first, window)?.checked_add(1).ok_or(VaultError::CounterOutOfRange)?;
+        let last = last(first, window)?;
+        last.checked_add(1).ok_or(VaultError::CounterOutOfRange)?; // before anything is opened
         self.open_otp(owner, record, |parameters, secret| {
             if parameters.kind != Kind::Hotp {
                 return Err(VaultError::WrongKind(key_id(record)?));
             }
-            let digits = parameters.digits;
-            let number = |text: &str| hotp::number(text.as_bytes(), digits);
-            let Some((number, next_number)) = number(code).zip(number(next_code)) else {
-                return Ok(None);
-            };
             let key = HmacKey::new(parameters.algorithm, secret);
-            let (mut newest, mut found, mut before) = (0u64, Choice::from(0), Choice::from(0));
-            for counter in first..=end {
-                let value = u64::from(digits.reduce(key.truncated(counter)));
-                let pair = before & value.ct_eq(&next_number);
-                newest.conditional_assign(&counter, pair);
-                found |= pair;
-                before = value.ct_eq(&number);
-            }
-            Ok(bool::from(found).then_some(newest))
+            hotp::resync(&key, first, last, parameters.digits, code, next_code)
+                .map_err(|_| VaultError::CounterOutOfRange)
         })
     }
 

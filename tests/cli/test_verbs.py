@@ -346,7 +346,7 @@ def test_doctor_shows_versions_and_kernels():
         "clock_problem",
         "comparison",
     }
-    assert answer["kernels"]["sha1"] in ("SHA-NI", "portable")
+    assert answer["kernels"] and {*answer["kernels"]} <= {"avx512", "avx2", "sha-ni", "portable"}
     assert answer["clock_problem"] is None and answer["comparison"] is None
     text = ok("doctor")
     assert answer["python"] in text and "--clock" in text

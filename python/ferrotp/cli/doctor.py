@@ -51,7 +51,7 @@ def _facts() -> dict[str, Any]:
         "ferrotp": __version__,
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "platform": platform.platform(),
-        "kernels": {"sha1": _native.sha1_kernel() or "portable"},
+        "kernels": _native.kernels(),
         "extras": {name: _version(name) for name in ("click", "zxing-cpp", "Pillow")},
         "pyotp_alias": alias.status(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
@@ -99,12 +99,12 @@ def _compare(otp: Any, code: str, account: Account, reach: int) -> dict[str, Any
 
 
 def _show(facts: dict[str, Any], comparison: dict[str, Any] | None, hours: int) -> None:
-    kernel = facts["kernels"]["sha1"]
+    kernels = [kernel for kernel in facts["kernels"] if kernel != "portable"]
     rows = [
         ("ferrotp", facts["ferrotp"]),
         ("Python", f"{facts['python']} ({sys.executable})"),
         ("platform", facts["platform"]),
-        ("SHA-1", f"{kernel}, several codes at once" if kernel != "portable" else "portable: this CPU has no kernel"),
+        ("kernels", f"{', '.join(kernels)}: several codes at once" if kernels else "portable: this CPU has no other"),
         *((name, version or "not installed") for name, version in facts["extras"].items()),
         (
             "import pyotp",

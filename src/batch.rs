@@ -1,0 +1,344 @@
+//! Many secrets at once: keyed once, in groups whose codes are made side by side.
+//!
+//! ```
+//! use ferrotp::batch::{KeySet, Numbers};
+//! use ferrotp::{Algorithm, Digits, HmacKey};
+//!
+//! let mut set = KeySet::default();
+//! let key = HmacKey::new(Algorithm::Sha1, b"12345678901234567890");
+//! set.push(&key, Numbers { digits: Digits::SIX, period: 30, steam: false });
+//! let mut codes = [0; 6];
+//! set.codes(0..1, 59, 6, &mut codes);
+//! assert_eq!(&codes, b"287082"); // RFC 6238, appendix B, its last six digits
+//! ```
+
+use core::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Builder;
+
+use subtle::{Choice, ConstantTimeEq};
+use zeroize::Zeroizing;
+
+use crate::algorithm::Keys;
+use crate::lanes::LANES;
+use crate::wipe::with_wiped_stack;
+use crate::{Algorithm, Code, Digits, Error, HmacKey, hotp, secret, steam};
+
+/// What a key's codes are made with, besides its algorithm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbers {
+    /// The length of a code; of a Steam code, how many digits of the number are kept before it is written.
+    pub digits: Digits,
+    /// Seconds of a time step. A key with a period of 0 has no codes.
+    pub period: u32,
+    /// Whether codes are written in Steam's alphabet.
+    pub steam: bool,
+}
+
+impl Numbers {
+    fn width(self) -> usize {
+        if self.steam { steam::LENGTH } else { self.digits.get().into() }
+    }
+
+    fn code(self, truncated: u32) -> Code {
+        if self.steam {
+            steam::from_number(self.digits.reduce(truncated))
+        } else {
+            Code::from_number(truncated, self.digits)
+        }
+    }
+}
+
+/// Why a secret is not among the keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It is not base32.
+    NotBase32,
+    /// It has fewer bytes than asked for.
+    TooShort,
+}
+
+/// Keys that share their numbers and their algorithm, and the places of their owners, in ascending order.
+struct Profile {
+    numbers: Numbers,
+    keys: Keys,
+    places: Vec<usize>,
+}
+
+/// Keys of TOTP secrets in the order of their places, in buffers that are wiped. A place may stay empty.
+#[derive(Default)]
+pub struct KeySet {
+    profiles: Vec<Profile>,
+    length: usize,
+}
+
+impl KeySet {
+    /// How many places there are.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there is no place.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The longest code's characters.
+    pub fn width(&self) -> usize {
+        self.profiles.iter().map(|profile| profile.numbers.width()).max().unwrap_or(0)
+    }
+
+    /// Takes a key to the next place.
+    pub fn push(&mut self, key: &HmacKey, numbers: Numbers) {
+        let place = self.length;
+        let profile = self.profile(key.algorithm(), numbers);
+        profile.keys.push(key);
+        profile.places.push(place);
+        self.push_empty();
+    }
+
+    /// Leaves the next place empty.
+    pub fn push_empty(&mut self) {
+        self.length = self.length.saturating_add(1);
+    }
+
+    /// Decodes base32 secrets of at least `least` bytes to the next places, as keys for SHA-1. The place of what is no
+    /// text stays empty, and so does that of one that is refused, which is told by its place.
+    pub fn push_base32<'a>(
+        &mut self,
+        texts: impl IntoIterator<Item = Option<&'a [u8]>>,
+        numbers: Numbers,
+        least: usize,
+        mut refused: impl FnMut(usize, Refused),
+    ) {
+        let mut place = self.length;
+        let profile = self.profile(Algorithm::Sha1, numbers);
+        let mut blocks = Zeroizing::new([[0; 64]; LANES]);
+        let mut staged = 0usize;
+        for text in texts {
+            let here = place;
+            place = place.saturating_add(1);
+            let Some(text) = text else { continue };
+            let result = secret::with_decoded(text, |key| {
+                if key.len() < least {
+                    return Err(Refused::TooShort);
+                }
+                match blocks.get_mut(staged).and_then(|block| block.get_mut(..key.len())) {
+                    Some(block) => block.copy_from_slice(key),
+                    None => {
+                        // Over a block, where the key is hashed first. Those before it come first.
+                        if let Some(blocks) = blocks.get_mut(..staged) {
+                            profile.keys.push_sha1(blocks);
+                        }
+                        staged = 0;
+                        profile.keys.push(&HmacKey::new(Algorithm::Sha1, key));
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            });
+            match result.map_err(|_: Error| Refused::NotBase32).flatten() {
+                Ok(in_block) => {
+                    profile.places.push(here);
+                    staged = staged.wrapping_add(usize::from(in_block));
+                    if staged == LANES {
+                        profile.keys.push_sha1(&mut *blocks);
+                        staged = 0;
+                    }
+                }
+                Err(reason) => refused(here, reason),
+            }
+        }
+        if let Some(blocks) = blocks.get_mut(..staged) {
+            profile.keys.push_sha1(blocks);
+        }
+        self.length = place;
+    }
+
+    fn profile(&mut self, algorithm: Algorithm, numbers: Numbers) -> &mut Profile {
+        let found = self
+            .profiles
+            .iter()
+            .position(|profile| profile.numbers == numbers && profile.keys.algorithm() == algorithm);
+        let index = found.unwrap_or_else(|| {
+            self.profiles.push(Profile { numbers, keys: Keys::new(algorithm), places: Vec::new() });
+            self.profiles.len().saturating_sub(1)
+        });
+        #[allow(clippy::indexing_slicing, reason = "found there, or just put there")]
+        &mut self.profiles[index]
+    }
+
+    /// Calls `visit` with each group that has a key of `places`, and of each lane of it that does, the place.
+    #[inline]
+    fn groups<'a>(
+        &'a self,
+        places: Range<usize>,
+        mut visit: impl FnMut(&'a Profile, usize, &mut dyn Iterator<Item = (usize, usize)>),
+    ) {
+        for profile in self.profiles.iter().filter(|profile| profile.numbers.period != 0) {
+            let first = profile.places.partition_point(|place| *place < places.start);
+            let end = profile.places.partition_point(|place| *place < places.end);
+            let mut key = first;
+            while key < end {
+                let group = key / LANES;
+                let next = group.saturating_add(1).saturating_mul(LANES).min(end);
+                let lane = key % LANES;
+                let owners = profile.places.get(key..next).unwrap_or_default();
+                visit(
+                    profile,
+                    group,
+                    &mut owners
+                        .iter()
+                        .copied()
+                        .enumerate()
+                        .map(|(more, place)| (lane.saturating_add(more), place)),
+                );
+                key = next;
+            }
+        }
+    }
+
+    /// Writes the codes of some places at a Unix time, `width` bytes apart. An empty place's bytes stay as they are.
+    pub fn codes(&self, places: Range<usize>, unix_seconds: u64, width: usize, codes: &mut [u8]) {
+        let start = places.start;
+        self.groups(places, |profile, group, lanes| {
+            let step = unix_seconds.checked_div(profile.numbers.period.into()).unwrap_or_default();
+            let truncated = profile.keys.truncated(group, &[step; LANES]);
+            for (lane, place) in lanes {
+                let from = place.saturating_sub(start).saturating_mul(width);
+                let code = profile.numbers.code(truncated.get(lane).copied().unwrap_or_default());
+                let code = code.as_bytes();
+                if let Some(to) = codes.get_mut(from..).and_then(|rest| rest.get_mut(..code.len())) {
+                    to.copy_from_slice(code);
+                }
+            }
+        });
+    }
+
+    /// Whether the typed code of each of some places is one of its window's at a Unix time. An empty place's result stays
+    /// as it is, and so does that of a window that leaves the range of counters. All codes of a window are made and
+    /// compared.
+    pub fn verify(
+        &self,
+        places: Range<usize>,
+        unix_seconds: u64,
+        window: u64,
+        typed: &[&[u8]],
+        right: &mut [Option<bool>],
+    ) {
+        let start = places.start;
+        self.groups(places, |profile, group, lanes| {
+            let numbers = profile.numbers;
+            let step = unix_seconds.checked_div(numbers.period.into()).unwrap_or_default();
+            let (Some(first), Some(last)) = (step.checked_sub(window), step.checked_add(window)) else {
+                return;
+            };
+            // What each lane's code must be; a text that is no code is unequal to all.
+            let mut wanted = [None; LANES];
+            let mut owners = [None; LANES];
+            for (lane, place) in lanes {
+                let place = place.saturating_sub(start);
+                if let Some((wanted, owner)) = wanted.get_mut(lane).zip(owners.get_mut(lane)) {
+                    *wanted = typed.get(place).copied().and_then(|text| Wanted::of(text, numbers));
+                    *owner = Some(place);
+                }
+            }
+            let mut found = [Choice::from(0); LANES];
+            for step in first..=last {
+                let truncated = profile.keys.truncated(group, &[step; LANES]);
+                for ((found, wanted), truncated) in found.iter_mut().zip(&wanted).zip(truncated) {
+                    if let Some(wanted) = wanted {
+                        *found |= wanted.is(truncated, numbers);
+                    }
+                }
+            }
+            for (found, owner) in found.into_iter().zip(owners) {
+                if let Some(right) = owner.and_then(|owner| right.get_mut(owner)) {
+                    *right = Some(found.into());
+                }
+            }
+        });
+    }
+}
+
+impl core::fmt::Debug for KeySet {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "KeySet([{} keys redacted])", self.length)
+    }
+}
+
+/// A typed code as it is compared, in a time that depends on neither side.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Number(u64),
+    Steam([u8; steam::LENGTH]),
+}
+
+impl Wanted {
+    fn of(text: &[u8], numbers: Numbers) -> Option<Self> {
+        if numbers.steam {
+            text.try_into().ok().map(Self::Steam)
+        } else {
+            hotp::number(text, numbers.digits).map(Self::Number)
+        }
+    }
+
+    #[inline]
+    fn is(self, truncated: u32, numbers: Numbers) -> Choice {
+        match self {
+            Self::Number(number) => u64::from(numbers.digits.reduce(truncated)).ct_eq(&number),
+            Self::Steam(text) => numbers.code(truncated).as_bytes().ct_eq(&text),
+        }
+    }
+}
+
+/// Fewer items than this are not worth a second thread: starting one takes as long as some hundred codes.
+pub const ENOUGH_FOR_THREADS: usize = 2048;
+
+/// Calls `work` with parts of `0..count` on up to `threads` threads, this one among them, each with its own part of
+/// `results`, of which there are `width` for an item. One that cannot be started leaves its part to this one.
+pub fn in_parts<T: Send>(
+    count: usize,
+    threads: usize,
+    results: &mut [T],
+    width: usize,
+    work: impl Fn(Range<usize>, &mut [T]) + Sync,
+) {
+    let parts =
+        if count < ENOUGH_FOR_THREADS { 1 } else { threads.clamp(1, count / (ENOUGH_FOR_THREADS / 2)) };
+    // Whole groups, so that none is hashed twice.
+    let size = count.div_ceil(parts).next_multiple_of(LANES).max(LANES);
+    let size = if parts == 1 { count.max(1) } else { size };
+    let work = &work;
+    std::thread::scope(|scope| {
+        let parts =
+            results.chunks_mut(size.saturating_mul(width).max(1)).enumerate().map(|(part, results)| {
+                let start = part.saturating_mul(size);
+                (start..start.saturating_add(size).min(count), results)
+            });
+        let mut own = None;
+        for (part, results) in parts {
+            if own.is_none() {
+                own = Some((part, results));
+                continue;
+            }
+            // In a slot, so that it is still there if the thread cannot be started.
+            let slot = Arc::new(Mutex::new(Some((part, results))));
+            let take = |slot: &Mutex<Option<_>>| slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let theirs = Arc::clone(&slot);
+            let run = move || {
+                if let Some((part, results)) = take(&theirs) {
+                    with_wiped_stack(|| work(part, results));
+                }
+            };
+            if Builder::new().spawn_scoped(scope, run).is_err()
+                && let Some((part, results)) = take(&slot)
+            {
+                with_wiped_stack(|| work(part, results));
+            }
+        }
+        if let Some((part, results)) = own {
+            with_wiped_stack(|| work(part, results));
+        }
+    });
+}
