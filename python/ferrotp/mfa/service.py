@@ -161,11 +161,13 @@ class MFA:
         raise EnrollmentExpired
 
     @sealed
-    def confirm(self, *, user_id: str, factor_id: str, code: str) -> RecoveryCodes:
+    def confirm(self, *, user_id: str, factor_id: str, code: str, with_recovery_codes: bool = True) -> RecoveryCodes:
         """Makes a pending factor active by its first code, which is thereby used up.
 
         Gives the user's recovery codes if there were none before: show them once. Otherwise the set is empty, and the
         earlier ones go on.
+
+        :param with_recovery_codes: False for an application that has its own, and makes none here
 
         :raises EnrollmentExpired: if the factor is not pending, or waited too long
         :raises InvalidCode: if the code is wrong; `Throttled` after too many
@@ -178,7 +180,8 @@ class MFA:
         step, drift = self._match(factor, digits, now)
         if step is None:
             self._refuse(reservation, now, "wrong" if digits else "malformed", factor_id)
-        shown, codes = self._new_codes(owner) if not self.store.user(owner).recovery_codes else (RecoveryCodes(), [])
+        wanted = with_recovery_codes and not self.store.user(owner).recovery_codes
+        shown, codes = self._new_codes(owner) if wanted else (RecoveryCodes(), [])
         if not self.store.confirm(reservation, factor_id, step, drift, now, codes):
             raise EnrollmentExpired
         self._emit("enrollment confirmed", now, owner, factor_id, factor.kind, drift=drift)

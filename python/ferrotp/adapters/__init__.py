@@ -1,0 +1,1 @@
+"""Put ferrotp under the stack that a site has already: see docs/adapters.md."""
