@@ -13,7 +13,9 @@ PACKAGE = ROOT / "python" / "ferrotp"
 # What an extra installs, and the only places that may know it. `__main__` only asks whether click is there.
 EXTRAS = {
     "__main__.py": {"click"},
+    "adapters/allauth/": {"allauth", "django"},
     "adapters/django_otp/": {"django", "django_otp"},
+    "adapters/two_factor/": {"django", "django_otp", "two_factor"},
     "cli/": {"click"},
     "django/": {"django", "asgiref"},
     "flask/": {"flask", "flask_wtf", "wtforms"},

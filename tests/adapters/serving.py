@@ -25,6 +25,7 @@ from typing import Any
 
 import psycopg
 
+import ferrotp
 from ferrotp.vault import new_key
 
 TESTS = Path(__file__).parent.parent
@@ -199,6 +200,34 @@ class Site:
 
     def failures(self, user_id: int) -> int:
         return int(self.browser().get("/_failures", id=user_id).json["failures"])
+
+
+class Person:
+    """A user with an authenticator."""
+
+    def __init__(self, site: Site) -> None:
+        self.place = site.place
+        self.name, self.id = site.user()
+        self.secret = ""
+        self.broken = 0  # answers of 500: "database is locked", of the stock packages on SQLite
+
+    def code(self, steps: int = 0) -> str:
+        return ferrotp.TOTP(self.secret).at(int(self.place.now) + 30 * steps)
+
+    def wrong(self) -> str:
+        live = {self.code(steps) for steps in range(-3, 4)}
+        return next(code for code in map("{:06}".format, range(9)) if code not in live)
+
+    def by_password(self, site: Site) -> Browser:
+        """Logged in by the password alone, as whoever sets up a first device is."""
+        browser = site.browser()
+        browser.cookies["sessionid"] = site.browser().get("/_session", name=self.name).json["session"]
+        return browser
+
+    def spellings(self) -> list[str]:
+        """The secret as a dump may hold it."""
+        raw = ferrotp.TOTP(self.secret).byte_secret()
+        return [self.secret, raw.hex(), repr(raw)[2:-1]]
 
 
 def together(actions: "list[Callable[[], bool]]") -> int:
