@@ -51,8 +51,8 @@ def enrolled(place: Place, measured: list[str]) -> Person:
     """By the stock package, whose own strength is measured by the way."""
     with Site(place, "stock") as site:
         # A user for each attempt: stock delays everything for a second after a failure, and longer after more.
-        person, hasty, many, late = (Person(site) for _ in range(4))
-        for one in (person, hasty, many, late):
+        person, hasty, many, late, rolled = (Person(site) for _ in range(5))
+        for one in (person, hasty, many, late, rolled):
             one.set_up(site)
         again = hasty.log_in(site, hasty.code())
         place.tick()
@@ -60,12 +60,14 @@ def enrolled(place: Place, measured: list[str]) -> Person:
         accepted = together([lambda: many.log_in(site, code) for _ in range(AT_ONCE)])
         assert person.log_in(site, person.code()) and late.log_in(site, late.code(1))
         older = late.log_in(site, late.code())
+        site.browser().get("/guess-and-undo", id=rolled.id, device=rolled.device, token=rolled.wrong())
+        forgotten = rolled.log_in(site, rolled.code())  # where it is counted, there is a delay
     assert person.spellings()[1] in place.rows()
     place_name = place.database["ENGINE"].rpartition(".")[2]
     measured.append(
         f"django-otp alone, {place_name}: {accepted} of {AT_ONCE} at once, {many.broken} errors; "
         f"set-up code logs in: {again}; "
-        f"older after newer: {older}"
+        f"older after newer: {older}; a rolled-back failure is forgotten: {forgotten}"
     )
     return person
 
@@ -84,10 +86,10 @@ def adopted(site: Site, enrolled: Person) -> Person:
     assert enrolled.log_in(site, enrolled.code(1)), "the stock device works until it is adopted"
     site.place.tick()
     out = site.place.manage("ferrotp", "ferrotp_django_otp", "adopt", "--dry-run")
-    assert "4 devices would be moved, 0 left" in out
+    assert "5 devices would be moved, 0 left" in out
     assert enrolled.spellings()[1] in site.place.rows()
     out = site.place.manage("ferrotp", "ferrotp_django_otp", "adopt")
-    assert "4 devices moved, 0 left" in out
+    assert "5 devices moved, 0 left" in out
     # As the login form lists it, of which stock django-otp's users choose one.
     page = site.browser().post("/login", {"username": enrolled.name, "password": PASSWORD, "otp_token": ""}).text
     (enrolled.device,) = re.findall(r"ferrotp_otp\.sealedtotpdevice/\d+", page)
