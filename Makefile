@@ -7,7 +7,7 @@ DJANGO42 := target/django-4.2
 SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.lua' -o -name '*.html' -o -name '*.pot' -o -name '*.css' -o -name '*.js' -o -name py.typed)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-terminal screenshots test test-rust test-python test-django42 lint format bench bench-qr bench-verify bench-growth bench-import bench-login bench-django attack fuzz real-programs soak wheel clean
+.PHONY: help demo demo-terminal screenshots test test-rust test-python test-django42 lint format bench bench-qr bench-verify bench-growth bench-import bench-login bench-django bench-adapters count attack fuzz real-programs soak wheel clean
 
 help:  ## List the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -74,6 +74,9 @@ bench-django: $(VENV)-bench-verify/installed  ## Compare the login step in Djang
 
 count: $(VENV)/installed  ## Count the instructions of the hot calls (ARGS=--record: these are the ones to hold to)
 	@$(PY) benches/count.py $(ARGS)
+
+bench-adapters: $(VENV)/installed $(VENV)/tools  ## Compare a code's check by the adapters with the packages alone (ARGS=--quick: within a minute)
+	@$(PY) benches/adapters.py $(ARGS)
 
 attack: $(VENV)/installed  ## Attack the service for 30 days of its clock, and print how far a guesser comes
 	@$(PY) benches/attack.py $(ARGS)

@@ -20,7 +20,9 @@ from django.test import TestCase, TransactionTestCase
 from mfa.servers import PostgreSQLServer
 
 from ferrotp.django import get_mfa, own
-from ferrotp.django.store import DjangoStore
+from ferrotp.django.models import Budget as BudgetRow
+from ferrotp.django.models import Factor as FactorRow
+from ferrotp.django.store import DjangoStore, StoreBeside
 from ferrotp.django.test import MFAClient, MFATestMixin, clear_memory
 from ferrotp.mfa import InvalidCode, Policy, StoreRefused, StoreUnavailable
 from ferrotp.mfa.stores.base import Factor, Owner, Reservation
@@ -449,3 +451,85 @@ def test_the_store_in_memory_is_for_tests(tables: None, ferrotp: Any) -> None:
         setup_test_environment(debug=False)
     get_mfa()
     clear_memory()
+
+
+class Undone(Exception):
+    """Rolls a transaction back."""
+
+
+@pytest.fixture
+def beside(place: Place) -> Iterator[StoreBeside]:
+    """A store for adapters, in the same database."""
+    own.note_transactions()
+    connections[place.alias].close()
+    store = StoreBeside(place.alias)
+    yield store
+    store.close()
+
+
+def guess(store: DjangoStore, place: Place) -> Reservation:
+    answer = store.reserve(place.owner, "otp", NOW, LIMITS)
+    assert isinstance(answer, Reservation)
+    return answer
+
+
+def test_beside_a_transaction_that_has_read_it_decides_for_good(place: Place, beside: StoreBeside) -> None:
+    rows = FactorRow.objects.using(place.alias)
+    with suppress(Undone), transaction.atomic(using=place.alias):
+        assert rows.exists()
+        with suppress(Undone), transaction.atomic(using=place.alias):
+            assert rows.exists()
+            assert beside.accept(guess(beside, place), place.factor.factor_id, 7, 0, NOW, None)
+            guess(beside, place)
+            rows.update(name="undone")
+            raise Undone
+        assert rows.filter(tenant=place.owner.tenant).get().name == "phone", "the savepoint is still there"
+        rows.filter(tenant=place.owner.tenant).update(name="undone")
+        raise Undone
+    assert place.failures == 1
+    (factor,) = place.store.user(place.owner).factors
+    assert (factor.last_step, factor.name) == (7, "phone")
+
+
+def test_beside_a_transaction_that_has_written_it_decides_or_says_why_not(place: Place, beside: StoreBeside) -> None:
+    with suppress(Undone), transaction.atomic(using=place.alias):
+        BudgetRow.objects.using(place.alias).create(tenant="t", user_id=secrets.token_hex(8), method="otp")
+        if place.server:
+            guess(beside, place)
+        else:
+            with pytest.raises(StoreRefused, match="one lock"):
+                guess(beside, place)
+        raise Undone
+    assert place.failures == (1 if place.server else 0)
+
+
+def test_beside_a_transaction_a_factor_comes_and_goes_with_it(place: Place, beside: StoreBeside) -> None:
+    factor = made()
+    with suppress(Undone), transaction.atomic(using=place.alias):
+        assert beside.add_factor(factor, NOW, 10, 5)
+        assert [one.factor_id for one in beside.user(factor.owner).factors] == [factor.factor_id]
+        raise Undone
+    assert not place.store.user(factor.owner).factors
+    with suppress(Undone), transaction.atomic(using=place.alias):
+        assert beside.remove_factor(place.owner, place.factor.factor_id)
+        raise Undone
+    assert place.store.user(place.owner).factors
+
+
+def test_beside_a_transaction_that_has_the_lock_from_the_start(tmp_path: Path) -> None:
+    own.note_transactions()
+    alias = _alias(
+        {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": str(tmp_path / "db.sqlite3"),
+            "OPTIONS": {"transaction_mode": "IMMEDIATE"},
+        }
+    )
+    place, beside = Place(alias), StoreBeside(alias)
+    with transaction.atomic(using=alias):
+        guess(beside, place)
+        FactorRow.objects.using(alias).update(name="kept")
+    assert place.failures == 1
+    beside.close()
+    place.store.close()
+    connections[alias].close()

@@ -41,6 +41,8 @@ def check_settings(app_configs: Any = None, **more: Any) -> list[checks.CheckMes
     if not settings.DEBUG and not settings.SESSION_COOKIE_SECURE and not _testing():
         hint = "Set SESSION_COOKIE_SECURE = True: a session that travels in clear is worth a password and a code."
         found.append(checks.Warning("SESSION_COOKIE_SECURE is off.", hint=hint, id="ferrotp.W001"))
+    if _adapted():
+        return found
     try:
         reverse("ferrotp:challenge")
     except NoReverseMatch:
@@ -110,6 +112,8 @@ def check_middleware(app_configs: Any = None, **more: Any) -> list[checks.CheckM
 
     from .middleware import MFAMiddleware
 
+    if _adapted():
+        return []
     classes = _middleware(settings.MIDDLEWARE)
     ours = [place for place, one in enumerate(classes) if _is(one, MFAMiddleware)]
     hint = 'Put "ferrotp.django.middleware.MFAMiddleware" right behind AuthenticationMiddleware.'
@@ -139,6 +143,11 @@ def _middleware(paths: Sequence[str]) -> list[Any]:
 
 def _is(one: Any, kind: type) -> bool:
     return isinstance(one, type) and issubclass(one, kind)
+
+
+def _adapted() -> bool:
+    """Whether another package has the pages and the gate, and asks ferrotp about codes through an adapter."""
+    return any(getattr(config, "ferrotp_adapter", False) for config in apps.get_app_configs())
 
 
 def _testing() -> bool:

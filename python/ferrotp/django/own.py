@@ -10,7 +10,7 @@ import socket
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from random import uniform
 from time import monotonic, sleep
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, Error, IntegrityError, InterfaceError, OperationalError, connections, transaction
+from django.db.backends.signals import connection_created
 from django.db.utils import load_backend
 
 from ferrotp.mfa.errors import StoreRefused, StoreUnavailable
@@ -34,6 +35,10 @@ INSTEAD = (
     "The decision was not made and nothing was counted. Make it outside of the transaction; or, in a view under "
     "ATOMIC_REQUESTS, decorate the view with django.db.transaction.non_atomic_requests"
 )
+_HELD = (
+    "SQLite has one lock, and this request's own transaction (ATOMIC_REQUESTS, for one) holds it. "
+    f"{INSTEAD}; or keep the second factors in a database file of their own"
+)
 IN_A_TEST = (
     "a TestCase holds one transaction open over each test, and the store commits what it decides: "
     'set FERROTP["STORE"] = "memory" in the settings of the tests, or use TransactionTestCase'
@@ -41,10 +46,14 @@ IN_A_TEST = (
 
 
 class OwnConnections:
-    """A few connections to the database of an alias, taken for one operation at a time, under one deadline."""
+    """A few connections to the database of an alias, taken for one operation at a time, under one deadline.
 
-    def __init__(self, alias: str, timeout: float) -> None:
+    :param beside: whether a transaction of the caller's may be open, which knows that nothing here is undone with it
+    """
+
+    def __init__(self, alias: str, timeout: float, *, beside: bool = False) -> None:
         self.alias = alias
+        self._beside = beside
         self._own_alias = f"ferrotp:{alias}"
         self._timeout = timeout
         self._class = _class_for(alias)
@@ -71,6 +80,12 @@ class OwnConnections:
     def turn(self, *, reading: bool = False) -> Iterator[str]:
         """A transaction of its own; its alias is for `using`. It commits at the end unless something was raised."""
         surrounded = False if reading else self._look_around()
+        aside = _stepping_aside(connections[self.alias]) if surrounded and self._beside else nullcontext()
+        with aside, self._turn(reading, surrounded) as using:
+            yield using
+
+    @contextmanager
+    def _turn(self, reading: bool, surrounded: bool) -> Iterator[str]:
         deadline = monotonic() + self._timeout
         try:
             link = self._take(deadline)
@@ -100,11 +115,13 @@ class OwnConnections:
         blocks = outer.atomic_blocks
         if not blocks:
             if outer.connection is not None and not outer.get_autocommit():
+                if self._beside:
+                    return True
                 raise StoreRefused(f"a transaction is open, with autocommit off. {INSTEAD}")
             return False
         if getattr(blocks[0], "_from_testcase", False):
             raise StoreRefused(IN_A_TEST)
-        if len(blocks) > 1 or not outer.settings_dict["ATOMIC_REQUESTS"]:
+        if not self._beside and (len(blocks) > 1 or not outer.settings_dict["ATOMIC_REQUESTS"]):
             raise StoreRefused(
                 "a second factor is decided for good, and transaction.atomic() around the call says that it could be "
                 f"undone. {INSTEAD}"
@@ -361,6 +378,53 @@ class _Watchdog:
             sleep(0.05)
 
 
+def note_transactions() -> None:
+    """For stores beside callers' transactions, when the applications are loaded: see `_stepping_aside`."""
+    connection_created.connect(_note_from_now_on, dispatch_uid="ferrotp")
+    for connection in connections.all(initialized_only=True):
+        _note_from_now_on(connection)
+
+
+def _note_from_now_on(connection: Any, **more: Any) -> None:
+    stepping = connection.vendor == "sqlite" and not isinstance(connection, _Own)
+    if stepping and _note not in connection.execute_wrappers:
+        connection.execute_wrappers.append(_note)
+
+
+def _note(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
+    if isinstance(sql, str) and sql.startswith("BEGIN"):
+        outer = context["connection"]
+        outer._ferrotp_began = (outer.connection, outer.connection.total_changes)
+    return execute(sql, params, many, context)
+
+
+@contextmanager
+def _stepping_aside(outer: Any) -> Iterator[None]:
+    """Ends the caller's transaction on SQLite, and begins it anew afterwards, if it has only read so far.
+
+    By having read it keeps every other from its commit, the store's too; by having written, from everything. What it
+    read may have changed afterwards, as it may between two statements of everybody's transaction on PostgreSQL.
+    """
+    raw = outer.connection
+    if outer.vendor != "sqlite" or raw is None or not raw.in_transaction:
+        yield
+        return
+    if getattr(outer, "_ferrotp_began", None) != (raw, raw.total_changes):
+        raise StoreRefused(_HELD)
+    raw.execute("COMMIT")
+    try:
+        yield
+    finally:
+        try:
+            outer._start_transaction_under_autocommit()
+            for name in outer.savepoint_ids:
+                if name:
+                    raw.execute(f"SAVEPOINT {outer.ops.quote_name(name)}")
+        except BaseException:
+            outer.needs_rollback = True
+            raise
+
+
 def _readable(descriptor: int) -> bool:
     if not hasattr(select, "poll"):  # Windows
         return bool(select.select([descriptor], [], [], 0)[0])
@@ -398,10 +462,7 @@ def _translated(error: Error, surrounded: bool, deadline: float) -> Exception:
         return StoreUnavailable(f"PostgreSQL refused (SQLSTATE {state})")
     if "locked" in str(error):
         if surrounded:
-            return StoreRefused(
-                "SQLite has one lock, and this request's own transaction (ATOMIC_REQUESTS) holds it. "
-                f"{INSTEAD}; or keep the second factors in a database file of their own"
-            )
+            return StoreRefused(_HELD)
         return StoreUnavailable("the SQLite file stayed locked: another write to it is open")
     if monotonic() >= deadline:
         return StoreUnavailable("the database did not answer in time")

@@ -37,6 +37,16 @@ def get_mfa() -> MFA:
 
     :raises ImproperlyConfigured: if the settings do not allow one
     """
+    return _made(_store)
+
+
+@functools.cache
+def get_mfa_beside() -> MFA:
+    """The same for adapters, whose packages call it inside of transactions: see `StoreBeside`."""
+    return _made(_store_beside)
+
+
+def _made(store: "Callable[[Any, str], Store | str]") -> MFA:
     given = conf()
     if not given.issuer:
         raise ImproperlyConfigured('FERROTP["ISSUER"] is not set: the name of the site, as authenticator apps show it')
@@ -45,7 +55,7 @@ def get_mfa() -> MFA:
     except VaultError as error:
         raise ImproperlyConfigured(f"{error}. Make a key with manage.py ferrotp_keys --new") from None
     return MFA(
-        _store(given.store, given.database),
+        store(given.store, given.database),
         issuer=given.issuer,
         keyring=keys,
         policy=given.policy,
@@ -98,9 +108,10 @@ def user_of(user_id: str) -> Any:
 def forget() -> None:
     """Reads the settings anew, where they were changed: in tests."""
     conf.cache_clear()
-    if get_mfa.cache_info().currsize:
-        get_mfa().close()
-    get_mfa.cache_clear()
+    for made in (get_mfa, get_mfa_beside):
+        if made.cache_info().currsize:
+            made().close()
+        made.cache_clear()
 
 
 def _store(given: Any, database: str) -> "Store | str":
@@ -113,6 +124,14 @@ def _store(given: Any, database: str) -> "Store | str":
             raise ImproperlyConfigured('FERROTP["STORE"] is "memory", which is for tests only')
         return memory
     return given  # type: ignore[no-any-return] # MFA says what it does not know
+
+
+def _store_beside(given: Any, database: str) -> "Store | str":
+    if given == "django":
+        from .store import StoreBeside
+
+        return StoreBeside(database)
+    return _store(given, database)
 
 
 def _happened(event: Event) -> None:

@@ -5,7 +5,8 @@ the user's row of `Budget`, or by one conditional update.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal
 
 from django.db import transaction
@@ -46,13 +47,15 @@ class DjangoStore:
     doing: there it decides beside it.
     """
 
+    beside = False
+
     def __init__(self, using: str = "default", *, timeout: float = TIMEOUT) -> None:
         if not 0 < timeout <= 60:
             raise ValueError("timeout: seconds, more than 0 and at most 60")
-        self._own = OwnConnections(using, timeout)
+        self._own = OwnConnections(using, timeout, beside=self.beside)
 
     def __repr__(self) -> str:
-        return f"<DjangoStore {self.alias!r}>"
+        return f"<{type(self).__name__} {self.alias!r}>"
 
     @property
     def alias(self) -> str:
@@ -68,8 +71,12 @@ class DjangoStore:
     def close(self) -> None:
         self._own.close()
 
+    def _records(self, *, reading: bool = False) -> AbstractContextManager[str]:
+        """A turn for what is no answer to a code: `StoreBeside` takes it on the caller's connection."""
+        return self._own.turn(reading=reading)
+
     def add_factor(self, factor: FactorRecord, now: int, max_factors: int, max_pending: int) -> bool:
-        with self._own.turn() as using:
+        with self._records() as using:
             _lock_or_make(using, factor.owner)
             mine = _factors_of(using, factor.owner)
             if any(one.factor_id == factor.factor_id for one in mine):
@@ -184,7 +191,7 @@ class DjangoStore:
             return True
 
     def remove_factor(self, owner: Owner, factor_id: str) -> FactorRecord | None:
-        with self._own.turn() as using:
+        with self._records() as using:
             if _lock(using, owner, "otp") is None:
                 return None
             factor = next((one for one in _factors_of(using, owner) if one.factor_id == factor_id), None)
@@ -257,7 +264,7 @@ class DjangoStore:
             return int(removed)
 
     def user(self, owner: Owner) -> UserState:
-        with self._own.turn(reading=True) as using:
+        with self._records(reading=True) as using:
             budgets: dict[Method, BudgetRecord] = {method: BudgetRecord() for method in METHODS}
             rows = _of(Budget, using, owner).values_list("method", "failures", "retry_at", "spent_until")
             for method, *row in rows:
@@ -288,6 +295,24 @@ class DjangoStore:
             with self._own.turn() as using:
                 done += _reseal(using, changes[start : start + _AT_ONCE])
         return done
+
+
+class StoreBeside(DjangoStore):
+    """For packages that check codes inside of a transaction, as django-otp does.
+
+    What a code comes to is decided beside that transaction, and stays whatever becomes of it. A factor is added and
+    removed inside of it, with the package's own row for the device: both are there, or neither.
+    """
+
+    beside = True
+
+    @contextmanager
+    def _records(self, *, reading: bool = False) -> Iterator[str]:
+        if reading:
+            yield self.alias
+            return
+        with transaction.atomic(using=self.alias):
+            yield self.alias
 
 
 _AT_ONCE = 100

@@ -1,0 +1,237 @@
+"""django-allauth's own pages and its API, without ferrotp, with it, and without it again."""
+
+import html
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters import serving
+from adapters.base import PASSWORD
+from adapters.serving import AT_ONCE, Browser, Place, Site, together
+
+SET_UP, LOGIN, CODE = "/accounts/2fa/totp/activate/", "/accounts/login/", "/accounts/2fa/authenticate/"
+API = "/_allauth/browser/v1"
+
+
+@pytest.fixture(scope="module")
+def place(database: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return Place("allauth", database, Path(tmp_path_factory.mktemp("allauth")))
+
+
+class Person(serving.Person):
+    """A user of the pages, or of the API."""
+
+    def by_password(self, site: Site) -> Browser:
+        browser = site.browser()
+        answer = browser.post(LOGIN, {"login": self.name, "password": PASSWORD})
+        assert answer.location == "/inside", answer.text
+        assert browser.post("/accounts/reauthenticate/", {"password": PASSWORD}).status == 302
+        return browser
+
+    def begin(self, site: Site) -> Browser:
+        """As far as the page that shows the secret."""
+        browser = self.by_password(site)
+        self.secret = re.search(r"\b[A-Z2-7]{32}\b", html.unescape(browser.get(SET_UP).text))[0]
+        return browser
+
+    def set_up(self, site: Site, steps: int = 0) -> Browser:
+        browser = self.begin(site)
+        answer = browser.post(SET_UP, {"code": self.code(steps)})
+        assert answer.status == 302, answer.text
+        return browser
+
+    def set_up_by_api(self, site: Site, steps: int = 0) -> Browser:
+        browser = self.by_password(site)
+        self.secret = browser.get(API + "/account/authenticators/totp").json["meta"]["secret"]
+        answer = browser.send(API + "/account/authenticators/totp", {"code": self.code(steps)})
+        assert answer.status == 200, answer.text
+        return browser
+
+    def password(self, site: Site) -> Browser:
+        browser = site.browser()
+        answer = browser.post(LOGIN, {"login": self.name, "password": PASSWORD})
+        assert "2fa" in answer.location, answer.text
+        return browser
+
+    def token(self, browser: Browser, code: str) -> bool:
+        return self._came_in(browser, browser.post(CODE, {"code": code}), (200,), 302)
+
+    def password_by_api(self, site: Site) -> Browser:
+        browser = site.browser()
+        answer = browser.send(API + "/auth/login", {"username": self.name, "password": PASSWORD})
+        assert answer.status == 401 and "mfa_authenticate" in answer.text, answer.text
+        return browser
+
+    def token_by_api(self, browser: Browser, code: str) -> bool:
+        return self._came_in(browser, browser.send(API + "/auth/2fa/authenticate", {"code": code}), (400,), 200)
+
+    def _came_in(self, browser: Browser, answer: serving.Answer, no: tuple[int, ...], yes: int) -> bool:
+        if answer.status == 500 and browser.site.side == "stock":
+            self.broken += 1
+            return False
+        assert answer.status in (yes, *no), answer.text
+        assert (browser.get("/inside").status == 200) == (answer.status == yes)
+        return answer.status == yes
+
+    def log_in(self, site: Site, code: str) -> bool:
+        return self.token(self.password(site), code)
+
+    def log_in_by_api(self, site: Site, code: str) -> bool:
+        return self.token_by_api(self.password_by_api(site), code)
+
+    def race(self, site: Site, code: str) -> int:
+        browsers = [self.password(site) for _ in range(AT_ONCE)]
+        return together([lambda one=one: self.token(one, code) for one in browsers])
+
+    def race_by_api(self, site: Site, code: str) -> int:
+        browsers = [self.password_by_api(site) for _ in range(AT_ONCE)]
+        return together([lambda one=one: self.token_by_api(one, code) for one in browsers])
+
+
+@pytest.fixture(scope="module")
+def enrolled(place: Place, measured: list[str]) -> list[Person]:
+    """By the stock package, whose own strength is measured by the way. The last log-ins are two minutes ago."""
+    with Site(place, "stock") as site:
+        people = [Person(site) for _ in range(4)]
+        for one in people:
+            one.set_up(site)
+        _, hasty, many, late = people
+        again = hasty.log_in(site, hasty.code())
+        place.tick()
+        accepted = many.race(site, many.code())
+        assert late.log_in(site, late.code(1))
+        older = late.log_in(site, late.code())
+        place.tick(120)
+    assert people[0].secret in place.rows()
+    engine = place.database["ENGINE"].rpartition(".")[2]
+    measured.append(
+        f"django-allauth alone, {engine}: {accepted} of {AT_ONCE} at once, {many.broken} errors; "
+        f"set-up code logs in: {again}; older after newer: {older}"
+    )
+    return people
+
+
+@pytest.fixture(scope="module")
+def site(place: Place, enrolled: list[Person]) -> Iterator[Site]:
+    """With ferrotp, in place."""
+    with Site(place, "ferrotp") as site:
+        yield site
+
+
+def test_who_was_enrolled_before_logs_in_without_doing_anything(site: Site, enrolled: list[Person]) -> None:
+    by_page, _, raced, by_api = enrolled
+    assert by_page.log_in(site, by_page.code())
+    assert not by_page.log_in(site, by_page.code())
+    assert raced.race(site, raced.code()) == 1, "of the first eight logins ever"
+    assert by_api.log_in_by_api(site, by_api.code())
+    assert not by_api.log_in_by_api(site, by_api.code())
+    for one in (by_page, raced, by_api):
+        assert one.secret not in site.place.rows()
+
+
+def test_what_did_not_log_in_yet_is_sealed_by_a_command(site: Site, enrolled: list[Person]) -> None:
+    waiting = enrolled[1]
+    assert waiting.secret in site.place.rows()
+    assert "would be moved, 0 left" in site.place.manage("ferrotp", "ferrotp_allauth", "adopt", "--dry-run")
+    assert waiting.secret in site.place.rows()
+    assert ", 0 left" in site.place.manage("ferrotp", "ferrotp_allauth", "adopt")
+    assert "0 authenticators moved, 0 left" in site.place.manage("ferrotp", "ferrotp_allauth", "adopt")
+    rows = site.place.rows()
+    assert waiting.secret not in rows and '"seed": "ferrotp' in rows.replace("'", '"')
+    assert waiting.log_in(site, waiting.code())
+
+
+def test_of_eight_logins_with_one_code_one_succeeds(site: Site, measured: list[str]) -> None:
+    person = Person(site)
+    person.set_up(site, -1)
+    pages = person.race(site, person.code())
+    site.place.tick()
+    api = person.race_by_api(site, person.code())
+    assert (pages, api) == (1, 1)
+    measured.append(f"django-allauth with ferrotp: {pages} of {AT_ONCE} at once, {api} by the API")
+
+
+def test_the_set_up_code_does_not_log_in(site: Site) -> None:
+    for set_up in (Person.set_up, Person.set_up_by_api):
+        person = Person(site)
+        set_up(person, site)
+        assert not person.log_in(site, person.code())
+        assert not person.log_in_by_api(site, person.code())
+        assert person.log_in(site, person.code(1))
+
+
+def test_an_older_code_is_refused_after_a_newer_one(site: Site) -> None:
+    person = Person(site)
+    person.set_up_by_api(site, -1)
+    assert person.log_in_by_api(site, person.code(1))
+    assert not person.log_in(site, person.code())
+    assert not person.log_in_by_api(site, person.code())
+
+
+def test_who_is_asked_again_uses_up_a_code_too(site: Site) -> None:
+    person = Person(site)
+    browser = person.set_up(site, -1)
+    again = "/accounts/2fa/reauthenticate/"
+    assert browser.post(again, {"code": person.code(-1)}).status == 200
+    assert browser.post(again, {"code": person.code()}).status == 302
+    assert browser.post(again, {"code": person.code()}).status == 200
+    assert browser.send(API + "/auth/2fa/reauthenticate", {"code": person.code()}).status == 400
+    assert browser.send(API + "/auth/2fa/reauthenticate", {"code": person.code(1)}).status == 200
+    assert not person.log_in(site, person.code(1))
+
+
+def test_guesses_are_counted_in_the_database_and_recovery_codes_are_none(site: Site) -> None:
+    person = Person(site)
+    browser = person.set_up(site, -1)
+    page = browser.get("/accounts/2fa/recovery-codes/").text
+    recovery = re.findall(r"\b\d{8}\b", page)
+    assert len(recovery) == 10
+    assert person.log_in(site, recovery[0])
+    assert not person.log_in(site, recovery[0])
+    assert site.failures(person.id) == 0
+    for _ in range(6):
+        assert not person.log_in(site, person.wrong())
+    assert site.failures(person.id) == 5
+    assert not person.log_in(site, person.code())
+    assert person.log_in_by_api(site, recovery[1]), "the way out"
+    site.place.tick(31)
+    assert person.log_in(site, person.code())
+
+
+def test_deactivating_removes_the_factor(site: Site) -> None:
+    person = Person(site)
+    browser = person.set_up(site)
+    assert browser.post("/accounts/2fa/totp/deactivate/").status == 302
+    answer = site.browser().post(LOGIN, {"login": person.name, "password": PASSWORD})
+    assert answer.location == "/inside"
+    first = person.secret
+    person.set_up_by_api(site)
+    assert person.secret != first
+    site.place.tick()
+    assert person.log_in_by_api(site, person.code())
+
+
+def test_a_dump_holds_no_secret_but_that_of_a_set_up_under_way(site: Site, enrolled: list[Person]) -> None:
+    person, waiting = Person(site), Person(site)
+    person.set_up(site)
+    waiting.begin(site)
+    rows = site.place.rows()
+    assert not [one for who in (person, *enrolled) for one in who.spellings() if one in rows]
+    # The package's own doing, as docs/adapters.md says.
+    assert waiting.secret in rows
+
+
+def test_back_again_without_ferrotp(site: Site, enrolled: list[Person]) -> None:
+    place = site.place
+    person = Person(site)
+    browser = person.set_up_by_api(site)
+    recovery = re.findall(r"\b\d{8}\b", browser.get("/accounts/2fa/recovery-codes/").text)
+    assert ", 0 left" in place.manage("ferrotp", "ferrotp_allauth", "back")
+    place.tick(60)
+    with Site(place, "stock") as stock:
+        for one in (person, *enrolled):
+            assert one.log_in(stock, one.code())
+        assert person.log_in(stock, recovery[0])

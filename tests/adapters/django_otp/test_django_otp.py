@@ -1,0 +1,211 @@
+"""django-otp's own flows, without ferrotp, with it, and without it again."""
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters import serving
+from adapters.base import PASSWORD
+from adapters.serving import AT_ONCE, Browser, Place, Site, together
+
+
+@pytest.fixture(scope="module")
+def place(database: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return Place("django_otp", database, Path(tmp_path_factory.mktemp("django-otp")))
+
+
+class Person(serving.Person):
+    """A user with an authenticator, who logs in by django-otp's form."""
+
+    device = ""
+
+    def set_up(self, site: Site, steps: int = 0) -> Browser:
+        """Confirms a device."""
+        browser = self.by_password(site)
+        made = browser.get("/set-up").json
+        self.device, self.secret = made["device"], re.search("secret=([A-Z2-7]+)", made["uri"])[1]
+        assert browser.post("/set-up", {"device": self.device, "token": self.code(steps)}).status == 200
+        return browser
+
+    def log_in(self, site: Site, code: str, browser: Browser | None = None) -> bool:
+        browser = browser or site.browser()
+        answer = browser.post(
+            "/login",
+            {"username": self.name, "password": PASSWORD, "otp_device": self.device, "otp_token": code},
+        )
+        if answer.status == 500 and site.side == "stock":
+            self.broken += 1
+            return False
+        assert answer.status in (200, 302), answer.text
+        inside = browser.get("/inside")
+        assert (inside.status == 200) == (answer.status == 302)
+        return answer.status == 302
+
+
+@pytest.fixture(scope="module")
+def enrolled(place: Place, measured: list[str]) -> Person:
+    """By the stock package, whose own strength is measured by the way."""
+    with Site(place, "stock") as site:
+        # A user for each attempt: stock delays everything for a second after a failure, and longer after more.
+        person, hasty, many, late, rolled = (Person(site) for _ in range(5))
+        for one in (person, hasty, many, late, rolled):
+            one.set_up(site)
+        again = hasty.log_in(site, hasty.code())
+        place.tick()
+        code = many.code()
+        accepted = together([lambda: many.log_in(site, code) for _ in range(AT_ONCE)])
+        assert person.log_in(site, person.code()) and late.log_in(site, late.code(1))
+        older = late.log_in(site, late.code())
+        site.browser().get("/guess-and-undo", id=rolled.id, device=rolled.device, token=rolled.wrong())
+        forgotten = rolled.log_in(site, rolled.code())  # where it is counted, there is a delay
+    assert person.spellings()[1] in place.rows()
+    place_name = place.database["ENGINE"].rpartition(".")[2]
+    measured.append(
+        f"django-otp alone, {place_name}: {accepted} of {AT_ONCE} at once, {many.broken} errors; "
+        f"set-up code logs in: {again}; "
+        f"older after newer: {older}; a rolled-back failure is forgotten: {forgotten}"
+    )
+    return person
+
+
+@pytest.fixture(scope="module")
+def site(place: Place, enrolled: Person) -> Iterator[Site]:
+    """With ferrotp, in place."""
+    with Site(place, "ferrotp") as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def adopted(site: Site, enrolled: Person) -> Person:
+    """The user from before, on the new device."""
+    assert enrolled.device.startswith("otp_totp.totpdevice/")
+    assert enrolled.log_in(site, enrolled.code(1)), "the stock device works until it is adopted"
+    site.place.tick()
+    out = site.place.manage("ferrotp", "ferrotp_django_otp", "adopt", "--dry-run")
+    assert "5 devices would be moved, 0 left" in out
+    assert enrolled.spellings()[1] in site.place.rows()
+    out = site.place.manage("ferrotp", "ferrotp_django_otp", "adopt")
+    assert "5 devices moved, 0 left" in out
+    # As the login form lists it, of which stock django-otp's users choose one.
+    page = site.browser().post("/login", {"username": enrolled.name, "password": PASSWORD, "otp_token": ""}).text
+    (enrolled.device,) = re.findall(r"ferrotp_otp\.sealedtotpdevice/\d+", page)
+    return enrolled
+
+
+def test_who_was_enrolled_before_logs_in_and_no_used_code_works_again(site: Site, adopted: Person) -> None:
+    assert not adopted.log_in(site, adopted.code()), "used before the switch"
+    assert adopted.log_in(site, adopted.code(1))
+    assert not adopted.log_in(site, adopted.code(1))
+
+
+def test_of_eight_logins_with_one_code_one_succeeds(site: Site, measured: list[str]) -> None:
+    person = Person(site)
+    person.set_up(site, -1)
+    for _ in range(3):
+        code = person.code()
+        accepted = together([lambda code=code: person.log_in(site, code) for _ in range(AT_ONCE)])
+        assert accepted == 1
+        site.place.tick(3600)
+    measured.append(f"django-otp with ferrotp: {accepted} of {AT_ONCE} at once")
+
+
+def test_the_set_up_code_does_not_log_in(site: Site) -> None:
+    person = Person(site)
+    person.set_up(site)
+    assert not person.log_in(site, person.code())
+    assert person.log_in(site, person.code(1))
+
+
+def test_an_older_code_is_refused_after_a_newer_one(site: Site) -> None:
+    person = Person(site)
+    person.set_up(site, -1)
+    assert person.log_in(site, person.code(1))
+    assert not person.log_in(site, person.code())
+
+
+def test_what_int_takes_for_a_number_is_no_code(site: Site) -> None:
+    person = Person(site)
+    person.set_up(site, -1)
+    for spelling in ("+" + person.code(), "_".join(person.code())):
+        assert not person.log_in(site, spelling)
+    code = person.code()
+    assert person.log_in(site, f"{code[:3]} {code[3:]}")
+
+
+def test_a_rolled_back_guess_stays_counted_and_a_rolled_back_yes_stays_used(site: Site) -> None:
+    person = Person(site)
+    person.set_up(site, -1)
+    guess = {"id": person.id, "device": person.device}
+    for _ in range(3):
+        assert not site.browser().get("/guess-and-undo", token=person.wrong(), **guess).json["accepted"]
+    assert site.failures(person.id) == 3
+    assert site.browser().get("/guess-and-undo", token=person.code(), **guess).json["accepted"]
+    assert not person.log_in(site, person.code())
+
+
+def test_many_guesses_at_once_stop_at_the_limit(site: Site) -> None:
+    person = Person(site)
+    person.set_up(site, -1)
+    together([lambda: person.log_in(site, person.wrong()) for _ in range(AT_ONCE)])
+    assert site.failures(person.id) == 5
+    page = site.browser().post(
+        "/login",
+        {"username": person.name, "password": PASSWORD, "otp_device": person.device, "otp_token": person.code()},
+    )
+    assert "5 failed attempts" in page.text
+    site.place.tick(31)
+    assert person.log_in(site, person.code())
+
+
+def test_a_code_is_matched_without_naming_the_device(site: Site) -> None:
+    person = Person(site)
+    person.set_up(site, -1)
+    assert not site.browser().get("/match", id=person.id, token="no digits").json["accepted"]
+    assert site.failures(person.id) == 0
+    assert site.browser().get("/match", id=person.id, token=person.code()).json["accepted"]
+    assert not site.browser().get("/match", id=person.id, token=person.code()).json["accepted"]
+
+
+def test_a_confirmed_device_shows_no_secret_and_the_admin_lets_its_user_in(site: Site) -> None:
+    person = Person(site)
+    browser = person.set_up(site, -1)
+    assert browser.get("/show-again", device=person.device).status == 500
+    assert browser.get("/admin/ferrotp_otp/sealedtotpdevice/").status == 302, "not verified yet"
+    assert person.log_in(site, person.code(), browser)
+    page = browser.get("/admin/ferrotp_otp/sealedtotpdevice/")
+    assert page.status == 200 and person.name in page.text
+    page = browser.get(f"/admin/ferrotp_otp/{person.device.partition('.')[2]}/change/")
+    assert page.status == 200 and person.secret not in page.text
+    gone = browser.post(f"/admin/ferrotp_otp/{person.device.partition('.')[2]}/delete/", {"post": "yes"})
+    assert gone.status == 302
+    assert person.secret and not person.log_in(site, person.code(1))
+
+
+def test_a_dump_holds_no_secret(site: Site, adopted: Person) -> None:
+    person = Person(site)
+    person.set_up(site)
+    rows = site.place.rows()
+    assert not [one for one in (*person.spellings(), *adopted.spellings()) if one in rows]
+
+
+def test_back_again_without_ferrotp(site: Site, adopted: Person) -> None:
+    place = site.place
+    person = Person(site)
+    person.set_up(site)
+    place.tick(60)
+    assert person.log_in(site, person.code())
+    out = place.manage("ferrotp", "ferrotp_django_otp", "back")
+    assert ", 0 left" in out
+    with Site(place, "stock") as stock:
+        for one in (person, adopted):
+            page = stock.browser().post("/login", {"username": one.name, "password": PASSWORD, "otp_token": ""}).text
+            (one.device,) = re.findall(r"otp_totp\.totpdevice/\d+", page)
+        assert not person.log_in(stock, person.code()), "used before"
+        time.sleep(1.1)  # stock's delay after a failure, by the real clock
+        place.tick()
+        assert person.log_in(stock, person.code())
+        assert adopted.log_in(stock, adopted.code())
