@@ -325,18 +325,20 @@ fn recovery_codes_are_made_and_checked_and_nothing_of_them_is_left() {
 fn codes_of_another_system_are_hashed_and_found_and_nothing_of_them_is_left() {
     let keyring = keyring();
     let hashing = Hashing::new(Scheme::Argon2id { memory_kib: 64, passes: 2, lanes: 1 }).unwrap();
-    let code = "canaryofrecovery";
-    let (set, freed, stack) =
-        left_by(|| keyring.hash_recovery_codes("tenant", "user", &["CANARY-OF-RECOVERY", "12345678"], hashing).unwrap());
+    let code = "canaryofthecrow";
+    let (set, freed, stack) = left_by(|| {
+        keyring.hash_recovery_codes("tenant", "user", &["CANARY-OF-THE-CROW", "12345678"], hashing).unwrap()
+    });
     let hash = hash_of(hashing, &set[0].1, "~00", code.as_bytes());
     let block = first_argon2_block(hashing, &set[0].1, "~00", code.as_bytes());
     let secrets: &[(&str, &[u8])] =
         &[("key", &KEY), ("code", code.as_bytes()), ("hash", &hash), ("Argon2 memory", &block)];
     assert_wiped("hash", &freed, &stack, secrets);
 
-    let records: Vec<_> = set.iter().map(|(selector, record)| (selector.as_str(), record.as_slice())).collect();
+    let records: Vec<_> =
+        set.iter().map(|(selector, record)| (selector.as_str(), record.as_slice())).collect();
     let (found, freed, stack) =
-        left_by(|| keyring.find_recovery_code("tenant", "user", &records, "Canary of Recovery").unwrap());
+        left_by(|| keyring.find_recovery_code("tenant", "user", &records, "Canary of the Crow").unwrap());
     assert_eq!(found, Some("~00"));
     assert_wiped("find", &freed, &stack, secrets);
 }

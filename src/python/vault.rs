@@ -663,8 +663,8 @@ impl PyKeyring {
         Ok(list)
     }
 
-    /// The selector of the record, of those of `hash_recovery_codes`, whose code this is, or None. It takes one hash for
-    /// all that were made together; other threads run meanwhile.
+    /// The selector of the record, of those of `hash_recovery_codes`, whose code this is, or None. It takes one hash
+    /// for all that were made together; other threads run meanwhile.
     ///
     /// :param records: pairs of selector and sealed record
     /// :raises SealedRecordError: if one of them does not open for this user and selector

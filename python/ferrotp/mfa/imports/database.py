@@ -56,12 +56,14 @@ class Database:
     """
 
     def __init__(self, where: str | Engine) -> None:
+        self._lent = isinstance(where, Engine)
         self._engine = where if isinstance(where, Engine) else _engine(where)
         self._tables: dict[str, Table] = {}
 
     def close(self) -> None:
-        """Lets go of its connections."""
-        self._engine.dispose()
+        """Lets go of its connections; an engine's are the application's."""
+        if not self._lent:
+            self._engine.dispose()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
