@@ -147,6 +147,8 @@ def test_no_framework_knows_another_and_nothing_below_knows_one() -> None:
     frameworks = {"django", "flask", "starlette"}
     for path in PACKAGE.rglob("*.py"):
         own = path.relative_to(PACKAGE).parts[0]
+        if own == "adapters":  # which put one framework's ferrotp under another's package
+            own = "flask" if "flask_security" in path.as_posix() else "django"
         text = path.read_text(encoding="utf-8")
         for other in frameworks - {own}:
             assert f"ferrotp.{other}" not in re.sub(r'"""(?:.|\n)*?"""|#.*', "", text), path
