@@ -117,8 +117,8 @@ class Place:
         new.write_text(str(self.now))
         new.replace(self._clock)
 
-    def manage(self, side: str, *arguments: str) -> str:
-        """``manage.py``, of the site with or without ferrotp."""
+    def manage(self, side: str, *arguments: str, status: int = 0) -> str:
+        """``manage.py``, of the site with or without ferrotp. What it prints, if it ends with this status."""
         done = subprocess.run(
             [sys.executable, "-m", "django", *arguments],
             env={**self.environment, "ADAPTERS_SIDE": side},
@@ -127,7 +127,7 @@ class Place:
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stdout
+        assert done.returncode == status, done.stdout
         return done.stdout
 
     def rows(self) -> str:
@@ -183,7 +183,7 @@ class Site:
         return self
 
     def __exit__(self, *failure: Any) -> None:
-        self._process.send_signal(signal.SIGTERM)
+        self._process.send_signal(signal.SIGINT)  # without waiting for its idle connections
         try:
             self._process.wait(20)
         except subprocess.TimeoutExpired:

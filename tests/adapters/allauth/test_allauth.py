@@ -12,6 +12,8 @@ from adapters import serving
 from adapters.base import PASSWORD
 from adapters.serving import AT_ONCE, Browser, Place, Site, together
 
+pytest.importorskip("allauth", reason="its newest release wants Python 3.11")
+
 SET_UP, LOGIN, CODE = "/accounts/2fa/totp/activate/", "/accounts/login/", "/accounts/2fa/authenticate/"
 API = "/_allauth/browser/v1"
 

@@ -192,6 +192,39 @@ def test_a_dump_holds_no_secret(site: Site, adopted: Person) -> None:
     assert not [one for one in (*person.spellings(), *adopted.spellings()) if one in rows]
 
 
+ODD = """
+from django.contrib.auth.models import User
+from django_otp.plugins.otp_totp.models import TOTPDevice
+user = User.objects.create_user("odd")
+for name, odd in {"t0": {"t0": 7}, "drift": {"drift": -3}, "hex": {"key": "abc"}, "short": {"key": "ab" * 10}}.items():
+    TOTPDevice.objects.create(user=user, name=name, **odd)
+TOTPDevice.objects.create(user=user, name="good", confirmed=False, digits=8)
+"""
+
+
+def test_adopting_leaves_what_ferrotp_would_not_accept_and_says_why(site: Site, adopted: Person) -> None:
+    place = site.place
+    place.manage("ferrotp", "shell", "-c", ODD)
+    out = place.manage("ferrotp", "ferrotp_django_otp", "adopt", status=1)
+    assert "1 devices moved, 4 left as they are" in out
+    for reason in ("t0 = 7", "off by -3 time steps", "is not hexadecimal", "at least 128 bits"):
+        assert reason in out
+    assert "0 devices moved, 4 left" in place.manage("ferrotp", "ferrotp_django_otp", "adopt", status=1)
+    assert place.rows().count("'good'") == 2, "the device, and its factor"
+    place.manage(
+        "ferrotp",
+        "shell",
+        "-c",
+        "from django.contrib.auth.models import User; User.objects.get(username='odd').delete()",
+    )
+    assert "'good'" not in place.rows()
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_the_migrations_are_those_of_the_models(site: Site) -> None:
+    assert "No changes" in site.place.manage("ferrotp", "makemigrations", "--check", "--dry-run")
+
+
 def test_back_again_without_ferrotp(site: Site, adopted: Person) -> None:
     place = site.place
     person = Person(site)
