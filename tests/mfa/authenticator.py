@@ -13,8 +13,8 @@ class Device:
         parts = urlsplit(uri)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         self.kind = parts.netloc
-        secret = query["secret"]
-        self._key = base64.b32decode(secret + "=" * (-len(secret) % 8))
+        self.secret = query["secret"]
+        self._key = base64.b32decode(self.secret + "=" * (-len(self.secret) % 8))
         self._hash = query.get("algorithm", "SHA1").lower()
         self._digits = int(query.get("digits", 6))
         self._period = int(query.get("period", 30))
