@@ -50,7 +50,7 @@ format: $(VENV)/tools  ## Format Rust and Python
 	$(PY) -m ruff format
 	$(PY) -m ruff check --fix
 
-bench: $(VENV)-bench/installed  ## Compare with pyotp and other peers (ARGS=--quick: within a minute)
+bench: $(VENV)-bench/installed  ## Compare with pyotp and other peers, and write docs/benchmarks.md (ARGS=--quick: within a minute)
 	@$(VENV)-bench/bin/python benches/compare.py $(ARGS)
 
 bench-qr: $(VENV)-bench/installed  ## Compare QR codes with qrcode, segno and rust-totp (ARGS=--quick: within ten seconds)
@@ -133,6 +133,7 @@ $(VENV)-bench/installed: $(WHEELS)/built benches/requirements.txt
 	$(PYTHON) -m venv $(VENV)-bench
 	$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check -r benches/requirements.txt
 	$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
+	@if command -v npm >/dev/null; then npm install --silent --no-save --prefix $(VENV)-bench/node otplib@13.5.0; fi
 	@touch $@
 
 $(VENV)-bench-verify/installed: $(WHEELS)/built benches/requirements-verify.txt

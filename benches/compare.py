@@ -27,9 +27,16 @@ import timeit
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import plots
+import report
+from programs import programs
+from results import Result, results
+
+ROOT = Path(__file__).resolve().parents[1]
 SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"  # of RFC 6238, appendix B
 KEY = base64.b32decode(SECRET)
 NAME, ISSUER = "alice@example.com", "ACME Co"
@@ -52,6 +59,7 @@ LIBRARIES = {
     "rust-totp": ("rust_totp", "rust-totp"),
     "passlib": ("passlib.totp", "libpass"),
     "mintotp": ("mintotp", "mintotp"),
+    "totp-strict": ("totp_strict", "totp-strict"),
 }
 DROP_INS = ["ferrotp", "pyotp"]  # the two of one interface
 
@@ -86,11 +94,18 @@ class Row:
 
 # Whatever can be made once is made outside the loop. totp-rs and mintotp keep no object: totp-rs is given the key's
 # bytes, which spares it the base32; mintotp takes base32 only. rust-totp keeps the window in the object.
-# passlib counts windows in seconds and raises for a wrong code, so `matches` catches.
+# passlib counts windows in seconds and raises for a wrong code, so `matches` catches. totp-strict ends at the first
+# hit. otplib's are JavaScript, in a node of its own, oathtool a process: see programs.py.
 ROWS = (
     Row(
         "construct",
-        {"ferrotp": "F.TOTP(S)", "pyotp": "P.TOTP(S)", "rust-totp": "R.TOTP(secret=KEY)", "passlib": "L.TOTP(S)"},
+        {
+            "ferrotp": "F.TOTP(S)",
+            "pyotp": "P.TOTP(S)",
+            "rust-totp": "R.TOTP(secret=KEY)",
+            "passlib": "L.TOTP(S)",
+            "totp-strict": "X.TOTP(KEY)",
+        },
         {"pyotp": 20},
         code_of,
     ),
@@ -114,6 +129,8 @@ ROWS = (
             "rust-totp": "r0.generate_currnet()",  # its spelling
             "passlib": "l.generate().token",
             "mintotp": "M.totp(S)",
+            "totp-strict": "x.now()",
+            "otplib": "o.generateSync({secret: KEY})",
         },
         {"pyotp": 38, "totp-rs": 1.3, "rust-totp": 1},
     ),
@@ -126,6 +143,9 @@ ROWS = (
             "rust-totp": "r0.generate(t)",
             "passlib": "l.generate(t).token",
             "mintotp": "M.hotp(S, t // 30)",
+            "totp-strict": "x.at(t)",
+            "otplib": "o.generateSync({secret: KEY, epoch: t})",
+            "oathtool": "--window",
         },
         {"pyotp": 45, "totp-rs": 1.6, "rust-totp": 1},
     ),
@@ -138,6 +158,8 @@ ROWS = (
             "rust-totp": "r256.generate(t)",
             "passlib": "l256.generate(t).token",
             "mintotp": "M.hotp(S, t // 30, 6, 'sha256')",
+            "totp-strict": "x256.at(t)",
+            "otplib": "o.generateSync({secret: KEY, epoch: t, algorithm: 'sha256'})",
         },
     ),
     Row(
@@ -149,6 +171,8 @@ ROWS = (
             "rust-totp": "r512.generate(t)",
             "passlib": "l512.generate(t).token",
             "mintotp": "M.hotp(S, t // 30, 6, 'sha512')",
+            "totp-strict": "x512.at(t)",
+            "otplib": "o.generateSync({secret: KEY, epoch: t, algorithm: 'sha512'})",
         },
     ),
     Row(
@@ -159,6 +183,8 @@ ROWS = (
             "totp-rs": "T.totp_verify(KEY, code, time=t, window=0)",
             "rust-totp": "r0.check(code, t)",
             "passlib": "matches(code, t, 0)",
+            "totp-strict": "x.verify(code, t, 0)",
+            "otplib": "o.verifySync({secret: KEY, epoch: t, token: code}).valid",
         },
         {"pyotp": 45, "totp-rs": 1, "rust-totp": 1},
     ),
@@ -171,6 +197,8 @@ ROWS = (
                 "totp-rs": f"T.totp_verify(KEY, wrong, time=t, window={window})",
                 "rust-totp": f"r{window}.check(wrong, t)",
                 "passlib": f"matches(wrong, t, {30 * window})",
+                "totp-strict": f"x.verify(wrong, t, {window})",
+                "otplib": f"o.verifySync({{secret: KEY, epoch: t, token: wrong, epochTolerance: {30 * window}}}).valid",
             },
             targets,
         )
@@ -205,6 +233,8 @@ ROWS = (
             "pyotp": "ph.at(5)",
             "totp-rs": "T.totp_generate(KEY, time_window=5)",
             "mintotp": "M.hotp(S, 5)",
+            "totp-strict": "xh.at(5)",
+            "otplib": "o.generateSync({strategy: 'hotp', secret: KEY, counter: 5})",
         },
     ),
     Row(
@@ -307,6 +337,9 @@ def names_at(t: int, modules: dict[str, Any]) -> dict[str, Any]:
         names[f"{letter}512"] = module.TOTP(SECRET, digest=hashlib.sha512)
         names[f"{letter}h"] = module.HOTP(SECRET)
     names |= {"T": modules.get("totp-rs"), "M": modules.get("mintotp")}
+    if strict := modules.get("totp-strict"):
+        names |= {"X": strict, "x": strict.TOTP(KEY), "xh": strict.HOTP(KEY)}
+        names |= {f"x{bits}": strict.TOTP(KEY, algorithm=f"sha{bits}") for bits in (256, 512)}
     if rust := modules.get("rust-totp"):
         names["R"] = rust
         for skew in (0, 1, 10):
@@ -350,7 +383,12 @@ def load() -> dict[str, Any]:
     return modules
 
 
-def check(rows: Iterable[Row], modules: dict[str, Any]) -> None:
+def plain(names: dict[str, Any]) -> dict[str, Any]:
+    """The names that other languages know."""
+    return {name: names[name] for name in ("t", "code", "wrong")}
+
+
+def check(rows: Iterable[Row], modules: dict[str, Any], others: dict[str, Any]) -> None:
     """Ends the run unless every library answers as ferrotp does, at many times, the borders of a step among them."""
     rng = random.Random(6238)
     for t in (TIME, 59, 60, 89, 90, 1_234_567_890, 20_000_000_000, *(rng.randrange(2_000, 2**32) for _ in range(50))):
@@ -364,6 +402,9 @@ def check(rows: Iterable[Row], modules: dict[str, Any]) -> None:
             for _ in range(3):  # a step may end between two answers to now()
                 # The expressions are this file's own.
                 answers = {library: row.canon(eval(call, names)) for library, call in calls.items()}
+                answers |= {
+                    name: others[name].answer(call, plain(names)) for name, call in row.calls.items() if name in others
+                }
                 if len(set(answers.values())) == 1:
                     break
             else:
@@ -427,55 +468,18 @@ print(({gauge} - start) / {OBJECTS})
     return lambda: fresh(code)
 
 
-@dataclass(frozen=True)
-class Spread:
-    """A median with its quartiles."""
-
-    low: float
-    median: float
-    high: float
-
-    @classmethod
-    def of(cls, samples: list[float]) -> Spread:
-        return cls(*statistics.quantiles(samples, n=4)) if len(samples) > 1 else cls(*samples * 3)
-
-
-@dataclass(frozen=True)
-class Result:
-    """ferrotp beside one peer. `ratio` says how many times the peer's cost is ours, or for bytes ours the peer's."""
-
-    row: str
-    unit: str
-    peer: str
-    ferrotp_cost: Spread
-    peer_cost: Spread
-    ratio: Spread
-    target: float | None
-    met: bool | None
-
-
-def results(row: str, samples: dict[str, list[float]], targets: dict[str, float], unit: str = "ns") -> Iterator[Result]:
-    """One result for each peer."""
-    ours = samples["ferrotp"]
-    for peer, theirs in samples.items():
-        if peer == "ferrotp":
-            continue
-        pairs = zip(ours, theirs, strict=True)
-        ratio = Spread.of([our / their if unit == "bytes" else their / our for our, their in pairs])
-        target = targets.get(peer)
-        met = None if target is None else ratio.median <= target if unit == "bytes" else ratio.median >= target
-        yield Result(row, unit, peer, Spread.of(ours), Spread.of(theirs), ratio, target, met)
-
-
-def measure(modules: dict[str, Any], quick: bool) -> Iterator[Result]:
+def measure(modules: dict[str, Any], others: dict[str, Any], quick: bool) -> Iterator[Result]:
     """All rows, one after the other."""
     names = names_at(TIME, modules)
-    rounds = 31 if quick else 201
+    rounds = 15 if quick else 201
     gc.collect()
     gc.disable()
     for row in ROWS:
         calls = {library: call for library, call in row.calls.items() if library in modules}
         timers = {library: call_timer(call, names, row.items.get(library, 1)) for library, call in calls.items()}
+        for name, call in row.calls.items():
+            if name in others:
+                timers[name] = others[name].timer(call, plain(names))
         samples = alternated(timers, rounds)
         targets = row.targets
         if row.limit is not None:
@@ -487,7 +491,7 @@ def measure(modules: dict[str, Any], quick: bool) -> Iterator[Result]:
 
     importers = {library: import_timer(LIBRARIES[library][0]) for library in modules}
     alternated(importers, 1)  # the files are now compiled and cached
-    import_rounds = IMPORT_ROUNDS if quick else 2 * IMPORT_ROUNDS
+    import_rounds = IMPORT_ROUNDS // 2 if quick else 2 * IMPORT_ROUNDS
     yield from results("import", alternated(importers, import_rounds), {"pyotp": 20}, "ms")
     first = {library: import_timer(LIBRARIES[library][0], f"m.TOTP({SECRET!r}).now()") for library in DROP_INS}
     yield from results("import, first code", alternated(first, import_rounds), {}, "ms")
@@ -503,7 +507,80 @@ def measure(modules: dict[str, Any], quick: bool) -> Iterator[Result]:
         yield from results(title, alternated(meters, 1 if quick else 3), {"pyotp": 1.5}, "bytes")
 
 
-def machine(modules: dict[str, Any]) -> dict[str, str]:
+def by_window(modules: dict[str, Any], rounds: int) -> plots.Lines:
+    """What a wrong code costs by the steps that are accepted before and after, in nanoseconds."""
+    windows = [0, 1, 2, 3, 5, 7, 10, 15, 20, 25, 30, 35, 40, 45, 50]
+    lines: plots.Lines = {library: [] for library in ("ferrotp", "pyotp", "totp-rs", "rust-totp") if library in modules}
+    for window in windows:
+        names = names_at(TIME, modules)
+        calls = {
+            "ferrotp": f"f.verify(wrong, t, {window})",
+            "pyotp": f"p.verify(wrong, for_time=t, valid_window={window})",
+            "totp-rs": f"T.totp_verify(KEY, wrong, time=t, window={window})",
+            "rust-totp": "r.check(wrong, t)",
+        }
+        if "rust-totp" in modules:
+            names["r"] = modules["rust-totp"].TOTP(secret=KEY, skew=window)
+        timers = {library: call_timer(calls[library], names) for library in lines}
+        for library, samples in alternated(timers, rounds).items():
+            lines[library].append((window, statistics.median(samples)))
+    return lines
+
+
+def by_size(modules: dict[str, Any], rounds: int, largest: int) -> plots.Lines:
+    """What a code costs by how many are made in a call, in nanoseconds of CPU, on one thread."""
+    batch, names = importlib.import_module("ferrotp.batch"), names_at(TIME, modules)
+    lines: plots.Lines = {"KeySet.codes_into": [], "batch.codes, strings": [], "TOTP.at, one by one": []}
+    size = 1
+    while size <= largest:
+        secrets = (SECRETS * (size // len(SECRETS) + 1))[:size]
+        keys = batch.KeySet(secrets)
+        names |= {"keys": keys, "secrets": secrets, "buffer": bytearray(size * keys.width)}
+        names["objects"] = [modules["ferrotp"].TOTP(secret) for secret in secrets[:10_000]]
+        calls = {
+            "KeySet.codes_into": ("keys.codes_into(buffer, t, threads=1)", size),
+            "batch.codes, strings": ("B.codes(secrets, t, threads=1)", size),
+            "TOTP.at, one by one": ("[o.at(t) for o in objects]", min(size, 10_000)),
+        }
+        timers = {title: call_timer(call, names, items) for title, (call, items) in calls.items()}
+        few = rounds if size < 10_000 else 5
+        for title, samples in alternated(timers, few).items():
+            lines[title].append((size, statistics.median(samples)))
+        size *= 10
+    return lines
+
+
+def by_threads(rounds: int) -> plots.Lines:
+    """Millions of codes and of checks in a second on the wall, by threads."""
+    cores = os.cpu_count() or 1
+    keys, batch = key_set(32), importlib.import_module("ferrotp.batch")
+    secrets, buffer = SECRETS * 8, bytearray(len(keys) * keys.width)
+    typed = list(keys.codes(TIME)[: len(secrets)])
+    calls = {
+        "KeySet.codes_into": (lambda threads: keys.codes_into(buffer, TIME, threads=threads), len(keys)),
+        "batch.verify ±1, strings": (
+            lambda threads: batch.verify(secrets, typed, TIME, 1, threads=threads),
+            len(secrets),
+        ),
+    }
+
+    def timer(run: Callable[[int], object], threads: int, items: int) -> Callable[[], float]:
+        def sample() -> float:
+            start = time.perf_counter()
+            run(threads)
+            return items / (time.perf_counter() - start) / 1e6
+
+        return sample
+
+    lines: plots.Lines = {}
+    for title, (run, items) in calls.items():
+        timers = {str(count): timer(run, count, items) for count in sorted({1, 2, *range(4, cores + 1, 4), cores})}
+        samples = alternated(timers, rounds)
+        lines[title] = [(int(count), statistics.median(taken)) for count, taken in samples.items()]
+    return lines
+
+
+def machine(modules: dict[str, Any], others: dict[str, Any]) -> dict[str, str]:
     """Where this was measured."""
     cpu = platform.processor() or platform.machine()
     try:
@@ -516,42 +593,11 @@ def machine(modules: dict[str, Any]) -> dict[str, str]:
     linked = "shared" if sysconfig.get_config_var("Py_ENABLE_SHARED") else "static"
     return {
         "cpu": f"{cpu}, {os.cpu_count()} cores",
-        "system": platform.platform(),
+        "system": f"{platform.system()}, {platform.machine()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}, {platform.python_compiler()}, "
         f"configured {optimized} --enable-optimizations, {linked} libpython",
         "libraries": ", ".join(f"{LIBRARIES[library][1]} {version(LIBRARIES[library][1])}" for library in modules),
-    }
-
-
-def spread(value: Spread, unit: str) -> str:
-    """A median, and how far off the farther quartile is."""
-    off = max(value.high - value.median, value.median - value.low) / value.median
-    return f"{value.median:,.{2 if unit == 'ms' else 0}f} {unit.replace('bytes', 'B')} ±{off:.0%}"
-
-
-def print_table(rows: Iterable[Result]) -> list[Result]:
-    """Prints results as they come."""
-    line = "{:<28} {:<10} {:>15} {:>17} {:>8} {:<14} {:<9} {}"
-    print(line.format("", "peer", "ferrotp", "peer", "ratio", "(quartiles)", "target", "").rstrip())
-    done: list[Result] = []
-    for result in rows:
-        first = not done or done[-1].row != result.row
-        compare = "<=" if result.unit == "bytes" else ">="
-        print(
-            line.format(
-                result.row if first else "",
-                result.peer,
-                spread(result.ferrotp_cost, result.unit) if first else "",
-                spread(result.peer_cost, result.unit),
-                f"{result.ratio.median:.2f}x" if result.ratio.median < 10 else f"{result.ratio.median:.1f}x",
-                f"({result.ratio.low:.1f}-{result.ratio.high:.1f})",
-                "" if result.target is None else f"{compare} {result.target:g}x",
-                {None: "", True: "met", False: "NOT MET"}[result.met],
-            ).rstrip(),
-            flush=True,
-        )
-        done.append(result)
-    return done
+    } | ({"programs": ", ".join(other.name for other in others.values())} if others else {})
 
 
 def main() -> None:
@@ -562,21 +608,26 @@ def main() -> None:
     options = parser.parse_args()
 
     modules = load()
-    facts = machine(modules)
-    for name, fact in facts.items():
-        print(f"{name + ':':<10} {fact}")
-    check(ROWS, modules)
+    others = programs()
+    facts = machine(modules, others)
+    head = "".join(f"{name + ':':<10} {fact}\n" for name, fact in facts.items())
+    print(head, end="")
+    check(ROWS, modules, others)
     print("answers:   the same from all of them\n")
 
     start = time.monotonic()
-    done = print_table(measure(modules, options.quick))
-    wanted = [result for result in done if result.met is not None]
-    print(f"""
-{sum(bool(result.met) for result in wanted)} of {len(wanted)} targets met, in {time.monotonic() - start:.0f} s. \
-A ratio is the peer's time over ferrotp's, for memory ferrotp's bytes over the peer's:
-the median of the rounds' own ratios. ± is the farther quartile. The targets are for a CPython that its user
-configured without --enable-optimizations. Others run pyotp faster, Debian's by a fifth (whose configuration does not
-name that flag either), and the ratios to pyotp are as much lower.""")
+    done = report.print_table(measure(modules, others, options.quick))
+    gc.disable()
+    rounds = 5 if options.quick else 41
+    curves = {
+        "threads": by_threads(rounds),
+        "window": by_window(modules, rounds),
+        "size": by_size(modules, rounds, 10_000 if options.quick else 1_000_000),
+    }
+    print(report.closing(done, time.monotonic() - start))
+    # A quick run is not exact enough for the pages.
+    folder = ROOT / "target/bench" if options.quick else ROOT / "docs"
+    report.write(folder, head, done, curves, pages=not options.quick)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump({"machine": facts, "results": [asdict(result) for result in done]}, file, indent=1)
