@@ -238,8 +238,10 @@ impl KeySetBase {
         seconds: u64,
         threads: usize,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let codes = self.codes(py, start, end, seconds, threads);
-        Ok(PyBytes::new(py, &codes))
+        PyBytes::new_with(py, self.size(start, end), |codes| {
+            self.codes(py, start, end, seconds, threads, codes);
+            Ok(())
+        })
     }
 
     /// The same as strings; None at an empty place.
@@ -251,8 +253,9 @@ impl KeySetBase {
         seconds: u64,
         threads: usize,
     ) -> PyResult<Bound<'py, PyList>> {
-        let count = end.min(self.keys.len()).saturating_sub(start);
-        texts(py, &self.codes(py, start, end, seconds, threads), self.keys.width(), count)
+        let mut codes = vec![0; self.size(start, end)];
+        self.codes(py, start, end, seconds, threads, &mut codes);
+        texts(py, &codes, self.keys.width(), self.count(start, end))
     }
 
     /// Whether codes are those of the places from `start` on; None at an empty place.
@@ -283,16 +286,29 @@ impl KeySetBase {
 }
 
 impl KeySetBase {
-    fn codes(&self, py: Python<'_>, start: usize, end: usize, seconds: u64, threads: usize) -> Vec<u8> {
-        let width = self.keys.width();
-        let count = end.min(self.keys.len()).saturating_sub(start);
-        let mut codes = vec![0; count.saturating_mul(width)];
+    fn count(&self, start: usize, end: usize) -> usize {
+        end.min(self.keys.len()).saturating_sub(start)
+    }
+
+    fn size(&self, start: usize, end: usize) -> usize {
+        self.count(start, end).saturating_mul(self.keys.width())
+    }
+
+    fn codes(
+        &self,
+        py: Python<'_>,
+        start: usize,
+        end: usize,
+        seconds: u64,
+        threads: usize,
+        codes: &mut [u8],
+    ) {
+        let (count, width) = (self.count(start, end), self.keys.width());
         py.detach(|| {
-            in_parts(count, threads, &mut codes, width, |part, codes| {
+            in_parts(count, threads, codes, width, |part, codes| {
                 let places = start.saturating_add(part.start)..start.saturating_add(part.end);
                 self.keys.codes(places, seconds, width, codes);
             });
         });
-        codes
     }
 }
