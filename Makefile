@@ -120,9 +120,11 @@ $(VENV)/installed: $(WHEELS)/built
 	$(PY) -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
 	@touch $@
 
-$(VENV)-bench/installed: $(WHEELS)/built benches/requirements.txt
+$(VENV)-bench/installed: $(WHEELS)/built benches/requirements.txt benches/package-lock.json
 	$(PYTHON) -m venv $(VENV)-bench
 	$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check -r benches/requirements.txt
+	@# otplib, where there is node.
+	! command -v npm >/dev/null || (cp benches/package.json benches/package-lock.json $(VENV)-bench && npm ci --silent --prefix $(VENV)-bench)
 	$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps $(WHEELS)/*.whl
 	@touch $@
 

@@ -30,6 +30,9 @@ from importlib.metadata import version
 from typing import Any
 from urllib.parse import unquote
 
+from measuring import CLOCK, Spread, alternated, call_timer
+from peers import Oathtool, Otplib
+
 SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"  # of RFC 6238, appendix B
 KEY = base64.b32decode(SECRET)
 NAME, ISSUER = "alice@example.com", "ACME Co"
@@ -37,10 +40,7 @@ WRONG = "000000"  # digits: some libraries refuse anything else unhashed
 TIME = 1_700_000_000
 OBJECTS = 20_000
 BATCH = {"ferrotp": 8192, "pyotp": 64}  # what a batch is for each: enough, and not too long
-SAMPLE = 0.001  # seconds: short, so that the samples of a round meet the same machine
 IMPORT_ROUNDS = 15
-# Time that other programs take from this one is no cost of a call. Where that clock is coarse, time on the wall.
-CLOCK = "process_time" if time.get_clock_info("process_time").resolution <= 1e-6 else "perf_counter"
 
 SECRETS = [base64.b32encode(hashlib.sha1(b"%d" % i).digest()).decode() for i in range(BATCH["ferrotp"])]
 
@@ -52,7 +52,9 @@ LIBRARIES = {
     "rust-totp": ("rust_totp", "rust-totp"),
     "passlib": ("passlib.totp", "libpass"),
     "mintotp": ("mintotp", "mintotp"),
+    "totp-strict": ("totp_strict", "totp-strict"),
 }
+PROGRAMS: dict[str, Callable[[], Otplib | Oathtool]] = {"otplib": Otplib, "oathtool": Oathtool}
 DROP_INS = ["ferrotp", "pyotp"]  # the two of one interface
 
 
@@ -84,13 +86,25 @@ class Row:
     limit: float | None = None  # nanoseconds that ferrotp may take
 
 
+def otplib_verify(code: str, window: int, secret: str = "KEY") -> str:
+    """otplib counts windows in seconds, too."""
+    return f"O.verifySync({{secret: {secret}, token: {code}, epoch: t, epochTolerance: {30 * window}}}).valid"
+
+
 # Whatever can be made once is made outside the loop. totp-rs and mintotp keep no object: totp-rs is given the key's
-# bytes, which spares it the base32; mintotp takes base32 only. rust-totp keeps the window in the object.
+# bytes, which spares it the base32; mintotp takes base32 only. rust-totp keeps the window in the object. otplib's calls are
+# JavaScript, in a process of node's; oathtool's are the arguments of a run that prints a thousand codes.
 # passlib counts windows in seconds and raises for a wrong code, so `matches` catches.
 ROWS = (
     Row(
         "construct",
-        {"ferrotp": "F.TOTP(S)", "pyotp": "P.TOTP(S)", "rust-totp": "R.TOTP(secret=KEY)", "passlib": "L.TOTP(S)"},
+        {
+            "ferrotp": "F.TOTP(S)",
+            "pyotp": "P.TOTP(S)",
+            "rust-totp": "R.TOTP(secret=KEY)",
+            "passlib": "L.TOTP(S)",
+            "totp-strict": "X.TOTP(KEY)",
+        },
         {"pyotp": 20},
         code_of,
     ),
@@ -114,6 +128,8 @@ ROWS = (
             "rust-totp": "r0.generate_currnet()",  # its spelling
             "passlib": "l.generate().token",
             "mintotp": "M.totp(S)",
+            "totp-strict": "x.now()",
+            "otplib": "O.generateSync({secret: KEY})",
         },
         {"pyotp": 38, "totp-rs": 1.3, "rust-totp": 1},
     ),
@@ -126,6 +142,9 @@ ROWS = (
             "rust-totp": "r0.generate(t)",
             "passlib": "l.generate(t).token",
             "mintotp": "M.hotp(S, t // 30)",
+            "totp-strict": "x.at(t)",
+            "otplib": "O.generateSync({secret: KEY, epoch: t})",
+            "oathtool": "--totp -N @{t}",
         },
         {"pyotp": 45, "totp-rs": 1.6, "rust-totp": 1},
     ),
@@ -138,6 +157,9 @@ ROWS = (
             "rust-totp": "r256.generate(t)",
             "passlib": "l256.generate(t).token",
             "mintotp": "M.hotp(S, t // 30, 6, 'sha256')",
+            "totp-strict": "x256.at(t)",
+            "otplib": "O.generateSync({secret: KEY, epoch: t, algorithm: 'sha256'})",
+            "oathtool": "--totp=sha256 -N @{t}",
         },
     ),
     Row(
@@ -149,6 +171,9 @@ ROWS = (
             "rust-totp": "r512.generate(t)",
             "passlib": "l512.generate(t).token",
             "mintotp": "M.hotp(S, t // 30, 6, 'sha512')",
+            "totp-strict": "x512.at(t)",
+            "otplib": "O.generateSync({secret: KEY, epoch: t, algorithm: 'sha512'})",
+            "oathtool": "--totp=sha512 -N @{t}",
         },
     ),
     Row(
@@ -159,6 +184,8 @@ ROWS = (
             "totp-rs": "T.totp_verify(KEY, code, time=t, window=0)",
             "rust-totp": "r0.check(code, t)",
             "passlib": "matches(code, t, 0)",
+            "totp-strict": "x.verify(code, t, 0)",
+            "otplib": "O.verifySync({secret: KEY, token: code, epoch: t}).valid",
         },
         {"pyotp": 45, "totp-rs": 1, "rust-totp": 1},
     ),
@@ -171,6 +198,8 @@ ROWS = (
                 "totp-rs": f"T.totp_verify(KEY, wrong, time=t, window={window})",
                 "rust-totp": f"r{window}.check(wrong, t)",
                 "passlib": f"matches(wrong, t, {30 * window})",
+                "totp-strict": f"x.verify(wrong, t, {window})",
+                "otplib": otplib_verify("wrong", window),
             },
             targets,
         )
@@ -188,6 +217,8 @@ ROWS = (
             "totp-rs": "T.totp_verify(S, code, time=t)",
             "rust-totp": "R.TOTP(secret=KEY).check(code, t)",
             "passlib": "L.TOTP(S).match(code, t).counter == t // 30",
+            "totp-strict": "X.TOTP(b32decode(S)).verify(code, t)",
+            "otplib": otplib_verify("code", 1, "S"),
         },
     ),
     Row(
@@ -205,6 +236,9 @@ ROWS = (
             "pyotp": "ph.at(5)",
             "totp-rs": "T.totp_generate(KEY, time_window=5)",
             "mintotp": "M.hotp(S, 5)",
+            "totp-strict": "xh.at(5)",
+            "otplib": "O.generateSync({strategy: 'hotp', secret: KEY, counter: 5})",
+            "oathtool": "--hotp -c 5",
         },
     ),
     Row(
@@ -213,6 +247,8 @@ ROWS = (
             "ferrotp": "fh.verify(fifth, 5)",
             "pyotp": "ph.verify(fifth, 5)",
             "totp-rs": "T.totp_verify(KEY, fifth, time_window=5, window=0)",
+            "totp-strict": "xh.verify(fifth, 5)",
+            "otplib": "O.verifySync({strategy: 'hotp', secret: KEY, token: fifth, counter: 5}).valid",
         },
     ),
     Row(
@@ -306,7 +342,10 @@ def names_at(t: int, modules: dict[str, Any]) -> dict[str, Any]:
         names[f"{letter}256"] = module.TOTP(SECRET, digest=hashlib.sha256)
         names[f"{letter}512"] = module.TOTP(SECRET, digest=hashlib.sha512)
         names[f"{letter}h"] = module.HOTP(SECRET)
-    names |= {"T": modules.get("totp-rs"), "M": modules.get("mintotp")}
+    names |= {"T": modules.get("totp-rs"), "M": modules.get("mintotp"), "b32decode": base64.b32decode}
+    if strict := modules.get("totp-strict"):
+        names |= {"X": strict, "x": strict.TOTP(KEY), "xh": strict.HOTP(KEY)}
+        names |= {f"x{bits}": strict.TOTP(KEY, algorithm=f"sha{bits}") for bits in (256, 512)}
     if rust := modules.get("rust-totp"):
         names["R"] = rust
         for skew in (0, 1, 10):
@@ -345,9 +384,27 @@ def load() -> dict[str, Any]:
             if library in DROP_INS:
                 raise
             print(f"not installed, left out: {distribution}", file=sys.stderr)
+    for library, start in PROGRAMS.items():
+        try:
+            modules[library] = start()
+        except FileNotFoundError:
+            print(f"not installed, left out: {library}", file=sys.stderr)
     if not modules["pyotp"].TOTP.__module__.startswith("pyotp."):
         raise SystemExit("pyotp is ferrotp's alias here: nothing to compare with")
     return modules
+
+
+def answer(library: str, call: str, names: dict[str, Any], modules: dict[str, Any]) -> Any:
+    """What a call yields."""
+    # The expressions are this file's own.
+    return modules[library].answer(call, names) if library in PROGRAMS else eval(call, names)
+
+
+def timer(
+    library: str, call: str, names: dict[str, Any], modules: dict[str, Any], items: int = 1
+) -> Callable[[], float]:
+    """Measures nanoseconds per call."""
+    return modules[library].timer(call, names) if library in PROGRAMS else call_timer(call, names, items)
 
 
 def check(rows: Iterable[Row], modules: dict[str, Any]) -> None:
@@ -362,33 +419,11 @@ def check(rows: Iterable[Row], modules: dict[str, Any]) -> None:
             if "±10" in row.title and t < 300:  # pyotp refuses a window that reaches before 1970
                 continue
             for _ in range(3):  # a step may end between two answers to now()
-                # The expressions are this file's own.
-                answers = {library: row.canon(eval(call, names)) for library, call in calls.items()}
+                answers = {library: row.canon(answer(library, call, names, modules)) for library, call in calls.items()}
                 if len(set(answers.values())) == 1:
                     break
             else:
                 raise SystemExit(f"{row.title} at {t}: the libraries disagree: {answers}")
-
-
-def alternated(samplers: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Samples of each, one a round, in an order that changes from round to round."""
-    samples: dict[str, list[float]] = {library: [] for library in samplers}
-    order = list(samplers)
-    for _ in range(rounds):
-        for library in order:
-            samples[library].append(samplers[library]())
-        order = order[1:] + order[:1]
-    return samples
-
-
-def call_timer(call: str, names: dict[str, Any], items: int = 1) -> Callable[[], float]:
-    """Measures nanoseconds per call, over as many calls as make a sample. timeit turns the collector off."""
-    timer = timeit.Timer(call, timer=getattr(time, CLOCK), globals=names)
-    count = 1
-    while (took := timer.timeit(count)) < SAMPLE / 4:
-        count *= 2
-    count = max(1, round(count * SAMPLE / took))
-    return lambda: timer.timeit(count) / count / items * 1e9
 
 
 def fresh(code: str) -> float:
@@ -428,19 +463,6 @@ print(({gauge} - start) / {OBJECTS})
 
 
 @dataclass(frozen=True)
-class Spread:
-    """A median with its quartiles."""
-
-    low: float
-    median: float
-    high: float
-
-    @classmethod
-    def of(cls, samples: list[float]) -> Spread:
-        return cls(*statistics.quantiles(samples, n=4)) if len(samples) > 1 else cls(*samples * 3)
-
-
-@dataclass(frozen=True)
 class Result:
     """ferrotp beside one peer. `ratio` says how many times the peer's cost is ours, or for bytes ours the peer's."""
 
@@ -475,7 +497,9 @@ def measure(modules: dict[str, Any], quick: bool) -> Iterator[Result]:
     gc.disable()
     for row in ROWS:
         calls = {library: call for library, call in row.calls.items() if library in modules}
-        timers = {library: call_timer(call, names, row.items.get(library, 1)) for library, call in calls.items()}
+        timers = {
+            library: timer(library, call, names, modules, row.items.get(library, 1)) for library, call in calls.items()
+        }
         samples = alternated(timers, rounds)
         targets = row.targets
         if row.limit is not None:
@@ -485,7 +509,7 @@ def measure(modules: dict[str, Any], quick: bool) -> Iterator[Result]:
     if (os.cpu_count() or 1) > 1:
         yield from results("batch: codes_into, 2 threads", alternated(scaling(), rounds), {"one thread": 1.7})
 
-    importers = {library: import_timer(LIBRARIES[library][0]) for library in modules}
+    importers = {library: import_timer(module) for library, (module, _) in LIBRARIES.items() if library in modules}
     alternated(importers, 1)  # the files are now compiled and cached
     import_rounds = IMPORT_ROUNDS if quick else 2 * IMPORT_ROUNDS
     yield from results("import", alternated(importers, import_rounds), {"pyotp": 20}, "ms")
@@ -519,7 +543,10 @@ def machine(modules: dict[str, Any]) -> dict[str, str]:
         "system": platform.platform(),
         "python": f"{platform.python_implementation()} {platform.python_version()}, {platform.python_compiler()}, "
         f"configured {optimized} --enable-optimizations, {linked} libpython",
-        "libraries": ", ".join(f"{LIBRARIES[library][1]} {version(LIBRARIES[library][1])}" for library in modules),
+        "libraries": ", ".join(
+            str(module) if library in PROGRAMS else f"{LIBRARIES[library][1]} {version(LIBRARIES[library][1])}"
+            for library, module in modules.items()
+        ),
     }
 
 
