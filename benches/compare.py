@@ -18,12 +18,10 @@ import os
 import platform
 import random
 import re
-import statistics
 import subprocess
 import sys
 import sysconfig
 import time
-import timeit
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -92,8 +90,8 @@ def otplib_verify(code: str, window: int, secret: str = "KEY") -> str:
 
 
 # Whatever can be made once is made outside the loop. totp-rs and mintotp keep no object: totp-rs is given the key's
-# bytes, which spares it the base32; mintotp takes base32 only. rust-totp keeps the window in the object. otplib's calls are
-# JavaScript, in a process of node's; oathtool's are the arguments of a run that prints a thousand codes.
+# bytes, which spares it the base32; mintotp takes base32 only. rust-totp keeps the window in the object. otplib's
+# calls are JavaScript, in a process of node's; oathtool's are the arguments of a run that prints a thousand codes.
 # passlib counts windows in seconds and raises for a wrong code, so `matches` catches.
 ROWS = (
     Row(

@@ -294,7 +294,7 @@ impl Wanted {
 
 /// Fewer items than this are not worth a second thread: starting one takes as long as some hundred codes.
 pub const ENOUGH_FOR_THREADS: usize = 2048;
-/// The items of a part: whole groups, so that none is hashed twice.
+/// The items of a part: whole groups, so that none is hashed twice, and no more than stay in a core's own cache.
 const PART: usize = 64 * LANES;
 
 /// Calls `work` with parts of `0..count` on up to `threads` threads, this one among them, each with its own part of
@@ -309,9 +309,7 @@ pub fn in_parts<T: Send>(
     width: usize,
     work: impl Fn(Range<usize>, &mut [T]) + Sync,
 ) {
-    if count < ENOUGH_FOR_THREADS || threads <= 1 {
-        return with_wiped_stack(|| work(0..count, results));
-    }
+    let threads = if count < ENOUGH_FOR_THREADS { 1 } else { threads.min(count.div_ceil(PART)) };
     let parts = Mutex::new(results.chunks_mut(PART.saturating_mul(width).max(1)).enumerate());
     let run = || {
         with_wiped_stack(|| {
@@ -325,7 +323,7 @@ pub fn in_parts<T: Send>(
         });
     };
     std::thread::scope(|scope| {
-        for _ in 1..threads.min(count.div_ceil(PART)) {
+        for _ in 1..threads {
             if Builder::new().spawn_scoped(scope, run).is_err() {
                 break;
             }
