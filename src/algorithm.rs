@@ -6,7 +6,7 @@
 use zeroize::Zeroize;
 
 use crate::lanes::{self, LANES};
-use crate::wipe::Wiped;
+use crate::wipe::{Wiped, wipe};
 
 /// A hash that RFC 6238 allows under HMAC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -142,8 +142,8 @@ macro_rules! hmac {
             /// Keys in groups. Wiped on drop, and where they were when there was no more room.
             #[derive(Default)]
             pub(super) struct Keys {
-                groups: Vec<Group>,
-                length: usize,
+                pub(super) groups: Vec<Group>,
+                pub(super) length: usize,
             }
 
             impl Keys {
@@ -161,7 +161,7 @@ macro_rules! hmac {
                 }
 
                 #[inline(never)]
-                fn push_empty(&mut self) {
+                pub(super) fn push_empty(&mut self) {
                     if self.groups.len() == self.groups.capacity() {
                         let mut larger = Vec::with_capacity(self.groups.len().saturating_mul(2).max(4));
                         larger.extend_from_slice(&self.groups);
@@ -302,20 +302,13 @@ hmac!(
 impl sha1::Keys {
     /// The states of up to [`LANES`] keys, as blocks filled up with zeros.
     fn start(blocks: &[[u8; 64]]) -> sha1::Group {
-        [0x36_u8, 0x5c].map(|pad| {
-            let mut words = [[0; LANES]; 16];
-            for (lane, block) in blocks.iter().take(LANES).enumerate() {
-                let mut block = block
-                    .as_chunks()
-                    .0
-                    .iter()
-                    .map(|word| u32::from_be_bytes(*word) ^ u32::from_ne_bytes([pad; 4]));
-                lanes::set_lane(
-                    &mut words,
-                    lane,
-                    &core::array::from_fn(|_| block.next().unwrap_or_default()),
-                );
-            }
+        let mut words = [[0; LANES]; 16];
+        for (lane, block) in blocks.iter().take(LANES).enumerate() {
+            let mut block = block.as_chunks().0.iter().map(|word| u32::from_be_bytes(*word));
+            lanes::set_lane(&mut words, lane, &core::array::from_fn(|_| block.next().unwrap_or_default()));
+        }
+        let group = [0x3636_3636, 0x5c5c_5c5c].map(|pad| {
+            let mut words = words.map(|lanes| lanes.map(|word| word ^ pad));
             let states = lanes::sha1_start(&sha1::INITIAL, &words).unwrap_or_else(|| {
                 let mut states = [[0; LANES]; 5];
                 for lane in 0..LANES {
@@ -329,9 +322,28 @@ impl sha1::Keys {
                 }
                 states
             });
-            words.zeroize();
+            wipe(words.as_flattened_mut());
             states
-        })
+        });
+        wipe(words.as_flattened_mut());
+        group
+    }
+
+    /// Takes a group's first `count` keys.
+    fn push_group(&mut self, group: &sha1::Group, count: usize) {
+        if count == LANES && self.length.is_multiple_of(LANES) {
+            self.push_empty();
+            if let Some(last) = self.groups.last_mut() {
+                *last = *group;
+            }
+            self.length = self.length.wrapping_add(LANES);
+            return;
+        }
+        for lane in 0..count {
+            let mut states = lanes::lane(group, lane);
+            self.push(&states);
+            states.zeroize();
+        }
     }
 }
 
@@ -487,13 +499,9 @@ impl Keys {
         let Groups::Sha1(keys) = &mut self.0 else { return };
         for blocks in blocks.chunks_mut(LANES) {
             let mut group = sha1::Keys::start(blocks);
-            for lane in 0..blocks.len() {
-                let mut states = lanes::lane(&group, lane);
-                keys.push(&states);
-                states.zeroize();
-            }
-            group.zeroize();
-            blocks.as_flattened_mut().zeroize();
+            keys.push_group(&group, blocks.len());
+            wipe(group.as_flattened_mut());
+            wipe(blocks.as_flattened_mut());
         }
     }
 

@@ -13,7 +13,7 @@
 //! ```
 
 use core::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread::Builder;
 
 use subtle::{Choice, ConstantTimeEq};
@@ -294,9 +294,14 @@ impl Wanted {
 
 /// Fewer items than this are not worth a second thread: starting one takes as long as some hundred codes.
 pub const ENOUGH_FOR_THREADS: usize = 2048;
+/// The items of a part: whole groups, so that none is hashed twice, and no more than stay in a core's own cache.
+const PART: usize = 64 * LANES;
 
 /// Calls `work` with parts of `0..count` on up to `threads` threads, this one among them, each with its own part of
-/// `results`, of which there are `width` for an item. One that cannot be started leaves its part to this one.
+/// `results`, of which there are `width` for an item.
+///
+/// A thread takes the next part when it has done one, so that one that starts late, or whose core others use as well, holds
+/// nobody up, and one that cannot be started is not missed.
 pub fn in_parts<T: Send>(
     count: usize,
     threads: usize,
@@ -304,41 +309,25 @@ pub fn in_parts<T: Send>(
     width: usize,
     work: impl Fn(Range<usize>, &mut [T]) + Sync,
 ) {
-    let parts =
-        if count < ENOUGH_FOR_THREADS { 1 } else { threads.clamp(1, count / (ENOUGH_FOR_THREADS / 2)) };
-    // Whole groups, so that none is hashed twice.
-    let size = count.div_ceil(parts).next_multiple_of(LANES).max(LANES);
-    let size = if parts == 1 { count.max(1) } else { size };
-    let work = &work;
+    let threads = if count < ENOUGH_FOR_THREADS { 1 } else { threads.min(count.div_ceil(PART)) };
+    let parts = Mutex::new(results.chunks_mut(PART.saturating_mul(width).max(1)).enumerate());
+    let run = || {
+        with_wiped_stack(|| {
+            loop {
+                // Not in the loop's head, where the lock would be held until its end.
+                let next = parts.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let Some((part, results)) = next else { break };
+                let start = part.saturating_mul(PART);
+                work(start..start.saturating_add(PART).min(count), results);
+            }
+        });
+    };
     std::thread::scope(|scope| {
-        let parts =
-            results.chunks_mut(size.saturating_mul(width).max(1)).enumerate().map(|(part, results)| {
-                let start = part.saturating_mul(size);
-                (start..start.saturating_add(size).min(count), results)
-            });
-        let mut own = None;
-        for (part, results) in parts {
-            if own.is_none() {
-                own = Some((part, results));
-                continue;
-            }
-            // In a slot, so that it is still there if the thread cannot be started.
-            let slot = Arc::new(Mutex::new(Some((part, results))));
-            let take = |slot: &Mutex<Option<_>>| slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let theirs = Arc::clone(&slot);
-            let run = move || {
-                if let Some((part, results)) = take(&theirs) {
-                    with_wiped_stack(|| work(part, results));
-                }
-            };
-            if Builder::new().spawn_scoped(scope, run).is_err()
-                && let Some((part, results)) = take(&slot)
-            {
-                with_wiped_stack(|| work(part, results));
+        for _ in 1..threads {
+            if Builder::new().spawn_scoped(scope, run).is_err() {
+                break;
             }
         }
-        if let Some((part, results)) = own {
-            with_wiped_stack(|| work(part, results));
-        }
+        run();
     });
 }

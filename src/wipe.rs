@@ -5,6 +5,13 @@ use core::ops::{Deref, DerefMut};
 /// Wipes all bytes at once. `Zeroizing` goes byte by byte, which for three blocks takes as long as a compression.
 pub(crate) struct Wiped<const N: usize>([u8; N]);
 
+/// Wipes values at once, where `zeroize` goes one by one.
+pub(crate) fn wipe<T: Copy + Default>(values: &mut [T]) {
+    values.fill(T::default());
+    // Without it the compiler may leave out a write that nobody reads.
+    zeroize::optimization_barrier(values);
+}
+
 /// How much stack an operation uses at most. In a build without optimisation, frames are some times as large.
 const STACK: usize = if cfg!(debug_assertions) { 48 << 10 } else { 12 << 10 };
 

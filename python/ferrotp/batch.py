@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar
 
 from . import _native
@@ -112,7 +112,14 @@ class _Run:
             self.progress(self.done, self.total)
 
 
-def _chunks(items: Iterable[_T]) -> Iterator[list[_T]]:
+def _chunks(items: Iterable[_T]) -> Iterator[Sequence[_T]]:
+    if type(items) is list or type(items) is tuple:
+        # Slices take a third of what an iterator takes.
+        start = 0
+        while part := items[start : start + _CHUNK]:
+            yield part
+            start += _CHUNK
+        return
     iterator = iter(items)
     while chunk := list(islice(iterator, _CHUNK)):
         yield chunk
@@ -172,16 +179,15 @@ def codes(
     results: Results[str | None] = Results()
     for chunk in _chunks(otps):
         run.look()
-        found: list[str | None] = (
-            _native.batch_codes(chunk, _PROBE, seconds, threads) if _is_genuine() else [None] * len(chunk)
-        )
-        if None in found:
-            for place, code in enumerate(found):
-                if code is None:
-                    index = run.done + place
-                    found[place], error = _by_rules(index, chunk[place], "at", at)
-                    if error is not None:
-                        results.errors[index] = error
+        found: list[str | None] = [None] * len(chunk)
+        odd: Iterable[int] = range(len(chunk))
+        if _is_genuine():
+            found, odd = _native.batch_codes(chunk, _PROBE, seconds, threads)
+        for place in odd:
+            index = run.done + place
+            found[place], error = _by_rules(index, chunk[place], "at", at)
+            if error is not None:
+                results.errors[index] = error
         results += found
         run.went(len(chunk))
     return results
@@ -208,28 +214,22 @@ def verify(
     at, seconds = _time(at)
     threads, run = _threads(threads), _Run(otps, progress, cancel)
     results: Results[bool] = Results()
-    typed = iter(codes)
-    for chunk in _chunks(otps):
+    for chunk, theirs in zip_longest(_chunks(otps), _chunks(codes), fillvalue=()):
         run.look()
-        theirs = list(islice(typed, len(chunk)))
         if len(theirs) != len(chunk):
-            raise ValueError("there are fewer codes than items")
-        native = _is_genuine() and type(window) is int and 0 <= window <= 10_000
-        found: list[bool | None] = (
-            _native.batch_verify(chunk, theirs, _PROBE, seconds, window, threads) if native else [None] * len(chunk)
-        )
-        if None in found:
-            for place, right in enumerate(found):
-                if right is None:
-                    index = run.done + place
-                    found[place], error = _by_rules(index, chunk[place], "verify", theirs[place], at, window)
-                    if error is not None:
-                        found[place] = False
-                        results.errors[index] = error
+            raise ValueError(f"there are {'fewer' if len(theirs) < len(chunk) else 'more'} codes than items")
+        found: list[bool | None] = [None] * len(chunk)
+        odd: Iterable[int] = range(len(chunk))
+        if _is_genuine() and type(window) is int and 0 <= window <= 10_000:
+            found, odd = _native.batch_verify(chunk, theirs, _PROBE, seconds, window, threads)
+        for place in odd:
+            index = run.done + place
+            found[place], error = _by_rules(index, chunk[place], "verify", theirs[place], at, window)
+            if error is not None:
+                found[place] = False
+                results.errors[index] = error
         results += found  # type: ignore[arg-type]  # there is no None any more
         run.went(len(chunk))
-    if next(typed, None) is not None:
-        raise ValueError("there are more codes than items")
     return results
 
 
@@ -312,10 +312,12 @@ class KeySet(_native.KeySetBase):
             raise ValueError("window must be between 0 and 10000")
         results: Results[bool] = Results(errors=self.errors)
         for start, end in self._spans(_Run(self, progress, cancel)):
-            found = self._verify(start, list(codes[start:end]), seconds, window, _threads(threads))
-            if any(right is None and start + place not in results.errors for place, right in enumerate(found)):
-                raise ValueError("the window reaches before 1970")
-            results += [bool(right) for right in found]
+            found, odd = self._verify(start, list(codes[start:end]), seconds, window, _threads(threads))
+            for place in odd:
+                if start + place not in results.errors:
+                    raise ValueError("the window reaches before 1970")
+                found[place] = False
+            results += found  # type: ignore[arg-type]  # there is no None any more
         return results
 
     def _spans(self, run: _Run) -> Iterator[tuple[int, int]]:

@@ -86,7 +86,7 @@ impl<'a> Chunk<'a> {
     }
 }
 
-/// The code of each item at a time, or None where the plain rules must decide.
+/// The code of each item at a time, or None where the plain rules must decide; and those places.
 ///
 /// `items` is the caller's own, so that nothing in it goes while other threads run.
 #[pyfunction]
@@ -96,7 +96,7 @@ pub(super) fn batch_codes<'py>(
     probe: &Bound<'py, PyAny>,
     seconds: u64,
     threads: usize,
-) -> PyResult<Bound<'py, PyList>> {
+) -> PyResult<(Bound<'py, PyList>, Vec<usize>)> {
     let chunk = Chunk::of(&items, probe, seconds, |_| true);
     let mut codes = vec![0; items.len().saturating_mul(WIDTH)];
     let count = items.len();
@@ -110,7 +110,7 @@ pub(super) fn batch_codes<'py>(
     texts(py, &codes, WIDTH, count)
 }
 
-/// Whether the code of each item is one of its window's, or None where the plain rules must decide.
+/// Whether the code of each item is one of its window's, or None where the plain rules must decide; and those places.
 #[pyfunction]
 pub(super) fn batch_verify<'py>(
     py: Python<'py>,
@@ -120,10 +120,10 @@ pub(super) fn batch_verify<'py>(
     seconds: u64,
     window: u64,
     threads: usize,
-) -> PyResult<Vec<Option<bool>>> {
+) -> (Vec<Option<bool>>, Vec<usize>) {
     let mut right = vec![None; items.len()];
     if window > WIDEST_WINDOW {
-        return Ok(right);
+        return (right, (0..items.len()).collect());
     }
     let typed: Vec<Option<&str>> = codes.iter().map(plain_text).collect();
     let chunk = Chunk::of(&items, probe, seconds, |place| typed.get(place).is_some_and(Option::is_some));
@@ -137,26 +137,41 @@ pub(super) fn batch_verify<'py>(
             keys.verify(0..keys.len(), seconds, window, typed, right);
         });
     });
-    Ok(right)
+    with_odd(right)
 }
 
-/// Codes of up to `width` characters as `str`, and None for zero bytes.
-fn texts<'py>(py: Python<'py>, codes: &[u8], width: usize, count: usize) -> PyResult<Bound<'py, PyList>> {
-    let list = PyList::empty(py);
+/// Results, and the places that have none.
+fn with_odd(results: Vec<Option<bool>>) -> (Vec<Option<bool>>, Vec<usize>) {
+    let odd =
+        results.iter().enumerate().filter(|(_, result)| result.is_none()).map(|(place, _)| place).collect();
+    (results, odd)
+}
+
+/// Codes of up to `width` characters as `str`, and None for zero bytes; and the places of those.
+fn texts<'py>(
+    py: Python<'py>,
+    codes: &[u8],
+    width: usize,
+    count: usize,
+) -> PyResult<(Bound<'py, PyList>, Vec<usize>)> {
+    let (list, mut empty) = (PyList::empty(py), Vec::new());
     if width == 0 {
         // Every place is empty.
         for _ in 0..count {
             list.append(py.None())?;
         }
     }
-    for code in codes.chunks_exact(width.max(1)) {
+    for (place, code) in codes.chunks_exact(width.max(1)).enumerate() {
         let length = code.iter().position(|byte| *byte == 0).unwrap_or(code.len());
         match code.get(..length) {
             Some(code) if !code.is_empty() => list.append(PyString::from_bytes(py, code)?)?,
-            _ => list.append(py.None())?,
+            _ => {
+                list.append(py.None())?;
+                empty.push(place);
+            }
         }
     }
-    Ok(list)
+    Ok((list, empty))
 }
 
 /// The native floor of `ferrotp.batch.KeySet`, which documents it.
@@ -238,8 +253,10 @@ impl KeySetBase {
         seconds: u64,
         threads: usize,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let codes = self.codes(py, start, end, seconds, threads);
-        Ok(PyBytes::new(py, &codes))
+        PyBytes::new_with(py, self.size(start, end), |codes| {
+            self.codes(py, start, end, seconds, threads, codes);
+            Ok(())
+        })
     }
 
     /// The same as strings; None at an empty place.
@@ -251,11 +268,12 @@ impl KeySetBase {
         seconds: u64,
         threads: usize,
     ) -> PyResult<Bound<'py, PyList>> {
-        let count = end.min(self.keys.len()).saturating_sub(start);
-        texts(py, &self.codes(py, start, end, seconds, threads), self.keys.width(), count)
+        let mut codes = vec![0; self.size(start, end)];
+        self.codes(py, start, end, seconds, threads, &mut codes);
+        Ok(texts(py, &codes, self.keys.width(), self.count(start, end))?.0)
     }
 
-    /// Whether codes are those of the places from `start` on; None at an empty place.
+    /// Whether codes are those of the places from `start` on; None at an empty place, and those places.
     fn _verify(
         &self,
         py: Python<'_>,
@@ -264,7 +282,7 @@ impl KeySetBase {
         seconds: u64,
         window: u64,
         threads: usize,
-    ) -> PyResult<Vec<Option<bool>>> {
+    ) -> PyResult<(Vec<Option<bool>>, Vec<usize>)> {
         let typed = codes.iter().map(|code| Ok(code.to_str()?.as_bytes())).collect::<PyResult<Vec<_>>>()?;
         let mut right = vec![None; typed.len()];
         py.detach(|| {
@@ -274,7 +292,7 @@ impl KeySetBase {
                 self.keys.verify(places, seconds, window, typed, right);
             });
         });
-        Ok(right)
+        Ok(with_odd(right))
     }
 
     fn __reduce_ex__(&self, _protocol: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -283,16 +301,29 @@ impl KeySetBase {
 }
 
 impl KeySetBase {
-    fn codes(&self, py: Python<'_>, start: usize, end: usize, seconds: u64, threads: usize) -> Vec<u8> {
-        let width = self.keys.width();
-        let count = end.min(self.keys.len()).saturating_sub(start);
-        let mut codes = vec![0; count.saturating_mul(width)];
+    fn count(&self, start: usize, end: usize) -> usize {
+        end.min(self.keys.len()).saturating_sub(start)
+    }
+
+    fn size(&self, start: usize, end: usize) -> usize {
+        self.count(start, end).saturating_mul(self.keys.width())
+    }
+
+    fn codes(
+        &self,
+        py: Python<'_>,
+        start: usize,
+        end: usize,
+        seconds: u64,
+        threads: usize,
+        codes: &mut [u8],
+    ) {
+        let (count, width) = (self.count(start, end), self.keys.width());
         py.detach(|| {
-            in_parts(count, threads, &mut codes, width, |part, codes| {
+            in_parts(count, threads, codes, width, |part, codes| {
                 let places = start.saturating_add(part.start)..start.saturating_add(part.end);
                 self.keys.codes(places, seconds, width, codes);
             });
         });
-        codes
     }
 }
