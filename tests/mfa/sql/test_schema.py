@@ -210,12 +210,5 @@ def test_texts_that_a_database_cannot_hold_are_refused_and_change_nothing(store:
     assert [store.user(Owner("t", user_id)).factors[0].created_at for user_id in ("01", "1e0")] == [1, 3]
 
 
-def test_a_factor_that_is_there_is_not_overwritten(store: SQLStore) -> None:
-    furnish(store)
-    with pytest.raises(ValueError, match="already"):
-        store.add_factor(FACTOR, NOW, 10, 5)
-    assert store.accept(reserved(store), "factor", 1, 0, NOW, None)
-
-
 def test_there_is_a_way_from_every_version() -> None:
     assert len(MIGRATIONS) == VERSION - 1
