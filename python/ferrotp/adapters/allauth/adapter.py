@@ -1,6 +1,6 @@
 """allauth's hook for what it keeps: ``MFA_ADAPTER``."""
 
-from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.adapter import DefaultMFAAdapter  # type: ignore[import-untyped,import-not-found,unused-ignore]
 from django.core.exceptions import ImproperlyConfigured
 
 from .texts import factor_of, seal, unseal

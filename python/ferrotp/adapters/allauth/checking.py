@@ -11,11 +11,11 @@ from base64 import b32decode
 from contextlib import suppress
 from typing import Any
 
-from allauth.core import context
-from allauth.mfa import app_settings
-from allauth.mfa.adapter import get_adapter
-from allauth.mfa.models import Authenticator
-from allauth.mfa.totp.internal.auth import TOTP
+from allauth.core import context  # type: ignore[import-untyped,import-not-found,unused-ignore]
+from allauth.mfa import app_settings  # type: ignore[import-untyped,import-not-found,unused-ignore]
+from allauth.mfa.adapter import get_adapter  # type: ignore[import-untyped,import-not-found,unused-ignore]
+from allauth.mfa.models import Authenticator  # type: ignore[import-untyped,import-not-found,unused-ignore]
+from allauth.mfa.totp.internal.auth import TOTP  # type: ignore[import-untyped,import-not-found,unused-ignore]
 from django.contrib.auth import get_user_model
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured

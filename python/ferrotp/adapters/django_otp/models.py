@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from django.contrib.auth import get_user_model
 from django.db import models, router, transaction
 from django.utils.translation import gettext_lazy as _
-from django_otp.models import Device, DeviceManager, VerifyNotAllowed
+from django_otp.models import Device, DeviceManager, VerifyNotAllowed  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
 from ferrotp.django.fields import ExactTextField
 from ferrotp.django.service import get_mfa_beside, user_id_of

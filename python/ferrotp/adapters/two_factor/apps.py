@@ -16,7 +16,7 @@ class TwoFactorConfig(AppConfig):
         for needed in ("two_factor", "ferrotp.adapters.django_otp"):
             if not apps.is_installed(needed):
                 raise ImproperlyConfigured(f'"{self.name}" in INSTALLED_APPS needs "{needed}" there, too')
-        from two_factor.plugins.registry import registry
+        from two_factor.plugins.registry import registry  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
         from .method import SealedGeneratorMethod
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django_otp.plugins.otp_totp.models import TOTPDevice
-from two_factor.forms import TOTPDeviceForm
-from two_factor.plugins.registry import GeneratorMethod
+from django_otp.plugins.otp_totp.models import TOTPDevice  # type: ignore[import-untyped,import-not-found,unused-ignore]
+from two_factor.forms import TOTPDeviceForm  # type: ignore[import-untyped,import-not-found,unused-ignore]
+from two_factor.plugins.registry import GeneratorMethod  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
 from ferrotp.adapters.django_otp.models import SealedTOTPDevice
 from ferrotp.adapters.setup_code import time_step_of

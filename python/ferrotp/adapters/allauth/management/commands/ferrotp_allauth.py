@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from allauth.mfa.adapter import get_adapter
-from allauth.mfa.models import Authenticator
+from allauth.mfa.adapter import get_adapter  # type: ignore[import-untyped,import-not-found,unused-ignore]
+from allauth.mfa.models import Authenticator  # type: ignore[import-untyped,import-not-found,unused-ignore]
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 

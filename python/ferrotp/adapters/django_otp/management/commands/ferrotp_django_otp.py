@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import router, transaction
-from django_otp.plugins.otp_totp.models import TOTPDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
 from ferrotp.adapters.django_otp.models import SealedTOTPDevice
 from ferrotp.django.conf import keyring
