@@ -159,7 +159,6 @@ def test_rotation_is_shown_and_can_be_stopped_and_resumed(
 
     old, new = settings.FERROTP["KEYS"], new_key()
     ferrotp(KEYS=[new, old])
-    monkeypatch.setattr(maintenance, "BATCH", 1)
     resealed = 0
     reseal = type(get_mfa().store).reseal
 
@@ -170,9 +169,11 @@ def test_rotation_is_shown_and_can_be_stopped_and_resumed(
             raise KeyboardInterrupt
         return int(reseal(self, changes))
 
-    monkeypatch.setattr(type(get_mfa().store), "reseal", stopped)
-    with pytest.raises(CommandError, match="run it again"):
-        run("ferrotp_rotate")
+    with monkeypatch.context() as patched:
+        patched.setattr(maintenance, "BATCH", 1)
+        patched.setattr(type(get_mfa().store), "reseal", stopped)
+        with pytest.raises(CommandError, match="run it again"):
+            run("ferrotp_rotate")
     get_mfa().verify(user_id=alice.user_id, code=alice.code())
 
     class Terminal(io.StringIO):
