@@ -21,7 +21,7 @@ demo: $(VENV)/installed $(VENV)/demo  ## Start an example, with a user to try: A
 demo-terminal: $(VENV)/installed  ## Show a secret, its URI and codes beside other programs' (ARGS="SECRET or otpauth URI")
 	@$(PY) examples/terminal_demo.py $(ARGS)
 
-test: lint test-rust test-python test-free-threaded test-django42  ## Run all checks: linters, cargo test, pytest
+test: lint test-rust test-python test-django42  ## Run all checks: linters, cargo test, pytest
 
 test-rust:  ## Run cargo test, on the core alone: no Python is looked for
 	cargo test --locked
