@@ -5,7 +5,6 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model, load_backend
-from django.contrib.auth.backends import RemoteUserBackend
 from django.contrib.auth.signals import user_logged_in
 from django.core.signals import setting_changed
 from django.db import transaction
@@ -34,6 +33,8 @@ def _logged_in(user: Any = None, request: Any = None, **more: Any) -> None:
 
 
 def _by_web_server(user: Any) -> bool:
+    from django.contrib.auth.backends import RemoteUserBackend  # wants the models of django.contrib.auth
+
     path = getattr(user, "backend", None)
     return path is not None and isinstance(load_backend(path), RemoteUserBackend)
 
