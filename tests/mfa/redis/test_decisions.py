@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from ferrotp.mfa.errors import StoreUnavailable
+from ferrotp.mfa.errors import FactorExists, StoreUnavailable
 from ferrotp.mfa.stores.base import (
     NEVER_USED,
     Budget,
     Factor,
     Limits,
+    NewUser,
     Owner,
     RecoveryCode,
     Refusal,
@@ -248,8 +249,18 @@ class History:
         self.now += self.random.choice([0, 1, 3, 10, 50, -2])
         self.count += 1
         verbs = [self.add, self.reserve, self.reserve, self.reserve, self.accept, self.confirm, self.redeem]
-        rarer = [self.codes, self.remove, self.reset, self.reseal, self.trust, self.use, self.use, self.distrust]
-        self.random.choice([*verbs, *verbs, *rarer])()
+        rarer = [
+            self.come,
+            self.codes,
+            self.remove,
+            self.reset,
+            self.reseal,
+            self.trust,
+            self.use,
+            self.use,
+            self.distrust,
+        ]
+        self.random.choice([*verbs, *verbs, *rarer, self.come])()
         pages = []
         for one in self.both:
             users: list[Any] = [one.user(owner) for owner in self.owners]
@@ -258,7 +269,13 @@ class History:
         assert pages[0] == pages[1]
 
     def same(self, verb: str, *arguments: Any, **named: Any) -> Any:
-        one, two = (getattr(store, verb)(*arguments, **named) for store in self.both)
+        def answer(store: Any) -> Any:
+            try:
+                return getattr(store, verb)(*arguments, **named)
+            except FactorExists as error:
+                return str(error)
+
+        one, two = map(answer, self.both)
         assert one == two, (verb, arguments, named)
         return one
 
@@ -273,6 +290,13 @@ class History:
 
     def limits(self) -> Limits:
         return Limits(2, (5, 20), 4, 10, 60)
+
+    def come(self) -> None:
+        users = []
+        for owner in self.random.choices(self.owners, k=2):
+            factors = (factor(owner, self.factor_id() or "0", created_at=NOW + self.count, last_step=3),)
+            users.append(NewUser(owner, factors, tuple(self.random.choice([[], self.new_codes(owner)]))))
+        self.same("add_users", users)
 
     def add(self) -> None:
         owner, factor_id = self.owner(), self.factor_id() or "0"
