@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import django
 import pytest
 from django.db import connections, transaction
 from django.test import TestCase, TransactionTestCase
@@ -516,6 +517,7 @@ def test_beside_a_transaction_a_factor_comes_and_goes_with_it(place: Place, besi
     assert place.store.user(place.owner).factors
 
 
+@pytest.mark.skipif(django.VERSION < (5, 1), reason="Django 5.1 brought transaction_mode")
 def test_beside_a_transaction_that_has_the_lock_from_the_start(tmp_path: Path) -> None:
     own.note_transactions()
     alias = _alias(
