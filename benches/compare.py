@@ -468,6 +468,18 @@ print(({gauge} - start) / {OBJECTS})
     return lambda: fresh(code)
 
 
+def floor(names: dict[str, Any]) -> dict[str, Callable[[], float]]:
+    """Measures `now()`, and what cannot be spared of it: a new string, the clock, and two compressions of SHA-1 as
+    OpenSSL does them, one after the other."""
+    names = {**names, "ascii": b"287082", "clock": time.time, "sha1": hashlib.sha1(), "blocks": bytes(64 << 10)}
+    parts = call_timer("ascii.decode()", names, 1), call_timer("clock()", names, 1)
+    two_blocks = call_timer("sha1.update(blocks)", names, (64 << 10) // 64 // 2)
+    return {
+        "ferrotp": call_timer("f.now()", names, 1),
+        "floor": lambda: two_blocks() + sum(part() for part in parts),
+    }
+
+
 def measure(modules: dict[str, Any], others: dict[str, Any], quick: bool) -> Iterator[Result]:
     """All rows, one after the other."""
     names = names_at(TIME, modules)
@@ -485,6 +497,8 @@ def measure(modules: dict[str, Any], others: dict[str, Any], quick: bool) -> Ite
         if row.limit is not None:
             samples["limit"], targets = [row.limit] * rounds, {**targets, "limit": 1}
         yield from results(row.title, samples, targets)
+    # 0.77: at most 1.3 times the floor.
+    yield from results("now() beside its floor", alternated(floor(names), rounds), {"floor": 0.77})
     gc.enable()
     if (os.cpu_count() or 1) > 1:
         yield from results("batch: codes_into, 2 threads", alternated(scaling(), rounds), {"one thread": 1.7})
