@@ -311,8 +311,6 @@ def own_time(url: str, rounds: int) -> None:
         f"  own time of ferrotp: {statistics.median(cold):,.0f} µs of {statistics.median(whole):,.0f}, the rest the"
         f" driver's and the database's; {statistics.median(warm):,.0f} µs with their answers replayed, which is warm"
     )
-    for name, function in real.items():
-        setattr(link, name, function)
 
 
 def main() -> None:

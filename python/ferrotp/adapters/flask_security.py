@@ -45,7 +45,7 @@ from ..mfa import (
     Throttled,
 )
 from ..mfa.codes import typed_digits
-from ..mfa.imported import LEAST_BITS, code_bits, is_legacy
+from ..mfa.imported import is_legacy, is_taken
 from ..mfa.service import MOST_BEHIND
 from ..mfa.stores.base import NEVER_USED, Factor, Owner
 from ..vault import OTPSecret
@@ -339,7 +339,7 @@ class HashedRecoveryCodes(MfRecoveryCodesUtil):
         if not kept or kept == [TAKEN_OVER]:
             return []
         codes: list[str] = _security.mf_recovery_codes_util._decrypt_codes(list(kept))
-        return [code for code in codes if code_bits(code) >= LEAST_BITS and len(code.encode()) <= 64]
+        return [code for code in codes if is_taken(code)]
 
     def create_recovery_codes(self, user: Any) -> list[str]:
         totp = _totp()

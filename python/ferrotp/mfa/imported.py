@@ -78,8 +78,13 @@ def check(user: ImportedUser, policy: Policy) -> None:
         is_legacy(factor, policy)
     if len(user.recovery_codes) > MAX_CODES:
         raise PolicyError(f"a user brings along at most {MAX_CODES} recovery codes")
-    if not all(code_bits(code) >= LEAST_BITS and len(code.encode()) <= 64 for code in user.recovery_codes):
+    if not all(map(is_taken, user.recovery_codes)):
         raise PolicyError("a recovery code has at least 20 bits, six digits, and at most 64 bytes")
+
+
+def is_taken(code: str) -> bool:
+    """Whether a recovery code of another system is taken over: none of too few bits, and none over 64 bytes."""
+    return code_bits(code) >= LEAST_BITS and len(code.encode()) <= 64
 
 
 def code_bits(code: str) -> float:

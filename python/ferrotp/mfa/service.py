@@ -799,10 +799,15 @@ def _name(name: str) -> str:
     return _identifier("name", name) if name else ""
 
 
+def is_identifier(text: str) -> bool:
+    """Whether a text can be an id or a name: 1 to 255 printable characters, without space at its ends."""
+    return 0 < len(text) <= 255 and text == text.strip() and text.isprintable()
+
+
 def _identifier(what: str, text: str) -> str:
     """Refuses what databases cut, fold or choke on: two users must never become one."""
     if not isinstance(text, str):
         raise InvalidIdentifier(f"{what} must be a str")
-    if not text or len(text) > 255 or text != text.strip() or not text.isprintable():
+    if not is_identifier(text):
         raise InvalidIdentifier(f"{what} must be 1 to 255 printable characters, without space at its ends")
     return text

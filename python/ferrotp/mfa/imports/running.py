@@ -13,9 +13,9 @@ from sqlalchemy import Engine
 
 from ..._sealing import sealed
 from ..errors import PolicyError
-from ..imported import LEAST_BITS, ImportedFactor, ImportedUser, code_bits, is_legacy, secret_bytes
+from ..imported import MAX_CODES, ImportedFactor, ImportedUser, code_bits, is_legacy, is_taken, secret_bytes
 from ..policy import Policy
-from ..service import MFA
+from ..service import MFA, is_identifier
 from ..stores.base import Owner
 from .accounts import Accounts
 from .database import Database, Row, Users, identifier
@@ -135,7 +135,7 @@ class _Run:
             user_id = identifier(account, self._accounts)
             if account is None:
                 self._note(Note(str(owner), "user", "skipped", "the user is gone"))
-            elif not 0 < len(user_id) <= 255 or user_id != user_id.strip() or not user_id.isprintable():
+            elif not is_identifier(user_id):
                 self._note(Note("", "user", "skipped", "the user's id is none that ferrotp takes"))
             elif self._mfa is not None and self._mfa.store.user(Owner(self._mfa.tenant, user_id)).factors:
                 self._report.already += 1
@@ -168,10 +168,10 @@ class _Run:
             if legacy:
                 found.flag("factor", "a secret of fewer than 128 bits, or a long period: enroll again")
             factors.append(factor)
-        codes = [code for code in found.recovery_codes if code_bits(code) >= LEAST_BITS and len(code.encode()) <= 64]
+        codes = [code for code in found.recovery_codes if is_taken(code)]
         if len(codes) < len(found.recovery_codes):
             found.skip("recovery codes", "a recovery code has 20 bits at least, and 64 bytes at most")
-        codes = codes[:100]
+        codes = codes[:MAX_CODES]
         if not factors and codes:
             found.skip("recovery codes", "there is no factor that they would go with")
         if factors and any(code_bits(code) < GOOD_BITS for code in codes):
