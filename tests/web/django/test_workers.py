@@ -3,16 +3,14 @@
 import http.client
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier
 from typing import Any
 
 import pytest
 from mfa.servers import PostgreSQLServer
 
 from ..steps import PASSWORD, Phone
-from ..visitor import Answer, Visitor
+from ..visitor import Answer, Visitor, together
 from .example import gunicorn, manage
 
 
@@ -70,10 +68,7 @@ def half(base: str, email: str) -> Browser:
 
 
 def at_once(visitors: list[Visitor], path: str, code: str) -> list[Answer]:
-    barrier = Barrier(len(visitors))
-
     def post(visitor: Visitor) -> Answer:
-        barrier.wait()
         for _ in range(20):
             try:
                 return visitor.post(path, {"code": code})
@@ -81,8 +76,7 @@ def at_once(visitors: list[Visitor], path: str, code: str) -> list[Answer]:
                 time.sleep(0.05)
         raise AssertionError("no answer")
 
-    with ThreadPoolExecutor(len(visitors)) as pool:
-        return list(pool.map(post, visitors))
+    return together(visitors, post)
 
 
 @pytest.mark.parametrize("sessions", [1, 8])

@@ -9,15 +9,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Barrier
 
 import pytest
 
 from ..steps import PASSWORD, Phone
-from ..visitor import Answer, Visitor
+from ..visitor import Answer, Visitor, together
 from .example import EXAMPLE
 
 
@@ -81,14 +79,7 @@ def half(base: str, email: str) -> Visitor:
 
 
 def at_once(visitors: list[Visitor], path: str, code: str) -> list[Answer]:
-    barrier = Barrier(len(visitors))
-
-    def post(visitor: Visitor) -> Answer:
-        barrier.wait()
-        return visitor.post(path, {"code": code})
-
-    with ThreadPoolExecutor(len(visitors)) as pool:
-        return list(pool.map(post, visitors))
+    return together(visitors, lambda visitor: visitor.post(path, {"code": code}))
 
 
 @pytest.fixture(scope="module")

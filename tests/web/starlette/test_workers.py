@@ -7,14 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Barrier
 
 import pytest
 
 from ..steps import PASSWORD, Phone
+from ..visitor import together
 from .example import EXAMPLE, Client, Reply
 
 WORKERS = 4
@@ -68,14 +67,7 @@ def half(base: str, email: str) -> Client:
 
 
 def at_once(clients: list[Client], operation: str, code: str) -> list[Reply]:
-    barrier = Barrier(len(clients))
-
-    def post(client: Client) -> Reply:
-        barrier.wait()
-        return client.do(operation, code=code)
-
-    with ThreadPoolExecutor(len(clients)) as pool:
-        return list(pool.map(post, clients))
+    return together(clients, lambda client: client.do(operation, code=code))
 
 
 @pytest.fixture(scope="module")
