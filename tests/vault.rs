@@ -531,8 +531,8 @@ fn costs_that_no_hash_can_have_are_refused() {
     for iterations in [0, 999, 10_000_001, u32::MAX] {
         assert_eq!(Hashing::new(Scheme::Pbkdf2 { iterations }), Err(VaultError::Hashing));
     }
-    recovery::spend(cheap()).unwrap();
-    recovery::spend(Hashing::new(Scheme::Pbkdf2 { iterations: 1000 }).unwrap()).unwrap();
+    recovery::dummy_check(cheap()).unwrap();
+    recovery::dummy_check(Hashing::new(Scheme::Pbkdf2 { iterations: 1000 }).unwrap()).unwrap();
 }
 
 #[test]

@@ -344,7 +344,7 @@ class Keyring:
         :raises SealedRecordError: if one of them does not open for this user and selector
         """
 
-    def spend(self, hashing: Hashing) -> None:
+    def dummy_check(self, hashing: Hashing) -> None:
         """The work of a `check_recovery_code`, for a code whose selector is not there: it then takes as long."""
 
     @staticmethod

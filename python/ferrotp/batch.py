@@ -349,9 +349,9 @@ def resync(otp: "HOTP", code: str, next_code: str, counter: int = 0, window: int
         raise ValueError("window cannot be negative")
     found = _native.hotp_resync(otp, code, next_code, counter, window)
     if found is None:
-        from ._sealed import sealed
+        from ._tracebacks import call_without_frames
 
-        found = sealed(_resync_by_rules, otp, code, next_code, counter, window)
+        found = call_without_frames(_resync_by_rules, otp, code, next_code, counter, window)
     return None if found is False else found
 
 

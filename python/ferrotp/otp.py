@@ -53,7 +53,7 @@ class _OTP(_native.OTPBase):
         :param issuer: who asks for the code
         :raises ValueError: if an argument is out of range; `binascii.Error` if the secret is not base32
         """
-        from ._sealed import attempt
+        from ._tracebacks import attempt
 
         _, failure = attempt(_OTP._set, self, s, digits, digest, name, issuer)
         del s  # no frame of a traceback holds it
@@ -87,9 +87,7 @@ class _OTP(_native.OTPBase):
             return code
         if input < 0:
             raise ValueError("input must be positive integer")
-        from ._sealed import hmac_digest
-
-        digest = hmac_digest(self, input)
+        digest = _hmac_digest(self, input)
         offset = digest[-1] & 0xF
         # Byte by byte: a digest of 18 or 19 bytes can end too early, which is an IndexError and not a shorter number.
         number = (digest[offset] & 0x7F) << 24 | digest[offset + 1] << 16 | digest[offset + 2] << 8 | digest[offset + 3]
@@ -101,9 +99,7 @@ class _OTP(_native.OTPBase):
         :raises ValueError: if it has less than 112 bits (NIST SP 800-63B-4, section 3.1.4.1);
             `binascii.Error` if it is not base32
         """
-        from ._sealed import decode
-
-        key = decode(self)
+        key = _decode_secret(self)
         too_short = len(key) < 14
         if too_short:
             del key
@@ -147,6 +143,39 @@ class OTP(_OTP):
 
 
 _native.register(OTP, "otp", False, (OTP,))
+
+
+def _decode_secret(otp: "_OTP") -> bytes:
+    """The bytes of an object's secret, or the exception that `base64.b32decode` has for it."""
+    from ._tracebacks import call_without_frames
+
+    return _native.decode_base32(otp.secret) or call_without_frames(_decode_base32, otp)
+
+
+def _decode_base32(otp: "_OTP") -> bytes:
+    import base64
+
+    secret = otp.secret
+    missing_padding = len(secret) % 8
+    if missing_padding != 0:
+        secret += "=" * (8 - missing_padding)
+    return base64.b32decode(secret, casefold=True)
+
+
+def _hmac_digest(otp: "_OTP", counter: int) -> bytearray:
+    """HMAC of a counter by Python's `hmac`, for what the native core does not hash."""
+    from ._tracebacks import call_without_frames
+
+    return call_without_frames(_digest_by_rules, otp, counter)
+
+
+def _digest_by_rules(otp: "_OTP", counter: int) -> bytearray:
+    import hmac
+
+    hasher = hmac.new(otp.byte_secret(), otp.int_to_bytestring(counter), otp.digest)
+    if hasher.digest_size < 18:
+        raise ValueError("digest size is lower than 18 bytes, which will trigger error on otp generation")
+    return bytearray(hasher.digest())
 
 
 def _lazy(name: str) -> "Any":

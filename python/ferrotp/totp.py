@@ -134,9 +134,9 @@ class TOTP(_TOTP):
         verdict = _verify(self, otp, for_time, valid_window)
         if verdict is not None:
             return verdict
-        from ._sealed import sealed
+        from ._tracebacks import call_without_frames
 
-        return sealed(self._verify_by_rules, otp, for_time, valid_window)
+        return call_without_frames(self._verify_by_rules, otp, for_time, valid_window)
 
     def _verify_by_rules(self, otp: str, for_time: "Time", valid_window: int) -> bool:
         from . import utils
@@ -162,9 +162,9 @@ class TOTP(_TOTP):
             for_time = time.time()
         timecode = _find(self, otp, for_time, valid_window)
         if timecode is None:
-            from ._sealed import sealed
+            from ._tracebacks import call_without_frames
 
-            timecode = sealed(self._find_by_rules, otp, for_time, valid_window)
+            timecode = call_without_frames(self._find_by_rules, otp, for_time, valid_window)
         if timecode is False:
             from .exceptions import OTPVerificationError
 
@@ -194,9 +194,9 @@ class TOTP(_TOTP):
         uri = None if kwargs else _uri(self, name, issuer_name)
         if uri is not None:
             return uri
-        from ._sealed import sealed
+        from ._tracebacks import call_without_frames
 
-        return sealed(self._uri_by_rules, name, issuer_name, kwargs)
+        return call_without_frames(self._uri_by_rules, name, issuer_name, kwargs)
 
     def _uri_by_rules(self, name: str | None, issuer_name: str | None, kwargs: "dict[str, Any]") -> str:
         from . import utils

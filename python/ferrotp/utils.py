@@ -39,7 +39,7 @@ def build_uri(
     :raises TypeError: if a parameter is not a string
     :raises ValueError: if `image` is no such URL
     """
-    from ._sealed import attempt
+    from ._tracebacks import attempt
 
     uri: str
     uri, failure = attempt(

@@ -689,10 +689,10 @@ impl PyKeyring {
     }
 
     /// The work of a `check_recovery_code`, for a code whose selector is not there: it then takes as long.
-    fn spend(&self, hashing: &Bound<'_, PyHashing>) -> PyResult<()> {
+    fn dummy_check(&self, hashing: &Bound<'_, PyHashing>) -> PyResult<()> {
         let py = hashing.py();
         let hashing = hashing.get().0;
-        py.detach(|| recovery::spend(hashing)).map_err(|error| raised(py, error))
+        py.detach(|| recovery::dummy_check(hashing)).map_err(|error| raised(py, error))
     }
 
     /// The selector of a recovery code as typed, or None for what is none.

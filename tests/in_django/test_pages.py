@@ -62,7 +62,7 @@ def test_each_page_is_what_flask_shows(alice: Person, in_flask: Callable[..., st
     gate, texts = gate_for(alice.user), Texts()
     now = gate.now()
     half = Login.start("half", alice.user_id, "al<i>ce@example.com", now)
-    full = half.enter("full", now, fresh=True)
+    full = half.promote("full", now, fresh=True)
     enrollment = get_mfa().enroll(user_id=alice.user_id, account_name=alice.name)
     get_mfa().trust_device(user_id=alice.user_id, name="Firefox <b>")
     factor = get_mfa().status(user_id=alice.user_id).factors[0]
@@ -196,7 +196,7 @@ def test_the_forms_serve_pages_of_the_sites_own(client: MFAClient, alice: Person
     post = request(None)
     right = forms.ChallengeForm(post, {"code": alice.code()})
     assert right.is_valid()
-    assert where(right.finish()) == "/inside"
+    assert where(right.complete_login()) == "/inside"
     assert post.session["_auth_user_id"] == alice.user_id
     recovery = forms.RecoveryForm(post, {"code": alice.codes[0]})
     assert recovery.is_valid() and "trust" not in recovery.fields

@@ -23,7 +23,7 @@ from mfa.servers import PostgreSQLServer
 from ferrotp.django import get_mfa, own
 from ferrotp.django.models import Budget as BudgetRow
 from ferrotp.django.models import Factor as FactorRow
-from ferrotp.django.store import DjangoStore, StoreBeside
+from ferrotp.django.store import DjangoStore, OutsideTransactionStore
 from ferrotp.django.test import MFAClient, MFATestMixin, clear_memory
 from ferrotp.mfa import InvalidCode, Policy, StoreRefused, StoreUnavailable
 from ferrotp.mfa.stores.base import Factor, Owner, Reservation
@@ -459,11 +459,11 @@ class Undone(Exception):
 
 
 @pytest.fixture
-def beside(place: Place) -> Iterator[StoreBeside]:
+def beside(place: Place) -> Iterator[OutsideTransactionStore]:
     """A store for adapters, in the same database."""
     own.note_transactions()
     connections[place.alias].close()
-    store = StoreBeside(place.alias)
+    store = OutsideTransactionStore(place.alias)
     yield store
     store.close()
 
@@ -474,7 +474,7 @@ def guess(store: DjangoStore, place: Place) -> Reservation:
     return answer
 
 
-def test_beside_a_transaction_that_has_read_it_decides_for_good(place: Place, beside: StoreBeside) -> None:
+def test_beside_a_transaction_that_has_read_it_decides_for_good(place: Place, beside: OutsideTransactionStore) -> None:
     rows = FactorRow.objects.using(place.alias)
     with suppress(Undone), transaction.atomic(using=place.alias):
         assert rows.exists()
@@ -492,7 +492,9 @@ def test_beside_a_transaction_that_has_read_it_decides_for_good(place: Place, be
     assert (factor.last_step, factor.name) == (7, "phone")
 
 
-def test_beside_a_transaction_that_has_written_it_decides_or_says_why_not(place: Place, beside: StoreBeside) -> None:
+def test_beside_a_transaction_that_has_written_it_decides_or_says_why_not(
+    place: Place, beside: OutsideTransactionStore
+) -> None:
     with suppress(Undone), transaction.atomic(using=place.alias):
         BudgetRow.objects.using(place.alias).create(tenant="t", user_id=secrets.token_hex(8), method="otp")
         if place.server:
@@ -504,7 +506,7 @@ def test_beside_a_transaction_that_has_written_it_decides_or_says_why_not(place:
     assert place.failures == (1 if place.server else 0)
 
 
-def test_beside_a_transaction_a_factor_comes_and_goes_with_it(place: Place, beside: StoreBeside) -> None:
+def test_beside_a_transaction_a_factor_comes_and_goes_with_it(place: Place, beside: OutsideTransactionStore) -> None:
     factor = made()
     with suppress(Undone), transaction.atomic(using=place.alias):
         assert beside.add_factor(factor, NOW, 10, 5)
@@ -527,7 +529,7 @@ def test_beside_a_transaction_that_has_the_lock_from_the_start(tmp_path: Path) -
             "OPTIONS": {"transaction_mode": "IMMEDIATE"},
         }
     )
-    place, beside = Place(alias), StoreBeside(alias)
+    place, beside = Place(alias), OutsideTransactionStore(alias)
     with transaction.atomic(using=alias):
         guess(beside, place)
         FactorRow.objects.using(alias).update(name="kept")

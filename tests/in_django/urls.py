@@ -76,7 +76,7 @@ def own_challenge(request: HttpRequest) -> HttpResponse:
     """A page of the site's own, in the place of ours."""
     form = ChallengeForm(request, request.POST or None)
     if form.is_valid():
-        return form.finish()
+        return form.complete_login()
     return HttpResponse(f"OWN {form.as_p()}", status=form.problem.status if form.problem else 200)
 
 

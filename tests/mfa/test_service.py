@@ -648,13 +648,13 @@ def test_a_code_that_was_sent_may_be_older_but_never_of_a_time_to_come(world: Wo
     world.clock.now += 600
     for steps in (-10, 2):
         with pytest.raises(InvalidCode):
-            world.mfa.verify(user_id="42", code=device.at(world.clock.now, steps), behind=9)
-    yes = world.mfa.verify(user_id="42", code=device.at(world.clock.now, -9), behind=9)
+            world.mfa.verify(user_id="42", code=device.at(world.clock.now, steps), past_steps=9)
+    yes = world.mfa.verify(user_id="42", code=device.at(world.clock.now, -9), past_steps=9)
     assert yes.time_step == world.clock.now // 30 - 9 and yes.drift == 0
     with pytest.raises(InvalidCode):
-        world.mfa.verify(user_id="42", code=device.at(world.clock.now, -9), behind=9)
+        world.mfa.verify(user_id="42", code=device.at(world.clock.now, -9), past_steps=9)
     with pytest.raises(PolicyError):
-        world.mfa.verify(user_id="42", code=device.at(world.clock.now), behind=21)
+        world.mfa.verify(user_id="42", code=device.at(world.clock.now), past_steps=21)
 
 
 def test_of_some_factors_only_these_are_asked_in_one_attempt(world: World) -> None:

@@ -134,7 +134,7 @@ def test_a_half_login_is_not_inside(world: World) -> None:
     for step in (world.gate.inside, world.gate.passed, world.gate.fresh, world.gate.may_set_up):
         with pytest.raises(SecondFactorRequired) as raised:
             step(half)
-        assert raised.value.to == "challenge"
+        assert raised.value.next_page == "challenge"
     with pytest.raises(SecondFactorRequired):
         world.gate.enroll(half, "Mine")
     with pytest.raises(SecondFactorRequired):
@@ -165,7 +165,7 @@ def test_whoever_must_set_up_can_do_nothing_else() -> None:
     for step in (world.gate.inside, world.gate.passed, world.gate.fresh, world.gate.challenged):
         with pytest.raises(SecondFactorRequired) as raised:
             step(login)
-        assert raised.value.to == "set-up"
+        assert raised.value.next_page == "set-up"
 
 
 def test_a_required_set_up_is_no_way_around_a_factor_that_came_meanwhile() -> None:
@@ -204,7 +204,7 @@ def test_a_login_by_the_password_alone_ends_where_a_factor_is_set_up(world: Worl
     for step in (world.gate.inside, world.gate.passed, world.gate.fresh, world.gate.may_set_up):
         with pytest.raises(SecondFactorRequired) as raised:
             step(before)
-        assert raised.value.to == "challenge"
+        assert raised.value.next_page == "challenge"
     after = world.gate.verify(before, device.at(world.clock.now))
     assert world.gate.fresh(after) == after
 
@@ -234,15 +234,15 @@ def test_a_trusted_device_passes_and_is_not_fresh() -> None:
     login = world.gate.verify(world.begin(), device.at(world.clock.now))
     token = world.gate.trust(login, "Firefox on Linux")
     assert token is not None
-    begun = world.gate.begin("42", "alice", device_token=token.token)
-    assert begun.to == "done" and begun.device is not None and begun.device.token != token.token
-    world.gate.passed(begun.login)
+    step = world.gate.begin("42", "alice", device_token=token.token)
+    assert step.next_page == "done" and step.device is not None and step.device.token != token.token
+    world.gate.passed(step.login)
     with pytest.raises(NotFresh):
-        world.gate.fresh(begun.login)
+        world.gate.fresh(step.login)
     # A copy of the old token: theft, and nothing is trusted any more.
     world.clock.now += 61
-    assert world.gate.begin("42", "alice", device_token=token.token).to == "challenge"
-    assert world.gate.begin("42", "alice", device_token=begun.device.token).to == "challenge"
+    assert world.gate.begin("42", "alice", device_token=token.token).next_page == "challenge"
+    assert world.gate.begin("42", "alice", device_token=step.device.token).next_page == "challenge"
 
 
 def test_a_device_is_trusted_only_right_after_a_code() -> None:

@@ -45,8 +45,8 @@ from ..mfa import (
     Throttled,
 )
 from ..mfa.codes import typed_digits
-from ..mfa.imported import is_legacy, is_taken
-from ..mfa.service import MOST_BEHIND
+from ..mfa.foreign_users import is_legacy, is_taken
+from ..mfa.service import MAX_PAST_STEPS
 from ..mfa.stores.base import NEVER_USED, Factor, Owner
 from ..vault import OTPSecret
 
@@ -112,8 +112,8 @@ class SealedTotp(Totp):
         if not 6 <= len(typed_digits(code)) <= 8:
             return False  # us_signin asks for passwords, too: no attempt at a code
         options: dict[str, Any] = {"user_id": self.user_id(user), "code": code}
-        behind = min(int(window) // self.mfa.policy.period, MOST_BEHIND)
-        options["behind"] = None if behind == self.mfa.policy.window else behind
+        past_steps = min(int(window) // self.mfa.policy.period, MAX_PAST_STEPS)
+        options["past_steps"] = None if past_steps == self.mfa.policy.window else past_steps
         try:
             self.take_over(user)
             if totp_secret in _sign_in_secrets(user).values():

@@ -33,7 +33,7 @@ class _Steam(TOTP):
         """
         if interval == 30 and _native.init_steam(self, s, name, issuer):
             return
-        from .._sealed import attempt
+        from .._tracebacks import attempt
 
         _, failure = attempt(_Steam._set_by_rules, self, s, name, issuer, interval)
         del s  # no frame of a traceback holds it

@@ -20,7 +20,7 @@ from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from ferrotp.mfa import DeviceToken, MFAError
-from ferrotp.web import Begun, Gate, Login, LoginRequired, NotFresh, SecondFactorRequired, device_cookie, safe_next
+from ferrotp.web import Gate, Login, LoginRequired, LoginStep, NotFresh, SecondFactorRequired, device_cookie, safe_next
 from ferrotp.web.pages import Problem, problem
 
 from .service import gate_for, get_mfa, now, user_id_of
@@ -40,8 +40,8 @@ _NAMES: dict[type[Exception], str] = {
     NotFresh: "fresh_authentication_required",
 }
 
-Lead = (LoginRequired, SecondFactorRequired, NotFresh)
-"""What `lead` takes."""
+STEP_ERRORS = (LoginRequired, SecondFactorRequired, NotFresh)
+"""What `redirect_to_step` takes."""
 
 
 # For the application
@@ -61,7 +61,7 @@ def begin_login(
     gate = gate_for(user)
     user_id = user_id_of(user)
     asked = request.POST.get(REDIRECT_FIELD_NAME, request.GET.get(REDIRECT_FIELD_NAME, ""))
-    begun = gate.begin(
+    step = gate.begin(
         user_id,
         user.get_username(),
         next_url=next_url or asked,
@@ -69,20 +69,20 @@ def begin_login(
         device_token=device_token(request, user),
     )
     path = backend or getattr(user, "backend", None) or _only_backend()
-    if begun.to == "done":
-        enter(request, begun.login, user, path)
+    if step.next_page == "done":
+        promote(request, step.login, user, path)
         _remember(request, remember)
-        return with_device(_on(begun.login), user, begun.device)
+        return with_device(_on(step.login), user, step.device)
     # Whoever was logged in here is out, and the session has a new key.
     if SESSION_KEY in request.session:
         auth.logout(request)
     else:
         request.session.cycle_key()
     rotate_token(request)
-    keep(request, begun.login, bound=_hash_of(user), backend=path)
+    save_login(request, step.login, bound=_hash_of(user), backend=path)
     if remember is not None:
         request.session[KEY]["remember"] = bool(remember)
-    return HttpResponseRedirect(reverse(PAGES[begun.to]))
+    return HttpResponseRedirect(reverse(PAGES[step.next_page]))
 
 
 def has_passed(request: HttpRequest) -> bool:
@@ -119,7 +119,7 @@ def load(request: HttpRequest) -> Login | None:
     return login
 
 
-def keep(request: HttpRequest, login: Login, *, bound: str | None = None, backend: str | None = None) -> None:
+def save_login(request: HttpRequest, login: Login, *, bound: str | None = None, backend: str | None = None) -> None:
     """Into the session.
 
     :param bound: Django's hash of the user's password, if nobody is logged in for Django
@@ -158,7 +158,7 @@ def user_behind(request: HttpRequest, login: Login) -> Any:
     return user
 
 
-def enter(request: HttpRequest, login: Login, user: Any = None, backend: str | None = None) -> Any:
+def promote(request: HttpRequest, login: Login, user: Any = None, backend: str | None = None) -> Any:
     """Makes a login that is done the session's own: under a new session key, and with the user logged in for Django."""
     if user is None:
         user = user_behind(request, login)
@@ -172,18 +172,20 @@ def enter(request: HttpRequest, login: Login, user: Any = None, backend: str | N
         auth.login(request, user, backend=path)
     for name in (KEY, PROVED_AT, AGAIN):
         request.session.pop(name, None)
-    keep(request, replace(login, stage="full", next="", remember=False))
+    save_login(request, replace(login, stage="full", next="", remember=False))
     _remember(request, remember)
     return user
 
 
-def finish(request: HttpRequest, login: Login, device: DeviceToken | None = None, user: Any = None) -> HttpResponse:
+def complete_login(
+    request: HttpRequest, login: Login, device: DeviceToken | None = None, user: Any = None
+) -> HttpResponse:
     """The login is done: Django knows, and it goes on."""
-    user = enter(request, login, user)
+    user = promote(request, login, user)
     return with_device(_on(login), user, device)
 
 
-def leave(request: HttpRequest) -> HttpResponse:
+def log_out(request: HttpRequest) -> HttpResponse:
     """Ends the login or half-login, and goes to the login page."""
     auth.logout(request)
     return HttpResponseRedirect(login_page())
@@ -200,18 +202,18 @@ def begin_again(request: HttpRequest, user: Any) -> tuple[Login, DeviceToken | N
         stole a cookie that remembers would bind a device of its own
     """
     gate = gate_for(user)
-    begun: Begun = gate.begin(user_id_of(user), user.get_username(), device_token=device_token(request, user))
+    step: LoginStep = gate.begin(user_id_of(user), user.get_username(), device_token=device_token(request, user))
     proved_at = request.session.pop(PROVED_AT, 0)
-    login = replace(begun.login, fresh_at=0 if begun.login.passed else proved_at)
+    login = replace(step.login, fresh_at=0 if step.login.passed else proved_at)
     if login.stage == "set-up" and not login.is_fresh(now(), gate.fresh_seconds):
         raise LoginRequired
     if request.session.get(SESSION_KEY) == login.user_id:
         request.session.pop(AGAIN, None)
-        keep(request, login)
-    return login, begun.device
+        save_login(request, login)
+    return login, step.device
 
 
-def lead(request: HttpRequest, no: Exception) -> HttpResponse:
+def redirect_to_step(request: HttpRequest, no: Exception) -> HttpResponse:
     """The answer to whoever may not take a step: the page that comes before it, or, for programs, 401 in JSON."""
     accepts = request.headers.get("Accept", "")
     if request.content_type == "application/json" or ("json" in accepts and "html" not in accepts):
@@ -219,14 +221,14 @@ def lead(request: HttpRequest, no: Exception) -> HttpResponse:
         response["Cache-Control"] = "no-store"
         return response
     here = _here(request)
-    to = getattr(no, "to", "password")
+    to = getattr(no, "next_page", "password")
     if to == "password":
         if isinstance(no, NotFresh):
             request.session[AGAIN] = True
         return HttpResponseRedirect(login_page(here, admin=_in_admin(request)))
     login = load(request)
     if login is not None and here:
-        keep(request, replace(login, next=here))
+        save_login(request, replace(login, next=here))
     return HttpResponseRedirect(reverse(PAGES[to]))
 
 

@@ -53,8 +53,8 @@ def look(request: HttpRequest, *, fresh: bool) -> HttpResponse | None:
         login = gate.passed(auth.load(request))
         if fresh:
             gate.fresh(login)
-    except auth.Lead as no:
-        return auth.lead(request, no)
+    except auth.STEP_ERRORS as no:
+        return auth.redirect_to_step(request, no)
     return None
 
 

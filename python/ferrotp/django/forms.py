@@ -4,7 +4,7 @@
 
     form = ChallengeForm(request, request.POST)
     if form.is_valid():
-        return form.finish()
+        return form.complete_login()
 
 What was typed is never shown again, and no pattern or length refuses ``492 039``.
 """
@@ -89,13 +89,13 @@ class ChallengeForm(forms.Form):
             raise ValidationError(self.problem.message) from None
         return cleaned
 
-    def finish(self) -> HttpResponse:
+    def complete_login(self) -> HttpResponse:
         """Logs in, and goes on to where the user wanted to go."""
         half = self.before is not None and self.before.stage == "half"
         device = None
         if half and self.cleaned_data.get("trust"):
             device = self.gate.trust(self.login, device_name(self.request.headers.get("User-Agent", "")))
-        return auth.finish(self.request, self.login, device, self._user)
+        return auth.complete_login(self.request, self.login, device, self._user)
 
 
 class RecoveryForm(ChallengeForm):

@@ -94,13 +94,15 @@ class MFAMiddleware:
                 return None
             login = auth.load(request)
             if login is None:
-                return auth.lead(request, LoginRequired())
-            return auth.lead(request, SecondFactorRequired("set-up" if login.stage == "set-up" else "challenge"))
+                return auth.redirect_to_step(request, LoginRequired())
+            return auth.redirect_to_step(
+                request, SecondFactorRequired("set-up" if login.stage == "set-up" else "challenge")
+            )
         if "admin" in request.resolver_match.app_names and conf().admin and request.user.is_authenticated:
             try:
                 gate_for(request.user).passed(auth.load(request))
-            except auth.Lead as no:
-                return auth.lead(request, no)
+            except auth.STEP_ERRORS as no:
+                return auth.redirect_to_step(request, no)
             except MFAError as error:
                 return unavailable(request, error)
         return None

@@ -41,8 +41,8 @@ def get_mfa() -> MFA:
 
 
 @functools.cache
-def get_mfa_beside() -> MFA:
-    """The same for adapters, whose packages call it inside of transactions: see `StoreBeside`."""
+def get_mfa_outside_transaction() -> MFA:
+    """The same for adapters, whose packages call it inside of transactions: see `OutsideTransactionStore`."""
     return _made(_store_beside)
 
 
@@ -108,7 +108,7 @@ def user_of(user_id: str) -> Any:
 def forget() -> None:
     """Reads the settings anew, where they were changed: in tests."""
     conf.cache_clear()
-    for made in (get_mfa, get_mfa_beside):
+    for made in (get_mfa, get_mfa_outside_transaction):
         if made.cache_info().currsize:
             made().close()
         made.cache_clear()
@@ -128,9 +128,9 @@ def _store(given: Any, database: str) -> "Store | str":
 
 def _store_beside(given: Any, database: str) -> "Store | str":
     if given == "django":
-        from .store import StoreBeside
+        from .store import OutsideTransactionStore
 
-        return StoreBeside(database)
+        return OutsideTransactionStore(database)
     return _store(given, database)
 
 

@@ -1,7 +1,7 @@
 """The store in the site's own database, by Django's ORM.
 
-Each decision is a transaction of its own on a connection of its own (`ferrotp.django.own`), and is made under a lock on
-the user's row of `Budget`, or by one conditional update.
+Each decision is a transaction of its own on a connection of its own (`ferrotp.django.connections`), and is made under a
+lock on the user's row of `Budget`, or by one conditional update.
 """
 
 import secrets
@@ -32,8 +32,8 @@ from ferrotp.mfa.stores.base import Factor as FactorRecord
 from ferrotp.mfa.stores.base import RecoveryCode as RecoveryCodeRecord
 from ferrotp.mfa.stores.base import TrustedDevice as TrustedDeviceRecord
 
+from .connections import OwnConnections
 from .models import Budget, Factor, RecoveryCode, TrustedDevice
-from .own import OwnConnections
 
 
 class DjangoStore:
@@ -72,7 +72,7 @@ class DjangoStore:
         self._own.close()
 
     def _records(self, *, reading: bool = False) -> AbstractContextManager[str]:
-        """A turn for what is no answer to a code: `StoreBeside` takes it on the caller's connection."""
+        """A turn for what is no answer to a code: `OutsideTransactionStore` takes it on the caller's connection."""
         return self._own.turn(reading=reading)
 
     def add_factor(self, factor: FactorRecord, now: int, max_factors: int, max_pending: int) -> bool:
@@ -297,7 +297,7 @@ class DjangoStore:
         return done
 
 
-class StoreBeside(DjangoStore):
+class OutsideTransactionStore(DjangoStore):
     """For packages that check codes inside of a transaction, as django-otp does.
 
     What a code comes to is decided beside that transaction, and stays whatever becomes of it. A factor is added and

@@ -36,10 +36,12 @@ class MFAClientMixin:
         self.force_login(user, backend)  # type: ignore[attr-defined]
         session = self.session  # type: ignore[attr-defined]
         now = service.now()
-        login = Login.start("full", service.user_id_of(user), user.get_username(), now).enter("full", now, fresh=fresh)
+        login = Login.start("full", service.user_id_of(user), user.get_username(), now).promote(
+            "full", now, fresh=fresh
+        )
         request = HttpRequest()
         request.session = session
-        auth.keep(request, login, bound=session.get(HASH_SESSION_KEY, ""))
+        auth.save_login(request, login, bound=session.get(HASH_SESSION_KEY, ""))
         session.save()
         self.cookies[settings.SESSION_COOKIE_NAME] = session.session_key  # type: ignore[attr-defined]
 

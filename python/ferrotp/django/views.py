@@ -91,8 +91,8 @@ def page(*methods: str) -> Callable[[Callable[..., HttpResponse]], Callable[...,
         def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             try:
                 response = view(request, *args, **kwargs)
-            except auth.Lead as no:
-                response = auth.lead(request, no)
+            except auth.STEP_ERRORS as no:
+                response = auth.redirect_to_step(request, no)
             except MFAError as error:
                 response = unavailable(request, error)
             for name, value in PAGE_HEADERS.items():
@@ -128,10 +128,10 @@ def _asked(request: HttpRequest, kind: type[ChallengeForm]) -> HttpResponse:
         return render(request, "challenge", page=challenge_page(gate, login, texts, recovery=kind.recovery))
     if form.is_valid():
         if not kind.recovery or login.stage == "full":
-            return form.finish()
+            return form.complete_login()
         # Whoever needed a recovery code should look after the device first.
         form.login = replace(form.login, next=reverse("ferrotp:settings"))
-        response = form.finish()
+        response = form.complete_login()
         request.session[auth.MESSAGE] = ["recover.used", {}]
         return response
     what = form.problem or Problem(texts("error.empty"), 400)
@@ -148,7 +148,7 @@ def cancel(request: HttpRequest) -> HttpResponse:
     login = auth.load(request)
     if login is not None and login.stage == "full":
         return _to("settings")
-    return auth.leave(request)
+    return auth.log_out(request)
 
 
 # Set-up
@@ -163,7 +163,7 @@ def set_up(request: HttpRequest) -> HttpResponse:
         form = NameForm(request.POST)
         form.is_valid()
         try:
-            auth.keep(request, gate.enroll(login, form.cleaned_data.get("name", "")))
+            auth.save_login(request, gate.enroll(login, form.cleaned_data.get("name", "")))
             return _to("set_up")
         except MFAError as error:
             what = auth.problem_of(request, error)
@@ -184,16 +184,16 @@ def confirm(request: HttpRequest) -> HttpResponse:
         except MFAError as error:
             what = auth.problem_of(request, error)
         else:
-            auth.enter(request, entered)
+            auth.promote(request, entered)
             request.session[auth.MESSAGE] = ["setup.done", {}]
             if not codes:
                 return _to("settings")
             # Where to go when they are saved.
-            auth.keep(request, replace(entered, next=login.next if login.stage == "set-up" else ""))
+            auth.save_login(request, replace(entered, next=login.next if login.stage == "set-up" else ""))
             return render(request, "codes", page=CodesPage(tuple(codes)))
     if what.expired:
         login = replace(login, pending="")
-        auth.keep(request, login)
+        auth.save_login(request, login)
     page = set_up_page(gate, login, texts, gate.pending(login), error=what.message)
     return shown(request, what, "set_up", page=page)
 
@@ -218,7 +218,7 @@ def new_codes(request: HttpRequest) -> HttpResponse:
         kept, codes = gate.new_codes(login)
     except NotEnrolled:
         return _to("settings")
-    auth.keep(request, replace(kept, next=""))
+    auth.save_login(request, replace(kept, next=""))
     return render(request, "codes", page=CodesPage(tuple(codes)))
 
 
@@ -237,7 +237,7 @@ def saved(request: HttpRequest) -> HttpResponse:
     if not form.cleaned_data["saved"]:
         what = Problem(texts("codes.unsaved"), 400)
         return shown(request, what, "codes", page=CodesPage(form.codes, what.message))
-    auth.keep(request, replace(login, unsaved_codes=False, next=""))
+    auth.save_login(request, replace(login, unsaved_codes=False, next=""))
     return HttpResponseRedirect(login.next) if login.next else _to("settings")
 
 

@@ -162,7 +162,7 @@ class FlaskMFA:
         :param remember: handed to Flask-Login's ``login_user``
         """
         gate = state().gate
-        begun = gate.begin(
+        step = gate.begin(
             user_id,
             account_name,
             next_url=request.args.get("next") if next_url is None else next_url,
@@ -170,11 +170,11 @@ class FlaskMFA:
             device_token=request.cookies.get(device_cookie(user_id)),
         )
         self._end_other_login()
-        if begun.to == "done":
-            return self.finish(begun.login, begun.device)
+        if step.next_page == "done":
+            return self.complete_login(step.login, step.device)
         self.renew_session()
-        self.keep(begun.login)
-        return redirect(url_for(_PAGES[begun.to]), 303)
+        self.save_login(step.login)
+        return redirect(url_for(_PAGES[step.next_page]), 303)
 
     def end_session(self) -> None:
         """Ends a login or half-login. Call it where the application logs out; Flask-Login's ``logout_user`` does so by
@@ -210,23 +210,23 @@ class FlaskMFA:
             setattr(g, KEY, self._find())
         return cast("Login | None", g.get(KEY))
 
-    def keep(self, login: Login) -> None:
+    def save_login(self, login: Login) -> None:
         """Into the session."""
         session[KEY] = login.dump()
         setattr(g, KEY, login)
 
-    def finish(self, login: Login, device: DeviceToken | None = None) -> ResponseReturnValue:
+    def complete_login(self, login: Login, device: DeviceToken | None = None) -> ResponseReturnValue:
         """The login is done: lets the application know, and goes on."""
-        self.enter(login)
+        self.promote(login)
         where = login.next or current_app.config["FERROTP_AFTER_LOGIN"]
         response = cast(Response, redirect(_place(where), 303))
         return self.with_device(login.user_id, response, device)
 
-    def enter(self, login: Login) -> None:
+    def promote(self, login: Login) -> None:
         """Makes a login that has passed the session's own, under a new id, and lets the application know."""
         before = self.login
         self.renew_session()
-        self.keep(replace(login, next="", remember=False))
+        self.save_login(replace(login, next="", remember=False))
         if before is not None and before.stage == "full":
             return  # it was asked again
         if self._on_login is not None:
@@ -238,7 +238,7 @@ class FlaskMFA:
                 self.end_session()
                 raise LoginRequired
 
-    def leave(self) -> ResponseReturnValue:
+    def log_out(self) -> ResponseReturnValue:
         """Logs out, and goes to the login page."""
         self._end_other_login()
         self.end_session()
@@ -285,12 +285,12 @@ class FlaskMFA:
         return response
 
     @contextmanager
-    def leading(self) -> Iterator[None]:
+    def redirecting_to_step(self) -> Iterator[None]:
         """Whoever may not take this step is led to the one that comes before it."""
         try:
             yield
         except (LoginRequired, SecondFactorRequired, NotFresh) as no:
-            abort(self._lead(no))
+            abort(self._redirect_to_step(no))
 
     def application_user(self) -> str | None:
         """Who is logged in for the application; None for nobody, or if it has not told how to find out."""
@@ -325,7 +325,7 @@ class FlaskMFA:
     def _gated(self, view: Callable[_P, _R], check: Callable[[Login | None], Login]) -> Callable[_P, _R]:
         @functools.wraps(view)
         def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-            with self.leading():
+            with self.redirecting_to_step():
                 check(self.login)
             return cast(_R, current_app.ensure_sync(view)(*args, **kwargs))
 
@@ -342,28 +342,28 @@ class FlaskMFA:
         if current_app.view_functions.get(endpoint) in self._exempt or self.application_user() is None:
             return None
         gate = state().gate
-        with self.leading():
+        with self.redirecting_to_step():
             login = gate.inside(self.login)
             if gate.mode == "required":
                 gate.passed(login)
         return None
 
-    def _lead(self, no: LoginRequired | SecondFactorRequired | NotFresh) -> Response:
+    def _redirect_to_step(self, no: LoginRequired | SecondFactorRequired | NotFresh) -> Response:
         best = request.accept_mimetypes.best_match(["text/html", "application/json"])
         if best == "application/json" or request.is_json:
             response = jsonify(error=_NAMES[type(no)])
             response.status_code = 401
             return response
         here = safe_next(request.full_path.rstrip("?")) if request.method == "GET" else ""
-        if isinstance(no, LoginRequired) or no.to == "password":
+        if isinstance(no, LoginRequired) or no.next_page == "password":
             if isinstance(no, LoginRequired):
                 self._end_other_login()
             page = self.login_page(here)
             return cast(Response, redirect(page, 303)) if page else Response(state().texts("error.gone"), 401)
         login = self.login
         if login is not None and here:
-            self.keep(replace(login, next=here))
-        return cast(Response, redirect(url_for(_PAGES[no.to]), 303))
+            self.save_login(replace(login, next=here))
+        return cast(Response, redirect(url_for(_PAGES[no.next_page]), 303))
 
     def _end_other_login(self) -> None:
         if _login_manager() is not None:

@@ -70,7 +70,7 @@ def recover() -> ResponseReturnValue:
 def _asked(*, recovery: bool) -> ResponseReturnValue:
     here = state()
     extension, gate, texts = here.extension, here.gate, here.texts
-    with extension.leading():
+    with extension.redirecting_to_step():
         login = gate.challenged(extension.login)
     if request.method == "GET":
         return render("challenge", page=challenge_page(gate, login, texts, recovery=recovery))
@@ -87,8 +87,8 @@ def _asked(*, recovery: bool) -> ResponseReturnValue:
         else:
             asked_to_trust = form.trust.data and login.stage == "half"
             device = gate.trust(entered, device_name(request.user_agent.string)) if asked_to_trust else None
-            with extension.leading():
-                return extension.finish(entered, device)
+            with extension.redirecting_to_step():
+                return extension.complete_login(entered, device)
     if what.ends_login:
         extension.lockout()
         return _shown(what, "ended", login_page=extension.login_page(), error=what.message)
@@ -97,8 +97,8 @@ def _asked(*, recovery: bool) -> ResponseReturnValue:
 
 def _recovered(login: Login, entered: Login, verification: Verification) -> ResponseReturnValue:
     extension = state().extension
-    with extension.leading():
-        response = extension.finish(replace(entered, next=entered.next if login.stage == "full" else ""))
+    with extension.redirecting_to_step():
+        response = extension.complete_login(replace(entered, next=entered.next if login.stage == "full" else ""))
     if login.stage == "full":
         return response
     # Whoever needed a recovery code should look after the device first.
@@ -112,7 +112,7 @@ def cancel() -> ResponseReturnValue:
     login = extension.login
     if not Form().validate() or (login is not None and login.stage == "full"):
         return redirect(url_for("ferrotp.settings"), 303)
-    return extension.leave() if extension.login_page() else _ended()
+    return extension.log_out() if extension.login_page() else _ended()
 
 
 def _ended() -> ResponseReturnValue:
@@ -128,14 +128,14 @@ def set_up() -> ResponseReturnValue:
     here = state()
     extension, gate, texts = here.extension, here.gate, here.texts
     what: Problem | None = None
-    with extension.leading():
+    with extension.redirecting_to_step():
         login = gate.may_set_up(extension.login)
         if request.method == "POST":
             form = NameForm()
             what = _forged(form)
             if what is None:
                 try:
-                    extension.keep(gate.enroll(login, form.name.data or ""))
+                    extension.save_login(gate.enroll(login, form.name.data or ""))
                     return redirect(url_for("ferrotp.set_up"), 303)
                 except MFAError as error:
                     what = problem(error, texts, gate.now())
@@ -149,7 +149,7 @@ def confirm() -> ResponseReturnValue:
     here = state()
     extension, gate, texts = here.extension, here.gate, here.texts
     form = CodeForm()
-    with extension.leading():
+    with extension.redirecting_to_step():
         login = gate.may_set_up(extension.login)
         code, what = _typed(form)
         if what is None:
@@ -158,16 +158,16 @@ def confirm() -> ResponseReturnValue:
             except MFAError as error:
                 what = problem(error, texts, gate.now())
             else:
-                extension.enter(entered)
+                extension.promote(entered)
                 session[MESSAGE] = ["setup.done", {}]
                 if codes:
                     # Where to go when they are saved.
-                    extension.keep(replace(entered, next=login.next if login.stage == "set-up" else ""))
+                    extension.save_login(replace(entered, next=login.next if login.stage == "set-up" else ""))
                     return render("codes", page=CodesPage(tuple(codes)))
                 return redirect(url_for("ferrotp.settings"), 303)
         if what.expired:
             login = replace(login, pending="")
-            extension.keep(login)
+            extension.save_login(login)
         enrollment = gate.pending(login)
     return _shown(what, "set_up", page=set_up_page(gate, login, texts, enrollment, error=what.message))
 
@@ -179,7 +179,7 @@ def new_codes() -> ResponseReturnValue:
     """Makes new recovery codes, and shows them this once."""
     here = state()
     extension, gate = here.extension, here.gate
-    with extension.leading():
+    with extension.redirecting_to_step():
         login = gate.fresh(extension.login)
         if request.method == "GET":
             return render("new_codes", error="")
@@ -190,7 +190,7 @@ def new_codes() -> ResponseReturnValue:
             kept, codes = gate.new_codes(login)
         except NotEnrolled:
             return redirect(url_for("ferrotp.settings"), 303)
-    extension.keep(replace(kept, next=""))
+    extension.save_login(replace(kept, next=""))
     return render("codes", page=CodesPage(tuple(codes)))
 
 
@@ -199,7 +199,7 @@ def saved() -> ResponseReturnValue:
     keeps them."""
     here = state()
     extension, gate, texts = here.extension, here.gate, here.texts
-    with extension.leading():
+    with extension.redirecting_to_step():
         login = gate.inside(extension.login)
     form = SavedForm()
     codes = posted_codes(request.form.getlist("codes"))
@@ -213,7 +213,7 @@ def saved() -> ResponseReturnValue:
         what = Problem(texts("codes.unsaved"), 400)
     if what is not None:
         return _shown(what, "codes", page=CodesPage(codes, what.message))
-    extension.keep(replace(login, unsaved_codes=False, next=""))
+    extension.save_login(replace(login, unsaved_codes=False, next=""))
     return redirect(login.next or url_for("ferrotp.settings"), 303)
 
 
@@ -223,7 +223,7 @@ def saved() -> ResponseReturnValue:
 def settings() -> ResponseReturnValue:
     """What there is, and what can be changed."""
     here = state()
-    with here.extension.leading():
+    with here.extension.redirecting_to_step():
         login = here.gate.inside(here.extension.login)
     message_id, values = session.pop(MESSAGE, None) or ("", {})
     message = here.texts(message_id, **values) if message_id else ""
@@ -234,7 +234,7 @@ def remove(factor_id: str) -> ResponseReturnValue:
     """Removes a factor of the user's own."""
     here = state()
     extension, gate, texts = here.extension, here.gate, here.texts
-    with extension.leading():
+    with extension.redirecting_to_step():
         try:
             factor = gate.factor(extension.login, factor_id)
             page = remove_page(gate, factor, texts)
@@ -264,7 +264,7 @@ def forget_device(series: str) -> ResponseReturnValue:
 
 def _forgotten(series: str | None) -> ResponseReturnValue:
     here = state()
-    with here.extension.leading():
+    with here.extension.redirecting_to_step():
         login = here.gate.inside(here.extension.login)
         if _forged(Form()) is None:
             there = here.gate.forget_devices(login, series)

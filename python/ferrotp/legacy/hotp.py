@@ -38,7 +38,7 @@ class _HOTP(OTP):
         """
         if _init(self, s, digits, digest, name, issuer, initial_count):
             return
-        from .._sealed import attempt
+        from .._tracebacks import attempt
 
         _, failure = attempt(_HOTP._set_by_rules, self, s, digits, digest, name, issuer, initial_count)
         del s  # no frame of a traceback holds it
@@ -77,9 +77,9 @@ class HOTP(_HOTP):
         verdict = _verify(self, otp, counter)
         if verdict is not None:
             return verdict
-        from .._sealed import sealed
+        from .._tracebacks import call_without_frames
 
-        return sealed(self._verify_by_rules, otp, counter)
+        return call_without_frames(self._verify_by_rules, otp, counter)
 
     def _verify_by_rules(self, otp: str, counter: int) -> bool:
         from . import utils
@@ -104,9 +104,9 @@ class HOTP(_HOTP):
         uri = None if kwargs else _uri(self, name, initial_count, issuer_name)
         if uri is not None:
             return uri
-        from .._sealed import sealed
+        from .._tracebacks import call_without_frames
 
-        return sealed(self._uri_by_rules, name, initial_count, issuer_name, kwargs)
+        return call_without_frames(self._uri_by_rules, name, initial_count, issuer_name, kwargs)
 
     def _uri_by_rules(
         self, name: str | None, initial_count: int | None, issuer_name: str | None, kwargs: "dict[str, Any]"

@@ -2,7 +2,7 @@
 
 from .. import _native
 from ..otp import _OTP as _Modern
-from ..otp import _SHA1
+from ..otp import _SHA1, _decode_secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class _OTP(_Modern):
         :param issuer: who asks for the code
         :raises ValueError: if `digits` is out of range, or `digest` too short
         """
-        from .._sealed import attempt
+        from .._tracebacks import attempt
 
         _, failure = attempt(_OTP._set, self, s, digits, digest, name, issuer)
         del s  # no frame of a traceback holds it
@@ -44,9 +44,7 @@ class _OTP(_Modern):
 
         :raises binascii.Error: if it is not base32
         """
-        from .._sealed import decode
-
-        return decode(self)
+        return _decode_secret(self)
 
 
 class OTP(_OTP):

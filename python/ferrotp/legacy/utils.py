@@ -21,7 +21,7 @@ def build_uri(
     **kwargs: str,
 ) -> str:
     """As `ferrotp.utils.build_uri`, but for a parameter that is not a string it raises ValueError."""
-    from .._sealed import attempt
+    from .._tracebacks import attempt
 
     uri: str
     uri, failure = attempt(

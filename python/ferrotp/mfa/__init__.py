@@ -22,7 +22,7 @@ from .errors import (
     TooManyFactors,
 )
 from .events import Event
-from .imported import ImportedFactor, ImportedUser
+from .foreign_users import ImportedFactor, ImportedUser
 from .policy import Policy
 from .results import (
     DeviceInfo,

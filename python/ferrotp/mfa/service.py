@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, ParamSpec, TypeVar
 
 from .. import vault
-from .._sealing import sealed
+from .._tracebacks import without_frames
 from ..utils import build_uri
 from . import events, maintenance
 from .codes import typed_digits
@@ -32,7 +32,7 @@ from .errors import (
     TooManyFactors,
     moment,
 )
-from .imported import MAX_CODES, ImportedFactor, ImportedUser, check, is_legacy, secret_bytes
+from .foreign_users import MAX_CODES, ImportedFactor, ImportedUser, check, is_legacy, secret_bytes
 from .policy import Policy
 from .results import (
     DeviceInfo,
@@ -71,7 +71,7 @@ MAX_DEVICES = 20
 """Trusted devices of a user: a newer one drops the one used longest ago."""
 IMPORTED = "~"
 """What the selectors of recovery codes begin with that another system made. It is no symbol of ferrotp's own."""
-MOST_BEHIND = 20
+MAX_PAST_STEPS = 20
 """Time steps for which a code that was sent is good: ten minutes, of 30 seconds each."""
 DEVICE_GRACE = 60_000
 """Milliseconds in which a token that was just renewed is no theft: two requests of one browser at once."""
@@ -131,7 +131,7 @@ class MFA:
 
     # Enrollment
 
-    @sealed
+    @without_frames
     def enroll(
         self,
         *,
@@ -183,7 +183,7 @@ class MFA:
         self._emit("enrollment started", now, owner, factor_id, kind)
         return enrollment
 
-    @sealed
+    @without_frames
     def pending(self, *, user_id: str, factor_id: str, account_name: str) -> Enrollment:
         """The enrollment again, while it is pending: for a page that is loaded once more, so that no application keeps
         the secret in a session.
@@ -197,14 +197,14 @@ class MFA:
                 return self._shown(factor, account_name, now)
         raise EnrollmentExpired
 
-    @sealed
+    @without_frames
     def confirm(
         self,
         *,
         user_id: str,
         factor_id: str,
         code: str,
-        behind: int | None = None,
+        past_steps: int | None = None,
         recovery_codes: bool = True,
     ) -> RecoveryCodes:
         """Makes a pending factor active by its first code, which is thereby used up.
@@ -212,7 +212,7 @@ class MFA:
         Gives the user's recovery codes if there were none before: show them once. Otherwise the set is empty, and the
         earlier ones go on.
 
-        :param behind: as for `verify`
+        :param past_steps: as for `verify`
         :param recovery_codes: False for an application that makes them at another time
         :raises EnrollmentExpired: if the factor is not pending, or waited too long
         :raises InvalidCode: if the code is wrong; `Throttled` after too many
@@ -222,7 +222,7 @@ class MFA:
         reservation = self._reserve(owner, "enrollment", now, factor_id=_asked(factor_id))
         factor = reservation.factors[0]
         digits = typed_digits(code)
-        step, drift = self._match(factor, digits, now, behind)
+        step, drift = self._match(factor, digits, now, past_steps)
         if step is None:
             self._refuse(reservation, now, "wrong" if digits else "malformed", factor_id)
         wanted = recovery_codes and not self.store.user(owner).recovery_codes
@@ -234,7 +234,7 @@ class MFA:
             self._emit("recovery codes replaced", now, owner, method="recovery", remaining=len(codes))
         return shown
 
-    @sealed
+    @without_frames
     def import_factor(
         self,
         *,
@@ -277,7 +277,7 @@ class MFA:
         self._emit("factor imported", now, owner, factor.factor_id, kind, legacy=factor.legacy)
         return info(factor)
 
-    @sealed
+    @without_frames
     def import_users(self, users: Sequence[ImportedUser]) -> list[bool]:
         """Takes over users of another system, each as a whole and once, active at once. For each whether it came: no if
         the store keeps anything of that user, even of one whose factors were all removed since.
@@ -306,9 +306,9 @@ class MFA:
 
     # Verification
 
-    @sealed
+    @without_frames
     def verify(
-        self, *, user_id: str, code: str, factor_id: str | Collection[str] | None = None, behind: int | None = None
+        self, *, user_id: str, code: str, factor_id: str | Collection[str] | None = None, past_steps: int | None = None
     ) -> Verification:
         """Says yes to a code of one of the user's factors, once. Call it only after the first factor was right, so
         that nobody else can use up the user's attempts.
@@ -317,8 +317,8 @@ class MFA:
 
         :param code: as typed: ``492 039`` and full-width digits are fine
         :param factor_id: only this factor, or one of these; otherwise any
-        :param behind: time steps before the current one that are accepted, instead of the policy's window: 0 to 20, for
-            codes that were sent (NIST SP 800-63B-4, section 3.1.3.2: ten minutes at most)
+        :param past_steps: time steps before the current one that are accepted, instead of the policy's window: 0 to 20,
+            for codes that were sent (NIST SP 800-63B-4, section 3.1.3.2: ten minutes at most)
         :raises InvalidCode: wrong, used already, or of another time
         :raises Throttled: not looked at, because of earlier failures
         :raises FactorDisabled: too many failures in a row: recover, and enroll again
@@ -336,7 +336,7 @@ class MFA:
             if among is not None and factor.factor_id not in among:
                 continue
             try:
-                step, drift = self._match(factor, digits, now, behind)
+                step, drift = self._match(factor, digits, now, past_steps)
             except SealedRecordError as error:
                 broken = error  # the user's other factors work on
                 continue
@@ -350,12 +350,12 @@ class MFA:
             raise broken
         self._refuse(reservation, now, reason)
 
-    @sealed
+    @without_frames
     def verify_many(self, items: Iterable[tuple[str, str]]) -> list[Outcome]:
         """`verify` for many pairs of user id and code: an `Outcome` for each, in their order. None stops the others."""
         return [self._outcome(user_id, code) for user_id, code in items]
 
-    @sealed
+    @without_frames
     def resync(self, *, user_id: str, factor_id: str, code: str, next_code: str) -> Verification:
         """Finds an HOTP device that ran ahead by two consecutive codes, both of which are used up (RFC 4226,
         section 7.4). It counts as one attempt.
@@ -379,7 +379,7 @@ class MFA:
 
     # Recovery
 
-    @sealed
+    @without_frames
     def recover(self, *, user_id: str, code: str) -> Verification:
         """Says yes to a recovery code, once. It has limits of its own, and works while codes of a factor are delayed.
 
@@ -408,7 +408,7 @@ class MFA:
         self._emit("recovered", now, owner, method="recovery", remaining=remaining)
         return Verification(owner.user_id, "recovery", moment(now), remaining=remaining)
 
-    @sealed
+    @without_frames
     def regenerate_recovery_codes(self, *, user_id: str) -> RecoveryCodes:
         """A new set, to be shown once. The earlier codes end. Ask for fresh authentication before (ASVS 7.5.1).
 
@@ -424,7 +424,7 @@ class MFA:
 
     # Trusted devices
 
-    @sealed
+    @without_frames
     def trust_device(self, *, user_id: str, name: str = "") -> DeviceToken:
         """Makes this device one that is not asked for a code for the policy's `trusted_device_days`. Call it right
         after `verify` said yes, if the user asks for it.
@@ -445,7 +445,7 @@ class MFA:
         self._emit("device trusted", now, owner, device=device.series, name=device.name)
         return DeviceToken(f"{device.series}.{token}", moment(expires_at))
 
-    @sealed
+    @without_frames
     def recognize_device(self, *, user_id: str, token: str) -> DeviceToken:
         """Says yes to a trusted device of this user, once for each token, and gives the token to keep instead. Call it
         only after the first factor was right.
@@ -470,7 +470,7 @@ class MFA:
         self._emit("device theft suspected" if answer == "stolen" else "device refused", now, owner, device=series)
         raise DeviceNotTrusted
 
-    @sealed
+    @without_frames
     def trusted_devices(self, *, user_id: str) -> list[DeviceInfo]:
         """The devices that are trusted now, the oldest first."""
         now = self._now()
@@ -480,7 +480,7 @@ class MFA:
             if one.expires_at > now
         ]
 
-    @sealed
+    @without_frames
     def forget_devices(self, *, user_id: str, series: str | None = None) -> int:
         """Trusts one device of this user no more, or none of them: after a change of password, for one.
 
@@ -494,7 +494,7 @@ class MFA:
 
     # Looking after it
 
-    @sealed
+    @without_frames
     def status(self, *, user_id: str) -> Status:
         """What there is of a user: for pages, never instead of `verify`."""
         state = self.store.user(self._owner(user_id))
@@ -513,7 +513,7 @@ class MFA:
             retry_at=moment(open_at) if open_at > now else None,
         )
 
-    @sealed
+    @without_frames
     def remove_factor(self, *, user_id: str, factor_id: str) -> FactorInfo:
         """Removes a factor of this user. Ask for fresh authentication before (ASVS 7.5.1). The recovery codes go with
         the last factor.
@@ -527,7 +527,7 @@ class MFA:
         self._emit("factor removed", self._now(), owner, factor.factor_id, factor.kind)
         return info(factor)
 
-    @sealed
+    @without_frames
     def reset(self, *, user_id: str, by: str) -> int:
         """Removes all that there is of a user: an administrator's way out, after the user was identified anew.
 
@@ -612,7 +612,7 @@ class MFA:
         listed = self.store.recovery_codes(RecoveryCode(owner, IMPORTED, b""), MAX_CODES)
         mine = {one.selector: one for one in listed if one.owner == owner}
         if not mine:
-            self._keyring.spend(self.policy.hashing)
+            self._keyring.dummy_check(self.policy.hashing)
             return None
         pairs = [(one.selector, one.sealed) for one in mine.values()]
         find = self._keyring.find_recovery_code
@@ -674,7 +674,7 @@ class MFA:
             raise FactorDisabled
         raise EnrollmentExpired if method == "enrollment" else NotEnrolled
 
-    def _match(self, factor: Factor, digits: str, now: int, behind: int | None = None) -> tuple[int | None, int]:
+    def _match(self, factor: Factor, digits: str, now: int, past_steps: int | None = None) -> tuple[int | None, int]:
         """The step that the code is of and the drift, or None: of all steps of the window, without saying which."""
         place, window = _place(factor), self.policy.window
         if factor.kind == "hotp":
@@ -690,7 +690,7 @@ class MFA:
             factor.sealed,
             digits,
             now // 1000,
-            window if behind is None else _steps(behind),
+            window if past_steps is None else _steps(past_steps),
             window,
         )
         if factor.last_step > current + window:
@@ -698,7 +698,7 @@ class MFA:
             # is a recovery code, a reset, or time.
             self._emit("clock was ahead", now, factor.owner, factor.factor_id, factor.kind, last_step=factor.last_step)
         # A code that was sent says nothing of a device's clock.
-        return step, 0 if step is None or behind is not None else step - current
+        return step, 0 if step is None or past_steps is not None else step - current
 
     def _accept(self, reservation: Reservation, factor: Factor, step: int, drift: int, now: int) -> bool:
         if step <= factor.last_step:
@@ -789,10 +789,10 @@ def _asked(factor_id: str) -> str:
     return factor_id
 
 
-def _steps(behind: int) -> int:
-    if type(behind) is not int or not 0 <= behind <= MOST_BEHIND:
-        raise PolicyError(f"behind must be a whole number from 0 to {MOST_BEHIND}")
-    return behind
+def _steps(past_steps: int) -> int:
+    if type(past_steps) is not int or not 0 <= past_steps <= MAX_PAST_STEPS:
+        raise PolicyError(f"past_steps must be a whole number from 0 to {MAX_PAST_STEPS}")
+    return past_steps
 
 
 def _name(name: str) -> str:

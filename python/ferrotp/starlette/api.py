@@ -118,7 +118,7 @@ class StarletteMFA:
         app.state.ferrotp = self
         app.add_exception_handler(ProblemError, answer)
         if hasattr(app, "include_router"):
-            from .typed import include
+            from .fastapi_router import include
 
             include(app, self.router(**options), prefix)
         else:
@@ -126,7 +126,7 @@ class StarletteMFA:
 
     def routes(self) -> list[Route]:
         """For Starlette."""
-        from .plain import routes
+        from .starlette_routes import routes
 
         return routes(self)
 
@@ -135,7 +135,7 @@ class StarletteMFA:
 
         :param options: of the `fastapi.APIRouter`: `tags`, `dependencies` with the application's security scheme …
         """
-        from .typed import router
+        from .fastapi_router import router
 
         return router(self, **options)
 
@@ -145,17 +145,17 @@ class StarletteMFA:
 
         :param account_name: as the user knows the account: an address, for one
         """
-        begun = await self._run(
+        step = await self._run(
             self.gate.begin, user_id, account_name, device_token=request.cookies.get(device_cookie(user_id))
         )
-        login = begun.login
-        if begun.to == "done":
+        login = step.login
+        if step.next_page == "done":
             done = await self._entered(request, login)
-            self._keep_device(request, done, user_id, begun.device)
+            self._keep_device(request, done, user_id, step.device)
             return done.response()
         ends = datetime.fromtimestamp(login.since + HALF_LIFETIME, timezone.utc)
-        body = {"status": "pending", "next": NEXT[begun.to], "session": None}
-        body |= {"pending_token": self._tokens.pending(login, begun.to), "expires_at": rfc3339(ends)}
+        body = {"status": "pending", "next": NEXT[step.next_page], "session": None}
+        body |= {"pending_token": self._tokens.pending(login, step.next_page), "expires_at": rfc3339(ends)}
         return Answer(body).response()
 
     async def require_login(self, request: Request) -> str:

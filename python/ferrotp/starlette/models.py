@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .plain import CODE_LENGTH, NAME_LENGTH
+from .starlette_routes import CODE_LENGTH, NAME_LENGTH
 from .tokens import LONGEST
 
 _ID = Field(pattern="^[0-9a-f]{32}$", examples=["5f0c2d7e9a4b4c8d8e1f2a3b4c5d6e7f"])

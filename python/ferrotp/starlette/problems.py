@@ -96,9 +96,9 @@ def problem_of(error: Exception, texts: Texts, now: float, *, recovery: bool = F
     if isinstance(error, (LoginRequired, InvalidIdentifier)):  # nobody can have such an id
         return login_required(texts)
     if isinstance(error, SecondFactorRequired):
-        return ProblemError("second-factor-required", 403, texts("challenge.title"), next=NEXT[error.to])
+        return ProblemError("second-factor-required", 403, texts("challenge.title"), next=NEXT[error.next_page])
     if isinstance(error, NotFresh):
-        return ProblemError("fresh-authentication-required", 403, texts("challenge.why"), next=NEXT[error.to])
+        return ProblemError("fresh-authentication-required", 403, texts("challenge.why"), next=NEXT[error.next_page])
     if isinstance(error, LastFactor):
         return ProblemError("last-factor", 409, texts("remove.needed"))
     if not isinstance(error, MFAError):

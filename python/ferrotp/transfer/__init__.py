@@ -7,8 +7,9 @@
 import os
 from collections.abc import Iterable
 
+from .._tracebacks import without_frames
 from . import account, aegis, errors, google, oath_csv, pskc, scan, twofas, uris
-from ._common import MAX_BYTES, OnError, read_json, sealed, text_of
+from ._common import MAX_BYTES, OnError, read_json, text_of
 from .account import Account
 from .errors import (
     BatchError,
@@ -51,7 +52,7 @@ __all__ = [
 _PICTURES = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF")
 
 
-@sealed
+@without_frames
 def load(
     source: "bytes | str | os.PathLike[str]",
     *,

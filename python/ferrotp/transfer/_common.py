@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from .._sealing import sealed as sealed
 from .account import Account
 from .errors import (
     EncryptedError,

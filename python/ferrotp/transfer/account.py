@@ -4,8 +4,7 @@ import base64
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .._sealed import sealed
-from .._sealing import sealed_init
+from .._tracebacks import call_without_frames, init_without_frames
 from .errors import RefusedError, TransferError, UnsupportedError
 
 Kind = Literal["totp", "hotp", "steam"]
@@ -13,7 +12,7 @@ _KINDS = ("totp", "hotp", "steam")
 _ALGORITHMS = ("SHA1", "SHA256", "SHA512", "MD5")
 
 
-@sealed_init
+@init_without_frames
 @dataclass(frozen=True, slots=True)
 class Account:
     """One account, as it comes out of one format and goes into another. `repr` leaves the secret out.
@@ -73,7 +72,7 @@ class Account:
 
         is_totp = self.kind == "totp"
         extra = {"encoder": "steam"} if self.kind == "steam" else {}
-        return sealed(
+        return call_without_frames(
             build_uri,
             self.base32(),
             self.name or self.serial or "",

@@ -4,7 +4,8 @@ import secrets
 from collections.abc import Iterable
 
 from .. import _native
-from ._common import OnError, collect, fault, sealed
+from .._tracebacks import without_frames
+from ._common import OnError, collect, fault
 from .account import Account
 from .errors import BatchError, LimitError, TransferError, UnsupportedError
 
@@ -18,7 +19,7 @@ _LONGEST_ID = (1 << 31) - 1
 _QR_CAPACITY = 2_953  # bytes, at version 40 and level L
 
 
-@sealed
+@without_frames
 def decode(uris: str | Iterable[str], on_error: OnError | None = None) -> list[Account]:
     """The accounts of one or more exports. The order of the URIs does not matter, and the same one may come twice,
     as it does when somebody scans a code twice.
@@ -80,7 +81,7 @@ def _account(fields: tuple[bytes, str, str, str, int, int | None]) -> Account:
     )
 
 
-@sealed
+@without_frames
 def encode(accounts: Iterable[Account], batch_id: int | None = None) -> list[str]:
     """The URIs that import accounts into Google Authenticator, one for each QR code: ten accounts at most in each, and
     fewer where names are long. They hold the secrets. Serial numbers are not in them.

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
-from ._common import OnError, base32, collect, sealed, text_of
+from .._tracebacks import without_frames
+from ._common import OnError, base32, collect, text_of
 from .account import Account, Kind
 from .errors import LimitError, MalformedError, TransferError, UnknownFormatError, UnsupportedError
 
@@ -30,7 +31,7 @@ _COLUMNS = {
 _WITHOUT_HEADER = {"serial": 0, "secret": 1, "kind": 2, "digits": 3, "period": 4}
 
 
-@sealed
+@without_frames
 def decode(
     data: bytes | str,
     encoding: Encoding | None = None,

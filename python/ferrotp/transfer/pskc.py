@@ -3,7 +3,8 @@
 import re
 
 from .. import _native
-from ._common import OnError, collect, fault, sealed, text_of
+from .._tracebacks import without_frames
+from ._common import OnError, collect, fault, text_of
 from .account import Account
 from .errors import MalformedError, UnsupportedError
 
@@ -11,7 +12,7 @@ FORMAT = "pskc"
 _ENCODING = re.compile(r"""\s*<\?xml[^>]*?\sencoding\s*=\s*["']([\w.-]+)["']""")
 
 
-@sealed
+@without_frames
 def decode(
     data: bytes | str, key: bytes | None = None, password: str | None = None, on_error: OnError | None = None
 ) -> list[Account]:

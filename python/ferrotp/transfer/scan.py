@@ -5,8 +5,9 @@ import io
 import os
 from typing import Any
 
+from .._tracebacks import without_frames
 from . import uris
-from ._common import MAX_BYTES, OnError, sealed
+from ._common import MAX_BYTES, OnError
 from .account import Account
 from .errors import LimitError, MalformedError, MissingExtraError
 
@@ -14,7 +15,7 @@ FORMAT = "qr"
 _MAX_PIXELS = 64_000_000
 
 
-@sealed
+@without_frames
 def decode(picture: "bytes | str | os.PathLike[str]", on_error: OnError | None = None) -> list[Account]:
     """The accounts in the QR codes of a picture, from the top down; codes of other things are passed over.
 
@@ -30,7 +31,7 @@ def decode(picture: "bytes | str | os.PathLike[str]", on_error: OnError | None =
     return uris.decode(texts, on_error)
 
 
-@sealed
+@without_frames
 def read_texts(picture: "bytes | str | os.PathLike[str]") -> list[str]:
     """The texts of all QR codes in a picture, from the top down.
 

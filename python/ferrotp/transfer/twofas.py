@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from ._common import Fields, OnError, collect, entries, read_json, sealed
+from .._tracebacks import without_frames
+from ._common import Fields, OnError, collect, entries, read_json
 from .account import Account, Kind
 from .errors import EncryptedError, UnsupportedError
 
@@ -10,7 +11,7 @@ FORMAT = "2fas"
 _KINDS: dict[str, Kind] = {"": "totp", "TOTP": "totp", "HOTP": "hotp", "STEAM": "steam"}
 
 
-@sealed
+@without_frames
 def decode(data: bytes | str, on_error: OnError | None = None) -> list[Account]:
     """The accounts of an export.
 

@@ -3,16 +3,17 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from .._tracebacks import without_frames
 from .._uri import parse
 from . import google
-from ._common import OnError, base32, collect, sealed, text_of
+from ._common import OnError, base32, collect, text_of
 from .account import Account, Kind
 from .errors import MalformedError, TransferError, UnsupportedError
 
 FORMAT = "uris"
 
 
-@sealed
+@without_frames
 def decode(data: bytes | str | Iterable[str], on_error: OnError | None = None) -> list[Account]:
     """The accounts of a text with a URI in each line, or of a list of URIs. Empty lines do not count.
 

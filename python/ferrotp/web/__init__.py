@@ -4,7 +4,7 @@ No framework is known here, and nothing is decided that `ferrotp.mfa` decides. A
 its session, asks a `Gate` for each step, and shows the pages of `ferrotp.web.pages` with the words of `Texts`.
 """
 
-from .gate import Begun, Gate, LoginRequired, NotFresh, SecondFactorRequired
+from .gate import Gate, LoginRequired, LoginStep, NotFresh, SecondFactorRequired
 from .login import Login
 from .notices import Notice, Notifier
 from .safety import PAGE_HEADERS, device_cookie, device_name, safe_next
@@ -14,10 +14,10 @@ from .texts import ENGLISH, Texts
 __all__ = [
     "ENGLISH",
     "PAGE_HEADERS",
-    "Begun",
     "Gate",
     "Login",
     "LoginRequired",
+    "LoginStep",
     "NotFresh",
     "Notice",
     "Notifier",

@@ -36,20 +36,20 @@ class LoginRequired(Exception):
 
 
 class SecondFactorRequired(Exception):
-    """The second factor is missing from this login. `to` is the page that leads on."""
+    """The second factor is missing from this login. `next_page` is the page that leads on."""
 
-    def __init__(self, to: "Literal['challenge', 'recover', 'set-up']") -> None:
-        super().__init__(to)
-        self.to = to
+    def __init__(self, next_page: "Literal['challenge', 'recover', 'set-up']") -> None:
+        super().__init__(next_page)
+        self.next_page = next_page
 
 
 class NotFresh(Exception):
-    """It is too long ago that the user proved who it is (ASVS 7.5.1): ask for a code, on the page `to`, or, where
-    there is no second factor, for the password."""
+    """It is too long ago that the user proved who it is (ASVS 7.5.1): ask for a code, on the page `next_page`, or,
+    where there is no second factor, for the password."""
 
-    def __init__(self, to: "Literal['challenge', 'recover', 'password']") -> None:
-        super().__init__(to)
-        self.to = to
+    def __init__(self, next_page: "Literal['challenge', 'recover', 'password']") -> None:
+        super().__init__(next_page)
+        self.next_page = next_page
 
 
 class LastFactor(Exception):
@@ -57,11 +57,11 @@ class LastFactor(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class LoginStep:
     """Where a login stands after the password."""
 
     login: Login
-    to: Literal["challenge", "recover", "set-up", "done"]
+    next_page: Literal["challenge", "recover", "set-up", "done"]
     device: DeviceToken | None = None
     """To be kept by the browser instead of the one that it showed."""
 
@@ -99,7 +99,7 @@ class Gate:
         next_url: object = "",
         remember: bool = False,
         device_token: str | None = None,
-    ) -> Begun:
+    ) -> LoginStep:
         """The password was right: what comes next.
 
         :param next_url: where the user wants to go. What leads off this site is dropped
@@ -115,8 +115,8 @@ class Gate:
 
         if not status.enrolled:
             if self.mode == "required":
-                return Begun(login("set-up"), "set-up")
-            return Begun(replace(login("full"), fresh_at=int(now)), "done")
+                return LoginStep(login("set-up"), "set-up")
+            return LoginStep(replace(login("full"), fresh_at=int(now)), "done")
         page = self._page(status.factors, status.disabled)
         if device_token and page == "challenge":
             try:
@@ -124,19 +124,19 @@ class Gate:
             except DeviceNotTrusted:
                 pass
             else:
-                return Begun(login("full").enter("full", now, fresh=False), "done", device)
-        return Begun(login("half"), page)
+                return LoginStep(login("full").promote("full", now, fresh=False), "done", device)
+        return LoginStep(login("half"), page)
 
-    def again(self, user_id: str, account_name: str, *, next_url: object = "") -> Begun:
+    def again(self, user_id: str, account_name: str, *, next_url: object = "") -> LoginStep:
         """The same for somebody whom the application says to be logged in, by a way that did not lead past the gate
         (a cookie that remembers, for one): it counts as the password, and as no fresh one.
 
         :raises LoginRequired: if the user has to set up a factor first, for which the password must be fresh
         """
-        begun = self.begin(user_id, account_name, next_url=next_url)
-        if begun.to == "set-up":
+        step = self.begin(user_id, account_name, next_url=next_url)
+        if step.next_page == "set-up":
             raise LoginRequired
-        return begun if begun.to != "done" else replace(begun, login=replace(begun.login, fresh_at=0))
+        return step if step.next_page != "done" else replace(step, login=replace(step.login, fresh_at=0))
 
     def verify(self, login: Login, code: str) -> Login:
         """A code of an authenticator app: ends a half-login, or refreshes a full one.
@@ -145,13 +145,13 @@ class Gate:
         """
         self.challenged(login)
         self._checked(login, lambda: self.mfa.verify(user_id=login.user_id, code=code))
-        return login.enter("full", self.now(), fresh=True)
+        return login.promote("full", self.now(), fresh=True)
 
     def recover(self, login: Login, code: str) -> tuple[Login, Verification]:
         """The same by a recovery code."""
         self.challenged(login)
         verification = self._checked(login, lambda: self.mfa.recover(user_id=login.user_id, code=code))
-        return login.enter("full", self.now(), fresh=True), verification
+        return login.promote("full", self.now(), fresh=True), verification
 
     def challenged(self, login: Login | None) -> Login:
         """Whom the challenge may be shown."""
@@ -229,7 +229,7 @@ class Gate:
         if login.stage == "set-up" and self.mfa.status(user_id=login.user_id).enrolled:
             raise LoginRequired
         codes = self.mfa.confirm(user_id=login.user_id, factor_id=login.pending, code=code)
-        entered = login.enter("full", self.now(), fresh=True)
+        entered = login.promote("full", self.now(), fresh=True)
         return replace(entered, pending="", unsaved_codes=login.unsaved_codes or bool(codes)), codes
 
     def new_codes(self, login: Login | None) -> tuple[Login, RecoveryCodes]:

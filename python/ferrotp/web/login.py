@@ -49,7 +49,7 @@ class Login:
         """A new stage of a new login."""
         return cls(user_id, account_name, stage, int(now), secrets.token_urlsafe(16))
 
-    def enter(self, stage: Stage, now: float, *, fresh: bool) -> "Login":
+    def promote(self, stage: Stage, now: float, *, fresh: bool) -> "Login":
         """The next stage: everything that tied the session to the one before is new."""
         return replace(
             self,

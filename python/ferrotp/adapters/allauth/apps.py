@@ -16,7 +16,7 @@ class AllauthConfig(AppConfig):
         for needed in ("allauth.mfa", "ferrotp.django"):
             if not apps.is_installed(needed):
                 raise ImproperlyConfigured(f'"{self.name}" in INSTALLED_APPS needs "{needed}" there, too')
-        from ferrotp.django.own import note_transactions
+        from ferrotp.django.connections import note_transactions
 
         from . import checking
 

@@ -23,7 +23,7 @@ from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 
 from ferrotp.adapters.setup_code import time_step_of
-from ferrotp.django.service import get_mfa_beside, now, user_id_of
+from ferrotp.django.service import get_mfa_outside_transaction, now, user_id_of
 from ferrotp.mfa import FactorDisabled, InvalidCode, NotEnrolled, PolicyError, Throttled
 from ferrotp.mfa.codes import typed_digits
 
@@ -54,7 +54,7 @@ def check_adapter(app_configs: Any = None, **more: Any) -> list[checks.CheckMess
 def adopt(authenticator: Any, last_step: int | None) -> str:
     """Makes an authenticator's secret one of ferrotp's factors, inside of the caller's transaction. The factor's id."""
     secret = get_adapter().decrypt(authenticator.data["secret"])
-    factor = get_mfa_beside().import_factor(
+    factor = get_mfa_outside_transaction().import_factor(
         user_id=user_id_of(authenticator.user),
         secret=secret,
         digits=app_settings.TOTP_DIGITS,
@@ -100,7 +100,7 @@ def _validate_code(self: Any, code: str) -> bool:
     if factor_id is None:
         return False
     try:
-        get_mfa_beside().verify(user_id=user_id_of(self.instance.user), code=code, factor_id=factor_id)
+        get_mfa_outside_transaction().verify(user_id=user_id_of(self.instance.user), code=code, factor_id=factor_id)
     except (InvalidCode, Throttled, FactorDisabled, NotEnrolled):
         return False
     return True
@@ -114,7 +114,7 @@ def _saved(instance: Any, created: bool, raw: bool = False, **more: Any) -> None
 
 
 def _step_used_up(secret: str) -> int:
-    window, period = get_mfa_beside().policy.window, int(app_settings.TOTP_PERIOD)
+    window, period = get_mfa_outside_transaction().policy.window, int(app_settings.TOTP_PERIOD)
     try:
         key = b32decode(secret, casefold=True)
     except ValueError:
@@ -139,7 +139,7 @@ def _deleted(instance: Any, **more: Any) -> None:
     factor_id = factor_of(instance.data.get("secret") or "")
     if factor_id:
         with suppress(NotEnrolled):
-            get_mfa_beside().remove_factor(user_id=_user_id(instance), factor_id=factor_id)
+            get_mfa_outside_transaction().remove_factor(user_id=_user_id(instance), factor_id=factor_id)
 
 
 def _user_id(authenticator: Any) -> str:

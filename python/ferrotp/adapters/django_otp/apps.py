@@ -13,7 +13,7 @@ class DjangoOTPConfig(AppConfig):
     ferrotp_adapter = True
 
     def ready(self) -> None:
-        from ferrotp.django.own import note_transactions
+        from ferrotp.django.connections import note_transactions
 
         from . import receivers
 

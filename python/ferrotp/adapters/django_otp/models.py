@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from django_otp.models import Device, DeviceManager, VerifyNotAllowed  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
 from ferrotp.django.fields import ExactTextField
-from ferrotp.django.service import get_mfa_beside, user_id_of
+from ferrotp.django.service import get_mfa_outside_transaction, user_id_of
 from ferrotp.mfa import (
     EnrollmentExpired,
     FactorDisabled,
@@ -47,7 +47,7 @@ class SealedTOTPDeviceManager(DeviceManager):  # type: ignore[misc] # django-otp
         :raises PolicyError: for a secret that the policy does not allow; `TooManyFactors`
         """
         with transaction.atomic(using=self.db):
-            factor = get_mfa_beside().import_factor(
+            factor = get_mfa_outside_transaction().import_factor(
                 user_id=user_id_of(user),
                 secret=key,
                 digits=digits,
@@ -87,7 +87,7 @@ class SealedTOTPDevice(Device):  # type: ignore[misc] # django-otp has no types
         :param token: as typed; an `int` stands for the code with its zeros in front
         :raises StoreUnavailable: and everything else of `ferrotp.mfa` that says nothing about the code
         """
-        mfa, user_id = get_mfa_beside(), self._user_id
+        mfa, user_id = get_mfa_outside_transaction(), self._user_id
         code = str(token).zfill(self.digits) if isinstance(token, int) else token
         if not typed_digits(code):
             # It may be meant for another device, and can be no guess at this one's.
@@ -105,7 +105,7 @@ class SealedTOTPDevice(Device):  # type: ignore[misc] # django-otp has no types
 
     def verify_is_allowed(self) -> tuple[bool, dict[str, Any] | None]:
         """For a page: `verify_token` decides by itself, and again."""
-        status = get_mfa_beside().status(user_id=self._user_id)
+        status = get_mfa_outside_transaction().status(user_id=self._user_id)
         if status.disabled:
             return False, {"error_message": _("Disabled after too many failures: this device must be set up again.")}
         if status.retry_at:
@@ -140,7 +140,7 @@ class SealedTOTPDevice(Device):  # type: ignore[misc] # django-otp has no types
     def forget(self) -> None:
         """Removes the factor with the device."""
         with suppress(NotEnrolled):
-            get_mfa_beside().remove_factor(user_id=self._user_id, factor_id=self.factor_id)
+            get_mfa_outside_transaction().remove_factor(user_id=self._user_id, factor_id=self.factor_id)
 
     @property
     def _user_id(self) -> str:
@@ -148,19 +148,19 @@ class SealedTOTPDevice(Device):  # type: ignore[misc] # django-otp has no types
         return user_id_of(get_user_model()(pk=self.user_id))
 
     def _enroll(self) -> None:
-        mfa = get_mfa_beside()
+        mfa = get_mfa_outside_transaction()
         made = mfa.enroll(user_id=self._user_id, account_name=self.user.get_username(), name=_factor_name(self.name))
         self.factor_id, self.digits = made.factor_id, mfa.policy.digits
 
     def _shown(self) -> str:
         return (
-            get_mfa_beside()
+            get_mfa_outside_transaction()
             .pending(user_id=self._user_id, factor_id=self.factor_id, account_name=self.user.get_username())
             .uri
         )
 
     def _factor(self) -> FactorInfo | None:
-        status = get_mfa_beside().status(user_id=self._user_id)
+        status = get_mfa_outside_transaction().status(user_id=self._user_id)
         return next((one for one in status.factors if one.factor_id == self.factor_id), None)
 
     def _verify(self, mfa: Any, user_id: str, code: str) -> None:

@@ -9,7 +9,7 @@ from two_factor.plugins.registry import GeneratorMethod  # type: ignore[import-u
 
 from ferrotp.adapters.django_otp.models import SealedTOTPDevice
 from ferrotp.adapters.setup_code import time_step_of
-from ferrotp.django.service import get_mfa_beside, now
+from ferrotp.django.service import get_mfa_outside_transaction, now
 
 
 class SealedTOTPDeviceForm(TOTPDeviceForm):  # type: ignore[misc] # two_factor has no types
@@ -19,7 +19,7 @@ class SealedTOTPDeviceForm(TOTPDeviceForm):  # type: ignore[misc] # two_factor h
 
     def clean_token(self) -> int:
         token: int = self.cleaned_data["token"]
-        code, window = str(token).zfill(self.digits), get_mfa_beside().policy.window
+        code, window = str(token).zfill(self.digits), get_mfa_outside_transaction().policy.window
         step = time_step_of(self.bin_key, code, now(), window=window, digits=self.digits, period=self.step)
         if step is not None:
             self.time_step = step

@@ -10,10 +10,10 @@ from .django_otp import DjangoOTP
 from .errors import SourceError
 from .fernet import decryptor
 from .flask_security import FlaskSecurity
-from .found import Format, Note
+from .importer import bring, examine
 from .pyotp_column import PyotpColumn
 from .report import ImportReport
-from .running import bring, examine
+from .source_user import Format, Note
 from .two_factor import TwoFactor
 from .wallet import parse_secrets
 

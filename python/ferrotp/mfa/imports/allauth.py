@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ..imported import ImportedFactor
+from ..foreign_users import ImportedFactor
 from .accounts import Accounts
 from .database import LONGEST, Database, Query
-from .found import Found, Moment, Row, factor_id
+from .source_user import Found, Moment, Row, factor_id
 
 MOST_CODES = 100
 

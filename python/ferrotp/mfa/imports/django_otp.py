@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from sqlalchemy import select
 
-from ..imported import ImportedFactor
+from ..foreign_users import ImportedFactor
 from .accounts import Accounts
 from .database import Database, Query, raw, text_of
-from .found import Found, Moment, Row, factor_id
+from .source_user import Found, Moment, Row, factor_id
 
 LATEST_DRIFT = 2
 """Time steps that a device may be off by; more than that, and its codes may be refused until its clock is set."""

@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 
 from sqlalchemy import or_
 
-from ..imported import secret_bytes
+from ..foreign_users import secret_bytes
 from . import wallet
 from .database import LONGEST, Database, Query, text_of
 from .errors import SourceError
 from .fernet import Decrypt
-from .found import Found, Moment, Row, factor_id
+from .source_user import Found, Moment, Row, factor_id
 
 _TEXTS = {
     "method": "tf_primary_method",

@@ -6,12 +6,12 @@ from typing import Any, ClassVar, Literal
 from sqlalchemy import Integer, Numeric, String
 
 from ... import _native
-from ..imported import ImportedFactor
+from ..foreign_users import ImportedFactor
 from .database import LONGEST, Database, Query
 from .errors import SourceError
 from .fernet import Decrypt
-from .found import Found, Moment, Row, factor_id
 from .matching import step_of
+from .source_user import Found, Moment, Row, factor_id
 
 LastUsed = Literal["time-step", "seconds", "code", "none"]
 """What a column of the last use holds: the time step of the last code, when it was (in Unix seconds), or the code."""

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from .found import Note
+from .source_user import Note
 
 EXAMPLES = 10
 """Users that are named for each reason. All of them go to `on_note`; memory does not grow with them."""

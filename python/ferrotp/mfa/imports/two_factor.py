@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from .database import Database, Query
 from .django_otp import DjangoOTP
-from .found import Found, Moment, Row
+from .source_user import Found, Moment, Row
 
 _OTHERS = {
     "two_factor_phonedevice": ("phone", "a code by telephone is no authenticator app"),

@@ -10,7 +10,7 @@ from base64 import b32decode
 from collections.abc import Mapping
 from typing import Any
 
-from ..imported import ImportedFactor
+from ..foreign_users import ImportedFactor
 from .errors import SourceError
 
 COSTLIEST = 20

@@ -13,7 +13,7 @@ from django.db import transaction
 from ferrotp.adapters.allauth.checking import adopt, last_step_of
 from ferrotp.adapters.allauth.texts import factor_of, seal, unseal
 from ferrotp.django.conf import keyring
-from ferrotp.django.service import get_mfa_beside, user_id_of
+from ferrotp.django.service import get_mfa_outside_transaction, user_id_of
 from ferrotp.mfa import MFAError
 from ferrotp.mfa.stores.base import Owner
 
@@ -86,7 +86,7 @@ def _back(row: Any) -> bool:
         factor_id = factor_of(row.data["secret"])
         if not factor_id:
             return _rewrite(row, lambda text: unseal(text) or text)
-        mfa = get_mfa_beside()
+        mfa = get_mfa_outside_transaction()
         owner = Owner(mfa.tenant, user_id_of(row.user))
         factor = next((one for one in mfa.store.user(owner).factors if one.factor_id == factor_id), None)
         if factor is None or factor.state == "disabled":

@@ -11,7 +11,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice  # type: ignore[import
 
 from ferrotp.adapters.django_otp.models import SealedTOTPDevice
 from ferrotp.django.conf import keyring
-from ferrotp.django.service import get_mfa_beside, user_id_of
+from ferrotp.django.service import get_mfa_outside_transaction, user_id_of
 from ferrotp.mfa import MFAError
 from ferrotp.mfa.stores.base import Owner
 
@@ -74,7 +74,7 @@ def _move(model: Any, pk: int, move: Callable[[Any], str], dry: bool) -> str:
 
 
 def _adopt(stock: Any) -> str:
-    window = get_mfa_beside().policy.window
+    window = get_mfa_outside_transaction().policy.window
     if stock.t0:
         return f"its time begins at t0 = {stock.t0}"
     if abs(stock.drift) > window:
@@ -98,7 +98,7 @@ def _adopt(stock: Any) -> str:
 
 
 def _back(device: Any) -> str:
-    mfa = get_mfa_beside()
+    mfa = get_mfa_outside_transaction()
     owner = Owner(mfa.tenant, user_id_of(device.user))
     factor = next((one for one in mfa.store.user(owner).factors if one.factor_id == device.factor_id), None)
     if factor is None or factor.state == "pending":

@@ -11,18 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import Engine
 
-from ..._sealing import sealed
+from ..._tracebacks import without_frames
 from ..errors import PolicyError
-from ..imported import MAX_CODES, ImportedFactor, ImportedUser, code_bits, is_legacy, is_taken, secret_bytes
+from ..foreign_users import MAX_CODES, ImportedFactor, ImportedUser, code_bits, is_legacy, is_taken, secret_bytes
 from ..policy import Policy
 from ..service import MFA, is_identifier
 from ..stores.base import Owner
 from .accounts import Accounts
 from .database import Database, Row, Users, identifier
 from .errors import SourceError
-from .found import Format, Found, Moment, Note
 from .matching import step_of
 from .report import ImportReport
+from .source_user import Format, Found, Moment, Note
 
 CODES_AT_ONCE = 200
 """Recovery codes that are hashed between two commits: a few seconds' work, which is all that a kill takes back."""
@@ -33,7 +33,7 @@ Progress = Callable[[int, int], None]
 """Called with how many users were looked at, and how many there are."""
 
 
-@sealed
+@without_frames
 def examine(
     source: str | Engine,
     format: Format,
@@ -57,7 +57,7 @@ def examine(
     return run.through(proofs or {})
 
 
-@sealed
+@without_frames
 def bring(
     source: str | Engine,
     format: Format,

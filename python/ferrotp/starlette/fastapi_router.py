@@ -28,8 +28,8 @@ from .models import (
     StatusAnswer,
     VerifyBody,
 )
-from .plain import require_json
 from .problems import HEADERS, ProblemError, invalid
+from .starlette_routes import require_json
 
 _PROBLEMS = {
     400: "The code is wrong, used or of another time (`invalid-code`); or the enrollment is not there any more "

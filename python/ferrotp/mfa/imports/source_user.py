@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from ..imported import ImportedFactor
+from ..foreign_users import ImportedFactor
 from .accounts import Accounts
 from .database import Database, Query, Row
 
