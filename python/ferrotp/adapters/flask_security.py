@@ -46,7 +46,6 @@ from ..mfa import (
 )
 from ..mfa.codes import typed_digits
 from ..mfa.foreign_users import is_legacy, is_taken
-from ..mfa.service import MAX_PAST_STEPS
 from ..mfa.stores.base import NEVER_USED, Factor, Owner
 from ..vault import OTPSecret
 
@@ -112,7 +111,7 @@ class SealedTotp(Totp):
         if not 6 <= len(typed_digits(code)) <= 8:
             return False  # us_signin asks for passwords, too: no attempt at a code
         options: dict[str, Any] = {"user_id": self.user_id(user), "code": code}
-        past_steps = min(int(window) // self.mfa.policy.period, MAX_PAST_STEPS)
+        past_steps = min(int(window) // self.mfa.policy.period, self.mfa.policy.max_past_steps)
         options["past_steps"] = None if past_steps == self.mfa.policy.window else past_steps
         try:
             self.take_over(user)

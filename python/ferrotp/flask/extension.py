@@ -125,7 +125,7 @@ class FlaskMFA:
                 on_event=self._on_event,
             )
         check_store(mfa)
-        gate = Gate(mfa, mode=config["FERROTP_MODE"], fresh_seconds=config["FERROTP_FRESH_SECONDS"], clock=mfa._clock)
+        gate = Gate(mfa, mode=config["FERROTP_MODE"], fresh_seconds=config["FERROTP_FRESH_SECONDS"], clock=mfa.clock)
         app.extensions["ferrotp"] = State(self, gate, Texts(self._translate))
         app.register_blueprint(blueprint(), url_prefix=config["FERROTP_URL_PREFIX"])
         app.before_request(self._guard)

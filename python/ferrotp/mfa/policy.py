@@ -55,6 +55,19 @@ class Policy:
     """How recovery codes are hashed (OWASP Password Storage Cheat Sheet)."""
     trusted_device_days: int = 0
     """How long a device that its user trusts is not asked for a code: 0, which is off, to 90."""
+    max_devices: int = 20
+    """Trusted devices of a user: 1 to 100. A newer one drops the one used longest ago."""
+    device_grace: int = 60
+    """Seconds in which a device token that was just renewed is no theft: two requests of one browser at once.
+    1 to 300."""
+    trust_window: int = 60
+    """Seconds after an accepted code in which the device may be trusted: 10 to 600."""
+    max_past_steps: int = 20
+    """Time steps for which a code that was sent may be good: 0 to 20, ten minutes of 30 seconds each (NIST SP
+    800-63B-4, section 3.1.3.2)."""
+    half_login_lifetime: int = 600
+    """Seconds that a login lives between its password and its code: 60 to 3,600 (ASVS 7.2.4 leaves the number to the
+    application)."""
     legacy_secrets: bool = False
     """Whether `import_factor` and `import_users` take secrets of 80 to 127 bits and periods of up to 300 seconds, as
     older pyotp made them. They are flagged, and `report` lists the users who should enroll again."""
@@ -122,4 +135,9 @@ _RANGES = (
     ("max_pending", 1, 20),
     ("recovery_codes", 1, 20),
     ("trusted_device_days", 0, 90),
+    ("max_devices", 1, 100),
+    ("device_grace", 1, 300),
+    ("trust_window", 10, 600),
+    ("max_past_steps", 0, 20),
+    ("half_login_lifetime", 60, 3600),
 )

@@ -67,14 +67,8 @@ _OTPKind = Literal["totp", "hotp"]
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-MAX_DEVICES = 20
-"""Trusted devices of a user: a newer one drops the one used longest ago."""
 IMPORTED = "~"
 """What the selectors of recovery codes begin with that another system made. It is no symbol of ferrotp's own."""
-MAX_PAST_STEPS = 20
-"""Time steps for which a code that was sent is good: ten minutes, of 30 seconds each."""
-DEVICE_GRACE = 60_000
-"""Milliseconds in which a token that was just renewed is no theft: two requests of one browser at once."""
 
 
 class MFA:
@@ -112,7 +106,7 @@ class MFA:
         self.store = open_store(store)
         self._keyring = keyring
         self._limits = self.policy.limits()
-        self._clock = clock
+        self.clock = clock
         self._on_event = on_event
         if prepare:
             self.store.prepare()
@@ -440,7 +434,7 @@ class MFA:
         token = secrets.token_urlsafe(32)
         expires_at = now + 86_400_000 * self.policy.trusted_device_days
         device = TrustedDevice(owner, _new_id(), _name(name), _hash(token), now, expires_at, now)
-        if not self.store.add_device(device, now, MAX_DEVICES):
+        if not self.store.add_device(device, now, self.policy.max_devices):
             raise NotEnrolled
         self._emit("device trusted", now, owner, device=device.series, name=device.name)
         return DeviceToken(f"{device.series}.{token}", moment(expires_at))
@@ -461,7 +455,9 @@ class MFA:
         if not self.policy.trusted_device_days or not series or not secret or not token.isascii():
             raise DeviceNotTrusted
         following = secrets.token_urlsafe(32)
-        answer = self.store.use_device(owner, series, _hash(secret), _hash(following), now, DEVICE_GRACE)
+        answer = self.store.use_device(
+            owner, series, _hash(secret), _hash(following), now, 1000 * self.policy.device_grace
+        )
         if answer in ("renewed", "same"):
             self._emit("device recognized", now, owner, device=series)
             kept = f"{series}.{following}" if answer == "renewed" else token
@@ -576,7 +572,7 @@ class MFA:
             return Outcome(error)
 
     def _now(self) -> int:
-        return int(self._clock() * 1000)
+        return int(self.clock() * 1000)
 
     def _owner(self, user_id: str) -> Owner:
         return Owner(self.tenant, _identifier("user_id", user_id))
@@ -690,7 +686,7 @@ class MFA:
             factor.sealed,
             digits,
             now // 1000,
-            window if past_steps is None else _steps(past_steps),
+            window if past_steps is None else self._checked_steps(past_steps),
             window,
         )
         if factor.last_step > current + window:
@@ -699,6 +695,12 @@ class MFA:
             self._emit("clock was ahead", now, factor.owner, factor.factor_id, factor.kind, last_step=factor.last_step)
         # A code that was sent says nothing of a device's clock.
         return step, 0 if step is None or past_steps is not None else step - current
+
+    def _checked_steps(self, past_steps: int) -> int:
+        most = self.policy.max_past_steps
+        if type(past_steps) is not int or not 0 <= past_steps <= most:
+            raise PolicyError(f"past_steps must be a whole number from 0 to {most}")
+        return past_steps
 
     def _accept(self, reservation: Reservation, factor: Factor, step: int, drift: int, now: int) -> bool:
         if step <= factor.last_step:
@@ -787,12 +789,6 @@ def _asked(factor_id: str) -> str:
     if not isinstance(factor_id, str) or not factor_id:
         raise NotEnrolled
     return factor_id
-
-
-def _steps(past_steps: int) -> int:
-    if type(past_steps) is not int or not 0 <= past_steps <= MAX_PAST_STEPS:
-        raise PolicyError(f"past_steps must be a whole number from 0 to {MAX_PAST_STEPS}")
-    return past_steps
 
 
 def _name(name: str) -> str:

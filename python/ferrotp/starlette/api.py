@@ -98,7 +98,7 @@ class StarletteMFA:
         translate: Translate | None = None,
     ) -> None:
         self.mfa = mfa
-        self.gate = Gate(mfa, mode=mode, fresh_seconds=fresh_seconds, clock=mfa._clock)
+        self.gate = Gate(mfa, mode=mode, fresh_seconds=fresh_seconds, clock=mfa.clock)
         self.texts = Texts(translate)
         self._tokens = Tokens(self.gate, secret_key)
         self._current_user = current_user

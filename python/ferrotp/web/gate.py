@@ -261,7 +261,11 @@ class Gate:
 
     def trust(self, login: Login, name: str) -> DeviceToken | None:
         """Trusts this device, if the policy has it and a code was just accepted."""
-        if not self.mfa.policy.trusted_device_days or not login.is_fresh(self.now(), 60) or not login.passed:
+        if (
+            not self.mfa.policy.trusted_device_days
+            or not login.is_fresh(self.now(), self.mfa.policy.trust_window)
+            or not login.passed
+        ):
             return None
         return self.mfa.trust_device(user_id=login.user_id, name=tidy(name))
 
