@@ -188,9 +188,9 @@ def charge(budget: Budget, now: int, limits: Limits) -> tuple[Budget, Refusal | 
 
 def surplus(records: Sequence[_Record], now: int, room: int) -> list[_Record]:
     """Which of a user's records, the first to go first, go for new ones: the expired ones, and those beyond `room`."""
-    live = [one for one in records if one.expires_at > now]
+    live = [record for record in records if record.expires_at > now]
     staying = live[max(len(live) - room, 0) :]
-    return [one for one in records if one not in staying]
+    return [record for record in records if record not in staying]
 
 
 def refund(budget: Budget, limits: Limits) -> Budget:
