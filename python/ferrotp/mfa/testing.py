@@ -738,6 +738,7 @@ class _Crowd:
         else:
             context = multiprocessing
             barrier, start = threading.Barrier(size), threading.Thread
+        self._barrier = barrier  # collected as garbage, it would be gone before the last process looks for it
         for _ in range(size):
             mine, theirs = context.Pipe()
             member = start(target=_member, args=(self._keys, barrier, theirs), daemon=True)
@@ -774,6 +775,8 @@ class _Crowd:
 
 
 PRELOADED = (
+    "ferrotp.mfa.stores.sql",
+    "ferrotp.mfa.stores.redis",
     "sqlalchemy.dialects.sqlite",
     "sqlalchemy.dialects.postgresql.psycopg",
     "psycopg",

@@ -2,7 +2,6 @@
 
 import functools
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from ferrotp.mfa.stores import waiting
 from ferrotp.mfa.stores.sql import SQLStore
 from ferrotp.mfa.stores.sql.statements import Statements
 
-from ..servers import PostgreSQLServer
+from ..servers import PostgreSQLServer, shared_postgresql
 from .samples import calls, furnish, reserved
 from .starting import log_in, together
 
@@ -21,11 +20,9 @@ PROCESSES = 48
 
 
 @pytest.fixture(scope="module")
-def small_server() -> Iterator[PostgreSQLServer]:
+def small_server() -> PostgreSQLServer:
     """Half of the connections that a server has if nothing is set."""
-    server = PostgreSQLServer(max_connections=50)
-    yield server
-    server.close()
+    return shared_postgresql(max_connections=55)
 
 
 def started(url: str) -> list[str]:
