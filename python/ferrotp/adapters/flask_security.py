@@ -44,9 +44,9 @@ from ..mfa import (
     SealedRecordError,
     Throttled,
 )
-from ..mfa.codes import typed_digits
 from ..mfa.foreign_users import is_legacy, is_taken
 from ..mfa.stores.base import NEVER_USED, Factor, Owner
+from ..mfa.verification import typed_digits
 from ..vault import OTPSecret
 
 __all__ = ["HashedRecoveryCodes", "RecoveryForm", "SealedTotp", "VerifyCodeForm", "second_factor"]

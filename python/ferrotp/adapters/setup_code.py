@@ -3,7 +3,7 @@
 from base64 import b32encode
 
 from ferrotp import HOTP
-from ferrotp.mfa.codes import typed_digits
+from ferrotp.mfa.verification import typed_digits
 
 
 def time_step_of(key: bytes, code: object, now: float, *, window: int, digits: int, period: int) -> int | None:

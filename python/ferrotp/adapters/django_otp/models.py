@@ -23,7 +23,7 @@ from ferrotp.mfa import (
     NotEnrolled,
     Throttled,
 )
-from ferrotp.mfa.codes import typed_digits
+from ferrotp.mfa.verification import typed_digits
 
 
 class SealedTOTPDeviceManager(DeviceManager):  # type: ignore[misc] # django-otp has no types

@@ -12,10 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from sqlalchemy import Engine
 
 from ..._tracebacks import without_frames
+from ..core import is_identifier
 from ..errors import PolicyError
 from ..foreign_users import MAX_CODES, ImportedFactor, ImportedUser, code_bits, is_legacy, is_taken, secret_bytes
 from ..policy import Policy
-from ..service import MFA, is_identifier
+from ..service import MFA
 from ..stores.base import Owner
 from .accounts import Accounts
 from .database import Database, Row, Users, identifier
