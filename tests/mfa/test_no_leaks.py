@@ -101,7 +101,10 @@ class Story:
             self.hide(code)
             self.hide(code.replace("-", ""))
         self.texts += [repr(codes), str(codes), f"{codes}"]
-        for secret in (enrollment, codes):
+        taken = mfa.reveal_secret(user_id="42", factor_id=enrollment.factor_id, by="root")
+        assert taken.secret == enrollment.secret
+        self.texts += [repr(taken), str(taken)]
+        for secret in (enrollment, codes, taken):
             for keep in (pickle.dumps, copy.copy, copy.deepcopy):
                 with pytest.raises(TypeError) as caught:
                     keep(secret)

@@ -741,6 +741,77 @@ def test_factors_are_bounded(world: World) -> None:
 # Looking after it
 
 
+def test_a_factor_is_seen_by_its_owner_alone(world: World) -> None:
+    enrollment, _, _ = world.enroll()
+    waiting = world.mfa.enroll(user_id="42", account_name="alice", name="tablet")
+    seen = world.mfa.factor(user_id="42", factor_id=enrollment.factor_id)
+    assert seen == world.mfa.status(user_id="42").factors[0]
+    assert world.mfa.factor(user_id="42", factor_id=waiting.factor_id).state == "pending"
+    for user_id, factor_id in (("43", enrollment.factor_id), ("42", "nothing"), ("42", "")):
+        with pytest.raises(NotEnrolled):
+            world.mfa.factor(user_id=user_id, factor_id=factor_id)
+    world.clock.now += 601
+    with pytest.raises(NotEnrolled):
+        world.mfa.factor(user_id="42", factor_id=waiting.factor_id)
+
+
+def test_a_secret_that_is_taken_out_works_elsewhere_and_leaves_an_event(world: World) -> None:
+    enrollment, device, _ = world.enroll()
+    step = world.mfa.verify(user_id="42", code=device.at(world.clock.now)).time_step
+    taken = world.mfa.reveal_secret(user_id="42", factor_id=enrollment.factor_id, by="root")
+    event = world.events[-1]
+    assert (event.kind, event.user_id, event.factor_id, event.detail) == (
+        "secret revealed",
+        "42",
+        enrollment.factor_id,
+        {"by": "root"},
+    )
+    assert (taken.factor_id, taken.kind, taken.algorithm, taken.digits, taken.period, taken.last_step) == (
+        enrollment.factor_id,
+        "totp",
+        "SHA1",
+        6,
+        30,
+        step,
+    )
+    assert taken.secret == device.secret
+    assert taken.key == base64.b32decode(device.secret)
+    assert world.mfa.factor(user_id="42", factor_id=enrollment.factor_id).state == "active"
+
+
+def test_a_secret_is_taken_out_for_its_own_user_by_name_and_not_while_it_is_pending(world: World) -> None:
+    enrollment, _, _ = world.enroll()
+    waiting = world.mfa.enroll(user_id="42", account_name="alice")
+    before = len(world.events)
+    for user_id, factor_id in (("43", enrollment.factor_id), ("42", "nothing"), ("42", waiting.factor_id)):
+        with pytest.raises(NotEnrolled):
+            world.mfa.reveal_secret(user_id=user_id, factor_id=factor_id, by="root")
+    for by in ("", " ", "ro\not", None):
+        with pytest.raises(InvalidIdentifier):
+            world.mfa.reveal_secret(user_id="42", factor_id=enrollment.factor_id, by=by)  # type: ignore[arg-type]
+    assert len(world.events) == before
+
+
+def test_a_secret_of_a_changed_record_is_not_taken_out(world: World) -> None:
+    enrollment, _, _ = world.enroll()
+    (factor,) = world.store.user(Owner("", "42")).factors
+    world.store.reseal([(factor, b"\x01" * 80)])
+    with pytest.raises(SealedRecordError):
+        world.mfa.reveal_secret(user_id="42", factor_id=enrollment.factor_id, by="root")
+    assert world.kinds()[-1] == "sealed record refused"
+
+
+def test_keys_are_counted_by_the_records_that_they_seal(world: World) -> None:
+    world.enroll()
+    old = world.keyring.writes_with
+    assert world.mfa.keys_in_use() == {old: 11}
+    mfa = world.service(
+        Policy.cheap_for_tests(), keyring=Keyring([Keyring.generate().export(), world.keyring.export()])
+    )
+    mfa.import_factor(user_id="43", secret=bytes(range(20)))
+    assert mfa.keys_in_use() == {old: 11, mfa.keyring.writes_with: 1}
+
+
 def test_a_factor_is_removed_by_its_owner_alone(world: World) -> None:
     """CVE-2020-5240."""
     enrollment, device, codes = world.enroll("alice")
