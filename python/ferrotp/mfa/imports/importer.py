@@ -18,10 +18,10 @@ from ..foreign_users import MAX_CODES, ImportedFactor, ImportedUser, code_bits, 
 from ..policy import Policy
 from ..service import MFA
 from ..stores.base import Owner
+from ..time_step import time_step_of
 from .accounts import Accounts
 from .database import Database, Row, Users, identifier
 from .errors import SourceError
-from .matching import step_of
 from .report import ImportReport
 from .source_user import Format, Found, Moment, Note
 
@@ -29,6 +29,8 @@ CODES_AT_ONCE = 200
 """Recovery codes that are hashed between two commits: a few seconds' work, which is all that a kill takes back."""
 GOOD_BITS = 64
 """Of a recovery code: fewer are flagged (NIST SP 800-63B-4, section 3.1.2.2)."""
+PROOF_WINDOW = 2
+"""Time steps that a proof may be off by, whatever the policy: it shows that keys are right, and lets nobody in."""
 
 Progress = Callable[[int, int], None]
 """Called with how many users were looked at, and how many there are."""
@@ -206,9 +208,10 @@ class _Run:
             self._on_note(note)
 
 
-def _fits(factor: ImportedFactor, code: str, seconds: float) -> bool:
+def _fits(factor: ImportedFactor, code: str, now: float) -> bool:
     key = secret_bytes(factor.secret)
-    return step_of(key, code.strip(), seconds, 2, factor.algorithm, factor.digits, factor.period) is not None
+    step = time_step_of(key, code, now, PROOF_WINDOW, factor.algorithm, factor.digits, factor.period)
+    return step is not None
 
 
 def _slices(users: Iterator[ImportedUser]) -> Iterator[list[ImportedUser]]:

@@ -7,10 +7,10 @@ from sqlalchemy import Integer, Numeric, String
 
 from ... import _native
 from ..foreign_users import ImportedFactor
+from ..time_step import time_step_of
 from .database import LONGEST, Database, Query
 from .errors import SourceError
 from .fernet import Decrypt
-from .matching import step_of
 from .source_user import Found, Moment, Row, factor_id
 
 LastUsed = Literal["time-step", "seconds", "code", "none"]
@@ -118,7 +118,7 @@ class PyotpColumn:
         if self.last_used == "code":
             typed = str(value).strip().zfill(self.digits)
             live = 1 + moment.window
-            step = step_of(key, typed, moment.seconds, live, self.algorithm, self.digits, self.period)
+            step = time_step_of(key, typed, moment.seconds, live, self.algorithm, self.digits, self.period)
             # If it is no code of about now, none of those of now was used.
             return moment.step(self.period) - live if step is None else step
         try:
