@@ -111,20 +111,21 @@ def import_(as_json: bool, **said: Any) -> int:
 
 def _run(said: dict[str, Any]) -> "ImportReport":
     from ..mfa import MFA, Policy
-    from ..mfa.imports import bring, examine
+    from ..mfa.imports import preview_import, run_import
 
     format = _format(said)
     policy = Policy(legacy_secrets=said["legacy_secrets"])
     proofs = dict(_proof(text) for text in said["proofs"])
     with _notes(said["path"]) as on_note, _bar() as progress:
+        options: dict[str, Any] = {"proofs": proofs, "progress": progress, "on_note": on_note}
         if not said["write"]:
-            return examine(said["source"], format, policy=policy, proofs=proofs, progress=progress, on_note=on_note)
+            return preview_import(said["source"], format, policy=policy, **options)
         if not said["store"]:
             raise InputError("say where to: --store URL, or the variable FERROTP_STORE", "usage")
         keyring = _keyring(said["keys_file"])
         service = MFA(said["store"], issuer="ferrotp", keyring=keyring, policy=policy, tenant=said["tenant"])
         try:
-            return bring(said["source"], format, service, proofs=proofs, progress=progress, on_note=on_note)
+            return run_import(said["source"], format, service, **options)
         finally:
             service.close()
 

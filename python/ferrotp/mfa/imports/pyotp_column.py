@@ -8,10 +8,9 @@ from sqlalchemy import Integer, Numeric, String
 from ... import _native
 from ..foreign_users import ImportedFactor
 from ..time_step import time_step_of
-from .database import LONGEST, Database, Query
-from .errors import SourceError
+from .database import LONGEST, Database, Query, SourceError
 from .fernet import Decrypt
-from .source_user import Found, Moment, Row, factor_id
+from .source_user import Moment, Row, SourceUser, factor_id
 
 LastUsed = Literal["time-step", "seconds", "code", "none"]
 """What a column of the last use holds: the time step of the last code, when it was (in Unix seconds), or the code."""
@@ -63,24 +62,24 @@ class PyotpColumn:
         query = database.rows(self.table, self.user_column, texts, others, None)
         return {"row": query.where(database.column(self.table, self.secret_column).is_not(None))}
 
-    def read(self, found: Found, rows: dict[str, list[Row]], moment: Moment) -> None:
-        """Puts into `found` what the rows of one user hold."""
+    def read(self, user: SourceUser, rows: dict[str, list[Row]], moment: Moment) -> None:
+        """Puts into `user` what the rows of one user hold."""
         for number, row in enumerate(rows["row"], 1):
             what = f"row {number}"
             if self.confirmed_column and row["confirmed"] not in (True, 1):
-                found.skip(what, "it was never confirmed")
+                user.skip(what, "it was never confirmed")
                 continue
             key = self._key(row["secret"])
             if isinstance(key, str):
-                found.skip(what, key)
+                user.skip(what, key)
                 continue
             last = self._last(row.get("last"), key, moment)
             if isinstance(last, str):
-                found.skip(what, last)
+                user.skip(what, last)
                 continue
             label = row.get("label")
             usable = isinstance(label, str) and len(label) < 256 and label.strip().isprintable()
-            found.factors.append(
+            user.factors.append(
                 ImportedFactor(
                     secret=key,
                     algorithm=self.algorithm,
@@ -88,7 +87,7 @@ class PyotpColumn:
                     period=self.period,
                     last_step=last,
                     name=label.strip() if usable else "",  # type: ignore[union-attr]
-                    factor_id=factor_id("pyotp", self.table, row["key"], found.user_id),
+                    factor_id=factor_id("pyotp", self.table, row["key"], user.user_id),
                 )
             )
 

@@ -41,7 +41,7 @@ class Command(BaseCommand):
 
     def handle(self, *arguments: Any, **options: Any) -> None:
         try:
-            from ferrotp.mfa.imports import bring, examine
+            from ferrotp.mfa.imports import preview_import, run_import
         except ImportError:
             raise CommandError("this needs more packages: pip install 'ferrotp[import]'") from None
         service = get_mfa()
@@ -64,9 +64,9 @@ class Command(BaseCommand):
                         clock=now,
                         prepare=False,
                     )
-                    report = bring(source, format, quiet, **said)
+                    report = run_import(source, format, quiet, **said)
                 else:
-                    report = examine(source, format, policy=service.policy, **said)
+                    report = preview_import(source, format, policy=service.policy, **said)
             except MFAError as error:
                 raise CommandError(str(error)) from None
         self.stdout.write(json.dumps(report.as_json()) if options["json"] else "\n".join(report.lines()))
