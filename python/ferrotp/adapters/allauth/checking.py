@@ -67,7 +67,7 @@ def adopt(authenticator: Any, last_step: int | None) -> str:
 
 
 def adopt_locked(pk: int) -> str | None:
-    """`adopt` for a row of before, once, whoever else tries. None if it is gone.
+    """`adopt` for a row of before, once, however many processes try. None if it is gone.
 
     :raises MFAError: if the policy does not allow the secret
     """
