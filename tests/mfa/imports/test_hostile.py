@@ -98,6 +98,14 @@ def test_hostile_rows_of_django_otp_are_left_one_by_one(tmp_path: Path, service:
     assert all(factor.name == "" for factor in service.mfa.factors())
 
 
+def test_a_device_whose_codes_the_window_refuses_comes_and_is_flagged(tmp_path: Path, service: Service) -> None:
+    notes: list[Note] = []
+    where = django_tables(tmp_path / "app.db", [{"drift": 1}, {"drift": -2}, {"drift": 2}])
+    assert run_import(where, DjangoOTP(), service.mfa, on_note=notes.append).imported == 3
+    assert service.mfa.policy.window == 1
+    assert [(note.user_id, note.outcome) for note in notes] == [("2", "flagged"), ("3", "flagged")]
+
+
 def test_hostile_tokens_are_left_and_a_token_that_stands_twice_works_once(tmp_path: Path, service: Service) -> None:
     tokens = [
         "ogzutz7c",

@@ -171,6 +171,11 @@ class SealedTOTPDevice(Device):  # type: ignore[misc] # django-otp has no types
         mfa.confirm(user_id=user_id, code=code, factor_id=self.factor_id, recovery_codes=False)
 
 
+def forget_factor(instance: SealedTOTPDevice, **more: Any) -> None:
+    """After a device was deleted."""
+    instance.forget()
+
+
 def _factor_name(name: str) -> str:
     """What the service takes for a name; the device's own may be anything."""
     return name if name.isprintable() and name == name.strip() else ""

@@ -6,11 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ..foreign_users import ImportedFactor
+from ..foreign_users import MAX_CODES, ImportedFactor
 from .database import LONGEST, Accounts, Database, Query
 from .source_user import Moment, Row, SourceUser, factor_id
-
-MOST_CODES = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +73,7 @@ class Allauth:
         what = f"recovery codes {row['key']}"
         data = _parsed(row["data"])
         if data is not None and isinstance(migrated := data.get("migrated_codes"), list):
-            opened = [self._decrypted(code) if isinstance(code, str) else None for code in migrated[: MOST_CODES + 1]]
+            opened = [self._decrypted(code) if isinstance(code, str) else None for code in migrated[: MAX_CODES + 1]]
             user.recovery_codes += [code for code in opened if code]
             if not all(opened):
                 user.skip(what, "a recovery code does not open with what was given")

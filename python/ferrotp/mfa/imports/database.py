@@ -44,7 +44,7 @@ Users = dict[Any, dict[str, list[Row]]]
 """By owner and by query, the rows."""
 
 PAGE = 500
-"""Users that are read at once."""
+"""Users that are read at once: a size of work, so no policy."""
 LONGEST = 4096
 """Characters of a text that are read. Nothing that is taken over is longer, whatever somebody put there."""
 

@@ -10,8 +10,8 @@ from ..foreign_users import ImportedFactor
 from .database import Accounts, Database, Query, beginning_of, undecoded
 from .source_user import Moment, Row, SourceUser, factor_id
 
-LATEST_DRIFT = 2
-"""Time steps that a device may be off by; more than that, and its codes may be refused until its clock is set."""
+CLOCK_TROUBLE = 1000
+"""Time steps that a last use may be ahead of now, for servers whose clock was: a bound of sense, so no policy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,10 +76,10 @@ class DjangoOTP:
             user.skip(what, "its time steps do not count from 1970 (t0), as those of apps do")
         elif not 1 <= step <= 300 or not 6 <= digits <= 8:
             user.skip(what, "a code has 6 to 8 digits, a period 1 to 300 seconds")
-        elif not -1 <= last <= moment.step(step) + 1000:
+        elif not -1 <= last <= moment.step(step) + CLOCK_TROUBLE:
             user.skip(what, "its last time step is in the future")
         else:
-            if abs(drift) > LATEST_DRIFT:
+            if abs(drift) > moment.window:
                 user.flag(what, "its clock is off: its codes are refused until it is set")
             user.factors.append(
                 ImportedFactor(

@@ -17,6 +17,8 @@ LastUsed = Literal["time-step", "seconds", "code", "none"]
 
 OLDEST = 1_072_915_200
 """2004, before any TOTP: a last use before it is of another kind than was said."""
+CLOCK_TROUBLE = 3600
+"""Seconds that a last use may be ahead of now, for servers whose clock was: a bound of sense, so no policy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +131,7 @@ class PyotpColumn:
         seconds = number if self.last_used == "seconds" else number * self.period
         if seconds < OLDEST:
             return "its last use is before there was TOTP: is the column of another kind?"
-        if seconds > moment.seconds + 3600:
+        if seconds > moment.seconds + CLOCK_TROUBLE:
             return "its last use is in the future: is the column of another kind?"
         # When it was says nothing of which code it was: it may have been one of the next step.
         return number if self.last_used == "time-step" else number // self.period + moment.window
