@@ -75,7 +75,8 @@ def main() -> None:
     if strangers := {*arguments.targets} - {*TARGETS}:
         parser.error(f"no target: {', '.join(sorted(strangers))}")
     programs = build()
-    fine = [fuzz(programs, one, 2 if arguments.quick else arguments.seconds) for one in arguments.targets or TARGETS]
+    seconds = 2 if arguments.quick else arguments.seconds
+    fine = [fuzz(programs, target, seconds) for target in arguments.targets or TARGETS]
     sys.exit(not all(fine))
 
 

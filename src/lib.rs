@@ -43,6 +43,7 @@ pub mod steam;
 pub mod totp;
 pub mod uri;
 pub mod vault;
+mod window;
 mod wipe;
 
 #[cfg(feature = "python")]

@@ -4,7 +4,7 @@ use subtle::ConstantTimeEq;
 
 use super::{Keyring, Owner, Plain, Purpose, key_id};
 use crate::wipe::with_wiped_stack;
-use crate::{Algorithm, Digits, HmacKey, Secret, VaultError, hotp, totp};
+use crate::{Algorithm, Digits, HmacKey, Secret, VaultError, hotp, totp, window};
 
 /// How many codes a match may try. A wider window would let guesses in.
 pub const MAX_WINDOW: u64 = 1000;
@@ -244,5 +244,5 @@ fn newest(parameters: Parameters, secret: &[u8], code: &str, first: u64, last: u
     let digits = parameters.digits;
     let number = hotp::number(code.as_bytes(), digits)?;
     let key = HmacKey::new(parameters.algorithm, secret);
-    totp::newest_match(&key, first, last, |truncated| u64::from(digits.reduce(truncated)).ct_eq(&number))
+    window::newest_match(&key, first, last, |truncated| u64::from(digits.reduce(truncated)).ct_eq(&number))
 }
