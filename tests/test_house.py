@@ -15,7 +15,7 @@ EXTRAS = {
     "__main__.py": {"click"},
     "adapters/allauth/": {"allauth", "django"},
     "adapters/django_otp/": {"django", "django_otp"},
-    "adapters/flask_security.py": {"flask", "flask_security"},
+    "adapters/flask_security/": {"flask", "flask_security"},
     "adapters/two_factor/": {"django", "django_otp", "two_factor"},
     "cli/": {"click"},
     "django/": {"django", "asgiref"},

@@ -1,12 +1,17 @@
 """Recovery codes: made, read as people type them, checked, and judged by other implementations."""
 
 import copy
+import os
 import pickle
 import re
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
+from qr.readers import needs
 
 from ferrotp.vault import Hashing, Keyring, SealedRecordError
 
@@ -110,22 +115,35 @@ def test_codes_are_read_as_people_type_them() -> None:
         assert not KEYRING.check_recovery_code("", "ann", "7K", record, typed)
 
 
-def test_a_missing_row_takes_as_long_as_a_wrong_code() -> None:
-    hashing = Hashing.argon2id()
-    [(shown, selector, record)] = KEYRING.new_recovery_codes("", "ann", 1, hashing=hashing)
-    wrong = shown[:-1] + ("0" if shown[-1] != "0" else "1")
+COUNTED = """
+import os
+from ferrotp.vault import Hashing, Keyring
+keyring, hashing = Keyring.generate(), Hashing.argon2id(memory_kib=512, passes=2, lanes=1)
+[(shown, selector, record)] = keyring.new_recovery_codes("", "ann", 1, hashing=hashing)
+wrong = shown[:-1] + ("0" if shown[-1] != "0" else "1")
+calls = [lambda: keyring.check_recovery_code("", "ann", selector, record, wrong), lambda: keyring.dummy_check(hashing)]
+for call in calls:
+    call()
+    os.getpid()
+    call()
+    os.getpid()
+"""
+"""Each call once to warm up, and once between two marks at which callgrind writes what it has counted."""
 
-    def quickest(call: Any) -> float:
-        times = []
-        for _ in range(7):
-            began = time.perf_counter()
-            call()
-            times.append(time.perf_counter() - began)
-        return min(times)
 
-    there = quickest(lambda: KEYRING.check_recovery_code("", "ann", selector, record, wrong))
-    missing = quickest(lambda: KEYRING.dummy_check(hashing))
-    assert 0.6 < there / missing < 1.6
+@needs("valgrind", "valgrind")
+def test_a_missing_row_takes_as_many_instructions_as_a_wrong_code(tmp_path: Path) -> None:
+    command = ["valgrind", "--tool=callgrind", "--dump-before=getpid", f"--callgrind-out-file={tmp_path}/out"]
+    # The interpreter itself, and not a script that starts it.
+    command += [os.path.realpath(sys.executable), "-c", COUNTED]
+    path = os.pathsep.join(part for part in sys.path if part)
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0"}
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    dumps = sorted(tmp_path.glob("out.*"), key=lambda dump: int(dump.suffix[1:]))
+    totals = [int(re.search(r"^totals: (\d+)$", dump.read_text("utf-8", "replace"), re.M)[1]) for dump in dumps[1:4:2]]
+    there, missing = totals
+    assert missing > 1_000_000  # a hash, and not only the call
+    assert 0.95 < there / missing < 1.05
 
 
 def test_hashings_are_values() -> None:
