@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from multiprocessing.connection import Connection
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 from .. import TOTP, random_base32
 from ..vault import Keyring
@@ -54,6 +54,15 @@ _IDS = (
     "%", "_", "a%20b", "a b", "'", '"', "\\", "\\\\", "$1", "?", ":1", "0", "00", "1e3", "null", "None", "*", "[a-z]",
     "\u4e2d\u6587", "\U0001f511", "\u0661", "1", "x" * 255,
 )  # fmt: skip
+
+
+_Test = TypeVar("_Test", bound=Callable[..., None])
+
+
+def _race(test: _Test) -> _Test:
+    """Marks a test in which all processes do one thing at one moment, so that a collector can tell it from the rest."""
+    test.is_race = True  # type: ignore[attr-defined]
+    return test
 
 
 class StoreContract:
@@ -567,6 +576,7 @@ class StoreContract:
 
     # At the same time
 
+    @_race
     def test_one_code_in_many_processes_is_accepted_once(self) -> None:
         crowd = self._crowd()
         with self._store() as store:
@@ -579,6 +589,7 @@ class StoreContract:
                 assert answers.pop("accepted", 0) == 1, answers
                 assert answers.keys() <= {"InvalidCode", "Throttled"}, answers
 
+    @_race
     def test_one_recovery_code_in_many_processes_is_accepted_once(self) -> None:
         crowd = self._crowd()
         with self._store() as store:
@@ -592,6 +603,7 @@ class StoreContract:
                 assert answers.keys() <= {"InvalidCode", "Throttled"}, answers
                 assert mfa.status(user_id=user_id).recovery_codes == len(codes) - 1
 
+    @_race
     def test_as_many_wrong_codes_are_looked_at_as_are_allowed_and_counted(self) -> None:
         crowd = self._crowd()
         with self._store() as store:
@@ -607,6 +619,7 @@ class StoreContract:
                 assert answers == {"InvalidCode": allowed, "Throttled": self.processes - allowed}
                 assert mfa.status(user_id=user_id).failures == allowed
 
+    @_race
     def test_one_step_is_advanced_once_when_all_attempts_are_open(self) -> None:
         crowd = self._crowd()
         with self._store() as store:
@@ -618,6 +631,7 @@ class StoreContract:
                 # Every attempt was counted, and the one that succeeded took itself back.
                 assert budget.spent_until == crowd.seconds(number) * 1000 + self.processes - 1
 
+    @_race
     def test_one_token_of_a_device_is_renewed_once(self) -> None:
         crowd = self._crowd()
         with self._store() as store:
