@@ -58,6 +58,15 @@ _IDS = (
 )  # fmt: skip
 
 
+_Test = TypeVar("_Test", bound=Callable[..., None])
+
+
+def _race(test: _Test) -> _Test:
+    """Marks a test in which all processes do one thing at one moment, so that a collector can tell it from the rest."""
+    test.is_race = True  # type: ignore[attr-defined]
+    return test
+
+
 class StoreContract:
     """What `Store` promises, as tests."""
 
@@ -570,6 +579,7 @@ class StoreContract:
     # At the same time. A store may say that it is unavailable (a slow disk, a busy machine): then it is asked again,
     # and nobody knows whether it did what it was asked for. Such answers are `lost`; the others are exact.
 
+    @_race
     def test_one_code_in_many_processes_is_accepted_once(self) -> None:
         crowd = self._crowd()
         with self._store() as store:
@@ -582,6 +592,7 @@ class StoreContract:
                 assert answers.keys() <= {"accepted", "InvalidCode", "Throttled"}, answers
                 _assert_once(answers["accepted"], lost)
 
+    @_race
     def test_one_recovery_code_in_many_processes_is_accepted_once(self) -> None:
         crowd = self._crowd()
         with self._store() as store:
@@ -596,6 +607,7 @@ class StoreContract:
                 left = mfa.status(user_id=user_id).recovery_codes
                 assert left == len(codes) - 1 or (lost and left == len(codes) and not answers["accepted"])
 
+    @_race
     def test_as_many_wrong_codes_are_looked_at_as_are_allowed_and_counted(self) -> None:
         crowd = self._crowd()
         with self._store() as store:
@@ -613,6 +625,7 @@ class StoreContract:
                 assert allowed - lost <= answers["InvalidCode"] <= allowed, answers
                 assert mfa.status(user_id=user_id).failures == allowed
 
+    @_race
     def test_one_step_is_advanced_once_when_all_attempts_are_open(self) -> None:
         crowd = self._crowd()
         with self._store() as store:
@@ -627,6 +640,7 @@ class StoreContract:
                 spent = state.budgets["otp"].spent_until - crowd.seconds(number) * 1000
                 assert self.processes - 1 <= spent <= self.processes - 1 + lost
 
+    @_race
     def test_one_token_of_a_device_is_renewed_once(self) -> None:
         crowd = self._crowd()
         with self._store() as store:
