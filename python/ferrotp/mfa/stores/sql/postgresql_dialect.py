@@ -41,13 +41,15 @@ from .statements import DONE, Statement, Statements, text
 class PostgreSQLStatements(Statements):
     """The statements, as PostgreSQL takes them."""
 
-    insert = staticmethod(postgresql.insert)
     # Rows change all the time. With room on its page for the new version, PostgreSQL leaves the index alone.
     table_options = "WITH (fillfactor = 70)"
 
     def __init__(self, tables: Tables) -> None:
         flavour: Any = postgresql.psycopg.dialect
         super().__init__(tables, flavour(paramstyle="numeric_dollar"))
+
+    def _insert(self, table: Any) -> Any:
+        return postgresql.insert(table)
 
     def _counting(self, charged: Any, method: str, one_factor: bool) -> Executable:
         """It also gives the factors, or the recovery code, so that it is one round trip. They are as they were when it

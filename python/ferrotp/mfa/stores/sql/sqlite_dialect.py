@@ -19,10 +19,11 @@ from .statements import DONE, Statement, Statements, binary, text
 class SQLiteStatements(Statements):
     """The statements, as SQLite takes them."""
 
-    insert = staticmethod(sqlite.insert)
-
     def __init__(self, tables: Tables) -> None:
         super().__init__(tables, sqlite.dialect(paramstyle="named"))
+
+    def _insert(self, table: Any) -> Any:
+        return sqlite.insert(table)
 
     def _counting(self, charged: Any, method: str, one_factor: bool) -> Executable:
         return charged  # type: ignore[no-any-return] # what it is tried on is read under the same lock

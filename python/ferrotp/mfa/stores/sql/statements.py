@@ -75,8 +75,6 @@ def _larger(left: "ColumnElement[int]", right: "ColumnElement[int]") -> "ColumnE
 class Statements(ABC):
     """All statements, for one set of tables. What only one of the databases takes is in its own class."""
 
-    insert: ClassVar[Any]
-    """The database's own ``INSERT``, which knows what to do on a conflict."""
     table_options: ClassVar[str] = ""
     """What stands behind ``CREATE TABLE``."""
 
@@ -293,9 +291,13 @@ class Statements(ABC):
             .returning(budget.c.failures, budget.c.retry_at, budget.c.spent_until)
         )
 
+    @abstractmethod
+    def _insert(self, table: Any) -> Any:
+        """The database's own ``INSERT``, which knows what to do on a conflict."""
+
     def _fresh_budget(self) -> Any:
         nothing: ColumnElement[int] = literal_column("0")
-        return self.insert(self._tables.budget).values(
+        return self._insert(self._tables.budget).values(
             tenant=text("tenant"),
             user_id=text("user_id"),
             method=text("method"),
