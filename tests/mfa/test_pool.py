@@ -114,7 +114,13 @@ def test_a_thread_that_is_interrupted_takes_no_place() -> None:
     semaphore = FairSemaphore(1)
     assert semaphore.acquire(1)
     main = threading.main_thread().ident or 0
-    timer = threading.Timer(0.05, lambda: signal.pthread_kill(main, signal.SIGINT))
+
+    def interrupt() -> None:
+        queued(semaphore, 1)
+        time.sleep(0.05)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    timer = threading.Thread(target=interrupt)
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         semaphore.acquire(60)
