@@ -82,7 +82,7 @@ def confirm(
         raise EnrollmentExpired
     core.emit("enrollment confirmed", now, owner, factor_id, factor.kind, drift=drift)
     if codes:
-        core.emit("recovery codes replaced", now, owner, method="recovery", remaining=len(codes))
+        core.emit("recovery codes replaced", now, owner, "", "recovery", remaining=len(codes))
     return shown
 
 

@@ -30,7 +30,7 @@ def recover(core: Core, user_id: str, code: str) -> Verification:
     remaining = core.store.redeem(reservation, record.selector, now) if record is not None and right else None
     if remaining is None:
         core.refuse(reservation, now, "used" if right else "wrong" if selector else "malformed")
-    event = core.emit("recovered", now, owner, method="recovery", remaining=remaining)
+    event = core.emit("recovered", now, owner, "", "recovery", remaining=remaining)
     return Verification(owner.user_id, "recovery", event.at, remaining=remaining)
 
 
@@ -41,7 +41,7 @@ def regenerate(core: Core, user_id: str) -> RecoveryCodes:
     now = core.now()
     if not core.store.replace_recovery_codes(owner, codes, now):
         raise NotEnrolled
-    core.emit("recovery codes replaced", now, owner, method="recovery", remaining=len(codes))
+    core.emit("recovery codes replaced", now, owner, "", "recovery", remaining=len(codes))
     return shown
 
 
