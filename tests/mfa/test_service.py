@@ -853,7 +853,7 @@ def test_what_is_no_code_is_refused_and_counted(world: World, text: object) -> N
 
 
 @pytest.mark.parametrize(
-    "user_id", ["", " ", " 42", "42 ", "4\x002", "4\n2", "\ud800", "x" * 256, None, 42, b"42", "\u200b", "\u202e42"]
+    "user_id", ["", " ", " 42", "42 ", "4\x002", "4\n2", "\ud800", "x" * 256, None, True, 4.2, b"42", "\u200b", "\u202e42"]
 )
 def test_ids_that_stores_confuse_are_refused(world: World, user_id: object) -> None:
     """CVE-2018-1000809: ``user=<space>`` took a service down."""

@@ -23,6 +23,7 @@ from .errors import (
 )
 from .events import Event
 from .foreign_users import ImportedFactor, ImportedUser
+from .identifiers import UserId, user_id_text
 from .policy import Policy
 from .results import (
     DeviceInfo,
@@ -71,6 +72,8 @@ __all__ = [
     "StoreUnavailable",
     "Throttled",
     "TooManyFactors",
+    "UserId",
     "Verification",
     "open_store",
+    "user_id_text",
 ]

@@ -1,11 +1,12 @@
 """The factors that a user has: seen, taken out, and removed."""
 
-from .core import Core, existing_factor_id, factor_info, identifier
+from .core import Core, factor_info
 from .errors import NotEnrolled, moment
+from .identifiers import UserId, existing_factor_id, identifier
 from .results import FactorInfo, Status
 
 
-def status(core: Core, user_id: str) -> Status:
+def status(core: Core, user_id: UserId) -> Status:
     """`MFA.status`."""
     state = core.store.user(core.owner(user_id))
     now = core.now()
@@ -24,7 +25,7 @@ def status(core: Core, user_id: str) -> Status:
     )
 
 
-def remove(core: Core, user_id: str, factor_id: str) -> FactorInfo:
+def remove(core: Core, user_id: UserId, factor_id: str) -> FactorInfo:
     """`MFA.remove_factor`."""
     owner = core.owner(user_id)
     factor = core.store.remove_factor(owner, existing_factor_id(factor_id))
@@ -34,7 +35,7 @@ def remove(core: Core, user_id: str, factor_id: str) -> FactorInfo:
     return factor_info(factor)
 
 
-def reset(core: Core, user_id: str, by: str) -> int:
+def reset(core: Core, user_id: UserId, by: str) -> int:
     """`MFA.reset`."""
     owner = core.owner(user_id)
     by = identifier("by", by)

@@ -6,6 +6,7 @@ from .. import vault
 from .core import Core
 from .errors import NotEnrolled
 from .foreign_users import MAX_CODES
+from .identifiers import UserId
 from .results import RecoveryCodes, Verification
 from .stores.base import Owner, RecoveryCode
 
@@ -13,7 +14,7 @@ IMPORTED = "~"
 """What the selectors of recovery codes begin with that another system made. It is no symbol of ferrotp's own."""
 
 
-def recover(core: Core, user_id: str, code: str) -> Verification:
+def recover(core: Core, user_id: UserId, code: str) -> Verification:
     """`MFA.recover`. Each attempt takes one hash, whether there is such a code or not."""
     owner = core.owner(user_id)
     now = core.now()
@@ -34,7 +35,7 @@ def recover(core: Core, user_id: str, code: str) -> Verification:
     return Verification(owner.user_id, "recovery", event.at, remaining=remaining)
 
 
-def regenerate(core: Core, user_id: str) -> RecoveryCodes:
+def regenerate(core: Core, user_id: UserId) -> RecoveryCodes:
     """`MFA.regenerate_recovery_codes`."""
     owner = core.owner(user_id)
     shown, codes = new_codes(core, owner)

@@ -16,6 +16,7 @@ from .enrollment import OTPKind
 from .errors import MFAError
 from .events import Event
 from .foreign_users import ImportedFactor, ImportedUser
+from .identifiers import UserId
 from .policy import Policy
 from .results import (
     DeviceInfo,
@@ -113,7 +114,7 @@ class MFA:
     def enroll(
         self,
         *,
-        user_id: str,
+        user_id: UserId,
         account_name: str,
         name: str = "",
         kind: OTPKind = "totp",
@@ -132,7 +133,7 @@ class MFA:
         return enrollment.enroll(self._core, user_id, account_name, name, kind, secret, factor_id)
 
     @without_frames
-    def pending(self, *, user_id: str, factor_id: str, account_name: str) -> Enrollment:
+    def pending(self, *, user_id: UserId, factor_id: str, account_name: str) -> Enrollment:
         """The enrollment again, while it is pending: for a page that is loaded once more, so that no application keeps
         the secret in a session.
 
@@ -144,7 +145,7 @@ class MFA:
     def confirm(
         self,
         *,
-        user_id: str,
+        user_id: UserId,
         factor_id: str,
         code: str,
         past_steps: int | None = None,
@@ -166,7 +167,7 @@ class MFA:
     def import_factor(
         self,
         *,
-        user_id: str,
+        user_id: UserId,
         secret: str | bytes,
         kind: OTPKind = "totp",
         algorithm: str = "SHA1",
@@ -215,7 +216,12 @@ class MFA:
 
     @without_frames
     def verify(
-        self, *, user_id: str, code: str, factor_id: str | Collection[str] | None = None, past_steps: int | None = None
+        self,
+        *,
+        user_id: UserId,
+        code: str,
+        factor_id: str | Collection[str] | None = None,
+        past_steps: int | None = None,
     ) -> Verification:
         """Says yes to a code of one of the user's factors, once. Call it only after the first factor was right, so
         that nobody else can use up the user's attempts.
@@ -235,12 +241,12 @@ class MFA:
         return verification.verify(self._core, user_id, code, factor_id, past_steps)
 
     @without_frames
-    def verify_many(self, items: Iterable[tuple[str, str]]) -> list[Outcome]:
+    def verify_many(self, items: Iterable[tuple[UserId, str]]) -> list[Outcome]:
         """`verify` for many pairs of user id and code: an `Outcome` for each, in their order. None stops the others."""
         return [self._outcome(user_id, code) for user_id, code in items]
 
     @without_frames
-    def resync(self, *, user_id: str, factor_id: str, code: str, next_code: str) -> Verification:
+    def resync(self, *, user_id: UserId, factor_id: str, code: str, next_code: str) -> Verification:
         """Finds an HOTP device that ran ahead by two consecutive codes, both of which are used up (RFC 4226,
         section 7.4). It counts as one attempt.
 
@@ -251,7 +257,7 @@ class MFA:
     # Recovery
 
     @without_frames
-    def recover(self, *, user_id: str, code: str) -> Verification:
+    def recover(self, *, user_id: UserId, code: str) -> Verification:
         """Says yes to a recovery code, once. It has limits of its own, and works while codes of a factor are delayed.
 
         Tell the user (the event's `notify_user`), and offer to enroll again.
@@ -264,7 +270,7 @@ class MFA:
         return recovery.recover(self._core, user_id, code)
 
     @without_frames
-    def regenerate_recovery_codes(self, *, user_id: str) -> RecoveryCodes:
+    def regenerate_recovery_codes(self, *, user_id: UserId) -> RecoveryCodes:
         """A new set, to be shown once. The earlier codes end. Ask for fresh authentication before (ASVS 7.5.1).
 
         :raises NotEnrolled: if the user has no factor
@@ -274,7 +280,7 @@ class MFA:
     # Trusted devices
 
     @without_frames
-    def trust_device(self, *, user_id: str, name: str = "") -> DeviceToken:
+    def trust_device(self, *, user_id: UserId, name: str = "") -> DeviceToken:
         """Makes this device one that is not asked for a code for the policy's `trusted_device_days`. Call it right
         after `verify` said yes, if the user asks for it.
 
@@ -285,7 +291,7 @@ class MFA:
         return devices.trust(self._core, user_id, name)
 
     @without_frames
-    def recognize_device(self, *, user_id: str, token: str) -> DeviceToken:
+    def recognize_device(self, *, user_id: UserId, token: str) -> DeviceToken:
         """Says yes to a trusted device of this user, once for each token, and gives the token to keep instead. Call it
         only after the first factor was right.
 
@@ -297,12 +303,12 @@ class MFA:
         return devices.recognize(self._core, user_id, token)
 
     @without_frames
-    def trusted_devices(self, *, user_id: str) -> list[DeviceInfo]:
+    def trusted_devices(self, *, user_id: UserId) -> list[DeviceInfo]:
         """The devices that are trusted now, the oldest first."""
         return devices.trusted(self._core, user_id)
 
     @without_frames
-    def forget_devices(self, *, user_id: str, series: str | None = None) -> int:
+    def forget_devices(self, *, user_id: UserId, series: str | None = None) -> int:
         """Trusts one device of this user no more, or none of them: after a change of password, for one.
 
         :return: how many there were
@@ -312,12 +318,12 @@ class MFA:
     # Looking after it
 
     @without_frames
-    def status(self, *, user_id: str) -> Status:
+    def status(self, *, user_id: UserId) -> Status:
         """What there is of a user: for pages, never instead of `verify`."""
         return factors.status(self._core, user_id)
 
     @without_frames
-    def remove_factor(self, *, user_id: str, factor_id: str) -> FactorInfo:
+    def remove_factor(self, *, user_id: UserId, factor_id: str) -> FactorInfo:
         """Removes a factor of this user. Ask for fresh authentication before (ASVS 7.5.1). The recovery codes go with
         the last factor.
 
@@ -326,7 +332,7 @@ class MFA:
         return factors.remove(self._core, user_id, factor_id)
 
     @without_frames
-    def reset(self, *, user_id: str, by: str) -> int:
+    def reset(self, *, user_id: UserId, by: str) -> int:
         """Removes all that there is of a user: an administrator's way out, after the user was identified anew.
 
         :param by: who does it, for the event
@@ -362,7 +368,7 @@ class MFA:
         """
         maintenance.check_unused(self.store, key_id)
 
-    def _outcome(self, user_id: str, code: str) -> Outcome:
+    def _outcome(self, user_id: UserId, code: str) -> Outcome:
         try:
             return Outcome(self.verify(user_id=user_id, code=code))
         except MFAError as error:
