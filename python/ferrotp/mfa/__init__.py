@@ -20,6 +20,7 @@ from .errors import (
     StoreUnavailable,
     Throttled,
     TooManyFactors,
+    UnknownKey,
 )
 from .events import Event
 from .foreign_users import ImportedFactor, ImportedUser
@@ -72,6 +73,7 @@ __all__ = [
     "StoreUnavailable",
     "Throttled",
     "TooManyFactors",
+    "UnknownKey",
     "UserId",
     "Verification",
     "open_store",

@@ -364,9 +364,10 @@ class MFA:
     def retire_key(self, key_id: str) -> None:
         """Returns if no record of the store needs this key any more, so that it can be taken out of the keyring.
 
-        :raises KeyInUse: if some do; it says how many
+        :raises KeyInUse: if some do; it says how many. Also for the key that seals
+        :raises UnknownKey: if the keyring has no key of that id
         """
-        maintenance.check_unused(self.store, key_id)
+        maintenance.check_unused(self.store, self.keyring, key_id)
 
     def _outcome(self, user_id: UserId, code: str) -> Outcome:
         try:
