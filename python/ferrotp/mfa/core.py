@@ -148,7 +148,8 @@ class Core:
         level = logging.WARNING if kind in _WARN else logging.INFO
         if _log.isEnabledFor(level):
             # Ids may hold anything that the application lets through: a line of the log stays one line.
-            text = " ".join(f"{name}={value}" for name, value in detail.items())
+            # Quoted, so that no value reads as another field.
+            text = " ".join(f"{name}={str(value)!r}" for name, value in detail.items())
             ids = (owner.tenant, owner.user_id, factor_id)
             _log.log(level, "%s: tenant=%r user=%r factor=%r %s", kind, *ids, text, extra={"ferrotp_event": event})
         if self.on_event is not None:
