@@ -38,6 +38,7 @@ _WARN: frozenset[Kind] = NOTIFY | {
     "enrollment refused",
     "sealed record refused",
     "clock was ahead",
+    "store created",
 }
 _REFUSED: dict[Method, Kind] = {
     "otp": "refused",

@@ -70,8 +70,9 @@ class MFA:
     ) -> None:
         policy = Policy() if policy is None else policy
         self._core = Core(open_store(store), issuer, keyring, policy, tenant, clock, on_event)
-        if prepare:
-            self.store.prepare()
+        if prepare and self.store.prepare():
+            core = self._core
+            core.emit("store created", core.now(), Owner(core.tenant, ""), store=repr(self.store))
 
     def __repr__(self) -> str:
         return f"<MFA {self.issuer!r}>"
