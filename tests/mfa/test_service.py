@@ -31,6 +31,7 @@ from ferrotp.mfa import (
     StoreRefused,
     Throttled,
     TooManyFactors,
+    UnknownKey,
     events,
 )
 from ferrotp.mfa.stores.base import Owner
@@ -536,6 +537,10 @@ def test_keys_rotate_while_people_log_in_and_retire_only_when_unused(world: Worl
     assert seen[-1].resealed == 21
     assert mfa.rotate_keys().resealed == 0
     mfa.retire_key(old.writes_with)
+    with pytest.raises(KeyInUse, match="still seals 22 records"):
+        mfa.retire_key(both.writes_with)
+    with pytest.raises(UnknownKey, match="no key 0000: its keys are "):
+        mfa.retire_key("0000")
     new = world.service(Policy.cheap_for_tests(), keyring=Keyring(both.export().split()[0]))
     world.clock.now += 30
     new.verify(user_id="42", code=device.at(world.clock.now))
@@ -928,7 +933,8 @@ def test_what_is_no_code_is_refused_and_counted(world: World, text: object) -> N
 
 
 @pytest.mark.parametrize(
-    "user_id", ["", " ", " 42", "42 ", "4\x002", "4\n2", "\ud800", "x" * 256, None, 42, b"42", "\u200b", "\u202e42"]
+    "user_id",
+    ["", " ", " 42", "42 ", "4\x002", "4\n2", "\ud800", "x" * 256, None, True, 4.2, b"42", "\u200b", "\u202e42"],
 )
 def test_ids_that_stores_confuse_are_refused(world: World, user_id: object) -> None:
     """CVE-2018-1000809: ``user=<space>`` took a service down."""
