@@ -111,7 +111,7 @@ def test_every_way_in_is_gated_alike(client: MFAClient, alice: Person, way: str)
 def check_gated(client: MFAClient, alice: Person) -> None:
     for path in ("/inside", "/vault", "/admin/", "/", "/async-vault"):
         assert where(client.get(path)) == "/mfa/challenge", path
-    assert client.get("/inside", headers={"Accept": "application/json"}).status_code == 401
+    assert client.get("/inside", headers={"Accept": "application/json"}).status_code == 403
     assert client.get("/api").content.decode() == f"api {alice.name}"  # marked as exempt
     assert where(client.get("/mfa/")) == "/mfa/challenge"
     before = client.session.session_key
@@ -359,7 +359,7 @@ def test_a_cookie_that_remembers_sets_up_no_first_factor(
     with override_settings(MIDDLEWARE=behind_authentication("in_django.urls.remember")):
         for path in ("/inside", "/mfa/set-up", "/mfa/challenge", "/vault"):
             assert where(client.get(path)).startswith("/login"), path
-        assert client.get("/inside", headers={"Accept": "application/json"}).status_code == 401
+        assert client.get("/inside", headers={"Accept": "application/json"}).status_code == 403
         assert where(client.post("/mfa/set-up")).startswith("/login")
         assert client.get("/login").status_code == 200
         bob.password(client, "/plain-login")

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from flask.typing import ResponseReturnValue
 from mfa.authenticator import Clock, Device
 
-from ferrotp.flask import FlaskMFA, SetupError
+from ferrotp.flask import FlaskMFA, SetupError, fresh_mfa_required, mfa_exempt, mfa_required
 from ferrotp.mfa import MFA, Policy, StoreUnavailable
 from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.vault import Keyring
@@ -51,21 +51,21 @@ class World:
         @app.get("/logout")
         def logout() -> str:
             flask.session.pop("user", None)
-            flask_mfa.end_session()
+            flask_mfa.end_login()
             return "out"
 
         @app.get("/vault")
-        @flask_mfa.required
+        @mfa_required
         def vault() -> str:
             return f"vault of {flask_mfa.user_id}"
 
         @app.get("/safe")
-        @flask_mfa.fresh_required
+        @fresh_mfa_required
         def safe() -> str:
             return "safe"
 
         @app.get("/api")
-        @flask_mfa.exempt
+        @mfa_exempt
         def api() -> str:
             return "api"
 
@@ -187,7 +187,8 @@ def test_whoever_the_application_logs_in_by_itself_is_led_to_the_challenge(world
     assert client.get("/").location == "/mfa/challenge"
     assert client.get("/api").text == "api"
     answer = client.get("/", headers={"Accept": "application/json"})
-    assert (answer.status_code, answer.json) == (401, {"error": "second_factor_required"})
+    assert (answer.status_code, answer.mimetype) == (403, "application/problem+json")
+    assert (answer.json["type"], answer.json["next"]) == ("urn:ferrotp:problem:second-factor-required", "verify")
     client.post("/mfa/challenge", data={"code": device.at(world.clock.now)})
     assert client.get("/").text == "home of 7"
 

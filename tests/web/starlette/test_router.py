@@ -264,21 +264,21 @@ def test_a_key_that_is_changed_signs_no_more_and_is_read_on() -> None:
     here = gate(clock)
     login = Login.start("half", "42", "alice@example.com", clock.now)
     new = "Zq4mWc9LxT1vKb6HsYd3RfUe8PnJg0aX"
-    old_token = Tokens(here, KEY).pending(login, "challenge")
+    old_token = Tokens(here, KEY).sign_half_login(login, "challenge")
     both = Tokens(here, [KEY, new])
-    assert both.read_pending(old_token) == (login, "challenge")
-    assert Tokens(here, new).read_pending(both.pending(login, "challenge")) == (login, "challenge")
-    assert Tokens(here, new).read_pending(old_token) is None
+    assert both.read_half_login(old_token) == (login, "challenge")
+    assert Tokens(here, new).read_half_login(both.sign_half_login(login, "challenge")) == (login, "challenge")
+    assert Tokens(here, new).read_half_login(old_token) is None
 
 
 def test_a_token_has_one_purpose() -> None:
     clock = Clock()
     tokens = Tokens(gate(clock), KEY)
     half, full = (Login.start(stage, "42", "a", clock.now) for stage in ("half", "full"))  # type: ignore[arg-type]
-    assert tokens.read_stamp(tokens.pending(half, "challenge")) is None
-    assert tokens.read_pending(tokens.stamp(full)) is None
-    assert tokens.read_stamp(tokens.stamp(half)) is None
-    assert tokens.read_pending(tokens.pending(full, "challenge")) is None
+    assert tokens.read_stamp(tokens.sign_half_login(half, "challenge")) is None
+    assert tokens.read_half_login(tokens.sign_stamp(full)) is None
+    assert tokens.read_stamp(tokens.sign_stamp(half)) is None
+    assert tokens.read_half_login(tokens.sign_half_login(full, "challenge")) is None
     for odd in (None, b"x", 5, "", "é", "x" * 5000):
         assert tokens.read_stamp(odd) is None
 
