@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 import pytest
 from mfa.authenticator import Clock, Device
 
-from ferrotp.mfa import MFA, EnrollmentExpired, InvalidCode, NotEnrolled, Policy, Throttled
+from ferrotp.mfa import MFA, EnrollmentExpired, FactorDisabled, InvalidCode, NotEnrolled, Policy, Throttled
 from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.vault import Keyring
 from ferrotp.web import (
@@ -28,6 +28,7 @@ from ferrotp.web import (
     open_mfa,
     safe_next,
 )
+from ferrotp.web.gate import tidy_name
 from ferrotp.web.pages import codes_file, posted_codes, set_up_page
 from ferrotp.web.problems import problem_of
 
@@ -251,6 +252,151 @@ def test_a_trusted_device_passes_and_is_not_fresh() -> None:
     assert world.gate.begin("42", "alice", device_token=step.device.token).next_page == "challenge"
 
 
+def test_a_login_that_the_application_made_by_itself_is_not_fresh(world: World) -> None:
+    login = world.gate.adopt("42", "alice@example.com").login
+    assert world.gate.require_login(login) == login
+    with pytest.raises(NotFresh) as raised:
+        world.gate.require_fresh(login)
+    assert raised.value.next_page == "password"
+    now = int(world.clock.now)
+    assert world.gate.is_fresh(world.gate.adopt("42", "alice", proved_at=now).login)
+    assert not world.gate.is_fresh(world.gate.adopt("42", "alice", proved_at=now - 600).login)
+
+
+def test_a_login_that_the_application_made_by_itself_binds_no_device_where_one_is_required() -> None:
+    world = World("required")
+    with pytest.raises(LoginRequired):
+        world.gate.adopt("42", "alice@example.com")
+    assert world.gate.adopt("42", "alice@example.com", proved_at=int(world.clock.now)).next_page == "set-up"
+
+
+def test_a_login_that_the_application_made_by_itself_is_asked_for_a_code(world: World) -> None:
+    world.enrolled()
+    step = world.gate.adopt("42", "alice@example.com", proved_at=int(world.clock.now))
+    assert (step.next_page, step.login.stage, step.login.passed) == ("challenge", "half", False)
+
+
+def test_a_trusted_device_proves_nothing_anew_whoever_logs_in() -> None:
+    world = World(trusted_device_days=30)
+    _, device = world.enrolled()
+    token = world.gate.trust_device(world.gate.verify(world.begin(), device.at(world.clock.now)), "")
+    assert token is not None
+    step = world.gate.adopt("42", "alice", proved_at=int(world.clock.now), device_token=token.token)
+    assert step.login.passed and not world.gate.is_fresh(step.login)
+
+
+def test_what_is_no_device_of_the_user_does_not_reach_the_store(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    login, _ = world.enrolled()
+    asked: list[str | None] = []
+    monkeypatch.setattr(world.mfa, "forget_devices", lambda *, user_id, series=None: asked.append(series) or 1)
+    for series in ("", "x" * 32, "A" * 32, "a" * 31, "a" * 33, "a" * 32 + "\n", "' OR 1=1", "*"):
+        assert world.gate.forget_devices(login, series) == 0
+    assert asked == []
+    assert world.gate.forget_devices(login, "a" * 32) == world.gate.forget_devices(login) == 1
+    assert asked == ["a" * 32, None]
+
+
+def test_without_a_factor_a_second_factor_is_missing_and_the_password_is_fresh(world: World) -> None:
+    login = world.begin()
+    assert world.gate.require_fresh(login) == login
+    for requirement in (world.gate.require_mfa, world.gate.require_fresh_mfa):
+        with pytest.raises(SecondFactorRequired) as raised:
+            requirement(login)
+        assert raised.value.next_page == "set-up"
+
+
+def test_a_fresh_second_factor_is_both(world: World) -> None:
+    login, device = world.enrolled()
+    assert world.gate.require_fresh_mfa(login) == login
+    world.clock.now += 600
+    assert world.gate.require_mfa(login) == login
+    with pytest.raises(NotFresh) as raised:
+        world.gate.require_fresh_mfa(login)
+    assert raised.value.next_page == "challenge"
+    login = world.gate.verify(login, device.at(world.clock.now))
+    assert world.gate.require_fresh_mfa(login) == login
+
+
+def test_a_device_is_not_trusted_by_the_password_or_where_the_policy_has_none() -> None:
+    world = World(trusted_device_days=30)
+    assert world.gate.trust_device(world.begin(), "") is None  # fresh, and no code
+    login, _ = World().enrolled()
+    assert World().gate.trust_device(login, "") is None
+
+
+def test_a_set_up_ends_with_its_code_and_asks_whether_the_codes_are_saved(world: World) -> None:
+    login = world.gate.enroll(world.begin(next_url="/inside"), "Phone")
+    enrollment = world.gate.pending_enrollment(login)
+    assert enrollment is not None
+    confirmed, _ = world.gate.confirm(login, Device(enrollment.uri).at(world.clock.now))
+    assert (confirmed.pending_factor, confirmed.unsaved_codes, confirmed.passed) == ("", True, True)
+    with pytest.raises(EnrollmentExpired):
+        world.gate.confirm(confirmed, "000000")
+    world.clock.now += 60
+    again = world.gate.enroll(replace(confirmed, unsaved_codes=False), "Tablet")
+    enrollment = world.gate.pending_enrollment(again)
+    assert enrollment is not None
+    second, codes = world.gate.confirm(again, Device(enrollment.uri).at(world.clock.now))
+    assert not codes and not second.unsaved_codes
+    assert world.gate.new_codes(second)[0].unsaved_codes
+
+
+def test_an_enrollment_that_has_expired_is_not_shown(world: World) -> None:
+    login = world.gate.enroll(world.begin(), "Phone")
+    world.clock.now += 599
+    assert world.gate.pending_enrollment(login) is not None
+    world.clock.now += 1
+    login = replace(login, fresh_at=int(world.clock.now))
+    world.clock.now += world.mfa.policy.enrollment_lifetime
+    assert world.gate.pending_enrollment(replace(login, fresh_at=int(world.clock.now))) is None
+
+
+def test_a_user_whose_factors_are_switched_off_is_asked_for_a_recovery_code(world: World) -> None:
+    full, device = world.enrolled()
+    half = world.begin()
+    for _ in range(200):
+        try:
+            world.gate.verify(half, device.wrong(world.clock.now))
+        except InvalidCode as error:
+            world.clock.now = max(world.clock.now, error.retry_at.timestamp() if error.retry_at else 0)
+        except Throttled as error:
+            world.clock.now = error.retry_at.timestamp()
+        except FactorDisabled:
+            break
+    step = world.gate.begin("42", "alice", device_token="no.token")
+    assert step.next_page == "recover" and step.login.stage == "half"
+    with pytest.raises(NotFresh) as raised:
+        world.gate.require_fresh(full)
+    assert raised.value.next_page == "recover"
+
+
+def test_the_last_device_goes_where_none_is_required_and_one_of_two_where_one_is() -> None:
+    world = World()
+    login, _ = world.enrolled()
+    factor_id = world.mfa.status(user_id="42").factors[0].factor_id
+    assert world.gate.removable_factor(login, factor_id).factor_id == factor_id
+    world = World("required")
+    login, _ = world.enrolled()
+    login = world.gate.enroll(replace(login, fresh_at=int(world.clock.now)), "Tablet")
+    enrollment = world.gate.pending_enrollment(login)
+    assert enrollment is not None
+    login, _ = world.gate.confirm(login, Device(enrollment.uri).at(world.clock.now))
+    world.gate.remove(login, world.mfa.status(user_id="42").factors[0].factor_id)
+    assert len(world.mfa.status(user_id="42").factors) == 1
+
+
+def test_a_name_is_printable_trimmed_and_short() -> None:
+    assert tidy_name("  My\n  phone\x00\u200e ") == "My phone"
+    assert tidy_name("x" * 100) == "x" * 60 and tidy_name("x" * 59 + " y") == "x" * 59
+    world = World()
+    assert world.gate.begin("42", " \n").login.account_name == "42"
+
+
+def test_a_mode_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="mode"):
+        World("Required")
+
+
 def test_a_device_is_trusted_only_right_after_a_code() -> None:
     world = World(trusted_device_days=30)
     login, _ = world.enrolled()
@@ -336,7 +482,9 @@ def test_the_picture_is_described_and_the_secret_is_not_in_its_description(world
     page = set_up_page(world.gate, login, Texts(), enrollment)
     assert enrollment is not None and enrollment.secret not in page.qr
     assert "QR code for your authenticator app" in page.qr and "style" not in page.qr
-    assert page.key == enrollment.grouped_secret and enrollment.secret not in repr(page)
+    assert page.key == enrollment.grouped_secret
+    for secret in (enrollment.secret, page.key, page.key.partition(" ")[0], page.uri, page.qr):
+        assert secret not in repr(page)
 
 
 def test_a_form_gives_back_codes_and_nothing_else() -> None:

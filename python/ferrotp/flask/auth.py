@@ -40,26 +40,28 @@ def state() -> State:
 
 def current_login() -> Login | None:
     """The login of this session, if it lives and is of the user whom the application knows."""
-    if LOGIN_KEY not in g:
-        setattr(g, LOGIN_KEY, _load_login())
-    return cast("Login | None", g.get(LOGIN_KEY))
-
-
-def _load_login() -> Login | None:
+    if LOGIN_KEY in g:
+        return cast("Login | None", g.get(LOGIN_KEY))
     here = state()
     login = here.gate.load(session.get(LOGIN_KEY))
-    if here.current_user_id is None and _login_manager() is None:
-        return login
-    user_id = application_user_id()
-    if login is not None and login.user_id != user_id and (user_id is not None or login.stage == "full"):
-        login = None
-    if login is None and user_id is not None:
-        name = here.account_name(user_id) if here.account_name else user_id
-        try:
-            login = here.gate.adopt(user_id, name).login
-        except LoginRequired:
-            return None
-        session[LOGIN_KEY] = login.dump()
+    if here.current_user_id is not None or hasattr(current_app, "login_manager"):
+        user_id = application_user_id()
+        if login is not None and login.user_id != user_id and (user_id is not None or login.stage == "full"):
+            login = None
+        if login is None and user_id is not None:
+            login = _adopt_login(user_id)
+    setattr(g, LOGIN_KEY, login)
+    return login
+
+
+def _adopt_login(user_id: str) -> Login | None:
+    here = state()
+    name = here.account_name(user_id) if here.account_name else user_id
+    try:
+        login = here.gate.adopt(user_id, name).login
+    except LoginRequired:
+        return None
+    session[LOGIN_KEY] = login.dump()
     return login
 
 
@@ -103,9 +105,10 @@ def promote(login: Login, *, next_url: str = "") -> None:
     on_login = state().on_login
     if on_login is not None:
         on_login(login.user_id)
-    elif (manager := _login_manager()) is not None:
-        user = manager._user_callback(login.user_id)
-        if user is None or not _flask_login().login_user(user, remember=bool(login.remember)):
+    elif hasattr(current_app, "login_manager"):
+        user = current_app.login_manager._user_callback(login.user_id)
+        flask_login = importlib.import_module("flask_login")
+        if user is None or not flask_login.login_user(user, remember=bool(login.remember)):
             end_login()
             raise LoginRequired
 
@@ -121,8 +124,10 @@ def complete_login(login: Login, device: DeviceToken | None = None) -> Response:
 
 def log_out() -> None:
     """Ends any login of this session, the application's too."""
-    if _login_manager() is not None and _flask_login().current_user.is_authenticated:
-        _flask_login().logout_user()
+    if hasattr(current_app, "login_manager"):
+        flask_login = importlib.import_module("flask_login")
+        if flask_login.current_user.is_authenticated:
+            flask_login.logout_user()
     here = state()
     if here.current_user_id is not None and here.current_user_id() is not None:
         session.clear()  # how the application keeps its user there is not known here
@@ -154,7 +159,7 @@ def require_login_everywhere() -> Response | None:
     endpoint = request.endpoint or ""
     if not endpoint or endpoint.startswith("ferrotp.") or endpoint == "static" or endpoint.endswith(".static"):
         return None
-    login_views = (current_app.config["FERROTP_LOGIN_VIEW"], getattr(_login_manager(), "login_view", None))
+    login_views = (current_app.config["FERROTP_LOGIN_VIEW"], _login_view())
     if endpoint in login_views or request.path in login_views:
         return None
     view = current_app.view_functions.get(endpoint)
@@ -175,17 +180,19 @@ def application_user_id() -> str | None:
     """Who is logged in for the application; None for nobody, or if it has not told how to find out."""
     current_user_id = state().current_user_id
     if current_user_id is not None:
-        return current_user_id()
-    if _login_manager() is None:
+        user_id = current_user_id()
+        if user_id is not None and not isinstance(user_id, str):
+            raise TypeError("current_user_id must return a str or None")
+        return user_id
+    if not hasattr(current_app, "login_manager"):
         return None
-    user = _flask_login().current_user
+    user = importlib.import_module("flask_login").current_user
     return str(user.get_id()) if user.is_authenticated else None
 
 
 def login_page(next_url: str = "") -> str:
     """The application's login page, or "" if it has named none."""
-    manager = _login_manager()
-    view = current_app.config["FERROTP_LOGIN_VIEW"] or (manager.login_view if manager else None)
+    view = current_app.config["FERROTP_LOGIN_VIEW"] or _login_view()
     if not view:
         return ""
     return view_url(view, **({"next": next_url} if next_url else {}))
@@ -213,9 +220,6 @@ def set_device_cookie(response: Response, user_id: str, device: DeviceToken) -> 
     response.headers["Cache-Control"] = "no-store"
 
 
-def _login_manager() -> Any:
-    return getattr(current_app, "login_manager", None)
-
-
-def _flask_login() -> Any:
-    return importlib.import_module("flask_login")
+def _login_view() -> str | None:
+    """That of Flask-Login, if there is one."""
+    return getattr(getattr(current_app, "login_manager", None), "login_view", None)
