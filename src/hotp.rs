@@ -5,7 +5,7 @@ use core::num::NonZeroU8;
 
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
-use crate::{Error, HmacKey, totp};
+use crate::{Error, HmacKey, window};
 
 /// How many digits a code has: 1 to 10.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +142,7 @@ pub fn resync(
         return Ok(None);
     };
     let (mut newest, mut found, mut before) = (0u64, Choice::from(0), Choice::from(0));
-    totp::each_truncated(key, first, end, |truncated, counter| {
+    window::for_each_truncated(key, first, end, |truncated, counter| {
         let value = u64::from(digits.reduce(truncated));
         let pair = before & value.ct_eq(&next_number);
         newest.conditional_assign(&counter, pair);

@@ -33,23 +33,24 @@ pub mod batch;
 pub mod error;
 pub mod hotp;
 mod lanes;
-pub mod migration;
-pub mod pskc;
 pub mod qr;
 pub mod random;
 pub mod recovery;
 pub mod secret;
 pub mod steam;
 pub mod totp;
+pub mod transfer;
 pub mod uri;
 pub mod vault;
+mod window;
 mod wipe;
 
 #[cfg(feature = "python")]
 mod python;
 
 pub use algorithm::{Algorithm, HmacKey};
-pub use error::{Error, VaultError};
+pub use error::Error;
 pub use hotp::{Code, Digits};
 pub use lanes::kernels;
 pub use secret::Secret;
+pub use vault::VaultError;

@@ -2,7 +2,7 @@
 
 use subtle::ConstantTimeEq;
 
-use crate::{Code, Digits, Error, HmacKey, totp};
+use crate::{Code, Digits, Error, HmacKey, window};
 
 /// The characters of a Steam code: digits and capitals that are hard to mistake for one another.
 pub const ALPHABET: &[u8; 26] = b"23456789BCDFGHJKMNPQRTVWXY";
@@ -21,13 +21,13 @@ pub fn reduced_code(key: &HmacKey, counter: u64, digits: Digits) -> Code {
     from_number(digits.reduce(key.truncated(counter)))
 }
 
-/// The first step of the window whose code is `text`, as [`totp::find`] does for digits.
+/// The first step of the window whose code is `text`, as [`totp::find`](crate::totp::find) does for digits.
 pub fn find(key: &HmacKey, step: u64, window: u64, digits: Digits, text: &str) -> Result<Option<u64>, Error> {
-    let (first, last) = totp::window(step, window)?;
+    let (first, last) = window::around(step, window)?;
     if text.len() != LENGTH {
         return Ok(None);
     }
-    Ok(totp::first_match(key, first, last, |truncated| {
+    Ok(window::first_match(key, first, last, |truncated| {
         from_number(digits.reduce(truncated)).as_bytes().ct_eq(text.as_bytes())
     }))
 }

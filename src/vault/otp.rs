@@ -2,9 +2,9 @@
 
 use subtle::ConstantTimeEq;
 
-use super::{Keyring, Owner, Plain, Purpose, key_id};
+use super::{Keyring, Owner, Plain, Purpose, VaultError, key_id};
 use crate::wipe::with_wiped_stack;
-use crate::{Algorithm, Digits, HmacKey, Secret, VaultError, hotp, totp};
+use crate::{Algorithm, Digits, HmacKey, Secret, hotp, totp, window};
 
 /// How many codes a match may try. A wider window would let guesses in.
 pub const MAX_WINDOW: u64 = 1000;
@@ -25,7 +25,7 @@ pub enum Kind {
     Hotp,
 }
 
-/// How a secret makes codes. It is sealed with the secret, so that whoever writes the database cannot weaken it.
+/// How a secret makes codes. It is sealed with the secret, so that write access to the database is not enough to weaken it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parameters {
     kind: Kind,
@@ -244,5 +244,5 @@ fn newest(parameters: Parameters, secret: &[u8], code: &str, first: u64, last: u
     let digits = parameters.digits;
     let number = hotp::number(code.as_bytes(), digits)?;
     let key = HmacKey::new(parameters.algorithm, secret);
-    totp::newest_match(&key, first, last, |truncated| u64::from(digits.reduce(truncated)).ct_eq(&number))
+    window::newest_match(&key, first, last, |truncated| u64::from(digits.reduce(truncated)).ct_eq(&number))
 }
