@@ -50,10 +50,11 @@ impl Digits {
     }
 }
 
-/// A code as text, with its leading zeros. It dies with its time step, so it is not wiped.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// A code as text, with its leading zeros. It dies with its time step, so it is not wiped. Two are compared in constant
+/// time, by what they show.
+#[derive(Clone, Copy)]
 pub struct Code {
-    /// The code stands at the end.
+    /// The code stands at the end. Before it are digits that it does not show.
     text: [u8; Digits::MAX.get() as usize],
     length: u8,
 }
@@ -85,6 +86,14 @@ impl Code {
         self.text.get(start..).unwrap_or_default()
     }
 }
+
+impl PartialEq for Code {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes().ct_eq(other.as_bytes()).into()
+    }
+}
+
+impl Eq for Code {}
 
 impl fmt::Debug for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

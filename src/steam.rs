@@ -33,11 +33,14 @@ pub fn find(key: &HmacKey, step: u64, window: u64, digits: Digits, text: &str) -
 }
 
 #[allow(clippy::arithmetic_side_effects, reason = "the alphabet is not empty")]
+#[allow(
+    clippy::indexing_slicing,
+    reason = "a remainder by its length, and a zero byte for a symbol could be typed"
+)]
 pub(crate) fn from_number(mut number: u32) -> Code {
     let mut text = [0u8; LENGTH];
     for place in &mut text {
-        let index = (number % ALPHABET.len() as u32) as usize;
-        *place = ALPHABET.get(index).copied().unwrap_or_default();
+        *place = ALPHABET[(number % ALPHABET.len() as u32) as usize];
         number /= ALPHABET.len() as u32;
     }
     Code::from_ascii(text)
