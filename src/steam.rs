@@ -22,6 +22,9 @@ pub fn reduced_code(key: &HmacKey, counter: u64, digits: Digits) -> Code {
 }
 
 /// The first step of the window whose code is `text`, as [`totp::find`](crate::totp::find) does for digits.
+///
+/// # Errors
+/// [`Error::WindowOutOfRange`].
 pub fn find(key: &HmacKey, step: u64, window: u64, digits: Digits, text: &str) -> Result<Option<u64>, Error> {
     let (first, last) = window::around(step, window)?;
     if text.len() != LENGTH {
