@@ -102,8 +102,8 @@ impl KeySet {
         self.length = self.length.saturating_add(1);
     }
 
-    /// Decodes base32 secrets of at least `least` bytes to the next places, as keys for SHA-1. The place of what is no
-    /// text stays empty, and so does that of one that is refused, which is told by its place.
+    /// Decodes base32 secrets of at least `least` bytes to the next places, as keys for SHA-1. A place
+    /// without a text stays empty. So does the place of a refused text; `refused` is called with it and the reason.
     pub fn push_base32<'a>(
         &mut self,
         texts: impl IntoIterator<Item = Option<&'a [u8]>>,
@@ -300,8 +300,8 @@ const PART: usize = 64 * LANES;
 /// Calls `work` with parts of `0..count` on up to `threads` threads, this one among them, each with its own part of
 /// `results`, of which there are `width` for an item.
 ///
-/// A thread takes the next part when it has done one, so that one that starts late, or whose core others use as well, holds
-/// nobody up, and one that cannot be started is not missed.
+/// A thread takes the next part when it has done one, so a thread that starts late, or shares its core, does not hold up
+/// the others, and one that cannot be started is not missed.
 pub fn in_parts<T: Send>(
     count: usize,
     threads: usize,

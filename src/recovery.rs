@@ -12,8 +12,7 @@ use argon2::{Argon2, Block, Version};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::VaultError;
-use crate::vault::{Keyring, Owner, Plain, Purpose};
+use crate::vault::{Keyring, Owner, Plain, Purpose, VaultError};
 use crate::wipe::{Wiped, with_wiped_stack};
 
 const SYMBOLS: usize = 16;
@@ -131,7 +130,7 @@ struct Hasher {
 
 /// Blocks that are more than glibc ever takes from its heap (32 MiB). Above it a vector has pages of its own, which go
 /// back when it goes; below it, one of 19 MiB after the other tears holes into the heap, until ten times as much is lost.
-/// Pages that nobody touches take no memory.
+/// Pages that are not touched take no memory.
 const OWN_PAGES: usize = 33 << 10;
 /// From where on a vector is worth pages of its own.
 const LARGE: usize = 1 << 10;
@@ -313,7 +312,7 @@ impl Keyring {
     }
 
     /// Whether `text` is the code of a record. The record is opened in any case, so that a changed one is found; what
-    /// is no recovery code is then refused without hashing.
+    /// cannot be a recovery code is then refused without hashing.
     pub fn check_recovery_code(
         &self,
         tenant: &str,
@@ -431,7 +430,7 @@ impl Keyring {
     }
 }
 
-/// The work of a check, for a code whose selector is not there: it then takes as long as one that is.
+/// The work of a check, for a code whose selector is not stored: refusing it then takes as long as checking a stored one.
 pub fn dummy_check(hashing: Hashing) -> Result<(), VaultError> {
     Hasher::new(hashing)?.hash(&[b'0'; SYMBOLS], &[0; SALT]).map(drop)
 }

@@ -1,6 +1,6 @@
 //! PSKC, for damaged documents. Good ones and their secrets are in `tests/transfer`.
 
-use ferrotp::pskc::{self, Credential};
+use ferrotp::transfer::pskc::{self, Credential};
 use proptest::prelude::*;
 
 const FIGURE_6: &str = include_str!("transfer/corpus/pskc/good/rfc6030_figure6.xml");
@@ -19,7 +19,7 @@ fn figure_6_of_rfc_6030_opens_with_its_key_and_with_no_other() {
             Ok(keys) => keys[0].as_ref().unwrap_err().clone(),
             Err(fault) => fault,
         };
-        assert_eq!(fault.kind, ferrotp::error::TransferErrorKind::WrongKey);
+        assert_eq!(fault.kind, ferrotp::transfer::TransferErrorKind::WrongKey);
     }
 }
 

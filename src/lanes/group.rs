@@ -3,6 +3,9 @@
 /// Keys in a group.
 pub(crate) const LANES: usize = 16;
 
+/// SHA-1 states of one key after the inner and the outer key block.
+pub(crate) type Midstates = [[u32; 5]; 2];
+
 /// The states after the inner and the outer key block of [`LANES`] keys, word by word.
 pub(crate) type Group<W, const WORDS: usize> = [[[W; LANES]; WORDS]; 2];
 

@@ -5,7 +5,7 @@
 
 use core::arch::x86_64::*;
 
-use super::Midstates;
+use super::group::Midstates;
 
 /// Lane by lane.
 type Lanes<const N: usize> = [__m128i; N];

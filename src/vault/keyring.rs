@@ -10,7 +10,7 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::VaultError;
+use super::{KeyId, Purpose, VaultError};
 use crate::wipe::{Wiped, with_wiped_stack};
 
 const PREFIX: &str = "ferrotp1_";
@@ -20,16 +20,6 @@ const CHARACTERS: usize = 43;
 const MAX_FILE: usize = 64 << 10;
 const ID_LABEL: &[u8] = b"ferrotp v1 key id";
 const RECORD_LABEL: &[u8] = b"ferrotp v1 record ";
-
-/// Which key sealed a record. It is derived from the key, so one id never means two keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyId(pub(super) [u8; 8]);
-
-impl fmt::Display for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", u64::from_be_bytes(self.0))
-    }
-}
 
 /// 32 random bytes, wiped on drop. `Debug` shows the id alone.
 pub struct Key {
@@ -49,7 +39,7 @@ impl Key {
         Self::from_boxed(bytes)
     }
 
-    /// Takes 32 bytes, and refuses those that nobody drew at random: printable text, few different values, a sequence.
+    /// Takes 32 bytes, and refuses those that were not drawn at random: printable text, few different values, a sequence.
     /// A random key looks like that less than once in 10^13.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, VaultError> {
         let mut key = Box::new(Wiped::zeros());
@@ -83,7 +73,7 @@ impl Key {
         })
     }
 
-    /// The form that [`from_text`](Self::from_text) reads. Whoever has it opens every record.
+    /// The form that [`from_text`](Self::from_text) reads. It opens every record.
     pub fn to_text(&self) -> Zeroizing<String> {
         let mut encoded = Wiped::<CHARACTERS>::zeros();
         let mut text = Zeroizing::new(String::with_capacity(PREFIX.len().saturating_add(CHARACTERS)));
@@ -101,7 +91,7 @@ impl Key {
     pub(super) fn record_key(
         &self,
         salt: &[u8],
-        purpose: super::Purpose,
+        purpose: Purpose,
     ) -> Result<Wiped<{ Self::LENGTH }>, VaultError> {
         let mut key = Wiped::zeros();
         Hkdf::<Sha256>::new(Some(salt), &**self.bytes)
@@ -142,7 +132,7 @@ fn is_weak(bytes: &[u8; Key::LENGTH]) -> bool {
     }
     let few = seen.iter().filter(|seen| **seen).count() < 8;
     let mut steps = bytes.windows(2).map(|pair| match pair {
-        [one, next] => next.wrapping_sub(*one),
+        [byte, next] => next.wrapping_sub(*byte),
         _ => 0,
     });
     let first = steps.next();
@@ -220,7 +210,7 @@ impl Keyring {
         Self::from_text(text.map_err(|_| VaultError::KeyFileContents)?)
     }
 
-    /// The keys in their text form, separated by spaces. Whoever has it opens every record.
+    /// The keys in their text form, separated by spaces. It opens every record.
     pub fn to_text(&self) -> Zeroizing<String> {
         // At its full size from the start: a string that grows leaves a copy behind.
         let length = PREFIX.len().saturating_add(CHARACTERS).saturating_add(1);

@@ -2,9 +2,9 @@
 
 use subtle::ConstantTimeEq;
 
-use super::{Keyring, Owner, Plain, Purpose, key_id};
+use super::{Keyring, Owner, Plain, Purpose, VaultError, key_id};
 use crate::wipe::with_wiped_stack;
-use crate::{Algorithm, Digits, HmacKey, Secret, VaultError, hotp, totp, window};
+use crate::{Algorithm, Digits, HmacKey, Secret, hotp, totp, window};
 
 /// How many codes a match may try. A wider window would let guesses in.
 pub const MAX_WINDOW: u64 = 1000;
@@ -25,7 +25,7 @@ pub enum Kind {
     Hotp,
 }
 
-/// How a secret makes codes. It is sealed with the secret, so that whoever writes the database cannot weaken it.
+/// How a secret makes codes. It is sealed with the secret, so that write access to the database is not enough to weaken it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parameters {
     kind: Kind,

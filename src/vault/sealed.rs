@@ -3,8 +3,7 @@
 use aes_gcm::aead::{AeadInOut, KeyInit};
 use aes_gcm::{Aes256Gcm, Tag};
 
-use super::{KeyId, Keyring, Owner, Purpose};
-use crate::VaultError;
+use super::{KeyId, Keyring, Owner, Purpose, VaultError};
 use crate::wipe::{Wiped, with_wiped_stack};
 
 const VERSION: u8 = 1;

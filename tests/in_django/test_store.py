@@ -20,13 +20,15 @@ from django.db import connections, transaction
 from django.test import TestCase, TransactionTestCase
 from mfa.servers import PostgreSQLServer
 
-from ferrotp.django import get_mfa, own
+from ferrotp.django import connections as store_connections
+from ferrotp.django import get_mfa
 from ferrotp.django.models import Budget as BudgetRow
 from ferrotp.django.models import Factor as FactorRow
 from ferrotp.django.store import DjangoStore, OutsideTransactionStore
 from ferrotp.django.test import MFAClient, MFATestMixin, clear_memory
 from ferrotp.mfa import InvalidCode, Policy, StoreRefused, StoreUnavailable
 from ferrotp.mfa.stores.base import Factor, Owner, Reservation
+from ferrotp.mfa.stores.pool import POOL_SIZE
 from ferrotp.mfa.testing import NOW
 
 from .conftest import Person
@@ -179,7 +181,7 @@ def test_threads_share_a_few_connections(place: Place) -> None:
     with ThreadPoolExecutor(32) as pool:
         list(pool.map(lambda _: place.attempt(), range(64)))
     assert place.failures == 64
-    assert 1 <= len(place.store._own._free) <= own.SIZE
+    assert 1 <= place.store._connections.pool.unused <= POOL_SIZE
 
 
 # A database that is away
@@ -320,7 +322,7 @@ def test_settings_that_weaken_a_decision_are_overruled(own_server: Place) -> Non
         cursor.execute(f"ALTER DATABASE \"{name}\" SET default_transaction_isolation = 'serializable'")
     place.store.close()
     try:
-        with place.store._own.turn() as using, connections[using].cursor() as cursor:
+        with place.store._connections.transaction() as using, connections[using].cursor() as cursor:
             cursor.execute(
                 "SELECT current_setting('synchronous_commit'), current_setting('transaction_isolation'),"
                 " current_setting('lock_timeout')"
@@ -339,7 +341,7 @@ def test_a_forked_child_takes_no_connection_of_its_parent(own_server: Place) -> 
     child = os.fork()
     if child == 0:
         try:
-            answer = [len(place.store._own._free), place.attempt().budget.failures]
+            answer = [place.store._connections.pool.unused, place.attempt().budget.failures]
             os.write(writing, json.dumps(answer).encode())
         finally:
             os._exit(0)
@@ -461,7 +463,7 @@ class Undone(Exception):
 @pytest.fixture
 def beside(place: Place) -> Iterator[OutsideTransactionStore]:
     """A store for adapters, in the same database."""
-    own.note_transactions()
+    store_connections.note_transactions()
     connections[place.alias].close()
     store = OutsideTransactionStore(place.alias)
     yield store
@@ -521,7 +523,7 @@ def test_beside_a_transaction_a_factor_comes_and_goes_with_it(place: Place, besi
 
 @pytest.mark.skipif(django.VERSION < (5, 1), reason="Django 5.1 brought transaction_mode")
 def test_beside_a_transaction_that_has_the_lock_from_the_start(tmp_path: Path) -> None:
-    own.note_transactions()
+    store_connections.note_transactions()
     alias = _alias(
         {
             "ENGINE": "django.db.backends.sqlite3",

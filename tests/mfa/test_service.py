@@ -6,7 +6,8 @@ import shutil
 import subprocess
 from contextlib import nullcontext
 from dataclasses import FrozenInstanceError, replace
-from typing import Any
+from datetime import datetime, timezone
+from typing import Any, get_args
 
 import pytest
 
@@ -15,6 +16,7 @@ from ferrotp.mfa import (
     MFA,
     DeviceNotTrusted,
     EnrollmentExpired,
+    Event,
     FactorDisabled,
     FactorExists,
     ImportedFactor,
@@ -30,6 +32,7 @@ from ferrotp.mfa import (
     StoreRefused,
     Throttled,
     TooManyFactors,
+    events,
 )
 from ferrotp.mfa.stores.base import Owner
 from ferrotp.vault import Hashing, Keyring
@@ -741,6 +744,77 @@ def test_factors_are_bounded(world: World) -> None:
 # Looking after it
 
 
+def test_a_factor_is_seen_by_its_owner_alone(world: World) -> None:
+    enrollment, _, _ = world.enroll()
+    waiting = world.mfa.enroll(user_id="42", account_name="alice", name="tablet")
+    seen = world.mfa.factor(user_id="42", factor_id=enrollment.factor_id)
+    assert seen == world.mfa.status(user_id="42").factors[0]
+    assert world.mfa.factor(user_id="42", factor_id=waiting.factor_id).state == "pending"
+    for user_id, factor_id in (("43", enrollment.factor_id), ("42", "nothing"), ("42", "")):
+        with pytest.raises(NotEnrolled):
+            world.mfa.factor(user_id=user_id, factor_id=factor_id)
+    world.clock.now += 601
+    with pytest.raises(NotEnrolled):
+        world.mfa.factor(user_id="42", factor_id=waiting.factor_id)
+
+
+def test_a_secret_that_is_taken_out_works_elsewhere_and_leaves_an_event(world: World) -> None:
+    enrollment, device, _ = world.enroll()
+    step = world.mfa.verify(user_id="42", code=device.at(world.clock.now)).time_step
+    taken = world.mfa.reveal_secret(user_id="42", factor_id=enrollment.factor_id, by="root")
+    event = world.events[-1]
+    assert (event.kind, event.user_id, event.factor_id, event.detail) == (
+        "secret revealed",
+        "42",
+        enrollment.factor_id,
+        {"by": "root"},
+    )
+    assert (taken.factor_id, taken.kind, taken.algorithm, taken.digits, taken.period, taken.last_step) == (
+        enrollment.factor_id,
+        "totp",
+        "SHA1",
+        6,
+        30,
+        step,
+    )
+    assert taken.secret == device.secret
+    assert taken.key == base64.b32decode(device.secret)
+    assert world.mfa.factor(user_id="42", factor_id=enrollment.factor_id).state == "active"
+
+
+def test_a_secret_is_taken_out_for_its_own_user_by_name_and_not_while_it_is_pending(world: World) -> None:
+    enrollment, _, _ = world.enroll()
+    waiting = world.mfa.enroll(user_id="42", account_name="alice")
+    before = len(world.events)
+    for user_id, factor_id in (("43", enrollment.factor_id), ("42", "nothing"), ("42", waiting.factor_id)):
+        with pytest.raises(NotEnrolled):
+            world.mfa.reveal_secret(user_id=user_id, factor_id=factor_id, by="root")
+    for by in ("", " ", "ro\not", None):
+        with pytest.raises(InvalidIdentifier):
+            world.mfa.reveal_secret(user_id="42", factor_id=enrollment.factor_id, by=by)  # type: ignore[arg-type]
+    assert len(world.events) == before
+
+
+def test_a_secret_of_a_changed_record_is_not_taken_out(world: World) -> None:
+    enrollment, _, _ = world.enroll()
+    (factor,) = world.store.user(Owner("", "42")).factors
+    world.store.reseal([(factor, b"\x01" * 80)])
+    with pytest.raises(SealedRecordError):
+        world.mfa.reveal_secret(user_id="42", factor_id=enrollment.factor_id, by="root")
+    assert world.kinds()[-1] == "sealed record refused"
+
+
+def test_keys_are_counted_by_the_records_that_they_seal(world: World) -> None:
+    world.enroll()
+    old = world.keyring.writes_with
+    assert world.mfa.keys_in_use() == {old: 11}
+    mfa = world.service(
+        Policy.cheap_for_tests(), keyring=Keyring([Keyring.generate().export(), world.keyring.export()])
+    )
+    mfa.import_factor(user_id="43", secret=bytes(range(20)))
+    assert mfa.keys_in_use() == {old: 11, mfa.keyring.writes_with: 1}
+
+
 def test_a_factor_is_removed_by_its_owner_alone(world: World) -> None:
     """CVE-2020-5240."""
     enrollment, device, codes = world.enroll("alice")
@@ -997,3 +1071,140 @@ def test_another_users_device_is_not_trusted_and_not_forgotten(trusting: World) 
     assert trusting.mfa.forget_devices(user_id="alice", series=device.series) == 1
     with pytest.raises(DeviceNotTrusted):
         trusting.mfa.recognize_device(user_id="alice", token=token)
+
+
+@pytest.mark.parametrize("series", ["", "nothing", "%", "*", " ", None])
+def test_only_the_series_of_a_device_forgets_it_and_no_other_text_does(trusting: World, series: str | None) -> None:
+    trusting.enroll("alice")
+    tokens = [trusting.mfa.trust_device(user_id="alice").token for _ in range(2)]
+    first, second = trusting.mfa.trusted_devices(user_id="alice")
+    before = len(trusting.events)
+    if series is None:
+        assert trusting.mfa.forget_devices(user_id="alice") == 2
+        assert trusting.events[-1].kind == "devices removed"
+        assert trusting.events[-1].detail == {"devices": 2}
+        assert trusting.mfa.trusted_devices(user_id="alice") == []
+        return
+    for text in (series, first.series[:-1], first.series.upper() + "x", tokens[0]):
+        assert trusting.mfa.forget_devices(user_id="alice", series=text) == 0
+    assert len(trusting.events) == before
+    assert trusting.mfa.trusted_devices(user_id="alice") == [first, second]
+    assert trusting.mfa.forget_devices(user_id="alice", series=first.series) == 1
+    assert trusting.mfa.trusted_devices(user_id="alice") == [second]
+
+
+# One factor of some
+
+
+def test_of_two_factors_the_one_that_is_asked_for_is_checked_and_no_other(world: World) -> None:
+    first, phone, _ = world.enroll()
+    second, tablet, _ = world.enroll()
+    with pytest.raises(InvalidCode):
+        world.mfa.verify(user_id="42", code=tablet.at(world.clock.now), factor_id=first.factor_id)
+    with pytest.raises(NotEnrolled):
+        world.mfa.verify(user_id="42", code=phone.at(world.clock.now), factor_id="nothing")
+    yes = world.mfa.verify(user_id="42", code=phone.at(world.clock.now), factor_id=first.factor_id)
+    assert yes.factor_id == first.factor_id
+    assert world.mfa.verify(user_id="42", code=tablet.at(world.clock.now)).factor_id == second.factor_id
+
+
+# What an attempt costs
+
+
+class CountingKeyring:
+    """A keyring that notes which of its slow methods were called: each takes one hash."""
+
+    SLOW = ("check_recovery_code", "find_recovery_code", "dummy_check")
+
+    def __init__(self, keyring: Keyring) -> None:
+        self.keyring = keyring
+        self.hashes: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self.SLOW:
+            self.hashes.append(name)
+        return getattr(self.keyring, name)
+
+
+@pytest.mark.parametrize("imported", [False, True], ids=["own codes", "imported codes"])
+def test_each_attempt_to_recover_takes_one_hash_whether_there_is_such_a_code_or_not(
+    world: World, imported: bool
+) -> None:
+    """Otherwise its time would say which codes, and whose, there are."""
+    counting = CountingKeyring(world.keyring)
+    mfa = world.service(world.mfa.policy, keyring=counting)  # type: ignore[arg-type]
+    if imported:
+        user = ImportedUser(
+            user_id="42", factors=(ImportedFactor(secret=bytes(range(20))),), recovery_codes=("ogzutz7c", "mfrggzdf")
+        )
+        assert mfa.import_users([user]) == [True]
+        codes = list(user.recovery_codes)
+    else:
+        codes = list(world.enroll()[2])
+    mfa.import_factor(user_id="without codes", secret=bytes(range(20)))
+    wrong = codes[1][:-1] + ("2" if codes[1][-1] != "2" else "3")
+    attempts = [
+        ("42", codes[0]),
+        ("42", codes[0]),  # used
+        ("42", wrong),
+        ("42", "ZZZZ-ZZZZ-ZZZZ-ZZZZ"),
+        ("42", "no code at all"),
+        ("42", ""),
+        ("42", None),
+        ("without codes", codes[1]),
+    ]
+    for number, (user_id, code) in enumerate(attempts):
+        world.clock.now += DAY
+        counting.hashes.clear()
+        with pytest.raises(InvalidCode) if number else nullcontext():
+            mfa.recover(user_id=user_id, code=code)  # type: ignore[arg-type]
+        assert len(counting.hashes) == 1, (user_id, code, counting.hashes)
+
+
+# What the user hears of
+
+
+def test_the_user_hears_of_each_change_and_of_nothing_else() -> None:
+    kinds = get_args(events.Kind)
+    event = Event("reset", datetime.now(timezone.utc), "", "42")
+    assert {kind for kind in kinds if replace(event, kind=kind).notify_user} == {
+        "enrollment confirmed",
+        "factor imported",
+        "disabled",
+        "recovered",
+        "recovery codes replaced",
+        "factor resynchronized",
+        "factor removed",
+        "reset",
+        "device trusted",
+        "device theft suspected",
+    }
+
+
+def test_the_log_warns_of_changes_and_refusals_and_only_informs_of_the_rest(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "ferrotp.mfa"):
+        for kind in get_args(events.Kind):
+            world.mfa._core.emit(kind, 0, Owner("", "4\n2"))
+    levels = {record.message.partition(":")[0]: record.levelname for record in caplog.records}
+    assert {kind for kind, level in levels.items() if level == "INFO"} == {
+        "enrollment started",
+        "verified",
+        "device recognized",
+        "device refused",
+        "devices removed",
+        "keys rotated",
+    }
+    assert len(levels) == len(get_args(events.Kind))
+    assert all("\n" not in record.message for record in caplog.records)
+
+
+def test_an_administrators_reset_is_told_to_the_user_with_who_did_it(world: World) -> None:
+    world.enroll()
+    assert world.mfa.reset(user_id="42", by="root") == 1
+    event = world.events[-1]
+    assert (event.kind, event.notify_user, event.detail) == ("reset", True, {"by": "root", "factors": 1})
+    for by in ("", " root", None):
+        with pytest.raises(InvalidIdentifier):
+            world.mfa.reset(user_id="42", by=by)  # type: ignore[arg-type]

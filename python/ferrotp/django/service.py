@@ -43,7 +43,7 @@ def get_mfa() -> MFA:
 @functools.cache
 def get_mfa_outside_transaction() -> MFA:
     """The same for adapters, whose packages call it inside of transactions: see `OutsideTransactionStore`."""
-    return _made(_store_beside)
+    return _made(_outside_transaction_store)
 
 
 def _made(store: "Callable[[Any, str], Store | str]") -> MFA:
@@ -126,7 +126,7 @@ def _store(given: Any, database: str) -> "Store | str":
     return given  # type: ignore[no-any-return] # MFA says what it does not know
 
 
-def _store_beside(given: Any, database: str) -> "Store | str":
+def _outside_transaction_store(given: Any, database: str) -> "Store | str":
     if given == "django":
         from .store import OutsideTransactionStore
 

@@ -33,6 +33,7 @@ _log.addHandler(logging.NullHandler())  # an application that set up no logging 
 _WARN: frozenset[Kind] = NOTIFY | {
     "refused",
     "throttled",
+    "secret revealed",
     "recovery refused",
     "enrollment refused",
     "sealed record refused",

@@ -11,7 +11,7 @@ class MFAError(Exception):
 
 
 class InvalidCode(MFAError):
-    """The code is wrong, used, or of another time. It does not say which: that would help whoever guesses."""
+    """The code is wrong, used, or of another time. It does not say which: that would help a guesser."""
 
     attempts_left: int
     """How many more attempts are open before a delay."""

@@ -18,6 +18,7 @@ Kind = Literal[
     "recovery codes replaced",
     "factor resynchronized",
     "factor removed",
+    "secret revealed",
     "reset",
     "device trusted",
     "device recognized",

@@ -2,7 +2,8 @@
 
 from .core import Core, existing_factor_id, factor_info, identifier
 from .errors import NotEnrolled, moment
-from .results import FactorInfo, Status
+from .results import FactorInfo, RevealedSecret, Status
+from .stores.base import Factor, Owner
 
 
 def status(core: Core, user_id: str) -> Status:
@@ -24,6 +25,24 @@ def status(core: Core, user_id: str) -> Status:
     )
 
 
+def find(core: Core, user_id: str, factor_id: str) -> FactorInfo:
+    """`MFA.factor`."""
+    return factor_info(_find(core, core.owner(user_id), factor_id, core.now()))
+
+
+def reveal(core: Core, user_id: str, factor_id: str, by: str) -> RevealedSecret:
+    """`MFA.reveal_secret`."""
+    owner = core.owner(user_id)
+    by = identifier("by", by)
+    now = core.now()
+    factor = _find(core, owner, factor_id, now)
+    if factor.state == "pending":
+        raise NotEnrolled
+    otp = core.open_record(factor, now, core.keyring.reveal)
+    core.emit("secret revealed", now, owner, factor_id, factor.kind, by=by)
+    return RevealedSecret(factor_id, otp.kind, otp.algorithm, otp.digits, otp.period, factor.last_step, otp.secret)
+
+
 def remove(core: Core, user_id: str, factor_id: str) -> FactorInfo:
     """`MFA.remove_factor`."""
     owner = core.owner(user_id)
@@ -41,3 +60,10 @@ def reset(core: Core, user_id: str, by: str) -> int:
     removed = core.store.reset(owner)
     core.emit("reset", core.now(), owner, by=by, factors=removed)
     return removed
+
+
+def _find(core: Core, owner: Owner, factor_id: str, now: int) -> Factor:
+    for factor in core.store.user(owner).factors:
+        if factor.factor_id == factor_id and (factor.state != "pending" or factor.expires_at > now):
+            return factor
+    raise NotEnrolled

@@ -14,7 +14,11 @@ from .stores.base import Factor, RecoveryCode, Store
 _T = TypeVar("_T", Factor, RecoveryCode)
 
 BATCH = 500
-"""Records that are read at once, so that memory does not grow with the number of users."""
+"""Records that are read at once, so that memory does not grow with the users. A size of work, so no policy."""
+
+SUSPECT_FROM = 20
+"""Factors in use from which on their drift says something of the server's clock. It decides nothing, so it is no
+policy."""
 
 
 def factors(store: Store, tenant: str) -> Iterator[Factor]:
@@ -50,7 +54,7 @@ def report(store: Store, tenant: str) -> Report:
         disabled=tuple(disabled),
         re_enroll=tuple(legacy),
         median_drift=float(median(drifts)) if drifts else 0.0,
-        clock_suspect=len(drifts) >= 20 and 2 * max(ahead, behind) >= len(drifts),
+        clock_suspect=len(drifts) >= SUSPECT_FROM and 2 * max(ahead, behind) >= len(drifts),
     )
 
 

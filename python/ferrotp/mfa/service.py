@@ -5,6 +5,7 @@ memory; what it decides is decided in the store, once, whichever process asks.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from .results import (
     Outcome,
     RecoveryCodes,
     Report,
+    RevealedSecret,
     Rotation,
     Status,
     Verification,
@@ -317,6 +319,25 @@ class MFA:
         return factors.status(self._core, user_id)
 
     @without_frames
+    def factor(self, *, user_id: str, factor_id: str) -> FactorInfo:
+        """One factor of this user, pending ones among them: for pages, never instead of `verify`.
+
+        :raises NotEnrolled: if this user has no such factor
+        """
+        return factors.find(self._core, user_id, factor_id)
+
+    @without_frames
+    def reveal_secret(self, *, user_id: str, factor_id: str, by: str) -> RevealedSecret:
+        """Takes the secret of a factor out, for another system that is to check its codes. The event ``secret
+        revealed`` says who took it. A pending factor's is shown by `pending`.
+
+        :param by: who does it, for the event
+        :raises NotEnrolled: if this user has no such factor, or it is pending
+        :raises SealedRecordError: if its record was changed, or its key is missing
+        """
+        return factors.reveal(self._core, user_id, factor_id, by)
+
+    @without_frames
     def remove_factor(self, *, user_id: str, factor_id: str) -> FactorInfo:
         """Removes a factor of this user. Ask for fresh authentication before (ASVS 7.5.1). The recovery codes go with
         the last factor.
@@ -354,6 +375,10 @@ class MFA:
         core = self._core
         core.emit("keys rotated", core.now(), Owner("", ""), seen=rotation.seen, resealed=rotation.resealed)
         return rotation
+
+    def keys_in_use(self) -> Counter[str]:
+        """How many records of the store, of all tenants, each key seals, by the key's id."""
+        return maintenance.keys_in_use(self.store)
 
     def retire_key(self, key_id: str) -> None:
         """Returns if no record of the store needs this key any more, so that it can be taken out of the keyring.

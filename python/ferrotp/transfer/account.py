@@ -68,7 +68,7 @@ class Account:
 
         For Steam it is pyotp's, with ``encoder=steam``. A token without a name is named by its serial number.
         """
-        from ferrotp.utils import build_uri
+        from ..utils import build_uri
 
         is_totp = self.kind == "totp"
         extra = {"encoder": "steam"} if self.kind == "steam" else {}
@@ -111,19 +111,19 @@ class Account:
     def _make(self, legacy: bool) -> Any:
         import hashlib
 
-        import ferrotp
-        import ferrotp.legacy
+        from .. import hotp, totp
+        from ..legacy import hotp as legacy_hotp
+        from ..legacy import totp as legacy_totp
 
-        surface = ferrotp.legacy if legacy else ferrotp
         name, issuer = self.name or self.serial or None, self.issuer or None
         if self.kind == "steam":
-            from ferrotp.contrib import Steam
-            from ferrotp.legacy.contrib import Steam as LegacySteam
+            from ..contrib.steam import Steam
+            from ..legacy.contrib.steam import Steam as LegacySteam
 
             return (LegacySteam if legacy else Steam)(self.base32(), name=name, issuer=issuer)
         digest = getattr(hashlib, self.algorithm.lower())
         if self.kind == "hotp":
-            return surface.HOTP(
+            return (legacy_hotp if legacy else hotp).HOTP(
                 self.base32(),
                 digits=self.digits,
                 digest=digest,
@@ -131,6 +131,6 @@ class Account:
                 issuer=issuer,
                 initial_count=self.counter,
             )
-        return surface.TOTP(
+        return (legacy_totp if legacy else totp).TOTP(
             self.base32(), digits=self.digits, digest=digest, name=name, issuer=issuer, interval=self.period
         )

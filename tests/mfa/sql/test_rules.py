@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from ferrotp.mfa.stores.base import Budget, Limits, Owner, Refusal, Reservation, charge, refund
 from ferrotp.mfa.stores.sql import SQLStore
-from ferrotp.mfa.stores.sql_links import Turn
 
 from ..servers import PostgreSQLServer
 from .samples import FACTOR, NOW
@@ -44,10 +43,10 @@ def one(
 def set_budget(store: SQLStore, owner: Owner, budget: Budget) -> None:
     """Past all rules: a clock that was wrong may have left anything."""
     values = {"tenant": owner.tenant, "user_id": owner.user_id, "method": "otp"}
-    with Turn(store._links) as link:
-        assert link.run(store._statements.budget, values) == [(0, 0, 0)]
+    with store._pool.borrow() as connection:
+        assert connection.run(store._statements.budget, values) == [(0, 0, 0)]
         place = f"WHERE tenant = '{owner.tenant}' AND method = 'otp'"
-        link.script(
+        connection.script(
             f"UPDATE ferrotp_budget SET failures = {budget.failures}, retry_at = {budget.retry_at},"
             f" spent_until = {budget.spent_until} {place}"
         )

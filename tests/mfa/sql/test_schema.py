@@ -137,10 +137,9 @@ def test_a_file_is_as_durable_as_it_can_be(tmp_path: Path) -> None:
     for journal in ("wal", "delete"):
         store = SQLStore(f"sqlite:///{tmp_path}/{journal}.db?journal={journal}")
         store.prepare()
-        link = store._links.take()
-        assert link.execute("PRAGMA journal_mode") == [(journal,)]  # type: ignore[attr-defined]
-        assert link.execute("PRAGMA synchronous") == [(3,)]  # type: ignore[attr-defined]
-        store._links.give(link)
+        with store._pool.borrow() as connection:
+            assert connection.execute("PRAGMA journal_mode") == [(journal,)]  # type: ignore[attr-defined]
+            assert connection.execute("PRAGMA synchronous") == [(3,)]  # type: ignore[attr-defined]
         store.close()
 
 
@@ -151,11 +150,10 @@ def test_a_lost_commit_is_not_an_option_on_postgresql(postgresql: PostgreSQLServ
         connection.execute(text(f"ALTER DATABASE {name} SET synchronous_commit TO off"))
         connection.execute(text(f"ALTER DATABASE {name} SET default_transaction_isolation TO serializable"))
     store = SQLStore(url)
-    link = store._links.take()
-    for setting, value in (("synchronous_commit", b"on"), ("default_transaction_isolation", b"read committed")):
-        answer = link._ask(f"SELECT current_setting('{setting}')")  # type: ignore[attr-defined]
-        assert answer.get_value(0, 0) == value
-    store._links.give(link)
+    with store._pool.borrow() as connection:
+        for setting, value in (("synchronous_commit", b"on"), ("default_transaction_isolation", b"read committed")):
+            answer = connection._ask(f"SELECT current_setting('{setting}')")  # type: ignore[attr-defined]
+            assert answer.get_value(0, 0) == value
     store.close()
 
 

@@ -5,29 +5,23 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from random import uniform
-from time import monotonic, sleep
 from typing import TypeVar
 
-from ..errors import StoreRefused, StoreUnavailable
-from .sql_links import Link, Rows, Values
-from .sql_statements import Statement
+from ...errors import StoreRefused, StoreUnavailable
+from ..waiting import LockWait, is_sqlite_busy
+from .records import Rows, Values
+from .statements import Statement
 
 OLDEST = (3, 37)
 """The first version with strict tables; `RETURNING` is older."""
 
 NO_VALUES: Values = {}
 
-_BUSY, _LOCKED = 5, 6
-_LONGEST_PAUSE = 0.03
-"""Seconds. Measured with 64 processes on two busy processors: asking more often takes time from the one that writes."""
 _Answer = TypeVar("_Answer")
 
 
 class SQLiteFile:
     """The file, and how to open it."""
-
-    dialect = "sqlite"
 
     def __init__(self, path: str, uri: bool, journal: str) -> None:
         if sqlite3.sqlite_version_info < OLDEST:
@@ -35,7 +29,7 @@ class SQLiteFile:
             raise StoreRefused(f"SQLite {sqlite3.sqlite_version} is too old: {needed} or newer is needed")
         self._path, self._uri, self._journal = path, uri, journal
 
-    def connect(self, deadline: float) -> "SQLiteLink":
+    def connect(self, deadline: float) -> "SQLiteConnection":
         try:
             if not self._uri:
                 _create(self._path)
@@ -44,31 +38,30 @@ class SQLiteFile:
             )
         except (OSError, sqlite3.Error) as error:
             raise StoreUnavailable(f"the database file does not open ({type(error).__name__})") from None
-        link = SQLiteLink(connection, deadline)
+        made = SQLiteConnection(connection, deadline)
         try:
             # A commit that is lost is a code that is accepted twice, so each is on the disk before it is answered.
             # EXTRA is FULL, and for the rollback journal the directory too; what macOS calls a sync is none.
-            link.execute("PRAGMA synchronous=EXTRA")
-            link.execute("PRAGMA fullfsync=ON")
-            if not link.execute("SELECT file FROM pragma_database_list WHERE name='main'")[0][0]:
+            made.execute("PRAGMA synchronous=EXTRA")
+            made.execute("PRAGMA fullfsync=ON")
+            if not made.execute("SELECT file FROM pragma_database_list WHERE name='main'")[0][0]:
                 raise StoreRefused("a SQLite database in memory is lost with its process: name a file")
-            link.reads_freely = link.execute("PRAGMA journal_mode")[0][0] == "wal"
+            made.reads_freely = made.execute("PRAGMA journal_mode")[0][0] == "wal"
         except BaseException:
-            link.close()
+            made.hang_up()
             raise
-        return link
+        return made
 
-    def prepare(self, link: Link) -> None:
+    def set_journal(self, connection: "SQLiteConnection") -> None:
         """Sets the journal that was asked for, if any was."""
-        assert isinstance(link, SQLiteLink)  # noqa: S101 - it made it
-        if self._journal and link.execute("PRAGMA journal_mode")[0][0] != self._journal:
-            found = link.execute(f"PRAGMA journal_mode={self._journal}")[0][0]
+        if self._journal and connection.execute("PRAGMA journal_mode")[0][0] != self._journal:
+            found = connection.execute(f"PRAGMA journal_mode={self._journal}")[0][0]
             if found != self._journal:
                 raise StoreRefused(f"SQLite keeps journal_mode={found} for this file instead of {self._journal}")
-            link.reads_freely = found == "wal"
+            connection.reads_freely = found == "wal"
 
 
-class SQLiteLink:
+class SQLiteConnection:
     """A connection to the file."""
 
     def __init__(self, connection: sqlite3.Connection, deadline: float) -> None:
@@ -78,9 +71,9 @@ class SQLiteLink:
 
     def execute(self, sql: str, values: Values = NO_VALUES) -> Rows:
         """Runs a statement, again and again while another holds the lock."""
-        started = 0.0
+        wait = None
         while (rows := self._tried(sql, values)) is None:
-            started = self._pause(started)
+            wait = self._pause(wait)
         return rows
 
     def _tried(self, sql: str, values: Values = NO_VALUES) -> Rows | None:
@@ -88,28 +81,18 @@ class SQLiteLink:
         try:
             return self._connection.execute(sql, values).fetchall()
         except sqlite3.Error as error:
-            if _is_busy(error):
+            if is_sqlite_busy(error):
                 return None
             raise _failure(error) from None
 
-    def _pause(self, started: float) -> float:
-        """Sleeps before another try. When the first was: 0 for this one.
-
-        SQLite's own waiting sleeps longer the longer it has waited, so newcomers win. Here the pauses are short at
-        first, longer while many wait, and short again for whoever has waited long.
-        """
-        now = monotonic()
-        started = started or now
-        left = self.deadline - now
-        if left <= 0:
+    def _pause(self, wait: LockWait | None) -> LockWait:
+        """Sleeps before another try."""
+        wait = wait or LockWait(self.deadline)
+        if not wait.pause():
             raise StoreUnavailable(
                 "the SQLite file stayed locked: another write to it is open, maybe one of this same thread"
             )
-        waited = now - started
-        patience = left / (left + waited)
-        pause = min(waited / 4, _LONGEST_PAUSE * patience * patience)
-        sleep(min(uniform(0.0002, 0.001 + pause), left))  # noqa: S311 - so that no two stay in step
-        return started
+        return wait
 
     def usable(self) -> bool:
         return True
@@ -122,12 +105,12 @@ class SQLiteLink:
 
         With a rollback journal readers keep a writer from committing, so there it only waits.
         """
-        started = 0.0
+        wait = None
         while self._tried("BEGIN IMMEDIATE") is None:
             found = answer() if self.reads_freely else None
             if found is not None:
                 return found
-            started = self._pause(started)
+            wait = self._pause(wait)
         return None
 
     def commit(self) -> None:
@@ -148,7 +131,7 @@ class SQLiteLink:
     def script(self, text: str) -> None:
         self.execute(text)
 
-    def close(self) -> None:
+    def hang_up(self) -> None:
         self._connection.close()
 
 
@@ -171,13 +154,6 @@ def _create(path: str) -> None:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     finally:
         os.unlink(fresh)
-
-
-def _is_busy(error: sqlite3.Error) -> bool:
-    code = getattr(error, "sqlite_errorcode", None)  # from Python 3.11 on
-    if code is None:
-        return "is locked" in str(error)
-    return code & 0xFF in (_BUSY, _LOCKED)
 
 
 def _failure(error: sqlite3.Error) -> Exception:

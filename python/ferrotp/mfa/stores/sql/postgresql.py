@@ -4,8 +4,6 @@ A server that is stopped in the middle answers nothing, and neither TCP nor a se
 each wait is one on the socket, with the operation's deadline.
 """
 
-import select
-import threading
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from struct import Struct
@@ -16,11 +14,13 @@ from typing import Any
 import psycopg
 from psycopg import pq
 from sqlalchemy import BigInteger, Boolean, LargeBinary, Text
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import URL, Engine
 
-from ..errors import StoreRefused, StoreUnavailable
-from .sql_links import SIZE, Link, Room, Rows, Values, forget_after_fork
-from .sql_statements import Statement
+from ...errors import StoreRefused, StoreUnavailable
+from ..pool import forget_after_fork
+from ..waiting import Connector, socket_waiter
+from .records import Rows, Values
+from .statements import Statement
 
 BINARY = pq.Format.BINARY
 """How values travel: with their length, so that none ends early at a NUL."""
@@ -32,16 +32,12 @@ _Prepared = tuple[list[tuple[str, _Encode]], list[pq.Format], list[tuple[int, _D
 _GOOD = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 
 
-class PostgreSQL:
+class PostgreSQLServer:
     """A server, and how to connect to it."""
 
-    dialect = "postgresql"
-
-    def __init__(self, engine: Engine, timeout: float) -> None:
-        # The engine's way to connect, its events and all, but none of the connections that the application uses.
-        self._pool = engine.pool.recreate()
-        self._connecting = Room(SIZE)
-        forget_after_fork(self)
+    def __init__(self, connect: "Callable[[], psycopg.Connection[Any]]", timeout: float) -> None:
+        self._make = connect
+        self._connector: Connector[psycopg.Connection[Any]] = Connector(psycopg.Connection.close)
         # A lost commit is a code that is accepted twice; the rest keeps an abandoned statement from waiting on.
         self._settings = (
             "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;"
@@ -51,68 +47,42 @@ class PostgreSQL:
             "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
         )
 
+    @classmethod
+    def of_url(cls, url: URL, timeout: float) -> "PostgreSQLServer":
+        """Connects by psycopg alone: SQLAlchemy would ask the server what nobody here wants to know."""
+        url = url.set(drivername="postgresql+psycopg")
+        dialect: Any = url.get_dialect()()
+        positional, named = dialect.create_connect_args(url)
+        named.setdefault("connect_timeout", 2)
+        return cls(lambda: psycopg.connect(*positional, **named), timeout)
+
+    @classmethod
+    def of_engine(cls, engine: Engine, timeout: float) -> "PostgreSQLServer":
+        """Connects as an engine of the application does."""
+        return cls(_EnginesWay(engine).connect, timeout)
+
+    def connect(self, deadline: float) -> "PostgreSQLConnection":
+        made = PostgreSQLConnection(self._connector.connect(self._make, deadline), deadline)
+        try:
+            made.script(self._settings)
+        except BaseException:
+            made.hang_up()
+            raise
+        return made
+
+
+class _EnginesWay:
+    """An engine's way to connect, its events and all, but none of the connections that the application uses."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._pool = engine.pool.recreate()
+        forget_after_fork(self)
+
     def forget(self) -> None:
         """In a forked child: leaves the locks alone that a thread of the parent may have held."""
         self._pool = self._pool.recreate()
-        self._connecting = Room(SIZE)
 
-    def connect(self, deadline: float) -> "PostgreSQLLink":
-        connection = self._within(deadline)
-        link = PostgreSQLLink(connection, deadline)
-        try:
-            link.script(self._settings)
-        except BaseException:
-            link.close()
-            raise
-        return link
-
-    def _within(self, deadline: float) -> "psycopg.Connection[Any]":
-        """Connects, or gives up at the deadline.
-
-        Looking up a name and logging in know no deadline, and both may be the application's own functions; so a thread
-        does it. A connection that comes too late is closed. There are only so many such threads at once.
-        """
-        made: list[psycopg.Connection[Any]] = []
-        failed: list[BaseException] = []
-        given_up = False
-        lock = threading.Lock()
-        done = threading.Event()
-        connecting = self._connecting
-
-        def run() -> None:
-            try:
-                connection = self._connection()
-                with lock:
-                    if given_up:
-                        connection.close()
-                    else:
-                        made.append(connection)
-            except BaseException as error:  # the other thread tells of it
-                failed.append(error)
-            finally:
-                connecting.leave()
-                done.set()
-
-        if not connecting.enter(deadline - monotonic()):
-            raise StoreUnavailable("PostgreSQL takes no connections")
-        try:
-            threading.Thread(target=run, name="ferrotp connects", daemon=True).start()
-        except RuntimeError:  # there are too many already
-            connecting.leave()
-            raise StoreUnavailable("no thread could be started to connect to PostgreSQL") from None
-        done.wait(max(deadline - monotonic(), 0.0))
-        with lock:
-            given_up = True
-        if made:
-            return made[0]
-        if not failed:
-            raise StoreUnavailable("PostgreSQL did not take the connection in time")
-        if isinstance(failed[0], StoreRefused):
-            raise failed[0]
-        # The text of such an error names the user and the server, at least.
-        raise StoreUnavailable(f"PostgreSQL did not take the connection ({type(failed[0]).__name__})")
-
-    def _connection(self) -> "psycopg.Connection[Any]":
+    def connect(self) -> "psycopg.Connection[Any]":
         fairy = self._pool.connect()
         connection = fairy.driver_connection
         fairy.detach()
@@ -123,11 +93,8 @@ class PostgreSQL:
             )
         return connection
 
-    def prepare(self, link: Link) -> None:
-        """Nothing but the tables."""
 
-
-class PostgreSQLLink:
+class PostgreSQLConnection:
     """A connection to the server."""
 
     def __init__(self, connection: "psycopg.Connection[Any]", deadline: float) -> None:
@@ -135,7 +102,7 @@ class PostgreSQLLink:
         self._connection = connection
         self._libpq = connection.pgconn
         self._prepared: dict[Statement, _Prepared] = {}
-        self._wait = _waiter(self._libpq.socket)
+        self._wait = socket_waiter(self._libpq.socket)
 
     def usable(self) -> bool:
         # Nothing is to be read between two operations but that the server has gone.
@@ -191,7 +158,7 @@ class PostgreSQLLink:
     def script(self, text: str) -> None:
         self._ask(text)
 
-    def close(self) -> None:
+    def hang_up(self) -> None:
         self._connection.close()
 
     def _ask(self, text: str) -> "pq.abc.PGresult":
@@ -222,19 +189,6 @@ class PostgreSQLLink:
         if last is None:
             raise StoreUnavailable("the connection to PostgreSQL broke")
         return last
-
-
-def _waiter(descriptor: int) -> "Callable[[float, bool], object]":
-    """What waits until a socket can be read, or written to, for so many seconds at most."""
-    if not hasattr(select, "poll"):  # Windows
-        return lambda seconds, writing: any(
-            select.select([descriptor], [descriptor] if writing else [], [], seconds)[:2]
-        )
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    both = select.poll()
-    both.register(descriptor, select.POLLIN | select.POLLOUT)
-    return lambda seconds, writing: (both if writing else poll).poll(seconds * 1000)
 
 
 def _broken(error: psycopg.Error) -> StoreUnavailable:

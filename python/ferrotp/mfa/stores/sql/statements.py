@@ -4,11 +4,12 @@ Each statement that decides has its conditions on the row that it changes: Postg
 has waited for it (READ COMMITTED), and at nothing else.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import (
     BigInteger,
@@ -19,29 +20,25 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
-    cast,
-    column,
     delete,
     exists,
     func,
     insert,
     literal_column,
-    outerjoin,
     select,
     tuple_,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql import Executable
 from sqlalchemy.types import TypeEngine
 
-from .sql_schema import Tables
+from .schema import Tables
 
 _numbers = count()
 # One row for each that was changed.
-_DONE: "ColumnElement[int]" = literal_column("1", BigInteger())
+DONE: "ColumnElement[int]" = literal_column("1", BigInteger())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,61 +52,72 @@ class Statement:
     gives: tuple["TypeEngine[Any]", ...]
 
 
-def _text(name: str) -> "ColumnElement[str]":
+def text(name: str) -> "ColumnElement[str]":
     return bindparam(name, type_=Text())
 
 
-def _number(name: str) -> "ColumnElement[int]":
+def number(name: str) -> "ColumnElement[int]":
     return bindparam(name, type_=BigInteger())
 
 
-def _bytes(name: str) -> "ColumnElement[bytes]":
+def binary(name: str) -> "ColumnElement[bytes]":
     return bindparam(name, type_=LargeBinary())
 
 
-def _smaller(one: "ColumnElement[int]", other: "ColumnElement[int]") -> "ColumnElement[int]":
-    return case((one < other, one), else_=other)
+def _smaller(left: "ColumnElement[int]", right: "ColumnElement[int]") -> "ColumnElement[int]":
+    return case((left < right, left), else_=right)
 
 
-def _larger(one: "ColumnElement[int]", other: "ColumnElement[int]") -> "ColumnElement[int]":
-    return case((one > other, one), else_=other)
+def _larger(left: "ColumnElement[int]", right: "ColumnElement[int]") -> "ColumnElement[int]":
+    return case((left > right, left), else_=right)
 
 
-class Statements:
-    """All statements, for one dialect and one set of tables."""
+class Statements(ABC):
+    """All statements, for one set of tables. What only one of the databases takes is in its own class."""
 
-    def __init__(self, tables: Tables, dialect: str) -> None:
-        flavour: Any = sqlite.dialect if dialect == "sqlite" else postgresql.psycopg.dialect
-        self._dialect: Dialect = flavour(paramstyle="named" if dialect == "sqlite" else "numeric_dollar")
+    insert: ClassVar[Any]
+    """The database's own ``INSERT``, which knows what to do on a conflict."""
+    table_options: ClassVar[str] = ""
+    """What stands behind ``CREATE TABLE``."""
+
+    def __init__(self, tables: Tables, dialect: Dialect) -> None:
+        self._dialect = dialect
         self._tables = tables
-        self._open: dict[tuple[str, bool, int], Statement] = {}
+        self._counts: dict[tuple[str, bool, int], Statement] = {}
         factor, budget, code = tables.factor, tables.budget, tables.recovery_code
-        self._factor_owner = and_(factor.c.tenant == _text("tenant"), factor.c.user_id == _text("user_id"))
-        self._budget_owner = and_(budget.c.tenant == _text("tenant"), budget.c.user_id == _text("user_id"))
-        self._code_owner = and_(code.c.tenant == _text("tenant"), code.c.user_id == _text("user_id"))
+        self._factor_owner = and_(factor.c.tenant == text("tenant"), factor.c.user_id == text("user_id"))
+        self._budget_owner = and_(budget.c.tenant == text("tenant"), budget.c.user_id == text("user_id"))
+        self._code_owner = and_(code.c.tenant == text("tenant"), code.c.user_id == text("user_id"))
         device = tables.device
-        self._device_owner = and_(device.c.tenant == _text("tenant"), device.c.user_id == _text("user_id"))
-        self._device_key = and_(self._device_owner, device.c.series == _text("series"))
-        self._factor_key = and_(self._factor_owner, factor.c.factor_id == _text("factor_id"))
-        self._budget_key = and_(self._budget_owner, budget.c.method == _text("method"))
-        self._code_key = and_(self._code_owner, code.c.selector == _text("selector"))
+        self._device_owner = and_(device.c.tenant == text("tenant"), device.c.user_id == text("user_id"))
+        self._device_key = and_(self._device_owner, device.c.series == text("series"))
+        self._factor_key = and_(self._factor_owner, factor.c.factor_id == text("factor_id"))
+        self._budget_key = and_(self._budget_owner, budget.c.method == text("method"))
+        self._code_key = and_(self._code_owner, code.c.selector == text("selector"))
         self._factor_fields = [column for column in factor.c if column.name not in ("tenant", "user_id")]
+
+    def compile(self) -> None:
+        """Turns all of them into text now, and not when they are first used: that would be under a lock, which others
+        wait for, and the compiler takes milliseconds.
+        """
+        for kind in type(self).__mro__:
+            for name, attribute in vars(kind).items():
+                if isinstance(attribute, cached_property):
+                    getattr(self, name)
 
     def _made(self, statement: Executable) -> Statement:
         compiled: Any = statement.compile(dialect=self._dialect)  # type: ignore[attr-defined]
-        text = str(compiled)
+        sql = str(compiled)
         # An SQL `:name` may stand twice, and is one value all the same; so may a `$1`.
         names = list(dict.fromkeys(compiled.positiontup or compiled.binds))
         takes = tuple((name, compiled.binds[name].type) for name in names)
         gives = tuple(entry.type for entry in compiled._result_columns)
-        return Statement(b"ferrotp_%d" % next(_numbers), text, takes, gives)
+        return Statement(b"ferrotp_%d" % next(_numbers), sql, takes, gives)
 
     def create(self, names: Sequence[str]) -> list[str]:
         """The statements that make the tables of these names."""
-        # Rows change all the time. With room on its page for the new version, PostgreSQL leaves the index alone.
-        room = "" if self._dialect.name == "sqlite" else "WITH (fillfactor = 70)"
         return [
-            str(CreateTable(table).compile(dialect=self._dialect)) + room
+            str(CreateTable(table).compile(dialect=self._dialect)) + self.table_options
             for table in self._tables.metadata.sorted_tables
             if table.name in names
         ]
@@ -123,77 +131,65 @@ class Statements:
         `retry_at` becomes after failure `free` + 1 and so on.
         """
         budget = self._tables.budget
-        retry_at = _smaller(budget.c.retry_at, _number("longest"))
-        spent = _larger(_smaller(budget.c.spent_until, _number("horizon")), _number("now")) + _number("cost")
+        retry_at = _smaller(budget.c.retry_at, number("longest"))
+        spent = _larger(_smaller(budget.c.spent_until, number("horizon")), number("now")) + number("cost")
         ladder = [
-            (budget.c.failures < _number("free") + literal_column(str(step + 1)), _number(f"retry_{step}"))
+            (budget.c.failures < number("free") + literal_column(str(step + 1)), number(f"retry_{step}"))
             for step in range(delays - 1)
         ]
         return (
             update(budget)
             .where(
                 self._budget_key,
-                budget.c.failures < _number("disable_at"),
-                retry_at <= _number("now"),
-                spent <= _number("horizon"),
+                budget.c.failures < number("disable_at"),
+                retry_at <= number("now"),
+                spent <= number("horizon"),
             )
             .values(
                 failures=budget.c.failures + literal_column("1"),
                 retry_at=case(
-                    (budget.c.failures < _number("free"), literal_column("0")),
+                    (budget.c.failures < number("free"), literal_column("0")),
                     *ladder,
-                    else_=_number(f"retry_{delays - 1}"),
+                    else_=number(f"retry_{delays - 1}"),
                 ),
                 spent_until=spent,
             )
             .returning(budget.c.failures, budget.c.retry_at, budget.c.spent_until)
         )
 
-    def _found(self, method: str, one: bool) -> "ColumnElement[bool]":
+    def _found(self, method: str, one_factor: bool) -> "ColumnElement[bool]":
         """The factors without which there is no attempt."""
         factor = self._tables.factor
         if method == "recovery":
             return and_(self._factor_owner, factor.c.state != literal_column("'pending'"))
-        owned = self._factor_key if one or method == "enrollment" else self._factor_owner
+        owned = self._factor_key if one_factor or method == "enrollment" else self._factor_owner
         if method == "enrollment":
-            return and_(owned, factor.c.state == literal_column("'pending'"), factor.c.expires_at > _number("now"))
+            return and_(owned, factor.c.state == literal_column("'pending'"), factor.c.expires_at > number("now"))
         return and_(owned, factor.c.state == literal_column("'active'"))
 
-    def count(self, method: str, one: bool, delays: int) -> Statement:
-        """Counts an attempt, if one is open and there is something to try it on.
-
-        On PostgreSQL it also gives the factors, or the recovery code, so that it is one round trip. They are as they
-        were when it began: `accept` looks at them anew. On SQLite nothing else runs between two statements.
-        """
-        key = (method, one, delays)
-        made = self._open.get(key)
+    def count(self, method: str, one_factor: bool, delays: int) -> Statement:
+        """Counts an attempt, if one is open and there is something to try it on."""
+        key = (method, one_factor, delays)
+        made = self._counts.get(key)
         if made is None:
-            charged = self._charged(delays).where(exists(select(literal_column("1")).where(self._found(method, one))))
-            if self._dialect.name == "sqlite":
-                made = self._made(charged)
-            else:
-                counted = charged.cte("counted")
-                if method == "recovery":
-                    code = self._tables.recovery_code
-                    joined = outerjoin(counted, code, self._code_key)
-                    made = self._made(select(*counted.c, code.c.sealed).select_from(joined))
-                else:
-                    made = self._made(select(*counted.c, *self._factor_fields).where(self._found(method, one)))
-            self._open[key] = made
+            usable = exists(select(literal_column("1")).where(self._found(method, one_factor)))
+            made = self._counts[key] = self._made(
+                self._counting(self._charged(delays).where(usable), method, one_factor)
+            )
         return made
+
+    @abstractmethod
+    def _counting(self, charged: Any, method: str, one_factor: bool) -> Executable:
+        """What counts an attempt, made of the change of the budget."""
 
     @cached_property
     def found(self) -> dict[tuple[str, bool], Statement]:
         """The factors without which there is no attempt, by method and by whether one is asked for."""
         return {
-            (method, one): self._made(select(*self._factor_fields).where(self._found(method, one)))
+            (method, one_factor): self._made(select(*self._factor_fields).where(self._found(method, one_factor)))
             for method in ("otp", "recovery", "enrollment")
-            for one in (False, True)
+            for one_factor in (False, True)
         }
-
-    @cached_property
-    def code(self) -> Statement:
-        return self._made(select(self._tables.recovery_code.c.sealed).where(self._code_key))
 
     @cached_property
     def budget(self) -> Statement:
@@ -208,12 +204,12 @@ class Statements:
             update(budget)
             .where(
                 self._budget_key,
-                budget.c.failures == _number("failures"),
-                budget.c.retry_at == _number("was_retry_at"),
-                budget.c.spent_until == _number("was_spent_until"),
+                budget.c.failures == number("failures"),
+                budget.c.retry_at == number("was_retry_at"),
+                budget.c.spent_until == number("was_spent_until"),
             )
-            .values(retry_at=_number("retry_at"), spent_until=_number("spent_until"))
-            .returning(_DONE)
+            .values(retry_at=number("retry_at"), spent_until=number("spent_until"))
+            .returning(DONE)
         )
 
     # Acceptance.
@@ -221,7 +217,7 @@ class Statements:
     def _refund(self) -> Any:
         """`ferrotp.mfa.stores.base.refund`, in SQL."""
         budget = self._tables.budget
-        left = budget.c.spent_until - _number("cost")
+        left = budget.c.spent_until - number("cost")
         return (
             update(budget)
             .where(self._budget_key)
@@ -236,36 +232,19 @@ class Statements:
         factor = self._tables.factor
         return (
             update(factor)
-            .where(self._factor_key, factor.c.state == literal_column("'active'"), factor.c.last_step < _number("step"))
+            .where(self._factor_key, factor.c.state == literal_column("'active'"), factor.c.last_step < number("step"))
             .values(
-                last_step=_number("step"),
-                drift=_number("drift"),
-                last_used_at=_number("now"),
-                sealed=case((factor.c.sealed == _bytes("was"), _bytes("resealed")), else_=factor.c.sealed),
+                last_step=number("step"),
+                drift=number("drift"),
+                last_used_at=number("now"),
+                sealed=case((factor.c.sealed == binary("was"), binary("resealed")), else_=factor.c.sealed),
             )
             .returning(factor.c.factor_id)
         )
 
     @cached_property
-    def advance(self) -> Statement:
-        return self._made(self._advance())
-
-    @cached_property
     def refund(self) -> Statement:
         return self._made(self._refund())
-
-    @cached_property
-    def accept(self) -> Statement:
-        """`advance` and `refund` in one: both or neither. For PostgreSQL.
-
-        The budget's row is locked first, as in every other decision, so that no two wait for each other. Whether the
-        factor may advance is decided on the factor's row when that is reached, and only if it did is there a row to
-        refund by.
-        """
-        budget, factor = self._tables.budget, self._tables.factor
-        held = select(budget.c.tenant).where(self._budget_key).with_for_update().cte("held")
-        advanced = self._advance().where(factor.c.tenant == held.c.tenant).cte("advanced")
-        return self._made(self._refund().where(advanced.c.factor_id == _text("factor_id")).returning(_DONE))
 
     @cached_property
     def activate(self) -> Statement:
@@ -275,15 +254,15 @@ class Statements:
             .where(
                 self._factor_key,
                 factor.c.state == literal_column("'pending'"),
-                factor.c.expires_at > _number("now"),
+                factor.c.expires_at > number("now"),
             )
             .values(
                 state=literal_column("'active'"),
-                last_step=_number("step"),
-                drift=_number("drift"),
-                last_used_at=_number("now"),
+                last_step=number("step"),
+                drift=number("drift"),
+                last_used_at=number("now"),
             )
-            .returning(_DONE)
+            .returning(DONE)
         )
 
     @cached_property
@@ -294,7 +273,7 @@ class Statements:
             .where(
                 self._factor_owner,
                 factor.c.state == literal_column("'active'"),
-                factor.c.factor_id != _text("factor_id"),
+                factor.c.factor_id != text("factor_id"),
             )
             .values(state=literal_column("'disabled'"))
         )
@@ -305,79 +284,25 @@ class Statements:
     def lock(self) -> Statement:
         """Makes the user's decisions wait for each other, from the first record on. The lock is the row of a budget."""
         budget = self._tables.budget
-        flavour: Any = sqlite if self._dialect.name == "sqlite" else postgresql
-        fresh = flavour.insert(budget).values(
-            tenant=_text("tenant"),
-            user_id=_text("user_id"),
-            method=_text("method"),
-            failures=literal_column("0"),
-            retry_at=literal_column("0"),
-            spent_until=literal_column("0"),
-        )
         return self._made(
-            fresh.on_conflict_do_update(
+            self._fresh_budget()
+            .on_conflict_do_update(
                 index_elements=[budget.c.tenant, budget.c.user_id, budget.c.method],
                 set_={"failures": budget.c.failures},
-            ).returning(budget.c.failures, budget.c.retry_at, budget.c.spent_until)
+            )
+            .returning(budget.c.failures, budget.c.retry_at, budget.c.spent_until)
         )
 
-    # Users who come from another system.
-
-    @cached_property
-    def new_budget(self) -> Statement:
-        """A budget of a user who has none, for SQLite."""
+    def _fresh_budget(self) -> Any:
         nothing: ColumnElement[int] = literal_column("0")
-        fresh = sqlite.insert(self._tables.budget).values(
-            tenant=_text("tenant"),
-            user_id=_text("user_id"),
-            method=_text("method"),
+        return self.insert(self._tables.budget).values(
+            tenant=text("tenant"),
+            user_id=text("user_id"),
+            method=text("method"),
             failures=nothing,
             retry_at=nothing,
             spent_until=nothing,
         )
-        return self._made(fresh.on_conflict_do_nothing().returning(_DONE))
-
-    def _rows(self, table: Any, names: Sequence[str]) -> Any:
-        """Any number of rows in one parameter, for PostgreSQL. Bytes are in hexadecimal."""
-        kinds = {name: table.c[name].type for name in names}
-        return (
-            func.jsonb_to_recordset(cast(_text("rows"), postgresql.JSONB))
-            .table_valued(
-                *(column(name, Text() if isinstance(kind, LargeBinary) else kind) for name, kind in kinds.items())
-            )
-            .render_derived(with_types=True)
-        )
-
-    def _insert_rows(self, table: Any) -> Any:
-        names = [one.name for one in table.c]
-        rows = self._rows(table, names)
-        values = [
-            func.decode(rows.c[name], literal_column("'hex'"))
-            if isinstance(table.c[name].type, LargeBinary)
-            else rows.c[name]
-            for name in names
-        ]
-        return postgresql.insert(table).from_select(names, select(*values))
-
-    @cached_property
-    def new_budgets(self) -> Statement:
-        budget = self._tables.budget
-        names = ("tenant", "user_id", "method")
-        rows = self._rows(budget, names)
-        nothing: ColumnElement[int] = literal_column("0", BigInteger())
-        fresh = postgresql.insert(budget).from_select(
-            [*names, "failures", "retry_at", "spent_until"],
-            select(*(rows.c[name] for name in names), nothing, nothing, nothing),
-        )
-        return self._made(fresh.on_conflict_do_nothing().returning(budget.c.tenant, budget.c.user_id))
-
-    @cached_property
-    def add_factors(self) -> Statement:
-        return self._made(self._insert_rows(self._tables.factor))
-
-    @cached_property
-    def add_codes(self) -> Statement:
-        return self._made(self._insert_rows(self._tables.recovery_code))
 
     @cached_property
     def clear(self) -> Statement:
@@ -432,11 +357,11 @@ class Statements:
     @cached_property
     def take_code(self) -> Statement:
         code = self._tables.recovery_code
-        return self._made(delete(code).where(self._code_key, code.c.sealed == _bytes("sealed")).returning(_DONE))
+        return self._made(delete(code).where(self._code_key, code.c.sealed == binary("sealed")).returning(DONE))
 
     @cached_property
     def drop_factors(self) -> Statement:
-        return self._made(delete(self._tables.factor).where(self._factor_owner).returning(_DONE))
+        return self._made(delete(self._tables.factor).where(self._factor_owner).returning(DONE))
 
     @cached_property
     def drop_codes(self) -> Statement:
@@ -462,11 +387,11 @@ class Statements:
             update(device)
             .where(
                 self._device_key,
-                device.c.expires_at > _number("now"),
-                device.c.token_hash == _bytes("token_hash"),
+                device.c.expires_at > number("now"),
+                device.c.token_hash == binary("token_hash"),
             )
-            .values(token_hash=_bytes("next_hash"), token_before=_bytes("token_hash"), last_used_at=_number("now"))
-            .returning(_DONE)
+            .values(token_hash=binary("next_hash"), token_before=binary("token_hash"), last_used_at=number("now"))
+            .returning(DONE)
         )
 
     @cached_property
@@ -484,22 +409,22 @@ class Statements:
 
     @cached_property
     def drop_device(self) -> Statement:
-        return self._made(delete(self._tables.device).where(self._device_key).returning(_DONE))
+        return self._made(delete(self._tables.device).where(self._device_key).returning(DONE))
 
     @cached_property
     def drop_devices(self) -> Statement:
-        return self._made(delete(self._tables.device).where(self._device_owner).returning(_DONE))
+        return self._made(delete(self._tables.device).where(self._device_owner).returning(DONE))
 
     # All users, in order.
 
     def _page(self, table: Any, last: str) -> Statement:
         place = tuple_(table.c.tenant, table.c.user_id, table.c[last])
-        after = tuple_(_text("tenant"), _text("user_id"), _text(last))
+        after = tuple_(text("tenant"), text("user_id"), text(last))
         return self._made(
             select(*table.c)
             .where(place > after)
             .order_by(table.c.tenant, table.c.user_id, table.c[last])
-            .limit(_number("limit"))
+            .limit(number("limit"))
             .offset(literal_column("0"))  # else SQLite's has a value of its own for it
         )
 
@@ -511,37 +436,9 @@ class Statements:
     def codes(self) -> Statement:
         return self._page(self._tables.recovery_code, "selector")
 
+    @abstractmethod
     def _reseal(self, table: Any, last: str) -> Statement:
-        if self._dialect.name == "sqlite":
-            return self._made(
-                update(table)
-                .where(
-                    table.c.tenant == _text("tenant"),
-                    table.c.user_id == _text("user_id"),
-                    table.c[last] == _text(last),
-                    table.c.sealed == _bytes("was"),
-                )
-                .values(sealed=_bytes("sealed"))
-                .returning(_DONE)
-            )
-        # Any number of records in one round trip.
-        names = ("tenant", "user_id", last, "was", "sealed")
-        change = (
-            func.jsonb_to_recordset(cast(_text("changes"), postgresql.JSONB))
-            .table_valued(*(column(name, Text()) for name in names))
-            .render_derived(with_types=True)
-        )
-        return self._made(
-            update(table)
-            .where(
-                table.c.tenant == change.c.tenant,
-                table.c.user_id == change.c.user_id,
-                table.c[last] == change.c[last],
-                table.c.sealed == func.decode(change.c.was, literal_column("'hex'")),
-            )
-            .values(sealed=func.decode(change.c.sealed, literal_column("'hex'")))
-            .returning(_DONE)
-        )
+        """Replaces a sealed record where it is what was read."""
 
     @cached_property
     def reseal_factor(self) -> Statement:
@@ -559,7 +456,7 @@ class Statements:
 
     @cached_property
     def set_version(self) -> Statement:
-        return self._made(insert(self._tables.schema).values(version=_number("version")))
+        return self._made(insert(self._tables.schema).values(version=number("version")))
 
 
 def _like(column: "Column[Any]") -> "ColumnElement[Any]":

@@ -7,7 +7,7 @@ use base64ct::{Base64Unpadded, Encoding};
 use prost::Message;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::error::{TransferError, TransferErrorKind as Kind};
+use super::{TransferError, TransferErrorKind as Kind};
 use crate::{Algorithm, Secret};
 
 /// What every URI of this kind begins with.
@@ -163,7 +163,7 @@ pub fn decode(uri: &str) -> Result<Payload, TransferError> {
     Ok(Payload { accounts, part })
 }
 
-/// Writes a URI of version 1. `None` if a counter is over 2^63 - 1, or the part is none.
+/// Writes a URI of version 1. `None` if a counter is over 2^63 - 1, or the part's numbers contradict each other.
 pub fn encode(accounts: &[Account], part: Part) -> Option<String> {
     let mut fields = PayloadFields::default();
     fields.version = 1;
@@ -171,7 +171,7 @@ pub fn encode(accounts: &[Account], part: Part) -> Option<String> {
     fields.batch_size = part.size.try_into().ok()?;
     fields.batch_index = part.index.try_into().ok().filter(|_| part.index < part.size)?;
     for account in accounts {
-        let mut one = AccountFields {
+        let mut written = AccountFields {
             secret: account.secret.as_bytes().to_vec(),
             name: account.name.clone().into_bytes(),
             issuer: account.issuer.clone().into_bytes(),
@@ -186,10 +186,10 @@ pub fn encode(accounts: &[Account], part: Part) -> Option<String> {
             counter: 0,
         };
         if let Moving::Hotp(counter) = account.moving {
-            one.kind = 1;
-            one.counter = counter.try_into().ok()?;
+            written.kind = 1;
+            written.counter = counter.try_into().ok()?;
         }
-        fields.accounts.push(one.encode_to_vec());
+        fields.accounts.push(written.encode_to_vec());
     }
     let bytes = Zeroizing::new(fields.encode_to_vec());
     let text = Zeroizing::new(base64ct::Base64::encode_string(&bytes));

@@ -11,7 +11,7 @@ use roxmltree::{Document, Node, ParsingOptions};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::error::{TransferError, TransferErrorKind as Kind};
+use super::{TransferError, TransferErrorKind as Kind};
 use crate::{Algorithm, HmacKey, Secret};
 
 const NAMESPACE: &str = "urn:ietf:params:xml:ns:keyprov:pskc";
