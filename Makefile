@@ -10,7 +10,7 @@ DJANGO42 := target/django-4.2
 SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.lua' -o -name '*.html' -o -name '*.pot' -o -name '*.css' -o -name '*.js' -o -name py.typed)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-terminal screenshots test test-rust test-python test-free-threaded test-django42 test-release lint format bench bench-qr bench-verify bench-growth bench-import bench-login bench-django bench-adapters count attack fuzz real-programs soak wheel clean
+.PHONY: help demo demo-terminal screenshots test test-rust test-python test-free-threaded test-django42 test-release lint format bench bench-qr bench-verify bench-growth bench-import bench-login bench-django bench-adapters count attack fuzz real-programs soak wheel clean test-pythons
 
 help:  ## List the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,9 @@ test-free-threaded:  ## Run the tests of batches and threads without the GIL (FR
 	CARGO_TARGET_DIR=target/free $(VENV)-free/bin/python -m maturin build --quiet --release --locked --interpreter $(abspath $(VENV)-free/bin/python) --out target/free/wheels
 	$(VENV)-free/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps target/free/wheels/*.whl
 	$(VENV)-free/bin/python -m pytest tests/batch tests/contract/test_threads.py $(ARGS)
+
+test-pythons: $(WHEELS)/built  ## Run the contract, batch, vault and service suites on Debian's newer CPythons (ARGS=3.14: that one)
+	@$(PYTHON) tests/machines/pythons.py $(ARGS)
 
 lint: $(VENV)/installed $(VENV)/tools  ## Check formatting, lints and types
 	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
