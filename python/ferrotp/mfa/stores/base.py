@@ -208,8 +208,12 @@ class Store(Protocol):
     own matter.
     """
 
-    def prepare(self) -> None:
-        """Creates what is missing (tables, for one), as often as it is called and by as many processes at once."""
+    def prepare(self) -> bool:
+        """Creates what is missing (tables, for one), as often as it is called and by as many processes at once.
+
+        :return: whether this call made a store where none was: the service tells of it, since users who come to a
+            store that is new by mistake are let in by the password alone
+        """
 
     def close(self) -> None:
         """Lets go of connections."""

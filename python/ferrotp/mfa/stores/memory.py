@@ -35,8 +35,9 @@ class MemoryStore:
         self._budgets: dict[tuple[Owner, Method], Budget] = {}
         self._devices: dict[tuple[Owner, str], tuple[TrustedDevice, bytes]] = {}  # with the token before
 
-    def prepare(self) -> None:
+    def prepare(self) -> bool:
         """Nothing to prepare."""
+        return False
 
     def close(self) -> None:
         """Nothing to close."""

@@ -113,7 +113,7 @@ class RedisStore:
             "not the URL of a Redis: redis://, rediss:// or unix://, settings of redis-py, and each switch 0 or 1"
         )
 
-    def prepare(self) -> None:
+    def prepare(self) -> bool:
         """Refuses a server that could lose what was decided. There is nothing to create."""
         info = self._told("INFO")
         if not info:
@@ -152,6 +152,7 @@ class RedisStore:
             )
         # That it may run scripts on these keys is better known now than at the first login.
         self.factors(None, 1)
+        return False
 
     def close(self) -> None:
         self._client.connection_pool.disconnect()
