@@ -5,6 +5,8 @@ import importlib
 import json
 import subprocess
 import sys
+import unicodedata
+from unittest import mock
 
 import pytest
 
@@ -36,38 +38,31 @@ def test_only_documented_exceptions_are_raised(report):
     assert report["objections"] == []
 
 
-def test_an_input_takes_less_than_10_ms_on_average(report):
-    # 10 ms each is the promise. The sum is what can be measured beside other processes.
+def test_the_report_is_of_many_calls(report):
+    # Or the tests above would look at nothing.
     assert report["calls"] >= 500
-    assert report["seconds"] < 0.010 * report["calls"]
 
 
 @pytest.mark.parametrize("surface", SURFACES)
-def test_the_longest_inputs_take_less_than_10_ms_where_a_code_is_checked(surface):
-    import time
-
+def test_no_input_over_1024_characters_is_normalized(surface):
+    # Its cost grows with the square of the length on some Pythons (CVE-2026-3276). A replaced `normalize` is counted.
     module = importlib.import_module(surface)
     totp, hotp = module.TOTP(malformed.SECRET), module.HOTP(malformed.SECRET)
-    longest = [text for text in malformed.texts() if len(text) >= 1000]
-    # What an attacker sends is a code. Ten rounds; the quickest counts, since other processes take their share.
-    for text in longest:
-        quickest = float("inf")
-        for _ in range(10):
-            began = time.perf_counter()
-            with contextlib.suppress(UnicodeEncodeError):
-                assert totp.verify(text) is False
-            with contextlib.suppress(UnicodeEncodeError):
-                assert hotp.verify(text, 1) is False
-            quickest = min(quickest, time.perf_counter() - began)
-        assert quickest < 0.020, (len(text), ascii(text[:3]))
+    longest = [text for text in malformed.texts() if len(text) > 1024]
+    assert longest
+    with mock.patch.object(module.utils.unicodedata, "normalize", wraps=unicodedata.normalize) as normalize:
+        for text in longest:
+            assert totp.verify(text) is False
+            assert hotp.verify(text, 1) is False
+        assert normalize.call_count == 0
+        assert totp.verify("0" * 6, for_time=59) is False
+        assert normalize.call_count == 2
 
 
 @pytest.mark.parametrize("surface", SURFACES)
 def test_a_malformed_code_is_never_right(surface):
     module = importlib.import_module(surface)
     totp, hotp = module.TOTP(malformed.SECRET), module.HOTP(malformed.SECRET)
-    import unicodedata
-
     for text in malformed.texts():
         if len(text) <= 1024 and unicodedata.normalize("NFKC", text) == "287082":
             continue
