@@ -165,7 +165,7 @@ def test_nobody_is_let_in_without_a_login(world: World) -> None:
             step(None)
 
 
-def test_whoever_must_set_up_can_do_nothing_else() -> None:
+def test_a_user_who_must_set_up_can_do_nothing_else() -> None:
     world = World("required")
     login = world.begin()
     assert login.stage == "set-up"
@@ -276,7 +276,7 @@ def test_a_login_that_the_application_made_by_itself_is_asked_for_a_code(world: 
     assert (step.next_page, step.login.stage, step.login.passed) == ("challenge", "half", False)
 
 
-def test_a_trusted_device_proves_nothing_anew_whoever_logs_in() -> None:
+def test_a_trusted_device_proves_nothing_anew() -> None:
     world = World(trusted_device_days=30)
     _, device = world.enrolled()
     token = world.gate.trust_device(world.gate.verify(world.begin(), device.at(world.clock.now)), "")

@@ -152,7 +152,7 @@ def _rules(given: Any) -> tuple[Rule, ...]:
         given = [{"who": given}]
     if not isinstance(given, Sequence):
         raise ImproperlyConfigured('FERROTP["REQUIRED"] must be a list of rules')
-    return tuple(_rule(one) for one in given)
+    return tuple(_rule(rule) for rule in given)
 
 
 def _rule(given: Any) -> Rule:
