@@ -5,13 +5,13 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.core import checks, mail
+from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 
-from .conf import conf, keyring_fault, raw
+from .conf import conf, is_testing, keyring_fault, raw
 
 _MAKE_KEY = "Make one with: manage.py ferrotp_keys --new. Keep it out of the code and of the database."
 
@@ -153,4 +153,4 @@ def _adapted() -> bool:
 
 
 def _testing() -> bool:
-    return hasattr(mail, "outbox") or not apps.ready
+    return is_testing() or not apps.ready

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from django.conf import settings
+from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
@@ -98,6 +99,11 @@ def conf() -> Conf:
         notify=_imported("NOTIFY", notify) if isinstance(notify, str) and notify != "mail" else notify,
         clock=_imported("CLOCK", clock) if isinstance(clock, str) else clock,
     )
+
+
+def is_testing() -> bool:
+    """Whether Django's test environment is set up, as its runner and pytest-django do."""
+    return hasattr(mail, "outbox")
 
 
 def keyring() -> Keyring:
