@@ -390,6 +390,7 @@ def test_a_name_is_printable_trimmed_and_short() -> None:
     assert tidy_name("x" * 100) == "x" * 60 and tidy_name("x" * 59 + " y") == "x" * 59
     world = World()
     assert world.gate.begin("42", " \n").login.account_name == "42"
+    assert world.gate.begin("42", " alice@example.com").login.account_name == "alice@example.com"
 
 
 def test_a_mode_that_is_none_is_refused() -> None:
