@@ -165,7 +165,7 @@ def test_nobody_is_let_in_without_a_login(world: World) -> None:
             step(None)
 
 
-def test_whoever_must_set_up_can_do_nothing_else() -> None:
+def test_a_user_who_must_set_up_can_do_nothing_else() -> None:
     world = World("required")
     login = world.begin()
     assert login.stage == "set-up"
@@ -276,7 +276,7 @@ def test_a_login_that_the_application_made_by_itself_is_asked_for_a_code(world: 
     assert (step.next_page, step.login.stage, step.login.passed) == ("challenge", "half", False)
 
 
-def test_a_trusted_device_proves_nothing_anew_whoever_logs_in() -> None:
+def test_a_trusted_device_proves_nothing_anew() -> None:
     world = World(trusted_device_days=30)
     _, device = world.enrolled()
     token = world.gate.trust_device(world.gate.verify(world.begin(), device.at(world.clock.now)), "")
@@ -390,6 +390,7 @@ def test_a_name_is_printable_trimmed_and_short() -> None:
     assert tidy_name("x" * 100) == "x" * 60 and tidy_name("x" * 59 + " y") == "x" * 59
     world = World()
     assert world.gate.begin("42", " \n").login.account_name == "42"
+    assert world.gate.begin("42", " alice@example.com").login.account_name == "alice@example.com"
 
 
 def test_a_mode_that_is_none_is_refused() -> None:
