@@ -61,7 +61,7 @@ fn any_match<const NEWEST: bool>(
 }
 
 /// Asks for the truncated HMAC of every counter in `first ..= last`, in order, hashed side by side.
-#[inline(never)] // its buffer is no part of what a call for a single code sets up
+#[inline(never)] // so a call for a single code does not set up its buffer
 pub(crate) fn for_each_truncated(key: &HmacKey, first: u64, last: u64, mut attempt: impl FnMut(u32, u64)) {
     let mut next = Some(first);
     while let Some(first) = next.filter(|next| *next <= last) {

@@ -18,6 +18,7 @@ Kind = Literal[
     "recovery codes replaced",
     "factor resynchronized",
     "factor removed",
+    "secret revealed",
     "reset",
     "device trusted",
     "device recognized",
@@ -27,6 +28,7 @@ Kind = Literal[
     "sealed record refused",
     "clock was ahead",
     "keys rotated",
+    "store created",
 ]
 
 NOTIFY: frozenset[Kind] = frozenset(

@@ -1,11 +1,13 @@
 """The factors that a user has: seen, taken out, and removed."""
 
-from .core import Core, existing_factor_id, factor_info, identifier
+from .core import Core, factor_info
 from .errors import NotEnrolled, moment
-from .results import FactorInfo, Status
+from .identifiers import UserId, existing_factor_id, identifier
+from .results import FactorInfo, RevealedSecret, Status
+from .stores.base import Factor, Owner
 
 
-def status(core: Core, user_id: str) -> Status:
+def status(core: Core, user_id: UserId) -> Status:
     """`MFA.status`."""
     state = core.store.user(core.owner(user_id))
     now = core.now()
@@ -24,7 +26,25 @@ def status(core: Core, user_id: str) -> Status:
     )
 
 
-def remove(core: Core, user_id: str, factor_id: str) -> FactorInfo:
+def find(core: Core, user_id: UserId, factor_id: str) -> FactorInfo:
+    """`MFA.factor`."""
+    return factor_info(_find(core, core.owner(user_id), factor_id, core.now()))
+
+
+def reveal(core: Core, user_id: UserId, factor_id: str, by: str) -> RevealedSecret:
+    """`MFA.reveal_secret`."""
+    owner = core.owner(user_id)
+    by = identifier("by", by)
+    now = core.now()
+    factor = _find(core, owner, factor_id, now)
+    if factor.state == "pending":
+        raise NotEnrolled
+    otp = core.open_record(factor, now, core.keyring.reveal)
+    core.emit("secret revealed", now, owner, factor_id, factor.kind, by=by)
+    return RevealedSecret(factor_id, otp.kind, otp.algorithm, otp.digits, otp.period, factor.last_step, otp.secret)
+
+
+def remove(core: Core, user_id: UserId, factor_id: str) -> FactorInfo:
     """`MFA.remove_factor`."""
     owner = core.owner(user_id)
     factor = core.store.remove_factor(owner, existing_factor_id(factor_id))
@@ -34,10 +54,17 @@ def remove(core: Core, user_id: str, factor_id: str) -> FactorInfo:
     return factor_info(factor)
 
 
-def reset(core: Core, user_id: str, by: str) -> int:
+def reset(core: Core, user_id: UserId, by: str) -> int:
     """`MFA.reset`."""
     owner = core.owner(user_id)
     by = identifier("by", by)
     removed = core.store.reset(owner)
     core.emit("reset", core.now(), owner, by=by, factors=removed)
     return removed
+
+
+def _find(core: Core, owner: Owner, factor_id: str, now: int) -> Factor:
+    for factor in core.store.user(owner).factors:
+        if factor.factor_id == factor_id and (factor.state != "pending" or factor.expires_at > now):
+            return factor
+    raise NotEnrolled

@@ -7,14 +7,18 @@ from typing import TypeVar
 
 from .. import vault
 from .core import factor_info
-from .errors import KeyInUse
+from .errors import KeyInUse, UnknownKey
 from .results import FactorInfo, Report, Rotation
 from .stores.base import Factor, RecoveryCode, Store
 
 _T = TypeVar("_T", Factor, RecoveryCode)
 
 BATCH = 500
-"""Records that are read at once, so that memory does not grow with the number of users."""
+"""Records that are read at once, so that memory does not grow with the users. A size of work, so no policy."""
+
+SUSPECT_FROM = 20
+"""Factors in use from which on their drift says something of the server's clock. It decides nothing, so it is no
+policy."""
 
 
 def factors(store: Store, tenant: str) -> Iterator[Factor]:
@@ -50,7 +54,7 @@ def report(store: Store, tenant: str) -> Report:
         disabled=tuple(disabled),
         re_enroll=tuple(legacy),
         median_drift=float(median(drifts)) if drifts else 0.0,
-        clock_suspect=len(drifts) >= 20 and 2 * max(ahead, behind) >= len(drifts),
+        clock_suspect=len(drifts) >= SUSPECT_FROM and 2 * max(ahead, behind) >= len(drifts),
     )
 
 
@@ -76,10 +80,12 @@ def rotate(store: Store, keyring: vault.Keyring, progress: Callable[[Rotation], 
     return Rotation(seen, resealed, tuple(failed), done=True)
 
 
-def check_unused(store: Store, key_id: str) -> None:
-    """Raises `KeyInUse` if a record is sealed with this key, or says nothing."""
+def check_unused(store: Store, keyring: vault.Keyring, key_id: str) -> None:
+    """Raises `KeyInUse` if a record is sealed with this key, or new ones are; `UnknownKey` if it is none of ours."""
+    if key_id not in keyring.key_ids:
+        raise UnknownKey(key_id, keyring.key_ids)
     count = keys_in_use(store)[key_id]
-    if count:
+    if count or key_id == keyring.writes_with:
         raise KeyInUse(key_id, count)
 
 
