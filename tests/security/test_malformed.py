@@ -39,8 +39,8 @@ def test_only_documented_exceptions_are_raised(report):
     assert report["objections"] == []
 
 
-<<<<<<< HEAD
-def test_every_input_met_every_call(report):
+def test_the_report_is_of_many_calls(report):
+    # Or the tests above would look at nothing.
     assert report["calls"] >= 500
 
 
@@ -67,10 +67,6 @@ def test_no_input_makes_a_call_work_for_long():
     taken = instructions.count(LONG, pieces, warm_up=0)
     # A call's texts together take less than a tenth of a second. Where work grows with the square, one takes more.
     assert {name: work for name, work in taken.items() if work.all > 250_000_000} == {}
-=======
-def test_the_report_is_of_many_calls(report):
-    # Or the tests above would look at nothing.
-    assert report["calls"] >= 500
 
 
 @pytest.mark.parametrize("surface", SURFACES)
@@ -87,7 +83,6 @@ def test_no_input_over_1024_characters_is_normalized(surface):
         assert normalize.call_count == 0
         assert totp.verify("0" * 6, for_time=59) is False
         assert normalize.call_count == 2
->>>>>>> main
 
 
 @pytest.mark.parametrize("surface", SURFACES)
