@@ -56,6 +56,7 @@ test-free-threaded:  ## Run the tests of batches and threads without the GIL (FR
 	CARGO_TARGET_DIR=target/free $(VENV)-free/bin/python -m maturin build --quiet --release --locked --interpreter $(abspath $(VENV)-free/bin/python) --out target/free/wheels
 	$(VENV)-free/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps target/free/wheels/*.whl
 	$(VENV)-free/bin/python -m pytest tests/batch tests/contract/test_threads.py $(ARGS)
+	$(VENV)-free/bin/python benches/threads.py
 
 lint: $(VENV)/installed $(VENV)/tools  ## Check formatting, lints and types
 	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
