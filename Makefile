@@ -56,6 +56,7 @@ test-free-threaded:  ## Run the tests of batches and threads without the GIL (FR
 	CARGO_TARGET_DIR=target/free $(VENV)-free/bin/python -m maturin build --quiet --release --locked --interpreter $(abspath $(VENV)-free/bin/python) --out target/free/wheels
 	$(VENV)-free/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps target/free/wheels/*.whl
 	$(VENV)-free/bin/python -m pytest tests/batch tests/contract/test_threads.py $(ARGS)
+	$(VENV)-free/bin/python benches/threads.py
 
 test-pythons: $(WHEELS)/built  ## Run the contract, batch, vault and service suites on Debian's newer CPythons (ARGS=3.14: that one)
 	@$(PYTHON) tests/machines/pythons.py $(ARGS)
