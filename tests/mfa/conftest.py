@@ -1,6 +1,9 @@
 """What the tests of the service share."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -9,7 +12,9 @@ from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.vault import Keyring
 
 from .authenticator import Clock, Device
-from .servers import PostgreSQLServer
+
+if TYPE_CHECKING:
+    from .servers import PostgreSQLServer
 
 pytest.register_assert_rewrite("ferrotp.mfa.testing")
 
@@ -56,6 +61,8 @@ def world() -> World:
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQLServer]:
     """A server that all tests share, and leave as it was."""
+    from .servers import PostgreSQLServer  # there is no server in a wheel for each Python that the service runs on
+
     server = PostgreSQLServer()
     yield server
     server.close()
