@@ -18,6 +18,10 @@ pub enum Error {
     InvalidUri,
     /// The operating system gave no random bytes.
     NoRandomness,
+    /// A buffer has not room for a code of each place, or its places are narrower than a code.
+    BufferSize,
+    /// A set of keys has lost one, which is a fault of this crate.
+    MissingKey,
 }
 
 impl fmt::Display for Error {
@@ -29,6 +33,8 @@ impl fmt::Display for Error {
             Self::WindowOutOfRange => "the window leaves the range of 64-bit counters",
             Self::InvalidUri => "not an ordinary otpauth URI",
             Self::NoRandomness => "the operating system gave no random bytes",
+            Self::BufferSize => "the buffer has not room for the code of each place",
+            Self::MissingKey => "a key of the set is missing, which is a fault of ferrotp: please report it",
         };
         f.write_str(text)
     }

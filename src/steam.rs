@@ -22,6 +22,9 @@ pub fn reduced_code(key: &HmacKey, counter: u64, digits: Digits) -> Code {
 }
 
 /// The first step of the window whose code is `text`, as [`totp::find`](crate::totp::find) does for digits.
+///
+/// # Errors
+/// [`Error::WindowOutOfRange`].
 pub fn find(key: &HmacKey, step: u64, window: u64, digits: Digits, text: &str) -> Result<Option<u64>, Error> {
     let (first, last) = window::around(step, window)?;
     if text.len() != LENGTH {
@@ -33,11 +36,14 @@ pub fn find(key: &HmacKey, step: u64, window: u64, digits: Digits, text: &str) -
 }
 
 #[allow(clippy::arithmetic_side_effects, reason = "the alphabet is not empty")]
+#[allow(
+    clippy::indexing_slicing,
+    reason = "a remainder by its length, and a zero byte for a symbol could be typed"
+)]
 pub(crate) fn from_number(mut number: u32) -> Code {
     let mut text = [0u8; LENGTH];
     for place in &mut text {
-        let index = (number % ALPHABET.len() as u32) as usize;
-        *place = ALPHABET.get(index).copied().unwrap_or_default();
+        *place = ALPHABET[(number % ALPHABET.len() as u32) as usize];
         number /= ALPHABET.len() as u32;
     }
     Code::from_ascii(text)

@@ -1,10 +1,15 @@
 //! TOTP (RFC 6238): the clock is the counter.
 
+use core::num::NonZeroU64;
+
 use subtle::ConstantTimeEq;
 
-use crate::{Digits, Error, HmacKey, hotp, window};
+use crate::{Algorithm, Code, Digits, Error, HmacKey, Secret, hotp, window};
 
 /// The time step at a Unix time (RFC 6238, section 4.2, with T0 = 0): seconds divided by the period, rounded down.
+///
+/// # Errors
+/// [`Error::InvalidPeriod`] if `period` is 0.
 pub const fn time_step(unix_seconds: u64, period: u64) -> Result<u64, Error> {
     match unix_seconds.checked_div(period) {
         Some(step) => Ok(step),
@@ -16,10 +21,64 @@ pub const fn time_step(unix_seconds: u64, period: u64) -> Result<u64, Error> {
 ///
 /// All codes of the window are made and compared, so the time spent does not tell which one matched.
 /// A window that leaves the range of counters is an error.
+///
+/// # Errors
+/// [`Error::WindowOutOfRange`].
 pub fn find(key: &HmacKey, step: u64, window: u64, digits: Digits, text: &str) -> Result<Option<u64>, Error> {
     let (first, last) = window::around(step, window)?;
     let Some(number) = hotp::number(text.as_bytes(), digits) else {
         return Ok(None);
     };
     Ok(window::first_match(key, first, last, |truncated| u64::from(digits.reduce(truncated)).ct_eq(&number)))
+}
+
+/// A secret whose codes move with the clock. Wiped on drop.
+#[derive(Debug)]
+pub struct Totp {
+    key: HmacKey,
+    digits: Digits,
+    period: NonZeroU64,
+}
+
+impl Totp {
+    /// What every authenticator app understands: SHA-1, six digits and 30 seconds.
+    pub fn new(secret: &Secret) -> Self {
+        let period = const { NonZeroU64::MIN.saturating_add(29) };
+        Self { key: HmacKey::new(Algorithm::Sha1, secret.as_bytes()), digits: Digits::SIX, period }
+    }
+
+    /// With another hash, codes of another length, or time steps of `period` seconds.
+    ///
+    /// # Errors
+    /// [`Error::InvalidPeriod`] if `period` is 0.
+    pub fn with(secret: &Secret, algorithm: Algorithm, digits: Digits, period: u64) -> Result<Self, Error> {
+        let period = NonZeroU64::new(period).ok_or(Error::InvalidPeriod)?;
+        Ok(Self { key: HmacKey::new(algorithm, secret.as_bytes()), digits, period })
+    }
+
+    /// The time step at a Unix time.
+    pub fn step(&self, unix_seconds: u64) -> u64 {
+        unix_seconds / self.period
+    }
+
+    /// The code at a Unix time.
+    pub fn code(&self, unix_seconds: u64) -> Code {
+        hotp::code(&self.key, self.step(unix_seconds), self.digits)
+    }
+
+    /// The newest of the time steps from `window` before a Unix time's to `window` after it whose code is `text`. That
+    /// step must not be accepted again, nor one before it: keeping it is the caller's part. All codes of the window are
+    /// made and compared.
+    ///
+    /// # Errors
+    /// [`Error::WindowOutOfRange`] if the window begins before 1970, or ends after the last 64-bit step.
+    pub fn find(&self, text: &str, unix_seconds: u64, window: u64) -> Result<Option<u64>, Error> {
+        let (first, last) = window::around(self.step(unix_seconds), window)?;
+        let Some(number) = hotp::number(text.as_bytes(), self.digits) else {
+            return Ok(None);
+        };
+        Ok(window::newest_match(&self.key, first, last, |truncated| {
+            u64::from(self.digits.reduce(truncated)).ct_eq(&number)
+        }))
+    }
 }

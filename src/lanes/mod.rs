@@ -27,7 +27,7 @@ mod sha_ni;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod wide;
 
-pub(crate) use group::{Group, LANES, Midstates, lane, set_lane, splat, state};
+pub(crate) use group::{Group, LANES, Midstates, lane, set_lane, splat, state, truncate};
 
 /// The kernels in use. Bits: the SHA extensions may be there beside one of the vectors.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -147,7 +147,7 @@ mod sha_ni_group {
                 group::set_lane(&mut tags, four.wrapping_mul(4).wrapping_add(lane), tag);
             }
         }
-        group::truncate(group::ends_of_32(&tags))
+        group::truncate_sha1(tags)
     }
 
     #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]

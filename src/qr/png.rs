@@ -10,6 +10,9 @@ const MODULE: u32 = 8;
 impl Qr {
     /// A square picture of `size` pixels a side, or of 8 pixels a module. Modules are whole pixels; what is left over
     /// goes to the border.
+    ///
+    /// # Errors
+    /// [`QrError::Size`] if the size or the border is out of range, [`QrError::TooSmall`] if modules would have no pixel.
     pub fn png(&self, style: &Style, size: Option<u32>) -> Result<Vec<u8>, QrError> {
         let needed = self.side_with(style.border)?;
         let (size, module) = match size {

@@ -27,6 +27,9 @@ impl Style {
     /// Refuses colours whose contrast is under 3:1 (WCAG's ratio) and, unless they are allowed, inverted ones.
     ///
     /// Without a light colour the picture is transparent there, and is judged as on white.
+    ///
+    /// # Errors
+    /// [`QrError::WeakContrast`] and [`QrError::Inverted`].
     pub fn new(
         border: u32,
         dark: Colour,

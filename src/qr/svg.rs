@@ -9,6 +9,9 @@ impl Qr {
     /// one it fills what it stands in.
     ///
     /// `title` is what a screen reader says, so never put the text there; an empty one is left out.
+    ///
+    /// # Errors
+    /// [`QrError::Size`] if the size or the border is out of range.
     pub fn svg(&self, style: &Style, size: Option<u32>, title: &str) -> Result<String, QrError> {
         let side = self.side_with(style.border)?;
         let mut svg = String::with_capacity(16384);

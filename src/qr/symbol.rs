@@ -16,6 +16,9 @@ pub struct Qr {
 
 impl Qr {
     /// Encodes a text as UTF-8, in the smallest version that holds it.
+    ///
+    /// # Errors
+    /// [`QrError::Empty`] for no text, [`QrError::TooLong`] for more than the level holds.
     pub fn new(text: &str, level: ErrorCorrection) -> Result<Self, QrError> {
         if text.is_empty() {
             return Err(QrError::Empty);

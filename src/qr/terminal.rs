@@ -11,6 +11,9 @@ impl Qr {
     ///
     /// With `colours` they are black on white whatever the terminal's own colours are. Without, light modules are drawn
     /// and dark ones left out, which is right on a dark background only.
+    ///
+    /// # Errors
+    /// [`QrError::Size`] if the border is over [`WIDEST_BORDER`](super::WIDEST_BORDER).
     pub fn terminal(&self, border: u32, colours: bool) -> Result<String, QrError> {
         let side = self.side_with(Style { border, ..Style::default() }.border)? as usize;
         let border = border as usize;

@@ -132,6 +132,9 @@ impl Drop for AccountFields {
 }
 
 /// Reads a URI.
+///
+/// # Errors
+/// A [`TransferError`] where the URI as a whole is none, or too large. A fault of one account stands in its place.
 pub fn decode(uri: &str) -> Result<Payload, TransferError> {
     let malformed = |message| TransferError::new(Kind::Malformed, message, "");
     if uri.len() > MAX_URI {

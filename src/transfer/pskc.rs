@@ -3,6 +3,9 @@
 //! Read: HOTP and TOTP keys, in plain or under AES-CBC with a pre-shared key or a password (PBKDF2), whose MAC must be
 //! there and must fit. Not verified: a digital signature over the file. The XML parser knows no entities but its own
 //! five, and a document with a DTD is refused.
+//!
+//! An element counts where its namespace is the right one too. One of the right name and another namespace is an error,
+//! and so is one that stands twice: two readers of the document could take different ones.
 
 use aes::cipher::block_padding::Iso10126;
 use aes::cipher::{BlockModeDecrypt, KeyIvInit};
@@ -22,6 +25,11 @@ pub const MAX_KEYS: usize = 100_000;
 const MAX_NODES: u32 = 4_000_000;
 const MAX_DEPTH: usize = 64;
 const MAX_ATTRIBUTES: usize = 256;
+/// How many namespaces may be in scope at an element. RFC 6030's own documents have four.
+const MAX_NAMESPACES: usize = 64;
+/// How many comparisons the parser may make for attributes and namespaces. An honest document of [`MAX_KEYS`] keys stays
+/// under a tenth of it, and 2^27 take less than a second.
+const MAX_COMPARISONS: usize = 1 << 27;
 const MAX_ITERATIONS: u32 = 10_000_000;
 
 /// What opens an encrypted document.
@@ -65,7 +73,38 @@ pub struct Key {
     pub moving: Moving,
 }
 
+/// An element's name: its namespace is one of `spaces`.
+#[derive(Clone, Copy)]
+struct Name {
+    spaces: &'static [Option<&'static str>],
+    local: &'static str,
+}
+
+/// An element of PSKC itself.
+const fn pskc(local: &'static str) -> Name {
+    Name { spaces: &[Some(NAMESPACE)], local }
+}
+
+/// An element of XML Encryption.
+const fn xenc(local: &'static str) -> Name {
+    Name { spaces: &[Some("http://www.w3.org/2001/04/xmlenc#")], local }
+}
+
+/// An element of XML Encryption 1.1.
+const fn xenc11(local: &'static str) -> Name {
+    Name { spaces: &[Some("http://www.w3.org/2009/xmlenc11#")], local }
+}
+
+/// An element of PKCS #5. What is inside PBKDF2-params has no namespace (RFC 6030, figure 7), or this one.
+const fn pkcs5(local: &'static str) -> Name {
+    Name { spaces: &[Some("http://www.rsasecurity.com/rsalabs/pkcs/schemas/pkcs-5v2-0#"), None], local }
+}
+
 /// Reads a document: each key, or what is wrong with it. Keys that are another key's PIN are left out.
+///
+/// # Errors
+/// With a [`TransferError`] where the document as a whole is no PSKC, too large, or does not open with the credential. A
+/// fault of one key stands in that key's place.
 pub fn read(
     xml: &str,
     credential: Option<Credential<'_>>,
@@ -97,21 +136,29 @@ pub fn read(
     }
     let pins: Vec<&str> = root
         .descendants()
-        .filter(|node| node.tag_name().name() == "PINPolicy")
+        .filter(|node| is(*node, pskc("PINPolicy")))
         .filter_map(|node| node.attribute("PINKeyId"))
         .take(MAX_KEYS)
         .collect();
     let pins: std::collections::HashSet<&str> = pins.into_iter().collect();
     let cipher = Cipher::open(root, credential)?;
     let mut keys = Vec::new();
-    for (place, package) in children(root, "KeyPackage").enumerate() {
+    for (place, package) in children(root, pskc("KeyPackage")).enumerate() {
+        let package = package?;
         if place >= MAX_KEYS {
             return Err(TransferError::new(Kind::Limit, "the document has too many keys", "KeyContainer"));
         }
         let path = format!("KeyContainer/KeyPackage[{}]", place.saturating_add(1));
-        let Some(node) = child(package, "Key") else {
-            keys.push(Err(TransferError::new(Kind::Malformed, "the package has no key", path)));
-            continue;
+        let node = match child(package, pskc("Key")) {
+            Ok(Some(node)) => node,
+            Ok(None) => {
+                keys.push(Err(TransferError::new(Kind::Malformed, "the package has no key", path)));
+                continue;
+            }
+            Err(fault) => {
+                keys.push(Err(TransferError { place: format!("{path}/{}", fault.place), ..fault }));
+                continue;
+            }
         };
         let id = node.attribute("Id").unwrap_or_default();
         if algorithm_name(node) == "pin" && pins.contains(id) {
@@ -124,20 +171,22 @@ pub fn read(
         }));
     }
     // Drafts of the format call the package otherwise: their keys must not be passed over.
-    if children(root, "KeyPackage").next().is_none() {
+    if keys.is_empty() && children(root, pskc("KeyPackage")).next().is_none() {
         return Err(TransferError::new(Kind::Malformed, "the document has no key", "KeyContainer"));
     }
     Ok(keys)
 }
 
-/// Refuses what the parser would take too long for: its time grows with the square of a tag's attributes.
+/// Refuses what the parser would take too long for: its time grows with the square of a tag's attributes, and with the
+/// square of the namespaces in scope wherever one is declared.
 fn guard(xml: &str) -> Result<(), TransferError> {
     let limit = |message| Err(TransferError::new(Kind::Limit, message, ""));
     if xml.len() > MAX_DOCUMENT {
         return limit("the document is too large");
     }
     let mut rest = xml;
-    let mut depth = 0usize;
+    let mut open: Vec<usize> = Vec::new(); // how many namespaces each open element declares
+    let (mut in_scope, mut comparisons) = (0usize, 0usize);
     while let Some((_, tag)) = rest.split_once('<') {
         let skipped = [("!--", "-->"), ("![CDATA[", "]]>"), ("?", "?>")]
             .into_iter()
@@ -149,20 +198,68 @@ fn guard(xml: &str) -> Result<(), TransferError> {
         }
         rest = tag;
         if tag.starts_with('/') {
-            depth = depth.saturating_sub(1);
+            in_scope = in_scope.saturating_sub(open.pop().unwrap_or(0));
             continue;
         }
-        // No `<` may stand in an attribute, so this is the tag and the text after it.
-        let (mut attributes, mut quote, mut last, mut closes) = (0usize, None, ' ', false);
-        for character in tag.chars() {
+        let Tag { attributes, namespaces, closes } = Tag::read(tag);
+        if attributes > MAX_ATTRIBUTES {
+            return limit("an element has too many attributes");
+        }
+        in_scope = in_scope.saturating_add(namespaces);
+        if in_scope > MAX_NAMESPACES {
+            return limit("too many namespaces are declared");
+        }
+        // Each attribute with those before it, each prefix with each namespace, and the namespaces among themselves.
+        let prefixes = attributes.saturating_add(1).saturating_mul(in_scope);
+        let declared = if namespaces == 0 { 0 } else { in_scope.saturating_mul(in_scope) };
+        comparisons = comparisons
+            .saturating_add(attributes.saturating_mul(attributes))
+            .saturating_add(prefixes)
+            .saturating_add(declared);
+        if comparisons > MAX_COMPARISONS {
+            return limit("the document has too many attributes and namespaces");
+        }
+        if closes {
+            in_scope = in_scope.saturating_sub(namespaces);
+        } else {
+            open.push(namespaces);
+        }
+        if open.len() > MAX_DEPTH {
+            return limit("the document is nested too deep");
+        }
+    }
+    Ok(())
+}
+
+/// What a start tag costs the parser.
+struct Tag {
+    attributes: usize,
+    /// How many of the attributes declare a namespace.
+    namespaces: usize,
+    /// Whether it is an empty element's.
+    closes: bool,
+}
+
+impl Tag {
+    /// Reads the text after a `<`. No `<` may stand in an attribute, so the tag ends before the next one.
+    fn read(tag: &str) -> Self {
+        let mut read = Self { attributes: 0, namespaces: 0, closes: false };
+        let (mut quote, mut last, mut start) = (None, ' ', 0usize);
+        for (place, character) in tag.char_indices() {
             match (quote, character) {
-                (Some(open), _) if open == character => quote = None,
+                (Some(open), _) if open == character => {
+                    quote = None;
+                    start = place.saturating_add(1);
+                }
                 (None, '"' | '\'') => {
                     quote = Some(character);
-                    attributes = attributes.saturating_add(1);
+                    read.attributes = read.attributes.saturating_add(1);
+                    // From the last value to this one: white space, the name, `=`.
+                    let name = tag.get(start..place).unwrap_or_default();
+                    read.namespaces = read.namespaces.saturating_add(usize::from(name.contains("xmlns")));
                 }
                 (None, '>') => {
-                    closes = last == '/';
+                    read.closes = last == '/';
                     break;
                 }
                 (_, '<') => break,
@@ -170,51 +267,84 @@ fn guard(xml: &str) -> Result<(), TransferError> {
             }
             last = character;
         }
-        if attributes > MAX_ATTRIBUTES {
-            return limit("an element has too many attributes");
-        }
-        if !closes {
-            depth = depth.saturating_add(1);
-        }
-        if depth > MAX_DEPTH {
-            return limit("the document is nested too deep");
-        }
+        read
     }
-    Ok(())
 }
 
-fn children<'a, 'i>(node: Node<'a, 'i>, name: &'static str) -> impl Iterator<Item = Node<'a, 'i>> {
-    node.children().filter(move |child| child.tag_name().name() == name)
+fn is(node: Node<'_, '_>, name: Name) -> bool {
+    let tag = node.tag_name();
+    tag.name() == name.local && name.spaces.contains(&tag.namespace())
 }
 
-/// Of two elements of the same name none is taken: two readers could take different ones.
-fn child<'a, 'i>(node: Node<'a, 'i>, name: &'static str) -> Option<Node<'a, 'i>> {
+/// Where an element is, below the key's package or from the root.
+fn place_of(node: Node<'_, '_>) -> String {
+    let inside = node.ancestors().take_while(|node| !is(*node, pskc("KeyPackage")));
+    let mut names: Vec<&str> = inside.filter(Node::is_element).map(|node| node.tag_name().name()).collect();
+    names.reverse();
+    names.join("/")
+}
+
+/// The elements of this name in their order. One of another namespace is an error.
+fn children<'a, 'i>(
+    node: Node<'a, 'i>,
+    name: Name,
+) -> impl Iterator<Item = Result<Node<'a, 'i>, TransferError>> {
+    node.children().filter(move |child| child.tag_name().name() == name.local).map(move |child| {
+        if is(child, name) {
+            return Ok(child);
+        }
+        let message = "an element has the right name and a wrong namespace";
+        Err(TransferError::new(Kind::Malformed, message, place_of(child)))
+    })
+}
+
+/// The element of this name, if there is one. Two of them are an error: two readers could take different ones.
+fn child<'a, 'i>(node: Node<'a, 'i>, name: Name) -> Result<Option<Node<'a, 'i>>, TransferError> {
     let mut found = children(node, name);
-    found.next().filter(|_| found.next().is_none())
-}
-
-fn text(node: Node<'_, '_>) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(String::new());
-    for child in node.children().filter(Node::is_text) {
-        text.push_str(child.text().unwrap_or_default());
+    let first = found.next().transpose()?;
+    match found.next().transpose()? {
+        None => Ok(first),
+        Some(second) => Err(TransferError::new(Kind::Malformed, "an element stands twice", place_of(second))),
     }
-    text
 }
 
-fn trimmed(node: Option<Node<'_, '_>>) -> Option<String> {
-    node.map(|node| text(node).trim().to_owned()).filter(|text| !text.is_empty())
+/// The text of an element, which has no elements in it.
+fn text(node: Node<'_, '_>) -> Result<Zeroizing<String>, TransferError> {
+    let mut text = Zeroizing::new(String::new());
+    for child in node.children() {
+        if child.is_element() {
+            let message = "an element stands where a text is meant";
+            return Err(TransferError::new(Kind::Malformed, message, place_of(node)));
+        }
+        if child.is_text() {
+            text.push_str(child.text().unwrap_or_default());
+        }
+    }
+    Ok(text)
 }
 
-fn bytes(node: Node<'_, '_>) -> Option<Zeroizing<Vec<u8>>> {
-    let mut plain = Zeroizing::new(String::new());
-    let text = text(node);
-    plain.reserve(text.len());
+fn trimmed(node: Option<Node<'_, '_>>) -> Result<Option<String>, TransferError> {
+    let Some(node) = node else { return Ok(None) };
+    let text = text(node)?.trim().to_owned();
+    Ok(if text.is_empty() { None } else { Some(text) })
+}
+
+/// The text of an element of this name, if there is one.
+fn text_of(node: Node<'_, '_>, name: Name) -> Result<Option<String>, TransferError> {
+    trimmed(child(node, name)?)
+}
+
+/// Bytes in base64, or the fault that they are none.
+fn bytes(node: Node<'_, '_>, not_base64: &'static str) -> Result<Zeroizing<Vec<u8>>, TransferError> {
+    let broken = || TransferError::new(Kind::Malformed, not_base64, place_of(node));
+    let text = text(node)?;
+    let mut plain = Zeroizing::new(String::with_capacity(text.len()));
     plain.extend(text.chars().filter(|character| !character.is_ascii_whitespace()));
     let unpadded = plain.trim_end_matches('=');
     if plain.len().saturating_sub(unpadded.len()) > 2 {
-        return None;
+        return Err(broken());
     }
-    Base64Unpadded::decode_vec(unpadded).ok().map(Zeroizing::new)
+    Base64Unpadded::decode_vec(unpadded).map(Zeroizing::new).map_err(|_| broken())
 }
 
 /// `hotp`, `totp`, `pin` …: the end of the URN.
@@ -223,7 +353,7 @@ fn algorithm_name<'a>(key: Node<'a, '_>) -> &'a str {
 }
 
 fn label(package: Node<'_, '_>, key: Node<'_, '_>) -> Option<String> {
-    let serial = || trimmed(child(package, "DeviceInfo").and_then(|device| child(device, "SerialNo")));
+    let serial = || text_of(child(package, pskc("DeviceInfo")).ok()??, pskc("SerialNo")).ok()?;
     key.attribute("Id").map(str::to_owned).filter(|id| !id.is_empty()).or_else(serial)
 }
 
@@ -235,7 +365,10 @@ fn key(package: Node<'_, '_>, node: Node<'_, '_>, cipher: &Cipher) -> Result<Key
         "hotp" => false,
         _ => return Err(unsupported("the key is neither HOTP nor TOTP", "Key")),
     };
-    if let Some(policy) = child(node, "Policy") {
+    if let Some(policy) = child(node, pskc("Policy"))? {
+        for name in ["StartDate", "ExpiryDate", "NumberOfTransactions", "PINPolicy"] {
+            child(policy, pskc(name))?;
+        }
         for rule in policy.children().filter(Node::is_element) {
             match rule.tag_name().name() {
                 "StartDate" | "ExpiryDate" | "NumberOfTransactions" | "KeyUsage" => {}
@@ -247,21 +380,24 @@ fn key(package: Node<'_, '_>, node: Node<'_, '_>, cipher: &Cipher) -> Result<Key
                 _ => return Err(unsupported("the key's policy has an unknown rule", "Key/Policy")),
             }
         }
-        let uses: Vec<String> = children(policy, "KeyUsage").filter_map(|use_| trimmed(Some(use_))).collect();
-        if !uses.is_empty() && !uses.iter().any(|use_| use_ == "OTP") {
+        let mut uses = Vec::new();
+        for usage in children(policy, pskc("KeyUsage")) {
+            uses.extend(trimmed(Some(usage?))?);
+        }
+        if !uses.is_empty() && !uses.iter().any(|usage| usage == "OTP") {
             return Err(unsupported("the key's policy forbids its use for codes", "Key/Policy/KeyUsage"));
         }
     }
     let (mut algorithm, mut digits) = (Algorithm::Sha1, 6);
-    if let Some(parameters) = child(node, "AlgorithmParameters") {
-        if let Some(suite) = trimmed(child(parameters, "Suite")) {
+    if let Some(parameters) = child(node, pskc("AlgorithmParameters"))? {
+        if let Some(suite) = text_of(parameters, pskc("Suite"))? {
             let plain = suite.to_ascii_uppercase().replace('-', "").replace("HMAC", "");
             algorithm = *Algorithm::ALL
                 .iter()
                 .find(|known| known.uri_name() == plain)
                 .ok_or_else(|| unsupported("the suite is unknown", "Key/AlgorithmParameters/Suite"))?;
         }
-        if let Some(format) = child(parameters, "ResponseFormat") {
+        if let Some(format) = child(parameters, pskc("ResponseFormat"))? {
             let place = "Key/AlgorithmParameters/ResponseFormat";
             if !matches!(format.attribute("Encoding"), None | Some("DECIMAL")) {
                 return Err(unsupported("the code is not decimal", place));
@@ -279,24 +415,22 @@ fn key(package: Node<'_, '_>, node: Node<'_, '_>, cipher: &Cipher) -> Result<Key
         }
     }
     let missing = || unsupported("the document does not hold the key's secret", "Key/Data/Secret");
-    let data = child(node, "Data").ok_or_else(missing)?;
-    let secret = child(data, "Secret").ok_or_else(missing)?;
-    let secret = match (child(secret, "PlainValue"), child(secret, "EncryptedValue")) {
-        (Some(plain), None) => {
-            bytes(plain).ok_or_else(|| malformed("the secret is not base64", "Key/Data/Secret/PlainValue"))?
-        }
+    let data = child(node, pskc("Data"))?.ok_or_else(missing)?;
+    let secret = child(data, pskc("Secret"))?.ok_or_else(missing)?;
+    let secret = match (child(secret, pskc("PlainValue"))?, child(secret, pskc("EncryptedValue"))?) {
+        (Some(plain), None) => bytes(plain, "the secret is not base64")?,
         (None, Some(encrypted)) => cipher
-            .decrypt(encrypted, child(secret, "ValueMAC"))
+            .decrypt(encrypted, child(secret, pskc("ValueMAC"))?)
             .map_err(|fault| TransferError { place: "Key/Data/Secret".into(), ..fault })?,
         _ => return Err(missing()),
     };
     if secret.is_empty() {
         return Err(malformed("the secret is empty", "Key/Data/Secret"));
     }
-    let value = |name: &'static str, place: &'static str| match child(data, name) {
+    let value = |name: &'static str, place: &'static str| match child(data, pskc(name))? {
         None => Ok(None),
-        Some(value) => match child(value, "PlainValue") {
-            Some(plain) => number(text(plain).trim())
+        Some(value) => match child(value, pskc("PlainValue"))? {
+            Some(plain) => number(text(plain)?.trim())
                 .map(Some)
                 .ok_or_else(|| malformed("not a number of 0 or more", place)),
             None => Err(unsupported("only the secret may be encrypted", place)),
@@ -311,15 +445,19 @@ fn key(package: Node<'_, '_>, node: Node<'_, '_>, cipher: &Cipher) -> Result<Key
     } else {
         Moving::Hotp(value("Counter", "Key/Data/Counter")?.unwrap_or(0))
     };
-    let device = child(package, "DeviceInfo");
-    let of_device = |name| trimmed(device.and_then(|device| child(device, name)));
+    let device = child(package, pskc("DeviceInfo"))?;
+    let of_device = |name| device.map_or(Ok(None), |device| text_of(device, pskc(name)));
+    let user = match text_of(node, pskc("UserId"))? {
+        None => of_device("UserId")?,
+        user => user,
+    };
     Ok(Key {
         secret: Secret::from_bytes(&secret),
         id: node.attribute("Id").unwrap_or_default().to_owned(),
-        serial: of_device("SerialNo"),
-        manufacturer: of_device("Manufacturer"),
-        issuer: trimmed(child(node, "Issuer")),
-        user: trimmed(child(node, "UserId")).or_else(|| of_device("UserId")),
+        serial: of_device("SerialNo")?,
+        manufacturer: of_device("Manufacturer")?,
+        issuer: text_of(node, pskc("Issuer"))?,
+        user,
         algorithm,
         digits,
         moving,
@@ -342,7 +480,10 @@ struct Cipher {
 
 impl Cipher {
     fn open(root: Node<'_, '_>, credential: Option<Credential<'_>>) -> Result<Self, TransferError> {
-        let derived = child(root, "EncryptionKey").and_then(|key| child(key, "DerivedKey"));
+        let derived = match child(root, pskc("EncryptionKey"))? {
+            Some(key) => child(key, xenc11("DerivedKey"))?,
+            None => None,
+        };
         let (key, why_not) = match (credential, derived) {
             (Some(Credential::Key(key)), _) => (Some(Zeroizing::new(key.to_vec())), ""),
             (Some(Credential::Password(password)), Some(derived)) => (Some(derive(derived, password)?), ""),
@@ -353,7 +494,7 @@ impl Cipher {
             (None, None) => (None, "the document is encrypted with a key, and none was given"),
         };
         let mut cipher = Self { key, mac: None, why_not };
-        let Some(method) = child(root, "MACMethod") else { return Ok(cipher) };
+        let Some(method) = child(root, pskc("MACMethod"))? else { return Ok(cipher) };
         let Some(key) = &cipher.key else { return Ok(cipher) };
         let algorithm = match algorithm_name(method) {
             "hmac-sha1" => Algorithm::Sha1,
@@ -364,7 +505,7 @@ impl Cipher {
                 return Err(TransferError::new(Kind::Unsupported, "the MAC's algorithm is unknown", place));
             }
         };
-        let mac_key = match child(method, "MACKey") {
+        let mac_key = match child(method, pskc("MACKey"))? {
             Some(encrypted) => decrypt(key, encrypted, ciphertext(encrypted)?)
                 .map_err(|fault| TransferError { place: "KeyContainer/MACMethod/MACKey".into(), ..fault })?,
             None => key.clone(), // RFC 6030, section 6.1.1
@@ -387,8 +528,7 @@ impl Cipher {
             let message = "the secret is encrypted without a MAC, so a change would not be seen";
             return Err(TransferError::new(Kind::Unsupported, message, ""));
         };
-        let expected = bytes(expected)
-            .ok_or_else(|| TransferError::new(Kind::Malformed, "the MAC is not base64", ""))?;
+        let expected = bytes(expected, "the MAC is not base64")?;
         if !bool::from(hmac.mac(&ciphertext).ct_eq(&expected)) {
             let message = "the key does not fit, or the secret was changed";
             return Err(TransferError::new(Kind::WrongKey, message, ""));
@@ -398,10 +538,12 @@ impl Cipher {
 }
 
 fn ciphertext(encrypted: Node<'_, '_>) -> Result<Zeroizing<Vec<u8>>, TransferError> {
-    child(encrypted, "CipherData")
-        .and_then(|data| child(data, "CipherValue"))
-        .and_then(bytes)
-        .ok_or_else(|| TransferError::new(Kind::Malformed, "the encrypted value is not base64", ""))
+    let not_base64 = "the encrypted value is not base64";
+    let value = match child(encrypted, xenc("CipherData"))? {
+        Some(data) => child(data, xenc("CipherValue"))?,
+        None => None,
+    };
+    bytes(value.ok_or_else(|| TransferError::new(Kind::Malformed, not_base64, ""))?, not_base64)
 }
 
 /// AES-CBC as XML Encryption has it: the vector before the ciphertext, and the padding's last byte is its length.
@@ -410,7 +552,7 @@ fn decrypt(
     encrypted: Node<'_, '_>,
     ciphertext: Zeroizing<Vec<u8>>,
 ) -> Result<Zeroizing<Vec<u8>>, TransferError> {
-    let name = child(encrypted, "EncryptionMethod").map(algorithm_name).unwrap_or_default();
+    let name = child(encrypted, xenc("EncryptionMethod"))?.map(algorithm_name).unwrap_or_default();
     let broken = || TransferError::new(Kind::Malformed, "the encrypted value has an impossible length", "");
     let wrong = |message| TransferError::new(Kind::WrongKey, message, "");
     let (vector, blocks) = ciphertext.split_first_chunk::<16>().ok_or_else(broken)?;
@@ -440,12 +582,14 @@ fn derive(derived: Node<'_, '_>, password: &[u8]) -> Result<Zeroizing<Vec<u8>>, 
     };
     let unsupported =
         || fault(Kind::Unsupported, "the key's derivation is not PBKDF2 over HMAC-SHA-1 or -256");
-    let method = child(derived, "KeyDerivationMethod").filter(|method| algorithm_name(*method) == "pbkdf2");
-    let parameters = method.and_then(|method| child(method, "PBKDF2-params")).ok_or_else(unsupported)?;
-    let malformed = || fault(Kind::Malformed, "PBKDF2's parameters are incomplete");
-    let salt = child(parameters, "Salt").and_then(|salt| child(salt, "Specified")).and_then(bytes);
-    let salt = salt.ok_or_else(malformed)?;
-    let value = |name| trimmed(child(parameters, name)).as_deref().and_then(number).ok_or_else(malformed);
+    let method = child(derived, xenc11("KeyDerivationMethod"))?;
+    let method = method.filter(|method| algorithm_name(*method) == "pbkdf2").ok_or_else(unsupported)?;
+    let parameters = child(method, pkcs5("PBKDF2-params"))?.ok_or_else(unsupported)?;
+    let incomplete = "PBKDF2's parameters are incomplete";
+    let malformed = || fault(Kind::Malformed, incomplete);
+    let salt = child(parameters, pkcs5("Salt"))?.ok_or_else(malformed)?;
+    let salt = bytes(child(salt, pkcs5("Specified"))?.ok_or_else(malformed)?, incomplete)?;
+    let value = |name| text_of(parameters, pkcs5(name))?.as_deref().and_then(number).ok_or_else(malformed);
     let iterations = u32::try_from(value("IterationCount")?).unwrap_or(u32::MAX);
     if iterations == 0 || iterations > MAX_ITERATIONS {
         return Err(fault(Kind::Limit, "PBKDF2 would run too often, or never"));
@@ -454,7 +598,7 @@ fn derive(derived: Node<'_, '_>, password: &[u8]) -> Result<Zeroizing<Vec<u8>>, 
         length @ (16 | 24 | 32) => Zeroizing::new(vec![0; length as usize]),
         _ => return Err(unsupported()),
     };
-    let function = child(parameters, "PRF").and_then(|function| function.attribute("Algorithm"));
+    let function = child(parameters, pkcs5("PRF"))?.and_then(|function| function.attribute("Algorithm"));
     let result = match function.map(|name| name.rsplit([':', '#']).next().unwrap_or_default()) {
         None | Some("" | "hmac-sha1") => {
             pbkdf2::pbkdf2::<hmac::Hmac<sha1::Sha1>>(password, &salt, iterations, &mut key)

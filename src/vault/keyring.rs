@@ -33,6 +33,9 @@ impl Key {
     pub const LENGTH: usize = 32;
 
     /// A key from the operating system's generator.
+    ///
+    /// # Errors
+    /// [`VaultError::NoRandomness`] if the operating system gave none.
     pub fn generate() -> Result<Self, VaultError> {
         let mut bytes = Box::new(Wiped::zeros());
         getrandom::fill(&mut **bytes).map_err(|_| VaultError::NoRandomness)?;
@@ -41,6 +44,9 @@ impl Key {
 
     /// Takes 32 bytes, and refuses those that were not drawn at random: printable text, few different values, a sequence.
     /// A random key looks like that less than once in 10^13.
+    ///
+    /// # Errors
+    /// [`VaultError::KeyLength`] and [`VaultError::WeakKey`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, VaultError> {
         let mut key = Box::new(Wiped::zeros());
         if bytes.len() != key.len() {
@@ -51,6 +57,9 @@ impl Key {
     }
 
     /// Reads `ferrotp1_` and 43 characters of base64url without padding; nothing else.
+    ///
+    /// # Errors
+    /// [`VaultError::KeyText`] and [`VaultError::WeakKey`].
     pub fn from_text(text: &str) -> Result<Self, VaultError> {
         let encoded = text.strip_prefix(PREFIX).filter(|encoded| encoded.len() == CHARACTERS);
         let mut bytes = Box::new(Wiped::zeros());
@@ -151,6 +160,9 @@ impl Keyring {
     pub const MAX_KEYS: usize = 64;
 
     /// The first key writes. Refuses no key, a key given twice, and more than [`MAX_KEYS`](Self::MAX_KEYS).
+    ///
+    /// # Errors
+    /// The first error among `keys`, [`VaultError::NoKeys`], [`VaultError::DuplicateKey`] and [`VaultError::TooManyKeys`].
     pub fn new(keys: impl IntoIterator<Item = Result<Key, VaultError>>) -> Result<Self, VaultError> {
         let mut keys = keys.into_iter();
         let writing = keys.next().ok_or(VaultError::NoKeys)??;
@@ -169,11 +181,17 @@ impl Keyring {
     }
 
     /// A ring of one new key.
+    ///
+    /// # Errors
+    /// [`VaultError::NoRandomness`] if the operating system gave none.
     pub fn generate() -> Result<Self, VaultError> {
         Self::new([Key::generate()])
     }
 
     /// Reads keys in their text form, separated by white space or commas. `#` begins a comment that ends with its line.
+    ///
+    /// # Errors
+    /// As [`Key::from_text`] and [`new`](Self::new).
     pub fn from_text(text: &str) -> Result<Self, VaultError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let lines = text.lines().map(|line| line.split_once('#').map_or(line, |(keys, _)| keys));
@@ -183,6 +201,10 @@ impl Keyring {
 
     /// Reads a file of keys, as [`from_text`](Self::from_text) does. Where files have permissions, others must have
     /// none to it, and its group at most that to read, with `allow_group`.
+    ///
+    /// # Errors
+    /// [`VaultError::KeyFile`] if it cannot be read, [`VaultError::KeyFileMode`] if others can, [`VaultError::KeyFileContents`] if
+    /// it is no text, no regular file or too long; else as [`from_text`](Self::from_text).
     pub fn from_file(path: &Path, allow_group: bool) -> Result<Self, VaultError> {
         let unreadable = |error: io::Error| VaultError::KeyFile(error.kind());
         // Asked before opening, since opening a pipe waits for its other end.

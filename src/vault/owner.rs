@@ -38,6 +38,9 @@ impl<'a> Owner<'a> {
 
     /// Refuses a user or factor without a name, and names over [`MAX_NAME`](Self::MAX_NAME). The tenant may be empty:
     /// not every application has more than one.
+    ///
+    /// # Errors
+    /// [`VaultError::EmptyOwner`] and [`VaultError::LongOwner`].
     pub const fn new(tenant: &'a str, user: &'a str, factor: &'a str) -> Result<Self, VaultError> {
         if user.is_empty() || factor.is_empty() {
             return Err(VaultError::EmptyOwner);

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -59,10 +58,8 @@ def world() -> World:
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgreSQLServer]:
+def postgresql() -> PostgreSQLServer:
     """A server that all tests share, and leave as it was."""
-    from .servers import PostgreSQLServer  # there is no server in a wheel for each Python that the service runs on
+    from .servers import shared_postgresql  # there is no server in a wheel for each Python that the service runs on
 
-    server = PostgreSQLServer()
-    yield server
-    server.close()
+    return shared_postgresql()

@@ -1,6 +1,8 @@
 """Servers that the tests start themselves, without root: a PostgreSQL from a wheel."""
 
+import atexit
 import contextlib
+import functools
 import itertools
 import os
 import shutil
@@ -71,3 +73,11 @@ class PostgreSQLServer:
     def close(self) -> None:
         self._server.cleanup()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+@functools.cache
+def shared_postgresql(max_connections: int = 300) -> PostgreSQLServer:
+    """The server that all tests of a session share, and leave as it was. It is started when it is first asked for."""
+    server = PostgreSQLServer(max_connections=max_connections)
+    atexit.register(server.close)
+    return server

@@ -62,11 +62,12 @@ class DjangoStore:
         """Of the database."""
         return self._connections.alias
 
-    def prepare(self) -> None:
+    def prepare(self) -> bool:
         """Sees that the tables are there. ``manage.py migrate`` makes them."""
         with self._connections.transaction(reading=True) as using:
             for model in (Factor, Budget, RecoveryCode, TrustedDevice):
                 model.objects.using(using).exists()
+        return False
 
     def close(self) -> None:
         self._connections.pool.close()

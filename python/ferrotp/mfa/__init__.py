@@ -20,9 +20,11 @@ from .errors import (
     StoreUnavailable,
     Throttled,
     TooManyFactors,
+    UnknownKey,
 )
 from .events import Event
 from .foreign_users import ImportedFactor, ImportedUser
+from .identifiers import UserId, user_id_text
 from .policy import Policy
 from .results import (
     DeviceInfo,
@@ -73,6 +75,9 @@ __all__ = [
     "StoreUnavailable",
     "Throttled",
     "TooManyFactors",
+    "UnknownKey",
+    "UserId",
     "Verification",
     "open_store",
+    "user_id_text",
 ]

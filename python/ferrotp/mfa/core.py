@@ -12,7 +12,6 @@ from .errors import (
     EnrollmentExpired,
     FactorDisabled,
     InvalidCode,
-    InvalidIdentifier,
     NotEnrolled,
     SealedRecordError,
     Throttled,
@@ -20,6 +19,7 @@ from .errors import (
     moment,
 )
 from .events import NOTIFY, Event, Kind
+from .identifiers import UserId, identifier, user_id_text
 from .policy import Policy
 from .results import FactorInfo
 from .stores.base import Factor, Method, Owner, RecoveryCode, Refusal, Reservation, Store
@@ -38,6 +38,7 @@ _WARN: frozenset[Kind] = NOTIFY | {
     "enrollment refused",
     "sealed record refused",
     "clock was ahead",
+    "store created",
 }
 _REFUSED: dict[Method, Kind] = {
     "otp": "refused",
@@ -72,9 +73,9 @@ class Core:
         """Unix milliseconds, as stores take them."""
         return int(self.clock() * 1000)
 
-    def owner(self, user_id: str) -> Owner:
+    def owner(self, user_id: UserId) -> Owner:
         """Whose records these are."""
-        return Owner(self.tenant, identifier("user_id", user_id))
+        return Owner(self.tenant, user_id_text(user_id))
 
     def reserve(
         self, owner: Owner, method: Method, now: int, *, factor_id: str = "", selector: str = ""
@@ -149,7 +150,8 @@ class Core:
         level = logging.WARNING if kind in _WARN else logging.INFO
         if _log.isEnabledFor(level):
             # Ids may hold anything that the application lets through: a line of the log stays one line.
-            text = " ".join(f"{name}={value}" for name, value in detail.items())
+            # Quoted, so that no value reads as another field.
+            text = " ".join(f"{name}={str(value)!r}" for name, value in detail.items())
             ids = (owner.tenant, owner.user_id, factor_id)
             _log.log(level, "%s: tenant=%r user=%r factor=%r %s", kind, *ids, text, extra={"ferrotp_event": event})
         if self.on_event is not None:
@@ -174,31 +176,6 @@ def factor_info(factor: Factor) -> FactorInfo:
         drift=factor.drift,
         legacy=factor.legacy,
     )
-
-
-def is_identifier(text: str) -> bool:
-    """Whether a text can be an id or a name."""
-    try:
-        identifier("", text)
-    except InvalidIdentifier:
-        return False
-    return True
-
-
-def identifier(what: str, text: str) -> str:
-    """An id or a name as it is. Refuses what databases cut, fold or choke on: two users must never become one."""
-    if not isinstance(text, str):
-        raise InvalidIdentifier(f"{what} must be a str")
-    if not (0 < len(text) <= 255 and text == text.strip() and text.isprintable()):
-        raise InvalidIdentifier(f"{what} must be 1 to 255 printable characters, without space at its ends")
-    return text
-
-
-def existing_factor_id(factor_id: str) -> str:
-    """The id of a factor that must be there. To a store, an empty one would mean any."""
-    if not isinstance(factor_id, str) or not factor_id:
-        raise NotEnrolled
-    return factor_id
 
 
 def new_id() -> str:

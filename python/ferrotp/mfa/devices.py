@@ -3,8 +3,9 @@
 import hashlib
 import secrets
 
-from .core import Core, identifier, new_id
+from .core import Core, new_id
 from .errors import DeviceNotTrusted, NotEnrolled, PolicyError, moment
+from .identifiers import UserId, identifier
 from .results import DeviceInfo, DeviceToken
 from .stores.base import TrustedDevice
 
@@ -12,7 +13,7 @@ LONGEST_TOKEN = 199
 """Characters of a token that are looked at: a bound of the format, whose tokens have 76."""
 
 
-def trust(core: Core, user_id: str, name: str) -> DeviceToken:
+def trust(core: Core, user_id: UserId, name: str) -> DeviceToken:
     """`MFA.trust_device`."""
     if not core.policy.trusted_device_days:
         raise PolicyError("the policy has no trusted devices: set trusted_device_days")
@@ -28,7 +29,7 @@ def trust(core: Core, user_id: str, name: str) -> DeviceToken:
     return DeviceToken(f"{device.series}.{token}", moment(expires_at))
 
 
-def recognize(core: Core, user_id: str, token: str) -> DeviceToken:
+def recognize(core: Core, user_id: UserId, token: str) -> DeviceToken:
     """`MFA.recognize_device`."""
     owner = core.owner(user_id)
     now = core.now()
@@ -48,7 +49,7 @@ def recognize(core: Core, user_id: str, token: str) -> DeviceToken:
     raise DeviceNotTrusted
 
 
-def trusted(core: Core, user_id: str) -> list[DeviceInfo]:
+def trusted(core: Core, user_id: UserId) -> list[DeviceInfo]:
     """`MFA.trusted_devices`."""
     now = core.now()
     return [
@@ -64,7 +65,7 @@ def trusted(core: Core, user_id: str) -> list[DeviceInfo]:
     ]
 
 
-def forget(core: Core, user_id: str, series: str | None) -> int:
+def forget(core: Core, user_id: UserId, series: str | None) -> int:
     """`MFA.forget_devices`."""
     owner = core.owner(user_id)
     removed = core.store.remove_devices(owner, series)

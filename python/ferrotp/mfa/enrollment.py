@@ -3,9 +3,10 @@
 from typing import Any, Literal
 
 from ..utils import build_uri
-from .core import Core, existing_factor_id, identifier, new_id
+from .core import Core, new_id
 from .errors import EnrollmentExpired, PolicyError, moment
 from .foreign_users import secret_bytes
+from .identifiers import UserId, existing_factor_id, identifier
 from .recovery import new_codes
 from .results import Enrollment, RecoveryCodes
 from .stores.base import Factor
@@ -18,7 +19,7 @@ LONGEST_SECRET = 128
 
 
 def enroll(
-    core: Core, user_id: str, account_name: str, name: str, kind: OTPKind, secret: str | bytes | None, factor_id: str
+    core: Core, user_id: UserId, account_name: str, name: str, kind: OTPKind, secret: str | bytes | None, factor_id: str
 ) -> Enrollment:
     """`MFA.enroll`."""
     policy = core.policy
@@ -54,7 +55,7 @@ def enroll(
     return enrollment
 
 
-def pending(core: Core, user_id: str, factor_id: str, account_name: str) -> Enrollment:
+def pending(core: Core, user_id: UserId, factor_id: str, account_name: str) -> Enrollment:
     """`MFA.pending`."""
     owner = core.owner(user_id)
     now = core.now()
@@ -65,7 +66,7 @@ def pending(core: Core, user_id: str, factor_id: str, account_name: str) -> Enro
 
 
 def confirm(
-    core: Core, user_id: str, factor_id: str, code: str, past_steps: int | None, recovery_codes: bool
+    core: Core, user_id: UserId, factor_id: str, code: str, past_steps: int | None, recovery_codes: bool
 ) -> RecoveryCodes:
     """`MFA.confirm`."""
     owner = core.owner(user_id)
@@ -82,7 +83,7 @@ def confirm(
         raise EnrollmentExpired
     core.emit("enrollment confirmed", now, owner, factor_id, factor.kind, drift=drift)
     if codes:
-        core.emit("recovery codes replaced", now, owner, method="recovery", remaining=len(codes))
+        core.emit("recovery codes replaced", now, owner, "", "recovery", remaining=len(codes))
     return shown
 
 

@@ -28,6 +28,7 @@ Kind = Literal[
     "sealed record refused",
     "clock was ahead",
     "keys rotated",
+    "store created",
 ]
 
 NOTIFY: frozenset[Kind] = frozenset(

@@ -1,12 +1,13 @@
 """The factors that a user has: seen, taken out, and removed."""
 
-from .core import Core, existing_factor_id, factor_info, identifier
+from .core import Core, factor_info
 from .errors import NotEnrolled, moment
+from .identifiers import UserId, existing_factor_id, identifier
 from .results import FactorInfo, RevealedSecret, Status
 from .stores.base import Factor, Owner
 
 
-def status(core: Core, user_id: str) -> Status:
+def status(core: Core, user_id: UserId) -> Status:
     """`MFA.status`."""
     state = core.store.user(core.owner(user_id))
     now = core.now()
@@ -25,12 +26,12 @@ def status(core: Core, user_id: str) -> Status:
     )
 
 
-def find(core: Core, user_id: str, factor_id: str) -> FactorInfo:
+def find(core: Core, user_id: UserId, factor_id: str) -> FactorInfo:
     """`MFA.factor`."""
     return factor_info(_find(core, core.owner(user_id), factor_id, core.now()))
 
 
-def reveal(core: Core, user_id: str, factor_id: str, by: str) -> RevealedSecret:
+def reveal(core: Core, user_id: UserId, factor_id: str, by: str) -> RevealedSecret:
     """`MFA.reveal_secret`."""
     owner = core.owner(user_id)
     by = identifier("by", by)
@@ -43,7 +44,7 @@ def reveal(core: Core, user_id: str, factor_id: str, by: str) -> RevealedSecret:
     return RevealedSecret(factor_id, otp.kind, otp.algorithm, otp.digits, otp.period, factor.last_step, otp.secret)
 
 
-def remove(core: Core, user_id: str, factor_id: str) -> FactorInfo:
+def remove(core: Core, user_id: UserId, factor_id: str) -> FactorInfo:
     """`MFA.remove_factor`."""
     owner = core.owner(user_id)
     factor = core.store.remove_factor(owner, existing_factor_id(factor_id))
@@ -53,7 +54,7 @@ def remove(core: Core, user_id: str, factor_id: str) -> FactorInfo:
     return factor_info(factor)
 
 
-def reset(core: Core, user_id: str, by: str) -> int:
+def reset(core: Core, user_id: UserId, by: str) -> int:
     """`MFA.reset`."""
     owner = core.owner(user_id)
     by = identifier("by", by)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from .. import _native
 from .errors import PolicyError
+from .identifiers import UserId
 from .policy import Policy
 
 LEAST_BITS = 19.9
@@ -38,7 +39,7 @@ class ImportedFactor:
 class ImportedUser:
     """A user with all that comes along."""
 
-    user_id: str
+    user_id: UserId
     factors: tuple[ImportedFactor, ...]
     recovery_codes: tuple[str, ...] = field(default=(), repr=False)
     """Unused ones, in clear."""

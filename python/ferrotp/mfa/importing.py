@@ -5,14 +5,15 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from .core import Core, factor_info, identifier, new_id
+from .core import Core, factor_info, new_id
 from .errors import PolicyError
 from .foreign_users import ImportedFactor, ImportedUser, check, is_legacy, secret_bytes
+from .identifiers import UserId, identifier
 from .results import FactorInfo
 from .stores.base import NEVER_USED, Factor, NewUser, Owner, RecoveryCode
 
 
-def import_factor(core: Core, user_id: str, imported: ImportedFactor) -> FactorInfo:
+def import_factor(core: Core, user_id: UserId, imported: ImportedFactor) -> FactorInfo:
     """`MFA.import_factor`. Without a last step no code was ever accepted, here."""
     owner = core.owner(user_id)
     if imported.last_step is None:

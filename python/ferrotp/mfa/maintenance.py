@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from .. import vault
 from .core import factor_info
-from .errors import KeyInUse
+from .errors import KeyInUse, UnknownKey
 from .results import FactorInfo, Report, Rotation
 from .stores.base import Factor, RecoveryCode, Store
 
@@ -80,10 +80,12 @@ def rotate(store: Store, keyring: vault.Keyring, progress: Callable[[Rotation], 
     return Rotation(seen, resealed, tuple(failed), done=True)
 
 
-def check_unused(store: Store, key_id: str) -> None:
-    """Raises `KeyInUse` if a record is sealed with this key, or says nothing."""
+def check_unused(store: Store, keyring: vault.Keyring, key_id: str) -> None:
+    """Raises `KeyInUse` if a record is sealed with this key, or new ones are; `UnknownKey` if it is none of ours."""
+    if key_id not in keyring.key_ids:
+        raise UnknownKey(key_id, keyring.key_ids)
     count = keys_in_use(store)[key_id]
-    if count:
+    if count or key_id == keyring.writes_with:
         raise KeyInUse(key_id, count)
 
 

@@ -6,6 +6,7 @@ from .. import vault
 from .core import Core
 from .errors import NotEnrolled
 from .foreign_users import MAX_CODES
+from .identifiers import UserId
 from .results import RecoveryCodes, Verification
 from .stores.base import Owner, RecoveryCode
 
@@ -13,7 +14,7 @@ IMPORTED = "~"
 """What the selectors of recovery codes begin with that another system made. It is no symbol of ferrotp's own."""
 
 
-def recover(core: Core, user_id: str, code: str) -> Verification:
+def recover(core: Core, user_id: UserId, code: str) -> Verification:
     """`MFA.recover`. Each attempt takes one hash, whether there is such a code or not."""
     owner = core.owner(user_id)
     now = core.now()
@@ -27,21 +28,30 @@ def recover(core: Core, user_id: str, code: str) -> Verification:
     else:
         check = core.keyring.check_recovery_code
         right = core.open_record(record, now, lambda sealed_for, sealed: check(*sealed_for, sealed, code))
-    remaining = core.store.redeem(reservation, record.selector, now) if record is not None and right else None
+    remaining, devices = None, 0
+    if record is not None and right:
+        # The phone is lost or stolen, and a browser that it vouched for may be, too. First, since a code that is used
+        # up must not leave them trusted.
+        devices = core.store.remove_devices(owner, None)
+        remaining = core.store.redeem(reservation, record.selector, now)
     if remaining is None:
         core.refuse(reservation, now, "used" if right else "wrong" if selector else "malformed")
-    event = core.emit("recovered", now, owner, method="recovery", remaining=remaining)
+    if devices:
+        core.emit("devices removed", now, owner, devices=devices)
+    event = core.emit("recovered", now, owner, "", "recovery", remaining=remaining)
     return Verification(owner.user_id, "recovery", event.at, remaining=remaining)
 
 
-def regenerate(core: Core, user_id: str) -> RecoveryCodes:
-    """`MFA.regenerate_recovery_codes`."""
+def regenerate(core: Core, user_id: UserId) -> RecoveryCodes:
+    """`MFA.regenerate_recovery_codes`. Hashes nothing for a user who can have no codes."""
     owner = core.owner(user_id)
+    if all(factor.state == "pending" for factor in core.store.user(owner).factors):
+        raise NotEnrolled
     shown, codes = new_codes(core, owner)
     now = core.now()
     if not core.store.replace_recovery_codes(owner, codes, now):
         raise NotEnrolled
-    core.emit("recovery codes replaced", now, owner, method="recovery", remaining=len(codes))
+    core.emit("recovery codes replaced", now, owner, "", "recovery", remaining=len(codes))
     return shown
 
 

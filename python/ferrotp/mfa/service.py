@@ -17,6 +17,7 @@ from .enrollment import OTPKind
 from .errors import MFAError
 from .events import Event
 from .foreign_users import ImportedFactor, ImportedUser
+from .identifiers import UserId
 from .policy import Policy
 from .results import (
     DeviceInfo,
@@ -69,8 +70,9 @@ class MFA:
     ) -> None:
         policy = Policy() if policy is None else policy
         self._core = Core(open_store(store), issuer, keyring, policy, tenant, clock, on_event)
-        if prepare:
-            self.store.prepare()
+        if prepare and self.store.prepare():
+            core = self._core
+            core.emit("store created", core.now(), Owner(core.tenant, ""), store=repr(self.store))
 
     def __repr__(self) -> str:
         return f"<MFA {self.issuer!r}>"
@@ -115,7 +117,7 @@ class MFA:
     def enroll(
         self,
         *,
-        user_id: str,
+        user_id: UserId,
         account_name: str,
         name: str = "",
         kind: OTPKind = "totp",
@@ -134,7 +136,7 @@ class MFA:
         return enrollment.enroll(self._core, user_id, account_name, name, kind, secret, factor_id)
 
     @without_frames
-    def pending(self, *, user_id: str, factor_id: str, account_name: str) -> Enrollment:
+    def pending(self, *, user_id: UserId, factor_id: str, account_name: str) -> Enrollment:
         """The enrollment again, while it is pending: for a page that is loaded once more, so that no application keeps
         the secret in a session.
 
@@ -146,7 +148,7 @@ class MFA:
     def confirm(
         self,
         *,
-        user_id: str,
+        user_id: UserId,
         factor_id: str,
         code: str,
         past_steps: int | None = None,
@@ -168,7 +170,7 @@ class MFA:
     def import_factor(
         self,
         *,
-        user_id: str,
+        user_id: UserId,
         secret: str | bytes,
         kind: OTPKind = "totp",
         algorithm: str = "SHA1",
@@ -217,7 +219,12 @@ class MFA:
 
     @without_frames
     def verify(
-        self, *, user_id: str, code: str, factor_id: str | Collection[str] | None = None, past_steps: int | None = None
+        self,
+        *,
+        user_id: UserId,
+        code: str,
+        factor_id: str | Collection[str] | None = None,
+        past_steps: int | None = None,
     ) -> Verification:
         """Says yes to a code of one of the user's factors, once. Call it only after the first factor was right, so
         that nobody else can use up the user's attempts.
@@ -237,12 +244,12 @@ class MFA:
         return verification.verify(self._core, user_id, code, factor_id, past_steps)
 
     @without_frames
-    def verify_many(self, items: Iterable[tuple[str, str]]) -> list[Outcome]:
+    def verify_many(self, items: Iterable[tuple[UserId, str]]) -> list[Outcome]:
         """`verify` for many pairs of user id and code: an `Outcome` for each, in their order. None stops the others."""
         return [self._outcome(user_id, code) for user_id, code in items]
 
     @without_frames
-    def resync(self, *, user_id: str, factor_id: str, code: str, next_code: str) -> Verification:
+    def resync(self, *, user_id: UserId, factor_id: str, code: str, next_code: str) -> Verification:
         """Finds an HOTP device that ran ahead by two consecutive codes, both of which are used up (RFC 4226,
         section 7.4). It counts as one attempt.
 
@@ -253,7 +260,7 @@ class MFA:
     # Recovery
 
     @without_frames
-    def recover(self, *, user_id: str, code: str) -> Verification:
+    def recover(self, *, user_id: UserId, code: str) -> Verification:
         """Says yes to a recovery code, once. It has limits of its own, and works while codes of a factor are delayed.
 
         Tell the user (the event's `notify_user`), and offer to enroll again.
@@ -266,7 +273,7 @@ class MFA:
         return recovery.recover(self._core, user_id, code)
 
     @without_frames
-    def regenerate_recovery_codes(self, *, user_id: str) -> RecoveryCodes:
+    def regenerate_recovery_codes(self, *, user_id: UserId) -> RecoveryCodes:
         """A new set, to be shown once. The earlier codes end. Ask for fresh authentication before (ASVS 7.5.1).
 
         :raises NotEnrolled: if the user has no factor
@@ -276,7 +283,7 @@ class MFA:
     # Trusted devices
 
     @without_frames
-    def trust_device(self, *, user_id: str, name: str = "") -> DeviceToken:
+    def trust_device(self, *, user_id: UserId, name: str = "") -> DeviceToken:
         """Makes this device one that is not asked for a code for the policy's `trusted_device_days`. Call it right
         after `verify` said yes, if the user asks for it.
 
@@ -287,7 +294,7 @@ class MFA:
         return devices.trust(self._core, user_id, name)
 
     @without_frames
-    def recognize_device(self, *, user_id: str, token: str) -> DeviceToken:
+    def recognize_device(self, *, user_id: UserId, token: str) -> DeviceToken:
         """Says yes to a trusted device of this user, once for each token, and gives the token to keep instead. Call it
         only after the first factor was right.
 
@@ -299,12 +306,12 @@ class MFA:
         return devices.recognize(self._core, user_id, token)
 
     @without_frames
-    def trusted_devices(self, *, user_id: str) -> list[DeviceInfo]:
+    def trusted_devices(self, *, user_id: UserId) -> list[DeviceInfo]:
         """The devices that are trusted now, the oldest first."""
         return devices.trusted(self._core, user_id)
 
     @without_frames
-    def forget_devices(self, *, user_id: str, series: str | None = None) -> int:
+    def forget_devices(self, *, user_id: UserId, series: str | None = None) -> int:
         """Trusts one device of this user no more, or none of them: after a change of password, for one.
 
         :return: how many there were
@@ -314,12 +321,12 @@ class MFA:
     # Looking after it
 
     @without_frames
-    def status(self, *, user_id: str) -> Status:
+    def status(self, *, user_id: UserId) -> Status:
         """What there is of a user: for pages, never instead of `verify`."""
         return factors.status(self._core, user_id)
 
     @without_frames
-    def factor(self, *, user_id: str, factor_id: str) -> FactorInfo:
+    def factor(self, *, user_id: UserId, factor_id: str) -> FactorInfo:
         """One factor of this user, pending ones among them: for pages, never instead of `verify`.
 
         :raises NotEnrolled: if this user has no such factor
@@ -327,7 +334,7 @@ class MFA:
         return factors.find(self._core, user_id, factor_id)
 
     @without_frames
-    def reveal_secret(self, *, user_id: str, factor_id: str, by: str) -> RevealedSecret:
+    def reveal_secret(self, *, user_id: UserId, factor_id: str, by: str) -> RevealedSecret:
         """Takes the secret of a factor out, for another system that is to check its codes. The event ``secret
         revealed`` says who took it. A pending factor's is shown by `pending`.
 
@@ -338,7 +345,7 @@ class MFA:
         return factors.reveal(self._core, user_id, factor_id, by)
 
     @without_frames
-    def remove_factor(self, *, user_id: str, factor_id: str) -> FactorInfo:
+    def remove_factor(self, *, user_id: UserId, factor_id: str) -> FactorInfo:
         """Removes a factor of this user. Ask for fresh authentication before (ASVS 7.5.1). The recovery codes go with
         the last factor.
 
@@ -347,7 +354,7 @@ class MFA:
         return factors.remove(self._core, user_id, factor_id)
 
     @without_frames
-    def reset(self, *, user_id: str, by: str) -> int:
+    def reset(self, *, user_id: UserId, by: str) -> int:
         """Removes all that there is of a user: an administrator's way out, after the user was identified anew.
 
         :param by: who does it, for the event
@@ -383,11 +390,12 @@ class MFA:
     def retire_key(self, key_id: str) -> None:
         """Returns if no record of the store needs this key any more, so that it can be taken out of the keyring.
 
-        :raises KeyInUse: if some do; it says how many
+        :raises KeyInUse: if some do; it says how many. Also for the key that seals
+        :raises UnknownKey: if the keyring has no key of that id
         """
-        maintenance.check_unused(self.store, key_id)
+        maintenance.check_unused(self.store, self.keyring, key_id)
 
-    def _outcome(self, user_id: str, code: str) -> Outcome:
+    def _outcome(self, user_id: UserId, code: str) -> Outcome:
         try:
             return Outcome(self.verify(user_id=user_id, code=code))
         except MFAError as error:

@@ -747,11 +747,12 @@ class _Crowd:
             ways = multiprocessing.get_all_start_methods()
             context = multiprocessing.get_context("forkserver" if "forkserver" in ways else "spawn")
             if "forkserver" in ways:
-                context.set_forkserver_preload([__name__, *_installed(*_PRELOADED)])
+                context.set_forkserver_preload([__name__, *PRELOADED])
             barrier, start = context.Barrier(size), context.Process
         else:
             context = multiprocessing
             barrier, start = threading.Barrier(size), threading.Thread
+        self._barrier = barrier  # collected as garbage, it would be gone before the last process looks for it
         for _ in range(size):
             mine, theirs = context.Pipe()
             member = start(target=_member, args=(self._keys, barrier, theirs), daemon=True)
@@ -787,21 +788,18 @@ class _Crowd:
         return Counter(answer for answer, _ in answers), sum(lost for _, lost in answers)
 
 
-_PRELOADED = (
+PRELOADED = (
+    "ferrotp.mfa.stores.sql",
+    "ferrotp.mfa.stores.redis",
     "sqlalchemy.dialects.sqlite",
     "sqlalchemy.dialects.postgresql.psycopg",
     "psycopg",
     "redis.sentinel",
-    "django.db.models",
+    "django.core.management",
     "django.db.backends.sqlite3.base",
+    "django.db.models",
 )
-"""What drivers need, imported once for all processes."""
-
-
-def _installed(*names: str) -> Iterator[str]:
-    from importlib.util import find_spec
-
-    return (name for name in names if find_spec(name.partition(".")[0]))
+"""What drivers need, imported once for all processes, where it is installed."""
 
 
 def _service(store: Store, keys: str, clock: Callable[[], float]) -> MFA:
@@ -972,7 +970,7 @@ def _replay(store: Store, rng: random.Random) -> None:
                         state,
                         rng.randbytes(20),
                         rng.random() < 0.2,
-                        # No two at one moment: which of them goes first is nobody's matter.
+                        # No two at one moment: which of them goes first is not said.
                         created_at=now * 1000 + rng.randrange(1000),
                         expires_at=now + 30_000 if state == "pending" else 0,
                         last_step=rng.choice((-1, 5)) if state == "active" else -1,

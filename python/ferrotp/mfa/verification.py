@@ -3,8 +3,9 @@
 import unicodedata
 from collections.abc import Collection
 
-from .core import Core, existing_factor_id
+from .core import Core
 from .errors import PolicyError, SealedRecordError
+from .identifiers import UserId, existing_factor_id
 from .results import Verification
 from .stores.base import Factor, Reservation
 
@@ -16,7 +17,7 @@ _BETWEEN = frozenset(" -\t\r\n\u00a0\u2009\u200b\u202f\u2060\u3000\ufeff")
 
 
 def verify(
-    core: Core, user_id: str, code: str, factor_id: str | Collection[str] | None, past_steps: int | None
+    core: Core, user_id: UserId, code: str, factor_id: str | Collection[str] | None, past_steps: int | None
 ) -> Verification:
     """`MFA.verify`."""
     owner = core.owner(user_id)
@@ -45,7 +46,7 @@ def verify(
     core.refuse(reservation, now, reason)
 
 
-def resync(core: Core, user_id: str, factor_id: str, code: str, next_code: str) -> Verification:
+def resync(core: Core, user_id: UserId, factor_id: str, code: str, next_code: str) -> Verification:
     """`MFA.resync`."""
     owner = core.owner(user_id)
     now = core.now()

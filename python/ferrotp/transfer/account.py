@@ -68,7 +68,7 @@ class Account:
 
         For Steam it is pyotp's, with ``encoder=steam``. A token without a name is named by its serial number.
         """
-        from ..utils import build_uri
+        from ferrotp.utils import build_uri
 
         is_totp = self.kind == "totp"
         extra = {"encoder": "steam"} if self.kind == "steam" else {}
@@ -111,26 +111,17 @@ class Account:
     def _make(self, legacy: bool) -> Any:
         import hashlib
 
-        from .. import hotp, totp
-        from ..legacy import hotp as legacy_hotp
-        from ..legacy import totp as legacy_totp
+        from .. import legacy as older
+        from ..contrib.steam import Steam
+        from ..hotp import HOTP
+        from ..legacy.contrib.steam import Steam as OlderSteam
+        from ..totp import TOTP
 
-        name, issuer = self.name or self.serial or None, self.issuer or None
+        common: dict[str, Any] = {"s": self.base32(), "name": self.name or self.serial or None}
+        common["issuer"] = self.issuer or None
         if self.kind == "steam":
-            from ..contrib.steam import Steam
-            from ..legacy.contrib.steam import Steam as LegacySteam
-
-            return (LegacySteam if legacy else Steam)(self.base32(), name=name, issuer=issuer)
-        digest = getattr(hashlib, self.algorithm.lower())
+            return (OlderSteam if legacy else Steam)(**common)
+        common |= {"digits": self.digits, "digest": getattr(hashlib, self.algorithm.lower())}
         if self.kind == "hotp":
-            return (legacy_hotp if legacy else hotp).HOTP(
-                self.base32(),
-                digits=self.digits,
-                digest=digest,
-                name=name,
-                issuer=issuer,
-                initial_count=self.counter,
-            )
-        return (legacy_totp if legacy else totp).TOTP(
-            self.base32(), digits=self.digits, digest=digest, name=name, issuer=issuer, interval=self.period
-        )
+            return (older.HOTP if legacy else HOTP)(**common, initial_count=self.counter)
+        return (older.TOTP if legacy else TOTP)(**common, interval=self.period)

@@ -231,7 +231,12 @@ def test_back_again_without_ferrotp(site: Site, enrolled: list[Person]) -> None:
     person = Person(site)
     browser = person.set_up_by_api(site)
     recovery = re.findall(r"\b\d{8}\b", browser.get("/accounts/2fa/recovery-codes/").text)
-    assert ", 0 left" in place.manage("ferrotp", "ferrotp_allauth", "back")
+    tried = place.manage("ferrotp", "ferrotp_allauth", "back", "--dry-run")
+    assert "would be moved, 0 left" in tried
+    assert re.search(r"secret revealed: .* by=.+ \(manage\.py ferrotp_allauth back --dry-run\)", tried)
+    out = place.manage("ferrotp", "ferrotp_allauth", "back")
+    assert ", 0 left" in out
+    assert len(re.findall(r"secret revealed: .* by=.+ \(manage\.py ferrotp_allauth back\)", out)) >= 1 + len(enrolled)
     place.tick(60)
     with Site(place, "stock") as stock:
         for user in (person, *enrolled):

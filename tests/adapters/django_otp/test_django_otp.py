@@ -233,6 +233,9 @@ def test_back_again_without_ferrotp(site: Site, adopted: Person) -> None:
     assert person.log_in(site, person.code())
     out = place.manage("ferrotp", "ferrotp_django_otp", "back")
     assert ", 0 left" in out
+    moved = int(re.search(r"(\d+) devices moved", out)[1])
+    revealed = re.findall(r"secret revealed: .* by=.+ \(manage\.py ferrotp_django_otp back\)", out)
+    assert len(revealed) == moved >= 2
     with Site(place, "stock") as stock:
         for user in (person, adopted):
             page = stock.browser().post("/login", {"username": user.name, "password": PASSWORD, "otp_token": ""}).text

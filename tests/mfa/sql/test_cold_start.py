@@ -1,10 +1,7 @@
 """48 processes that start at once: each prepares the store and logs a user in, and none finds it unavailable."""
 
-import multiprocessing
-import secrets
+import functools
 import time
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,64 +9,36 @@ import psycopg
 import pytest
 
 from ferrotp.mfa.stores import waiting
-from ferrotp.mfa.stores.base import Owner, Reservation
 from ferrotp.mfa.stores.sql import SQLStore
 from ferrotp.mfa.stores.sql.statements import Statements
 
-from ..servers import PostgreSQLServer
-from .samples import FACTOR, LIMITS, NOW, calls, furnish, reserved
+from ..servers import PostgreSQLServer, shared_postgresql
+from .samples import calls, furnish, reserved
+from .starting import log_in, together
 
 PROCESSES = 48
 
 
 @pytest.fixture(scope="module")
-def small_server() -> Iterator[PostgreSQLServer]:
+def small_server() -> PostgreSQLServer:
     """Half of the connections that a server has if nothing is set."""
-    server = PostgreSQLServer(max_connections=50)
-    yield server
-    server.close()
-
-
-def _start(url: str, everybody: Any, answers: Any) -> None:
-    everybody.wait(300)
-    try:
-        store = SQLStore(url)
-        store.prepare()
-        factor = replace(FACTOR, owner=Owner("cold start", secrets.token_hex(8)))
-        assert store.add_factor(factor, NOW, 10, 5)
-        attempt = store.reserve(factor.owner, "otp", NOW, LIMITS)
-        assert isinstance(attempt, Reservation)
-        assert store.accept(attempt, factor.factor_id, 1, 0, NOW, None)
-        answers.put("logged in")
-    except BaseException as error:
-        answers.put(f"{type(error).__name__}: {error}")
-    everybody.wait(300)  # nobody's connection makes room for another's
-    store.close()
+    return shared_postgresql(max_connections=55)
 
 
 def started(url: str) -> list[str]:
     """What they say."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "psycopg", "sqlalchemy.dialects.postgresql.psycopg"])
-    everybody, answers = context.Barrier(PROCESSES), context.Queue()
-    processes = [context.Process(target=_start, args=(url, everybody, answers)) for _ in range(PROCESSES)]
-    for process in processes:
-        process.start()
-    found = [answers.get(timeout=300) for _ in processes]
-    for process in processes:
-        process.join()
-    return found
+    return together(functools.partial(SQLStore, url), log_in, PROCESSES)
 
 
 @pytest.mark.parametrize("journal", ["wal", "delete"])
 def test_on_a_file_that_is_not_there_yet(tmp_path: Path, journal: str) -> None:
-    assert started(f"sqlite:///{tmp_path}/mfa.db?journal={journal}") == ["logged in"] * PROCESSES
+    assert started(f"sqlite:///{tmp_path}/mfa.db?journal={journal}") == ["done"] * PROCESSES
 
 
 def test_on_a_server_without_tables_and_with_as_many_connections_as_servers_have(
     small_server: PostgreSQLServer,
 ) -> None:
-    assert started(small_server.database()) == ["logged in"] * PROCESSES
+    assert started(small_server.database()) == ["done"] * PROCESSES
 
 
 def test_where_the_server_has_no_room_for_a_moment_it_is_asked_again(

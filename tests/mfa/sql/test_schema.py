@@ -1,12 +1,11 @@
 """The tables: made once by however many processes, told to Alembic, and refused when they are newer."""
 
-import multiprocessing
+import functools
 import os
 import stat
 import traceback
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -20,29 +19,11 @@ from ferrotp.mfa.stores.sql import MIGRATIONS, VERSION, SQLStore, metadata, tabl
 
 from ..servers import PostgreSQLServer
 from .samples import FACTOR, LIMITS, NOW, OWNER, furnish, reserved
-
-
-def _prepare(url: str, barrier: Any, answers: Any) -> None:
-    store = SQLStore(url, timeout=20)
-    barrier.wait(60)
-    try:
-        store.prepare()
-        answers.put("done")
-    except BaseException as error:
-        answers.put(repr(error))
-    store.close()
+from .starting import prepare, together
 
 
 def test_64_processes_prepare_at_once(url: str) -> None:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "psycopg", "sqlalchemy.dialects.postgresql.psycopg"])
-    barrier, answers = context.Barrier(64), context.Queue()
-    processes = [context.Process(target=_prepare, args=(url, barrier, answers)) for _ in range(64)]
-    for process in processes:
-        process.start()
-    assert [answers.get(timeout=60) for _ in processes] == ["done"] * 64
-    for process in processes:
-        process.join()
+    assert together(functools.partial(SQLStore, url, timeout=60), prepare, 64) == ["done"] * 64
     store = SQLStore(url)
     furnish(store)
     store.close()
@@ -114,8 +95,8 @@ def test_a_role_that_may_not_make_tables_finds_them_made(postgresql: PostgreSQLS
     store.prepare()
     furnish(store)
     assert reserved(store)
-    for one in (store, owner):
-        one.close()
+    for opened in (store, owner):
+        opened.close()
 
 
 @pytest.mark.parametrize("journal", ["wal", "delete"])

@@ -24,7 +24,10 @@ class Command(BaseCommand):
     def handle(self, *arguments: Any, **options: Any) -> None:
         if options["new"]:
             self.stdout.write(new_key())
-            self.stderr.write("Put it first in FERROTP_KEYS (the others stay behind it), then run ferrotp_rotate.")
+            self.stderr.write(
+                "Put it last in FERROTP_KEYS and deploy it: it only opens. When every process has it, put it first, and"
+                " run ferrotp_rotate."
+            )
             return
         try:
             keys = keyring()

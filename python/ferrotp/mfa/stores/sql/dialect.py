@@ -64,6 +64,11 @@ class Dialect(ABC, Generic[ConnectionT, StatementsT]):
     """How many connections a process holds at most."""
     statements: StatementsT
 
+    @property
+    def place(self) -> str:
+        """Where it is, as far as that holds no password: for messages."""
+        return self.name
+
     @abstractmethod
     def connect(self, deadline: float) -> ConnectionT:
         """A connection for the store alone."""
@@ -71,6 +76,9 @@ class Dialect(ABC, Generic[ConnectionT, StatementsT]):
     @abstractmethod
     def prepare(self, connection: ConnectionT) -> None:
         """Sets what is set once for a database, before there are tables."""
+
+    def warn_of_new_store(self) -> None:
+        """Called after the tables were made where none were."""
 
     @abstractmethod
     def add_users(self, connection: ConnectionT, users: Sequence[NewUser]) -> set[Owner]:

@@ -1,5 +1,6 @@
 """Which database a URL or an engine of the application names; others are refused with what would do."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import make_url
@@ -70,7 +71,9 @@ def _sqlite(url: URL, journal: str, tables: Tables) -> SQLite:
     path = str(arguments[0])
     if path == ":memory:" or "mode=memory" in path or not url.database:
         raise StoreRefused("a SQLite database in memory is lost with its process: name a file (sqlite:///mfa.db)")
-    return SQLite(SQLiteFile(path, bool(options.get("uri")), journal), tables)
+    uri = bool(options.get("uri"))
+    is_relative = not uri and not os.path.isabs(url.database)  # as it was named; SQLAlchemy has made it a whole path
+    return SQLite(SQLiteFile(path, uri, journal, is_relative=is_relative), tables)
 
 
 def _postgresql(server: "PostgreSQLServer", tables: Tables) -> "Dialect[Any, Any]":

@@ -17,6 +17,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
+from ..alembic import MINE
+
 VERSION = 1
 """The version of the tables below. `SQLStore.prepare` migrates older ones and refuses newer ones."""
 
@@ -54,6 +56,7 @@ def tables(prefix: str = "ferrotp_") -> Tables:
             *items,
             PrimaryKeyConstraint(*key, name=f"{prefix}{name}_pkey"),
             sqlite_strict=True,
+            info={MINE: True},
         )
 
     def one_of(name: str, *values: str) -> CheckConstraint:

@@ -23,18 +23,19 @@ _Answer = TypeVar("_Answer")
 class SQLiteFile:
     """The file, and how to open it."""
 
-    def __init__(self, path: str, uri: bool, journal: str) -> None:
+    def __init__(self, path: str, uri: bool, journal: str, *, is_relative: bool = False) -> None:
         if sqlite3.sqlite_version_info < OLDEST:
             needed = ".".join(map(str, OLDEST))
             raise StoreRefused(f"SQLite {sqlite3.sqlite_version} is too old: {needed} or newer is needed")
-        self._path, self._uri, self._journal = path, uri, journal
+        self.path, self._uri, self._journal = path, uri, journal
+        self.is_relative = is_relative
 
     def connect(self, deadline: float) -> "SQLiteConnection":
         try:
             if not self._uri:
-                _create(self._path)
+                _create(self.path)
             connection = sqlite3.connect(
-                self._path, uri=self._uri, timeout=0, isolation_level=None, check_same_thread=False
+                self.path, uri=self._uri, timeout=0, isolation_level=None, check_same_thread=False
             )
         except (OSError, sqlite3.Error) as error:
             raise StoreUnavailable(f"the database file does not open ({type(error).__name__})") from None

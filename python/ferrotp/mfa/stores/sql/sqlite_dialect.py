@@ -1,5 +1,6 @@
 """SQLite's way: each decision is a few short statements under the one lock that the file has."""
 
+import warnings
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Literal
@@ -67,11 +68,25 @@ class SQLite(Dialect[SQLiteConnection, SQLiteStatements]):
         self.statements = SQLiteStatements(tables)
         self._file = file
 
+    @property
+    def place(self) -> str:
+        return f"{self.name} {self._file.path}"
+
     def connect(self, deadline: float) -> SQLiteConnection:
         return self._file.connect(deadline)
 
     def prepare(self, connection: SQLiteConnection) -> None:
         self._file.set_journal(connection)
+
+    def warn_of_new_store(self) -> None:
+        if self._file.is_relative:
+            warnings.warn(
+                f"the new store {self._file.path} was named by a relative path: started from another directory, this"
+                " application would find no second factors and let everybody in by password. Name it by its whole path"
+                " (sqlite:////var/lib/…)",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
     def add_users(self, connection: SQLiteConnection, users: Sequence[NewUser]) -> set[Owner]:
         return {user.owner for user in users if self._add_user(connection, user)}

@@ -64,14 +64,14 @@ class SQLStore:
         )
 
     def __repr__(self) -> str:
-        return f"<SQLStore {self._dialect.name}>"
+        return f"<SQLStore {self._dialect.place}>"
 
-    def prepare(self) -> None:
+    def prepare(self) -> bool:
         names = [table.name for table in self._tables.metadata.sorted_tables]
         with self._pool.borrow() as connection:
             self._dialect.prepare(connection)
             if self._version(connection) == VERSION:
-                return
+                return False
             connection.begin()
             connection.lock_schema()
             version = self._version(connection)
@@ -85,6 +85,9 @@ class SQLStore:
             if version != VERSION:
                 connection.run(self._statements.set_version, {"version": VERSION})
             connection.commit()
+        if version is None:
+            self._dialect.warn_of_new_store()
+        return version is None
 
     def close(self) -> None:
         self._pool.close()
