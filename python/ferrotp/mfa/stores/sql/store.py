@@ -144,7 +144,7 @@ class SQLStore:
         for name, delay in zip(_retries(len(delays)), delays, strict=True):
             values[name] = now + delay if delay else 0
         one_factor = method == "enrollment" or (method == "otp" and factor_id != "")
-        count = self._statements.count(method, one_factor, len(delays))
+        count = self._statements.counts[method, one_factor, len(delays)]
         attempt = Attempt(owner, method, one_factor, now, limits, count, values)
         with self._pool.borrow() as connection:
             return self._dialect.reserve(connection, attempt)
