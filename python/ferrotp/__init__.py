@@ -1,6 +1,6 @@
 """One-time passwords: pyotp's names, with the hashing in Rust.
 
-``import ferrotp as pyotp`` behaves as pyotp 2.12.0; ``import ferrotp.legacy as pyotp`` as pyotp 2.10.0 and before.
+``import ferrotp as pyotp`` behaves as pyotp 2.12.1; ``import ferrotp.legacy as pyotp`` as pyotp 2.10.0 and before.
 """
 
 from . import _native

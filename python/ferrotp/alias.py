@@ -16,7 +16,7 @@ _LINE = (
 
 
 def alias_as_pyotp(legacy: bool = False) -> None:
-    """Makes ``import pyotp`` give ferrotp in this process: as pyotp 2.12.0, or with `legacy` as pyotp 2.10.0.
+    """Makes ``import pyotp`` give ferrotp in this process: as pyotp 2.12.1, or with `legacy` as pyotp 2.10.0.
 
     ``pyotp`` and its submodules in `sys.modules` become ferrotp's modules, the same objects. Call it before anything
     imports pyotp: what was imported from it earlier stays as it is.

@@ -12,7 +12,7 @@ import pytest
 
 import ferrotp
 
-from .helpers import release_path, run_python
+from .helpers import MIRRORED, release_path, run_python
 
 SUBMODULES = ["otp", "totp", "hotp", "utils", "compat", "exceptions", "contrib", "contrib.steam"]
 SHORT = "GEZDGNBVGY3TQOJQ"
@@ -122,7 +122,7 @@ def test_it_wins_over_an_installed_pyotp_even_one_that_was_imported(legacy):
         assert pyotp.totp.TOTP is pyotp.TOTP
         assert pyotp.utils is __import__("sys").modules["{source(legacy)}.utils"]
         """,
-        env={"PYTHONPATH": release_path("2.12.0")},
+        env={"PYTHONPATH": release_path(MIRRORED)},
     )
 
 
@@ -191,7 +191,7 @@ def template(tmp_path_factory):
 @pytest.fixture(params=["without pyotp", "with pyotp"])
 def environment(template, request):
     if request.param == "with pyotp":
-        shutil.copytree(pathlib.Path(release_path("2.12.0")) / "pyotp", template.packages / "pyotp")
+        shutil.copytree(pathlib.Path(release_path(MIRRORED)) / "pyotp", template.packages / "pyotp")
     yield template
     if template.pth.is_dir():
         template.pth.rmdir()

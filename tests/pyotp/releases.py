@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import io
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -17,12 +18,19 @@ from pathlib import Path
 from types import ModuleType
 
 SHA256 = {
+    "2.12.1": "8d0c4192f3c5d1b1a8792df23b9d8acbb7e70abd2b160962af55c5700edbd236",
     "2.12.0": "638ea37341567ec01277af3a16b682590d938f54f8ed3fb31963513233fd05f2",
     "2.11.2": "651926820da4adccbe9801c77bdc14558552485b1a957d3e1e842d587597cbb0",
     "2.10.0": "d01e9703443616b03c57c700b5cbffd56a1f929c1b0f8f03131bc78c1fca9d3f",
     "2.9.0": "346b6642e0dbdde3b4ff5a930b664ca82abfa116356ed48cc42c7d6590d36f63",
 }
-CACHE = Path(__file__).parents[2] / "target" / "pyotp-releases"
+# The release that `ferrotp` mirrors: the one that the tests' requirements pin. README and docs are held to it.
+ROOT = Path(__file__).parents[2]
+_PIN = re.search(r"^pyotp==(.+)$", (ROOT / "requirements/test.txt").read_text(encoding="utf-8"), re.M)
+assert _PIN is not None
+MIRRORED = _PIN[1]
+LEGACY = "2.10.0"
+CACHE = ROOT / "target" / "pyotp-releases"
 
 # `pip download` asks an archive for its metadata before it keeps it, which would fetch and run a build system for each.
 # This stands in for the two that pyotp has used: it names the package, and runs nothing of the archive.
