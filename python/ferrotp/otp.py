@@ -4,8 +4,13 @@ import sys
 
 from . import _native
 
+__all__ = ["OTP", "base64", "hashlib", "hmac"]
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import base64
+    import hashlib
+    import hmac
     from collections.abc import Callable
     from types import ModuleType
     from typing import Any, ClassVar

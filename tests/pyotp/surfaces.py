@@ -177,4 +177,4 @@ def surfaces(legacy: bool) -> tuple[Surface, Surface]:
     """ferrotp's surface, and pyotp's release."""
     if legacy:
         return Surface(ferrotp.legacy, False), Surface(releases.load(releases.LEGACY), False)
-    return Surface(ferrotp, False), Surface(releases.load(releases.MIRRORED), True)
+    return Surface(ferrotp, False), Surface(releases.load(releases.COMPARED), True)

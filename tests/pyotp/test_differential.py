@@ -58,7 +58,7 @@ def numbers():
     """Says at the end how much was compared."""
     yield
     for legacy, name in (
-        (False, f"ferrotp with pyotp {releases.MIRRORED}"),
+        (False, f"ferrotp with pyotp {releases.COMPARED}"),
         (True, "ferrotp.legacy with pyotp 2.10.0"),
     ):
         report(f"compared {name}: {compared[legacy]:,} calls")
@@ -293,7 +293,7 @@ def find_as_2_12(self, otp, for_time=None, valid_window=0):
     for i in range(-valid_window, valid_window + 1):
         if module.utils.strings_equal(str(otp), str(self.generate_otp(timecode + i))):
             return timecode + i
-    raise releases.load(releases.MIRRORED).OTPVerificationError("OTP verification failed")
+    raise releases.load(releases.COMPARED).OTPVerificationError("OTP verification failed")
 
 
 def anything(kind: str) -> st.SearchStrategy:

@@ -76,3 +76,19 @@ def test_ferrotp_fails_of_pyotp_2_11_2s_suite_just_what_pyotp_2_12_fails():
     assert ours["run"] == genuine["run"]
     assert sorted(ours["failed"]) == sorted(genuine["failed"])
     assert sorted(ours["failed"]) == FAILED_BY_2_12
+
+
+def test_every_place_that_names_the_mirrored_release_names_the_pinned_one():
+    # The pin in requirements/test.txt is the one place; the rest follows it.
+    for path, words in {
+        "README.md": ["| `import ferrotp as pyotp` | pyotp {};", "test suites of {},"],
+        "docs/pyotp.md": ["`ferrotp` is pyotp {},"],
+        "requirements/build.txt": ["pyotp=={}"],
+        "python/ferrotp/__init__.py": ["behaves as pyotp {};"],
+        "python/ferrotp/alias.py": ["as pyotp {},"],
+        "python/ferrotp/_alias_command.py": ["as pyotp {}"],
+        "python/ferrotp/cli/shell.py": ["as pyotp {}."],
+    }.items():
+        text = (releases.ROOT / path).read_text(encoding="utf-8")
+        for word in words:
+            assert word.format(releases.MIRRORED) in text, (path, word)

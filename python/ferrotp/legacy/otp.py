@@ -3,8 +3,13 @@
 from .. import _native
 from ..otp import _lazy_names, _Legacy, _OTPVerbs
 
+__all__ = ["OTP", "base64", "hashlib", "hmac"]
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import base64
+    import hashlib
+    import hmac
     from types import ModuleType
 
 
