@@ -1,15 +1,16 @@
 //! The pristine guard: whether the fast path may answer for an object.
 //!
 //! It may while nothing that it stands for has been replaced: no method on the class or the instance, no function in
-//! `utils`. Comparing methods one by one costs more than making the code. So the methods that the fast path stands for
-//! live in hidden bases, and replacing one on a public class *adds* a name to it, which a change of its size betrays.
+//! `utils`. Comparing methods one by one costs more than making the code. So all methods live in hidden bases, and
+//! replacing one on a public class *adds* a name to it. Of its own it has two, which Python lets nobody delete, so
+//! that a class of two names is as it was; what further names Python adds are known by name.
 
 use std::sync::OnceLock;
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
 use super::object::{Base, generic_dict, is_base_type};
 
@@ -31,7 +32,7 @@ pub(super) struct PublicClass {
     pub(super) kind: Kind,
     /// pyotp 2.10's rules: no minimum length of the key, none of the time step, any number of digits up to ten.
     pub(super) legacy: bool,
-    /// The name spaces that must not have grown: this class and the public ones above it.
+    /// This class and the public ones above it: their names, and how many there are in one that nobody has changed.
     watched: Box<[(Py<PyDict>, usize)]>,
     /// What `generate_otp` calls and reads, as found on the class; a subclass must have the same.
     genuine: Names,
@@ -61,10 +62,20 @@ fn fill<T>(slots: &'static [OnceLock<T>], mut value: T) -> Result<(), T> {
 }
 
 /// Names that change a code when an instance has them.
-const OVERRIDES: [&str; 5] = ["generate_otp", "timecode", "byte_secret", "int_to_bytestring", "at"];
+const OVERRIDES: [&str; 6] =
+    ["generate_otp", "timecode", "byte_secret", "int_to_bytestring", "at", "min_secret_length_bits"];
 /// What the default `generate_otp` calls and reads.
-const GENUINE: [&str; 6] =
-    ["byte_secret", "int_to_bytestring", "secret", "digits", "digest", "__getattribute__"];
+const GENUINE: [&str; 7] = [
+    "byte_secret",
+    "int_to_bytestring",
+    "min_secret_length_bits",
+    "secret",
+    "digits",
+    "digest",
+    "__getattribute__",
+];
+/// The names in a public class that cannot be deleted: `__module__` and `__doc__`.
+const LASTING: usize = 2;
 
 /// Makes the fast path answer for a public class. Called once for each, when its module has defined it.
 ///
@@ -90,15 +101,12 @@ pub(super) fn register(
     let watched = watched
         .iter()
         .map(|class| {
-            // Python adds these names to a class when they are first asked for.
-            class.getattr(intern!(py, "__annotations__"))?;
-            if !generic_dict(&class)?.contains(intern!(py, "__slotnames__"))? {
-                class.setattr(intern!(py, "__slotnames__"), PyList::empty(py))?;
-            }
             // The dict itself: to ask the proxy that `__dict__` gives for its size costs twice as much.
             let names = generic_dict(&class)?;
-            let size = names.len();
-            Ok((names.unbind(), size))
+            if has_only_python_s_names(&names) {
+                return Ok((names.unbind(), LASTING));
+            }
+            Err(PyTypeError::new_err("the methods of a public class belong into its hidden base"))
         })
         .collect::<PyResult<_>>()?;
     let genuine = genuine(py, &GENUINE, |name| class.getattr(name))?;
@@ -127,6 +135,31 @@ fn name_rules(class: &Bound<'_, PyType>) -> PyResult<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a public class has no names but those that Python itself gives it, which change no code.
+#[cold]
+#[inline(never)]
+fn has_only_python_s_names(names: &Bound<'_, PyDict>) -> bool {
+    names.iter().all(|(name, _)| {
+        let name = name.cast_exact::<PyString>().ok().and_then(|name| name.to_str().ok());
+        matches!(
+            name,
+            Some(
+                "__module__"
+                | "__doc__"
+                // From 3.13 on; a write to `__module__` deletes the first.
+                | "__firstlineno__"
+                | "__static_attributes__"
+                // When somebody asks for them.
+                | "__annotations__"
+                | "__annotate__"
+                | "__annotate_func__"
+                | "__annotations_cache__"
+                | "__slotnames__"
+            )
+        )
+    })
 }
 
 /// Lets the guard see when one of a module's functions is replaced.
@@ -169,7 +202,8 @@ pub(super) fn pristine<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<Pristin
         .map_while(OnceLock::get)
         .find(|public| public.class.as_ptr().cast() == class_pointer)?;
     for (names, size) in &class.watched {
-        if names.bind(py).len() != *size {
+        let names = names.bind(py);
+        if names.len() != *size && !has_only_python_s_names(names) {
             return None;
         }
     }
