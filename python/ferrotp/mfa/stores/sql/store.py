@@ -38,8 +38,8 @@ MIGRATIONS: tuple[Callable[[SQLConnection, Tables], None], ...] = ()
 """What makes version 2 of the tables out of version 1, and so on."""
 
 START_TIMEOUT = 30.0
-"""Seconds for `prepare`. Nobody waits for an answer to a code then; processes that start at once wait for each other, and
-for the processor."""
+"""Seconds for `prepare`. Nobody waits for an answer to a code then; processes that start at once wait for each other,
+and for the processor."""
 
 _NOBODY = Owner("", "")
 
