@@ -1,6 +1,8 @@
 # Everything here sets itself up: Python 3.10 or newer, make and a Rust toolchain are all it asks for.
 PYTHON ?= python3
 FREE_PYTHON ?= python3.14t
+# How many things run at a time: checks first, then workers of pytest. Two are what CI has.
+JOBS ?= 2
 VENV := .venv
 PY := $(VENV)/bin/python
 WHEELS := target/wheels
@@ -8,7 +10,7 @@ DJANGO42 := target/django-4.2
 SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.lua' -o -name '*.html' -o -name '*.pot' -o -name '*.css' -o -name '*.js' -o -name py.typed)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-terminal screenshots test test-rust test-python test-free-threaded test-django42 lint format bench bench-qr bench-verify bench-growth bench-import bench-login bench-django bench-adapters count attack fuzz real-programs soak wheel clean
+.PHONY: help demo demo-terminal screenshots test test-rust test-python test-free-threaded test-django42 test-release lint format bench bench-qr bench-verify bench-growth bench-import bench-login bench-django bench-adapters count attack fuzz real-programs soak wheel clean test-pythons
 
 help:  ## List the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -21,7 +23,14 @@ demo: $(VENV)/installed $(VENV)/demo  ## Start an example, with a user to try: A
 demo-terminal: $(VENV)/installed  ## Show a secret, its URI and codes beside other programs' (ARGS="SECRET or otpauth URI")
 	@$(PY) examples/terminal_demo.py $(ARGS)
 
-test: lint test-rust test-python test-django42  ## Run all checks: linters, cargo test, pytest
+# pytest comes last and alone, so that what it sums up is the end of the output. What is named first begins first: the
+# wheel, then what cargo does in its other directory. ALSO names further checks: CI's.
+CHECKS := test-django42 test-rust lint $(ALSO)
+SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+
+test:  ## Run all checks: linters, cargo test, pytest (JOBS=2 at a time)
+	+@$(MAKE) --no-print-directory --jobs=$(JOBS) $(SYNC) $(CHECKS)
+	+@$(MAKE) --no-print-directory test-python
 
 test-rust:  ## Run cargo test, on the core alone: no Python is looked for
 	cargo test --locked
@@ -30,11 +39,14 @@ test-rust:  ## Run cargo test, on the core alone: no Python is looked for
 		FERROTP_KERNEL=$$kernel cargo test --locked --quiet --lib --test properties --test vectors || exit; \
 	done
 
-test-python: $(VENV)/installed $(VENV)/tools  ## Run pytest on the installed wheel (ARGS for pytest)
-	$(PY) -m pytest tests $(ARGS)
+test-release:  ## Run the Rust tests whose promise depends on how the compiler optimises
+	cargo test --locked --release --test zeroization --test constant_time
+
+test-python: $(VENV)/installed $(VENV)/tools  ## Run pytest on the installed wheel, in JOBS workers (ARGS for pytest)
+	$(PY) -m pytest tests --numprocesses=$(JOBS) $(ARGS)
 
 test-django42: $(VENV)/installed $(VENV)/tools $(DJANGO42)/installed  ## Run the tests of ferrotp.django on Django 4.2 LTS, but for the races
-	PYTHONPATH=$(DJANGO42) $(PY) -m pytest tests/in_django -k "not in_many_processes and not as_many_wrong and not advanced_once_when and not renewed_once" $(ARGS)
+	PYTHONPATH=$(DJANGO42) $(PY) -m pytest tests/in_django -m "not races" $(ARGS)
 
 test-free-threaded:  ## Run the tests of batches and threads without the GIL (FREE_PYTHON=python3.14t, or newer)
 	$(FREE_PYTHON) -c 'import sys, sysconfig; sys.exit(not (sysconfig.get_config_var("Py_GIL_DISABLED") and sys.version_info >= (3, 14)) and "PyO3 wants a free-threaded CPython 3.14 or newer")'
@@ -44,6 +56,9 @@ test-free-threaded:  ## Run the tests of batches and threads without the GIL (FR
 	CARGO_TARGET_DIR=target/free $(VENV)-free/bin/python -m maturin build --quiet --release --locked --interpreter $(abspath $(VENV)-free/bin/python) --out target/free/wheels
 	$(VENV)-free/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps target/free/wheels/*.whl
 	$(VENV)-free/bin/python -m pytest tests/batch tests/contract/test_threads.py $(ARGS)
+
+test-pythons: $(WHEELS)/built  ## Run the contract, batch, vault and service suites on Debian's newer CPythons (ARGS=3.14: that one)
+	@$(PYTHON) tests/machines/pythons.py $(ARGS)
 
 lint: $(VENV)/installed $(VENV)/tools  ## Check formatting, lints and types
 	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy

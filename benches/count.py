@@ -1,25 +1,23 @@
 """How many instructions the hot calls take, counted by callgrind: ``python benches/count.py [--record | --check]``.
 
-Instructions are repeatable where time is not: for the same binaries the count is the same, whatever else the machine
-does. `counts.json` has what was recorded, and with which compiler, interpreter and peers of them. A check fails when a
+`counts.json` has what was recorded, and with which compiler, interpreter and peers of them. A check fails when a
 call has grown by more than 5 %. Counts of other tools are not comparable: then the check says so, and does not fail.
 
-callgrind's CPU has neither the SHA extensions nor AVX-512. So everything is counted with `FERROTP_KERNEL=portable`, and
-what goes by groups once more with `avx2`. `all` has the interpreter's instructions; `own` are those of ferrotp's
-library less the hashes of the call, which are most of it on that path and would hide the rest.
+Everything is counted with `FERROTP_KERNEL=portable`, and what goes by groups once more with `avx2` (`callgrind.py` says
+why). `all` has the interpreter's instructions; `own` are those of ferrotp's library less the hashes of the call, which
+are most of it on that path and would hide the rest.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
-import re
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
+
+import callgrind
 
 RECORD = Path(__file__).with_name("counts.json")
 GROWTH = 0.05
@@ -48,10 +46,7 @@ BATCHES = {
 }
 KERNELS = {"portable": {**SINGLE, **BATCHES}, "avx2": BATCHES}
 
-# Run under valgrind. getpid is the marker: whenever the C library's is entered, callgrind writes what it has counted
-# since. An empty loop stands first.
-WORKLOAD = """
-import gc, json, os, sys
+SETUP = """
 import ferrotp as F, ferrotp.batch as B, ferrotp.vault as V
 S, N, t, wrong = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", "alice@example.com", 1_700_000_000, "000000"
 f, h = F.TOTP(S), F.HOTP(S)
@@ -62,18 +57,6 @@ sealed = keyring.new_secret(OWNER)
 secrets = [S[i % 32:] + S[:i % 32] for i in range(256)]
 keys = B.KeySet(secrets)
 typed, buffer = list(keys.codes(t)), bytearray(6 * 256)
-wanted, times = json.loads(sys.argv[1]), int(sys.argv[2])
-runs = []
-for call in ["None", *wanted]:
-    space = dict(globals())
-    exec(f"def run(times):\\n for _ in range(times): {call}\\n", space)
-    space["run"](5)  # the interpreter specializes, keys are made
-    runs.append(space["run"])
-gc.disable()
-for run in runs:
-    os.getpid()
-    run(times)
-    os.getpid()
 """
 
 
@@ -90,59 +73,16 @@ def tools() -> dict[str, str]:
     }
 
 
-def instructions(dump: Path) -> tuple[int, int]:
-    """Those of a dump, in ferrotp's library and in all."""
-    library = total = 0
-    here, names, calls = "", {}, False
-    for line in dump.read_text("utf-8", "replace").splitlines():
-        if match := re.match(r"ob=(\(\d+\))(?: (.*))?", line):
-            number, name = match.groups()
-            here = names.setdefault(number, name or "")
-        elif match := re.match(r"cob=(\(\d+\)) (.*)", line):
-            names.setdefault(*match.groups())
-        elif line.startswith("calls="):
-            calls = True  # the next line has what was called: counted where it is
-        elif match := re.match(r"[+*\-\d][^ ]* (\d+)$", line):
-            if not calls:
-                total += int(match[1])
-                library += int(match[1]) if "/ferrotp/_native" in here else 0
-            calls = False
-    return library, total
-
-
 def count(kernel: str) -> dict[str, dict[str, int]]:
     """Instructions of each call."""
     calls = KERNELS[kernel]
-    with tempfile.TemporaryDirectory() as folder:
-        command = ["valgrind", "--tool=callgrind", "--dump-before=getpid", f"--callgrind-out-file={folder}/out"]
-        # The interpreter itself, and not a script that starts it.
-        command += [
-            os.path.realpath(sys.executable),
-            "-c",
-            WORKLOAD,
-            json.dumps([call for call, _, _ in calls.values()]),
-        ]
-        environment = {"FERROTP_KERNEL": kernel, "PYTHONHASHSEED": "0", "PYTHONPATH": os.pathsep.join(sys.path[1:])}
-        environment |= {"PATH": os.environ.get("PATH", ""), "PYTHONDONTWRITEBYTECODE": "1"}
-        done = subprocess.run([*command, str(CALLS)], env=environment, check=False, capture_output=True, text=True)
-        if done.returncode:
-            raise SystemExit(f"the workload failed under valgrind:\n{done.stderr[-2000:]}")
-        dumps = sorted(Path(folder).glob("out.*"), key=lambda path: int(path.suffix[1:]))
-        # Each marker ends a dump: what is before a run, the run, and so on.
-        found = [instructions(dump) for dump in dumps[1::2]]
-    if len(found) != len(calls) + 1:
-        raise SystemExit(f"callgrind wrote {len(dumps)} dumps for {len(calls)} calls")
-    (empty_library, empty_total), *found = found
-    counts = {
-        name: ((library - empty_library) / CALLS / items, (total - empty_total) / CALLS / items)
-        for (name, (_, items, _)), (library, total) in zip(calls.items(), found, strict=True)
-    }
+    found = callgrind.count(SETUP, {name: call for name, (call, _, _) in calls.items()}, times=CALLS, kernel=kernel)
+    counts = {name: (found[name].own / items, found[name].all / items) for name, (_, items, _) in calls.items()}
     code = 0.0
     if kernel == "portable":  # no lanes there: a window of ten steps has eighteen codes more than one of one
         code = (counts["verify, ±10, miss"][0] - counts["verify, ±1, miss"][0]) / 18
     return {
-        name: {"own": round(library - calls[name][2] * code), "all": round(total)}
-        for name, (library, total) in counts.items()
+        name: {"own": round(own - calls[name][2] * code), "all": round(total)} for name, (own, total) in counts.items()
     }
 
 

@@ -53,7 +53,7 @@ class Side:
         with self.app.app_context():
             database.session.add_all(self.row(user, number) for number in range(self.users))
             database.session.commit()
-            return [self.identity(one) for one in database.session.query(user).order_by(user.id)]
+            return [self.identity(row) for row in database.session.query(user).order_by(user.id)]
 
     def row(self, user: Any, number: int) -> Any:
         raise NotImplementedError

@@ -255,10 +255,10 @@ def own_time(url: str, rounds: int) -> None:
     Between real waits for the disk the processor's caches are cold, and what is timed around each call of the driver
     is counted as ours. With the driver's answers recorded and given again without a pause, they are warm.
     """
-    from ferrotp.mfa.stores import sql_postgresql, sql_sqlite
+    from ferrotp.mfa.stores.sql import postgresql, sqlite
 
     side = ours(url)
-    link: Any = sql_sqlite.SQLiteLink if url.startswith("sqlite") else sql_postgresql.PostgreSQLLink
+    link: Any = sqlite.SQLiteConnection if url.startswith("sqlite") else postgresql.PostgreSQLConnection
     calls = [name for name in ("run", "begin", "begin_unless", "commit") if hasattr(link, name)]
     real = {name: getattr(link, name) for name in calls}
     outside = 0

@@ -72,10 +72,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two seconds each instead of a minute")
     parser.add_argument("--seconds", type=int, default=60)
     arguments = parser.parse_args()
-    if strangers := {*arguments.targets} - {*TARGETS}:
-        parser.error(f"no target: {', '.join(sorted(strangers))}")
+    if unknown := {*arguments.targets} - {*TARGETS}:
+        parser.error(f"no target: {', '.join(sorted(unknown))}")
     programs = build()
-    fine = [fuzz(programs, one, 2 if arguments.quick else arguments.seconds) for one in arguments.targets or TARGETS]
+    seconds = 2 if arguments.quick else arguments.seconds
+    fine = [fuzz(programs, target, seconds) for target in arguments.targets or TARGETS]
     sys.exit(not all(fine))
 
 

@@ -33,10 +33,10 @@ impl Algorithm {
     }
 }
 
-/// A counter as two words of SHA-1 and SHA-256.
+/// A counter as two words of SHA-1 and SHA-256, or a word of SHA-512 as two.
 #[inline]
-fn halves(counter: u64) -> [u32; 2] {
-    [(counter >> 32) as u32, counter as u32]
+fn halves(word: u64) -> [u32; 2] {
+    [(word >> 32) as u32, word as u32]
 }
 
 /// A counter as one word of SHA-512.
@@ -45,10 +45,30 @@ fn whole(counter: u64) -> [u64; 1] {
     [counter]
 }
 
+/// Dynamic truncation of a tag of SHA-1, in words.
+#[inline]
+fn truncate_sha1(tag: [u32; 5]) -> u32 {
+    let [.., last] = tag;
+    lanes::truncate(tag, last)
+}
+
+/// The same of SHA-256.
+#[inline]
+fn truncate_sha256([w0, w1, w2, w3, w4, .., last]: [u32; 8]) -> u32 {
+    lanes::truncate([w0, w1, w2, w3, w4], last)
+}
+
+/// The same of SHA-512, whose words are twice as long.
+#[inline]
+fn truncate_sha512([w0, w1, w2, .., last]: [u64; 8]) -> u32 {
+    let ([w0, w1], [w2, w3], [w4, _]) = (halves(w0), halves(w1), halves(w2));
+    lanes::truncate([w0, w1, w2, w3, w4], last as u32)
+}
+
 /// Writes HMAC for one hash: `$words` words of `$word` in its state, blocks of `$block` bytes, a length field of
-/// `$length` at the end of the padding (FIPS 180-4, section 5.1), and the words of a counter.
+/// `$length` at the end of the padding (FIPS 180-4, section 5.1), the words of a counter, and the truncation of a tag.
 macro_rules! hmac {
-    ($name:ident, $word:ty, $words:literal, $block:literal, $length:ty, $counter_words:expr, $compress:path, $group:path, $is_wide:path, $initial:expr) => {
+    ($name:ident, $word:ty, $words:literal, $block:literal, $length:ty, $counter_words:expr, $truncate:path, $compress:path, $group:path, $is_wide:path, $initial:expr) => {
         mod $name {
             use zeroize::Zeroize;
 
@@ -86,12 +106,12 @@ macro_rules! hmac {
                 })
             }
 
-            /// The tag of an eight-byte counter: one compression inside, one outside.
+            /// The truncated tag of an eight-byte counter: one compression inside, one outside.
             #[inline]
-            pub(super) fn mac_counter([inner, outer]: &Midstates, counter: u64) -> [u8; TAG] {
+            pub(super) fn truncated([inner, outer]: &Midstates, counter: u64) -> u32 {
                 let mut state = *inner;
                 $compress(&mut state, &[last_block(&$counter_words(counter))]);
-                finish(outer, &state)
+                $truncate(finish(outer, &state))
             }
 
             /// The truncated tags of counters in a row. `few` does some of them, where a whole group does not pay.
@@ -130,9 +150,9 @@ macro_rules! hmac {
                 $group(keys, counters).unwrap_or_else(|| {
                     let mut lane = 0;
                     counters.map(|counter| {
-                        let tag = mac_counter(&lanes::lane(keys, lane), counter);
+                        let truncated = truncated(&lanes::lane(keys, lane), counter);
                         lane = lane.wrapping_add(1);
-                        super::truncate(&tag)
+                        truncated
                     })
                 })
             }
@@ -172,8 +192,12 @@ macro_rules! hmac {
                 }
 
                 #[inline]
-                pub(super) fn truncated(&self, group: usize, counters: &[u64; LANES]) -> [u32; LANES] {
-                    self.groups.get(group).map_or([0; LANES], |keys| truncated_group(keys, counters))
+                pub(super) fn truncated(
+                    &self,
+                    group: usize,
+                    counters: &[u64; LANES],
+                ) -> Option<[u32; LANES]> {
+                    self.groups.get(group).map(|keys| truncated_group(keys, counters))
                 }
             }
 
@@ -184,14 +208,14 @@ macro_rules! hmac {
             }
 
             pub(super) fn mac([inner, outer]: &Midstates, message: &[u8]) -> [u8; TAG] {
-                finish(outer, &hash(*inner, message, BLOCK))
+                to_bytes(&finish(outer, &hash(*inner, message, BLOCK)))
             }
 
             #[inline]
-            fn finish(outer: &State, inner_hash: &State) -> [u8; TAG] {
+            fn finish(outer: &State, inner_hash: &State) -> State {
                 let mut state = *outer;
                 $compress(&mut state, &[last_block(inner_hash)]);
-                to_bytes(&state)
+                state
             }
 
             /// The second block of a message, after a key block: some words and the padding. Built of words, since the
@@ -260,6 +284,7 @@ hmac!(
     64,
     u64,
     super::halves,
+    super::truncate_sha1,
     ::sha1::block_api::compress,
     crate::lanes::sha1_group,
     crate::lanes::sha1_is_wide,
@@ -272,6 +297,7 @@ hmac!(
     64,
     u64,
     super::halves,
+    super::truncate_sha256,
     ::sha2::block_api::compress256,
     crate::lanes::sha256_group,
     crate::lanes::sha2_is_wide,
@@ -284,6 +310,7 @@ hmac!(
     128,
     u128,
     super::whole,
+    super::truncate_sha512,
     ::sha2::block_api::compress512,
     crate::lanes::sha512_group,
     crate::lanes::sha2_is_wide,
@@ -382,11 +409,11 @@ impl HmacKey {
     pub fn truncated(&self, counter: u64) -> u32 {
         match &self.0 {
             Midstates::Sha1(states) => match lanes::sha1(states, [counter]) {
-                Some([tag]) => truncate_words(&tag),
-                None => truncate(&sha1::mac_counter(states, counter)),
+                Some([tag]) => truncate_sha1(tag),
+                None => sha1::truncated(states, counter),
             },
-            Midstates::Sha256(states) => truncate(&sha256::mac_counter(states, counter)),
-            Midstates::Sha512(states) => truncate(&sha512::mac_counter(states, counter)),
+            Midstates::Sha256(states) => sha256::truncated(states, counter),
+            Midstates::Sha512(states) => sha512::truncated(states, counter),
         }
     }
 
@@ -417,14 +444,14 @@ impl HmacKey {
                     [one] => [*one] = sha1_few(states, first),
                     [one, two] => [*one, *two] = sha1_few(states, first),
                     [one, two, three] => [*one, *two, *three] = sha1_few(states, first),
-                    _ => {}
+                    more => each(first, more, |counter| sha1::truncated(states, counter)),
                 }
             }),
             Midstates::Sha256(states) => sha256::run(states, first, truncated, |states, first, truncated| {
-                each(first, truncated, |counter| truncate(&sha256::mac_counter(states, counter)));
+                each(first, truncated, |counter| sha256::truncated(states, counter));
             }),
             Midstates::Sha512(states) => sha512::run(states, first, truncated, |states, first, truncated| {
-                each(first, truncated, |counter| truncate(&sha512::mac_counter(states, counter)));
+                each(first, truncated, |counter| sha512::truncated(states, counter));
             }),
         }
     }
@@ -444,8 +471,8 @@ impl HmacKey {
 fn sha1_few<const N: usize>(states: &sha1::Midstates, first: u64) -> [u32; N] {
     let counters = core::array::from_fn(|lane| first.wrapping_add(lane as u64));
     match lanes::sha1(states, counters) {
-        Some(tags) => tags.map(|tag| truncate_words(&tag)),
-        None => counters.map(|counter| truncate(&sha1::mac_counter(states, counter))),
+        Some(tags) => tags.map(truncate_sha1),
+        None => counters.map(|counter| sha1::truncated(states, counter)),
     }
 }
 
@@ -484,55 +511,41 @@ impl Keys {
         }
     }
 
-    /// Takes a key of the same algorithm; another is left out.
-    pub(crate) fn push(&mut self, key: &HmacKey) {
+    /// Takes a key of the same algorithm. False if it has another, and is left out.
+    #[must_use]
+    pub(crate) fn push(&mut self, key: &HmacKey) -> bool {
         match (&mut self.0, &key.0) {
             (Groups::Sha1(keys), Midstates::Sha1(states)) => keys.push(states),
             (Groups::Sha256(keys), Midstates::Sha256(states)) => keys.push(states),
             (Groups::Sha512(keys), Midstates::Sha512(states)) => keys.push(states),
-            _ => {}
+            _ => return false,
         }
+        true
     }
 
     /// Takes SHA-1 keys of at most a block, side by side, and wipes `blocks`, which hold them filled up with zeros.
-    pub(crate) fn push_sha1(&mut self, blocks: &mut [[u8; 64]]) {
-        let Groups::Sha1(keys) = &mut self.0 else { return };
+    /// False if these keys have another algorithm, and nothing is taken.
+    #[must_use]
+    pub(crate) fn push_sha1(&mut self, blocks: &mut [[u8; 64]]) -> bool {
+        let Groups::Sha1(keys) = &mut self.0 else { return false };
         for blocks in blocks.chunks_mut(LANES) {
             let mut group = sha1::Keys::start(blocks);
             keys.push_group(&group, blocks.len());
             wipe(group.as_flattened_mut());
             wipe(blocks.as_flattened_mut());
         }
+        true
     }
 
-    /// [`HmacKey::truncated`] of each key of a group.
+    /// [`HmacKey::truncated`] of each key of a group. `None` if there is no such group.
     #[inline]
-    pub(crate) fn truncated(&self, group: usize, counters: &[u64; LANES]) -> [u32; LANES] {
+    pub(crate) fn truncated(&self, group: usize, counters: &[u64; LANES]) -> Option<[u32; LANES]> {
         match &self.0 {
             Groups::Sha1(keys) => keys.truncated(group, counters),
             Groups::Sha256(keys) => keys.truncated(group, counters),
             Groups::Sha512(keys) => keys.truncated(group, counters),
         }
     }
-}
-
-/// Dynamic truncation (RFC 4226, section 5.3): the low four bits of the last byte say where the 31 bits begin.
-#[inline]
-fn truncate(tag: &[u8]) -> u32 {
-    let offset = usize::from(tag.last().map_or(0, |last| last & 0xf));
-    // Every tag has at least 20 bytes, so there are four.
-    let bytes = tag.get(offset..).and_then(|rest| rest.first_chunk()).copied().unwrap_or_default();
-    u32::from_be_bytes(bytes) & 0x7fff_ffff
-}
-
-/// The same for a tag in words, of which two are shifted together.
-#[inline]
-fn truncate_words(tag: &[u32; 5]) -> u32 {
-    let [.., last] = tag;
-    let offset = last & 0xf;
-    let mut words = tag.iter().skip((offset >> 2) as usize).map(|word| u64::from(*word));
-    let pair = (words.next().unwrap_or_default() << 32) | words.next().unwrap_or_default();
-    (pair.wrapping_shl((offset & 3) << 3) >> 32) as u32 & 0x7fff_ffff
 }
 
 impl Drop for HmacKey {

@@ -8,10 +8,12 @@
 //! let key = HmacKey::new(Algorithm::Sha1, b"12345678901234567890");
 //! set.push(&key, Numbers { digits: Digits::SIX, period: 30, steam: false });
 //! let mut codes = [0; 6];
-//! set.codes(0..1, 59, 6, &mut codes);
+//! set.codes(0..1, 59, 6, &mut codes)?;
 //! assert_eq!(&codes, b"287082"); // RFC 6238, appendix B, its last six digits
+//! # Ok::<(), ferrotp::Error>(())
 //! ```
 
+use core::num::{NonZeroU32, NonZeroU64};
 use core::ops::Range;
 use std::sync::{Mutex, PoisonError};
 use std::thread::Builder;
@@ -65,6 +67,18 @@ struct Profile {
     places: Vec<usize>,
 }
 
+impl Profile {
+    /// Takes the first `staged` blocks as keys, whose places are there already. Keys that are not taken leave their
+    /// places empty: the keys after them must not move to other owners.
+    fn take_staged(&mut self, blocks: &mut [[u8; 64]; LANES], staged: &mut usize) {
+        let taken = blocks.get_mut(..*staged).is_some_and(|blocks| self.keys.push_sha1(blocks));
+        if !taken {
+            self.places.truncate(self.places.len().saturating_sub(*staged));
+        }
+        *staged = 0;
+    }
+}
+
 /// Keys of TOTP secrets in the order of their places, in buffers that are wiped. A place may stay empty.
 #[derive(Default)]
 pub struct KeySet {
@@ -92,8 +106,9 @@ impl KeySet {
     pub fn push(&mut self, key: &HmacKey, numbers: Numbers) {
         let place = self.length;
         let profile = self.profile(key.algorithm(), numbers);
-        profile.keys.push(key);
-        profile.places.push(place);
+        if profile.keys.push(key) {
+            profile.places.push(place);
+        }
         self.push_empty();
     }
 
@@ -102,8 +117,8 @@ impl KeySet {
         self.length = self.length.saturating_add(1);
     }
 
-    /// Decodes base32 secrets of at least `least` bytes to the next places, as keys for SHA-1. The place of what is no
-    /// text stays empty, and so does that of one that is refused, which is told by its place.
+    /// Decodes base32 secrets of at least `least` bytes to the next places, as keys for SHA-1. A place
+    /// without a text stays empty. So does the place of a refused text; `refused` is called with it and the reason.
     pub fn push_base32<'a>(
         &mut self,
         texts: impl IntoIterator<Item = Option<&'a [u8]>>,
@@ -124,34 +139,28 @@ impl KeySet {
                     return Err(Refused::TooShort);
                 }
                 match blocks.get_mut(staged).and_then(|block| block.get_mut(..key.len())) {
-                    Some(block) => block.copy_from_slice(key),
+                    Some(block) => {
+                        block.copy_from_slice(key);
+                        staged = staged.wrapping_add(1);
+                        profile.places.push(here);
+                    }
                     None => {
                         // Over a block, where the key is hashed first. Those before it come first.
-                        if let Some(blocks) = blocks.get_mut(..staged) {
-                            profile.keys.push_sha1(blocks);
+                        profile.take_staged(&mut blocks, &mut staged);
+                        if profile.keys.push(&HmacKey::new(Algorithm::Sha1, key)) {
+                            profile.places.push(here);
                         }
-                        staged = 0;
-                        profile.keys.push(&HmacKey::new(Algorithm::Sha1, key));
-                        return Ok(false);
                     }
                 }
-                Ok(true)
+                Ok(())
             });
             match result.map_err(|_: Error| Refused::NotBase32).flatten() {
-                Ok(in_block) => {
-                    profile.places.push(here);
-                    staged = staged.wrapping_add(usize::from(in_block));
-                    if staged == LANES {
-                        profile.keys.push_sha1(&mut *blocks);
-                        staged = 0;
-                    }
-                }
+                Ok(()) if staged == LANES => profile.take_staged(&mut blocks, &mut staged),
+                Ok(()) => {}
                 Err(reason) => refused(here, reason),
             }
         }
-        if let Some(blocks) = blocks.get_mut(..staged) {
-            profile.keys.push_sha1(blocks);
-        }
+        profile.take_staged(&mut blocks, &mut staged);
         self.length = place;
     }
 
@@ -168,14 +177,23 @@ impl KeySet {
         &mut self.profiles[index]
     }
 
-    /// Calls `visit` with each group that has a key of `places`, and of each lane of it that does, the place.
+    /// Calls `visit` with each group that has a key of `places`, its time step, and of each lane of it that does, the
+    /// place.
     #[inline]
     fn groups<'a>(
         &'a self,
         places: Range<usize>,
-        mut visit: impl FnMut(&'a Profile, usize, &mut dyn Iterator<Item = (usize, usize)>),
-    ) {
-        for profile in self.profiles.iter().filter(|profile| profile.numbers.period != 0) {
+        unix_seconds: u64,
+        mut visit: impl FnMut(
+            &'a Profile,
+            usize,
+            u64,
+            &mut dyn Iterator<Item = (usize, usize)>,
+        ) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        for profile in &self.profiles {
+            let Some(period) = NonZeroU32::new(profile.numbers.period) else { continue };
+            let step = unix_seconds / NonZeroU64::from(period);
             let first = profile.places.partition_point(|place| *place < places.start);
             let end = profile.places.partition_point(|place| *place < places.end);
             let mut key = first;
@@ -187,37 +205,58 @@ impl KeySet {
                 visit(
                     profile,
                     group,
+                    step,
                     &mut owners
                         .iter()
                         .copied()
                         .enumerate()
                         .map(|(more, place)| (lane.saturating_add(more), place)),
-                );
+                )?;
                 key = next;
             }
         }
+        Ok(())
     }
 
-    /// Writes the codes of some places at a Unix time, `width` bytes apart. An empty place's bytes stay as they are.
-    pub fn codes(&self, places: Range<usize>, unix_seconds: u64, width: usize, codes: &mut [u8]) {
+    /// Writes the codes of some places at a Unix time, `width` bytes apart, a shorter one filled up with zero bytes. An
+    /// empty place's bytes stay as they are.
+    ///
+    /// # Errors
+    /// [`Error::BufferSize`] if `codes` has fewer than `width` bytes for each place, or a code has more than `width`
+    /// characters; some codes may have been written by then.
+    pub fn codes(
+        &self,
+        places: Range<usize>,
+        unix_seconds: u64,
+        width: usize,
+        codes: &mut [u8],
+    ) -> Result<(), Error> {
         let start = places.start;
-        self.groups(places, |profile, group, lanes| {
-            let step = unix_seconds.checked_div(profile.numbers.period.into()).unwrap_or_default();
-            let truncated = profile.keys.truncated(group, &[step; LANES]);
+        if codes.len() < places.len().saturating_mul(width) {
+            return Err(Error::BufferSize);
+        }
+        self.groups(places, unix_seconds, |profile, group, step, lanes| {
+            let truncated = profile.keys.truncated(group, &[step; LANES]).ok_or(Error::MissingKey)?;
             for (lane, place) in lanes {
+                let code = profile.numbers.code(*truncated.get(lane).ok_or(Error::MissingKey)?);
                 let from = place.saturating_sub(start).saturating_mul(width);
-                let code = profile.numbers.code(truncated.get(lane).copied().unwrap_or_default());
-                let code = code.as_bytes();
-                if let Some(to) = codes.get_mut(from..).and_then(|rest| rest.get_mut(..code.len())) {
-                    to.copy_from_slice(code);
-                }
+                let to = codes.get_mut(from..).and_then(|rest| rest.get_mut(..width));
+                let (to, rest) = to
+                    .and_then(|to| to.split_at_mut_checked(code.as_bytes().len()))
+                    .ok_or(Error::BufferSize)?;
+                to.copy_from_slice(code.as_bytes());
+                rest.fill(0);
             }
-        });
+            Ok(())
+        })
     }
 
     /// Whether the typed code of each of some places is one of its window's at a Unix time. An empty place's result stays
     /// as it is, and so does that of a window that leaves the range of counters. All codes of a window are made and
     /// compared.
+    ///
+    /// # Errors
+    /// [`Error::BufferSize`] if `typed` or `right` has fewer items than there are places.
     pub fn verify(
         &self,
         places: Range<usize>,
@@ -225,13 +264,15 @@ impl KeySet {
         window: u64,
         typed: &[&[u8]],
         right: &mut [Option<bool>],
-    ) {
+    ) -> Result<(), Error> {
         let start = places.start;
-        self.groups(places, |profile, group, lanes| {
+        if typed.len().min(right.len()) < places.len() {
+            return Err(Error::BufferSize);
+        }
+        self.groups(places, unix_seconds, |profile, group, step, lanes| {
             let numbers = profile.numbers;
-            let step = unix_seconds.checked_div(numbers.period.into()).unwrap_or_default();
             let (Some(first), Some(last)) = (step.checked_sub(window), step.checked_add(window)) else {
-                return;
+                return Ok(());
             };
             // What each lane's code must be; a text that is no code is unequal to all.
             let mut wanted = [None; LANES];
@@ -245,7 +286,7 @@ impl KeySet {
             }
             let mut found = [Choice::from(0); LANES];
             for step in first..=last {
-                let truncated = profile.keys.truncated(group, &[step; LANES]);
+                let truncated = profile.keys.truncated(group, &[step; LANES]).ok_or(Error::MissingKey)?;
                 for ((found, wanted), truncated) in found.iter_mut().zip(&wanted).zip(truncated) {
                     if let Some(wanted) = wanted {
                         *found |= wanted.is(truncated, numbers);
@@ -257,7 +298,8 @@ impl KeySet {
                     *right = Some(found.into());
                 }
             }
-        });
+            Ok(())
+        })
     }
 }
 
@@ -300,17 +342,21 @@ const PART: usize = 64 * LANES;
 /// Calls `work` with parts of `0..count` on up to `threads` threads, this one among them, each with its own part of
 /// `results`, of which there are `width` for an item.
 ///
-/// A thread takes the next part when it has done one, so that one that starts late, or whose core others use as well, holds
-/// nobody up, and one that cannot be started is not missed.
+/// A thread takes the next part when it has done one, so a thread that starts late, or shares its core, does not hold up
+/// the others, and one that cannot be started is not missed.
+///
+/// # Errors
+/// The first error of `work`. Parts that were not begun by then are left out.
 pub fn in_parts<T: Send>(
     count: usize,
     threads: usize,
     results: &mut [T],
     width: usize,
-    work: impl Fn(Range<usize>, &mut [T]) + Sync,
-) {
+    work: impl Fn(Range<usize>, &mut [T]) -> Result<(), Error> + Sync,
+) -> Result<(), Error> {
     let threads = if count < ENOUGH_FOR_THREADS { 1 } else { threads.min(count.div_ceil(PART)) };
     let parts = Mutex::new(results.chunks_mut(PART.saturating_mul(width).max(1)).enumerate());
+    let outcome = Mutex::new(Ok(()));
     let run = || {
         with_wiped_stack(|| {
             loop {
@@ -318,7 +364,12 @@ pub fn in_parts<T: Send>(
                 let next = parts.lock().unwrap_or_else(PoisonError::into_inner).next();
                 let Some((part, results)) = next else { break };
                 let start = part.saturating_mul(PART);
-                work(start..start.saturating_add(PART).min(count), results);
+                let done = work(start..start.saturating_add(PART).min(count), results);
+                let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
+                *outcome = outcome.and(done);
+                if outcome.is_err() {
+                    break;
+                }
             }
         });
     };
@@ -330,4 +381,5 @@ pub fn in_parts<T: Send>(
         }
         run();
     });
+    outcome.into_inner().unwrap_or_else(PoisonError::into_inner)
 }

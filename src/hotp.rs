@@ -5,7 +5,7 @@ use core::num::NonZeroU8;
 
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
-use crate::{Error, HmacKey, totp};
+use crate::{Algorithm, Error, HmacKey, Secret, window};
 
 /// How many digits a code has: 1 to 10.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,9 @@ impl Digits {
     pub const MAX: Self = Self(NonZeroU8::MIN.saturating_add(9));
 
     /// Refuses 0 and more than 10.
+    ///
+    /// # Errors
+    /// [`Error::InvalidDigits`].
     pub const fn new(digits: u8) -> Result<Self, Error> {
         match NonZeroU8::new(digits) {
             Some(digits) if digits.get() <= Self::MAX.get() => Ok(Self(digits)),
@@ -50,10 +53,11 @@ impl Digits {
     }
 }
 
-/// A code as text, with its leading zeros. It dies with its time step, so it is not wiped.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// A code as text, with its leading zeros. It dies with its time step, so it is not wiped. Two are compared in constant
+/// time, by what they show.
+#[derive(Clone, Copy)]
 pub struct Code {
-    /// The code stands at the end.
+    /// The code stands at the end. Before it are digits that it does not show.
     text: [u8; Digits::MAX.get() as usize],
     length: u8,
 }
@@ -85,6 +89,14 @@ impl Code {
         self.text.get(start..).unwrap_or_default()
     }
 }
+
+impl PartialEq for Code {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes().ct_eq(other.as_bytes()).into()
+    }
+}
+
+impl Eq for Code {}
 
 impl fmt::Debug for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -127,6 +139,9 @@ pub fn verify(key: &HmacKey, counter: u64, digits: Digits, text: &str) -> bool {
 
 /// The counter of `next_text`, where `text` and `next_text` are the codes of two counters in a row, the first of them in
 /// `first ..= last` (RFC 4226, section 7.4). The newest such pair wins. All counters are hashed and compared.
+///
+/// # Errors
+/// [`Error::WindowOutOfRange`] if there is no counter after `last`.
 pub fn resync(
     key: &HmacKey,
     first: u64,
@@ -142,7 +157,7 @@ pub fn resync(
         return Ok(None);
     };
     let (mut newest, mut found, mut before) = (0u64, Choice::from(0), Choice::from(0));
-    totp::each_truncated(key, first, end, |truncated, counter| {
+    window::for_each_truncated(key, first, end, |truncated, counter| {
         let value = u64::from(digits.reduce(truncated));
         let pair = before & value.ct_eq(&next_number);
         newest.conditional_assign(&counter, pair);
@@ -150,4 +165,53 @@ pub fn resync(
         before = value.ct_eq(&number);
     });
     Ok(bool::from(found).then_some(newest))
+}
+
+/// A secret whose codes move with a counter. Wiped on drop.
+#[derive(Debug)]
+pub struct Hotp {
+    key: HmacKey,
+    digits: Digits,
+}
+
+impl Hotp {
+    /// What every authenticator app understands: SHA-1 and six digits.
+    pub fn new(secret: &Secret) -> Self {
+        Self::with(secret, Algorithm::Sha1, Digits::SIX)
+    }
+
+    /// With another hash, or codes of another length.
+    pub fn with(secret: &Secret, algorithm: Algorithm, digits: Digits) -> Self {
+        Self { key: HmacKey::new(algorithm, secret.as_bytes()), digits }
+    }
+
+    /// The code of a counter.
+    pub fn code(&self, counter: u64) -> Code {
+        code(&self.key, counter, self.digits)
+    }
+
+    /// The newest counter from `first` to `look_ahead` after it whose code is `text`. The next one may only be found from
+    /// the counter after it, which is the caller's to keep. All codes of the window are made and compared.
+    ///
+    /// # Errors
+    /// [`Error::WindowOutOfRange`] if the window ends after the last 64-bit counter.
+    pub fn find(&self, text: &str, first: u64, look_ahead: u64) -> Result<Option<u64>, Error> {
+        let last = first.checked_add(look_ahead).ok_or(Error::WindowOutOfRange)?;
+        let Some(number) = number(text.as_bytes(), self.digits) else {
+            return Ok(None);
+        };
+        Ok(window::newest_match(&self.key, first, last, |truncated| {
+            u64::from(self.digits.reduce(truncated)).ct_eq(&number)
+        }))
+    }
+
+    /// The counter of `next_text`, where the two texts are the codes of two counters in a row, the first of them from
+    /// `first` to `window` after it (RFC 4226, section 7.4): for a token that was pressed too often.
+    ///
+    /// # Errors
+    /// [`Error::WindowOutOfRange`] if the counter after the window is not a 64-bit one.
+    pub fn resync(&self, text: &str, next_text: &str, first: u64, window: u64) -> Result<Option<u64>, Error> {
+        let last = first.checked_add(window).ok_or(Error::WindowOutOfRange)?;
+        resync(&self.key, first, last, self.digits, text, next_text)
+    }
 }

@@ -11,6 +11,9 @@ const BYTES: usize = 40;
 const CHARACTERS: usize = BYTES / 5 * 8;
 
 /// `length` random base32 characters: five bits each, so 32 characters are the 160 bits of RFC 4226 R6.
+///
+/// # Errors
+/// [`Error::NoRandomness`] if the operating system gave none.
 pub fn base32(length: usize) -> Result<Zeroizing<String>, Error> {
     let mut text = Zeroizing::new(String::with_capacity(length.next_multiple_of(8)));
     let mut random = Wiped::<BYTES>::zeros();

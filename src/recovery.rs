@@ -12,11 +12,13 @@ use argon2::{Argon2, Block, Version};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::VaultError;
-use crate::vault::{Keyring, Owner, Plain, Purpose};
+use crate::vault::{Keyring, Owner, Plain, Purpose, VaultError};
 use crate::wipe::{Wiped, with_wiped_stack};
 
 const SYMBOLS: usize = 16;
+/// Random bytes of a code: five bits for each symbol.
+const RANDOM: usize = 10;
+const _: () = assert!(RANDOM * 8 == SYMBOLS * 5);
 const SELECTOR: usize = 2;
 const SALT: usize = 16;
 const HASH: usize = 32;
@@ -70,6 +72,9 @@ impl Hashing {
 
     /// Refuses what the scheme cannot do, and what no honest record asks for. Low costs are the caller's choice: a code
     /// has 70 random bits already.
+    ///
+    /// # Errors
+    /// [`VaultError::Hashing`].
     pub const fn new(scheme: Scheme) -> Result<Self, VaultError> {
         let possible = match scheme {
             Scheme::Argon2id { memory_kib, passes, lanes } => {
@@ -131,7 +136,7 @@ struct Hasher {
 
 /// Blocks that are more than glibc ever takes from its heap (32 MiB). Above it a vector has pages of its own, which go
 /// back when it goes; below it, one of 19 MiB after the other tears holes into the heap, until ten times as much is lost.
-/// Pages that nobody touches take no memory.
+/// Pages that are not touched take no memory.
 const OWN_PAGES: usize = 33 << 10;
 /// From where on a vector is worth pages of its own.
 const LARGE: usize = 1 << 10;
@@ -190,12 +195,15 @@ pub struct RecoveryCode(Box<Wiped<SYMBOLS>>);
 
 impl RecoveryCode {
     /// A new one from the operating system's generator.
+    ///
+    /// # Errors
+    /// [`VaultError::NoRandomness`] if the operating system gave none.
     pub fn generate() -> Result<Self, VaultError> {
         with_wiped_stack(Self::draw)
     }
 
     fn draw() -> Result<Self, VaultError> {
-        let mut random = Wiped::<{ SYMBOLS * 5 / 8 }>::zeros();
+        let mut random = Wiped::<RANDOM>::zeros();
         getrandom::fill(&mut *random).map_err(|_| VaultError::NoRandomness)?;
         let mut code = Self(Box::new(Wiped::zeros()));
         for (symbols, bytes) in code.0.as_chunks_mut::<8>().0.iter_mut().zip(random.as_chunks::<5>().0) {
@@ -282,6 +290,10 @@ pub struct NewCode {
 
 impl Keyring {
     /// A set of 1 to [`MAX_COUNT`] codes with selectors of their own.
+    ///
+    /// # Errors
+    /// [`VaultError::Count`] for a number that a set cannot have, [`VaultError::EmptyOwner`] and [`VaultError::LongOwner`] for the names,
+    /// [`VaultError::NoRandomness`] and [`VaultError::NoMemory`].
     pub fn new_recovery_codes(
         &self,
         tenant: &str,
@@ -313,7 +325,11 @@ impl Keyring {
     }
 
     /// Whether `text` is the code of a record. The record is opened in any case, so that a changed one is found; what
-    /// is no recovery code is then refused without hashing.
+    /// cannot be a recovery code is then refused without hashing.
+    ///
+    /// # Errors
+    /// [`VaultError::Malformed`], [`VaultError::UnknownKey`] and [`VaultError::Changed`] if the record does not open for this user and
+    /// selector, [`VaultError::NoMemory`] if its hash asks for more than there is.
     pub fn check_recovery_code(
         &self,
         tenant: &str,
@@ -370,6 +386,10 @@ fn hashed(plain: &[u8]) -> Result<Hashed<'_>, VaultError> {
 impl Keyring {
     /// The records of codes that another system made, each with its selector: `~00`, `~01` and so on, which say nothing
     /// of the code. A code that stands twice gets one record. They share a salt, so that [`find_recovery_code`](Self::find_recovery_code) hashes once.
+    ///
+    /// # Errors
+    /// [`VaultError::Count`] for a number that a set cannot have, or a code that is empty or over 64 bytes; else as
+    /// [`new_recovery_codes`](Self::new_recovery_codes).
     pub fn hash_recovery_codes(
         &self,
         tenant: &str,
@@ -404,6 +424,9 @@ impl Keyring {
 
     /// Which of these records, as `(selector, record)`, is that of the code, if any is. Every record is opened and
     /// compared; a hash is computed for each salt among them, of which an import makes one.
+    ///
+    /// # Errors
+    /// As [`check_recovery_code`](Self::check_recovery_code), for any of the records.
     pub fn find_recovery_code<'a>(
         &self,
         tenant: &str,
@@ -431,7 +454,10 @@ impl Keyring {
     }
 }
 
-/// The work of a check, for a code whose selector is not there: it then takes as long as one that is.
+/// The work of a check, for a code whose selector is not stored: refusing it then takes as long as checking a stored one.
+///
+/// # Errors
+/// [`VaultError::NoMemory`] if the hash asks for more than there is.
 pub fn dummy_check(hashing: Hashing) -> Result<(), VaultError> {
     Hasher::new(hashing)?.hash(&[b'0'; SYMBOLS], &[0; SALT]).map(drop)
 }

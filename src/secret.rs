@@ -19,6 +19,9 @@ impl Secret {
     /// Decodes base32 (RFC 4648, section 6): either case, with or without its padding, nothing else.
     ///
     /// Bits left over in the last character are ignored, as most decoders do.
+    ///
+    /// # Errors
+    /// [`Error::InvalidBase32`].
     pub fn from_base32(text: &str) -> Result<Self, Error> {
         with_decoded(text.as_bytes(), Self::from_bytes)
     }
@@ -56,6 +59,9 @@ pub(crate) fn with_decoded<R>(text: &[u8], use_key: impl FnOnce(&[u8]) -> R) -> 
 }
 
 /// How many bytes the key has, without decoding it. Time depends on the length of `text`, not on its characters.
+///
+/// # Errors
+/// [`Error::InvalidBase32`], for what [`Secret::from_base32`] refuses.
 pub fn decoded_len(text: &[u8]) -> Result<usize, Error> {
     let text = unpadded(text)?;
     let in_alphabet = text.iter().fold(true, |all, byte| {

@@ -1,11 +1,15 @@
 //! TOTP (RFC 6238): the clock is the counter.
 
-use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+use core::num::NonZeroU64;
 
-use crate::lanes::LANES;
-use crate::{Digits, Error, HmacKey, hotp};
+use subtle::ConstantTimeEq;
+
+use crate::{Algorithm, Code, Digits, Error, HmacKey, Secret, hotp, window};
 
 /// The time step at a Unix time (RFC 6238, section 4.2, with T0 = 0): seconds divided by the period, rounded down.
+///
+/// # Errors
+/// [`Error::InvalidPeriod`] if `period` is 0.
 pub const fn time_step(unix_seconds: u64, period: u64) -> Result<u64, Error> {
     match unix_seconds.checked_div(period) {
         Some(step) => Ok(step),
@@ -17,83 +21,64 @@ pub const fn time_step(unix_seconds: u64, period: u64) -> Result<u64, Error> {
 ///
 /// All codes of the window are made and compared, so the time spent does not tell which one matched.
 /// A window that leaves the range of counters is an error.
+///
+/// # Errors
+/// [`Error::WindowOutOfRange`].
 pub fn find(key: &HmacKey, step: u64, window: u64, digits: Digits, text: &str) -> Result<Option<u64>, Error> {
-    let (first, last) = self::window(step, window)?;
+    let (first, last) = window::around(step, window)?;
     let Some(number) = hotp::number(text.as_bytes(), digits) else {
         return Ok(None);
     };
-    Ok(first_match(key, first, last, |truncated| u64::from(digits.reduce(truncated)).ct_eq(&number)))
+    Ok(window::first_match(key, first, last, |truncated| u64::from(digits.reduce(truncated)).ct_eq(&number)))
 }
 
-/// The first and the last counter of a window.
-pub(crate) fn window(step: u64, window: u64) -> Result<(u64, u64), Error> {
-    step.checked_sub(window).zip(step.checked_add(window)).ok_or(Error::WindowOutOfRange)
+/// A secret whose codes move with the clock. Wiped on drop.
+#[derive(Debug)]
+pub struct Totp {
+    key: HmacKey,
+    digits: Digits,
+    period: NonZeroU64,
 }
 
-/// The lowest counter in `first ..= last` whose truncated HMAC `matches`, after asking for every one of them.
-#[inline]
-pub(crate) fn first_match(
-    key: &HmacKey,
-    first: u64,
-    last: u64,
-    matches: impl Fn(u32) -> Choice,
-) -> Option<u64> {
-    any_match::<false>(key, first, last, matches)
-}
-
-/// The highest counter in `first ..= last` whose truncated HMAC `matches`, after asking for every one of them.
-#[inline]
-pub(crate) fn newest_match(
-    key: &HmacKey,
-    first: u64,
-    last: u64,
-    matches: impl Fn(u32) -> Choice,
-) -> Option<u64> {
-    any_match::<true>(key, first, last, matches)
-}
-
-#[inline]
-fn any_match<const NEWEST: bool>(
-    key: &HmacKey,
-    first: u64,
-    last: u64,
-    matches: impl Fn(u32) -> Choice,
-) -> Option<u64> {
-    let mut found = Choice::from(0);
-    let mut counter_found = 0u64;
-    let mut attempt = |truncated: u32, counter: u64| {
-        let hit = matches(truncated);
-        let replaces = if NEWEST { hit } else { hit & !found };
-        counter_found.conditional_assign(&counter, replaces);
-        found |= hit;
-    };
-    match last.saturating_sub(first) {
-        0 => attempt(key.truncated(first), first),
-        // A step before and after, which is what a login asks for.
-        2 => {
-            for (truncated, counter) in key.truncated_few::<3>(first).into_iter().zip(first..=last) {
-                attempt(truncated, counter);
-            }
-        }
-        _ => each_truncated(key, first, last, attempt),
+impl Totp {
+    /// What every authenticator app understands: SHA-1, six digits and 30 seconds.
+    pub fn new(secret: &Secret) -> Self {
+        let period = const { NonZeroU64::MIN.saturating_add(29) };
+        Self { key: HmacKey::new(Algorithm::Sha1, secret.as_bytes()), digits: Digits::SIX, period }
     }
-    bool::from(found).then_some(counter_found)
-}
 
-/// Asks for the truncated HMAC of every counter in `first ..= last`, in order, hashed side by side.
-#[inline(never)] // its buffer is no part of what a call for a single code sets up
-pub(crate) fn each_truncated(key: &HmacKey, first: u64, last: u64, mut attempt: impl FnMut(u32, u64)) {
-    let mut next = Some(first);
-    while let Some(first) = next.filter(|next| *next <= last) {
-        let mut truncated = [0; 4 * LANES];
-        let more = last.saturating_sub(first);
-        let count =
-            usize::try_from(more).map_or(usize::MAX, |more| more.saturating_add(1)).min(truncated.len());
-        let Some(truncated) = truncated.get_mut(..count) else { return };
-        key.truncated_run(first, truncated);
-        for (truncated, counter) in truncated.iter().zip(first..=last) {
-            attempt(*truncated, counter);
-        }
-        next = first.checked_add(count as u64);
+    /// With another hash, codes of another length, or time steps of `period` seconds.
+    ///
+    /// # Errors
+    /// [`Error::InvalidPeriod`] if `period` is 0.
+    pub fn with(secret: &Secret, algorithm: Algorithm, digits: Digits, period: u64) -> Result<Self, Error> {
+        let period = NonZeroU64::new(period).ok_or(Error::InvalidPeriod)?;
+        Ok(Self { key: HmacKey::new(algorithm, secret.as_bytes()), digits, period })
+    }
+
+    /// The time step at a Unix time.
+    pub fn step(&self, unix_seconds: u64) -> u64 {
+        unix_seconds / self.period
+    }
+
+    /// The code at a Unix time.
+    pub fn code(&self, unix_seconds: u64) -> Code {
+        hotp::code(&self.key, self.step(unix_seconds), self.digits)
+    }
+
+    /// The newest of the time steps from `window` before a Unix time's to `window` after it whose code is `text`. That
+    /// step must not be accepted again, nor one before it: keeping it is the caller's part. All codes of the window are
+    /// made and compared.
+    ///
+    /// # Errors
+    /// [`Error::WindowOutOfRange`] if the window begins before 1970, or ends after the last 64-bit step.
+    pub fn find(&self, text: &str, unix_seconds: u64, window: u64) -> Result<Option<u64>, Error> {
+        let (first, last) = window::around(self.step(unix_seconds), window)?;
+        let Some(number) = hotp::number(text.as_bytes(), self.digits) else {
+            return Ok(None);
+        };
+        Ok(window::newest_match(&self.key, first, last, |truncated| {
+            u64::from(self.digits.reduce(truncated)).ct_eq(&number)
+        }))
     }
 }

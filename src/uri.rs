@@ -80,6 +80,9 @@ impl OtpAuth<'_> {
 impl<'a> OtpAuth<'a> {
     /// Reads an ordinary URI: ASCII, each parameter once, numbers in plain digits, 6 to 8 digits, no fragment, no
     /// `encoder`. Unknown parameters are skipped; so are known ones without a value.
+    ///
+    /// # Errors
+    /// [`Error::InvalidUri`] for any other text.
     pub fn parse(uri: &'a str) -> Result<Self, Error> {
         read(uri).ok_or(Error::InvalidUri)
     }

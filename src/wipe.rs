@@ -8,7 +8,7 @@ pub(crate) struct Wiped<const N: usize>([u8; N]);
 /// Wipes values at once, where `zeroize` goes one by one.
 pub(crate) fn wipe<T: Copy + Default>(values: &mut [T]) {
     values.fill(T::default());
-    // Without it the compiler may leave out a write that nobody reads.
+    // Without it the compiler may leave out a write that is not read.
     zeroize::optimization_barrier(values);
 }
 
@@ -70,7 +70,7 @@ impl<const N: usize> DerefMut for Wiped<N> {
 impl<const N: usize> Drop for Wiped<N> {
     fn drop(&mut self) {
         self.0 = [0; N];
-        // Without it the compiler may leave out a write that nobody reads.
+        // Without it the compiler may leave out a write that is not read.
         zeroize::optimization_barrier(&self.0);
     }
 }

@@ -1,6 +1,6 @@
 //! Google Authenticator's export, for every input.
 
-use ferrotp::migration::{self, Account, Hash, Moving, Part};
+use ferrotp::transfer::migration::{self, Account, Hash, Moving, Part};
 use ferrotp::{Algorithm, Secret};
 use proptest::prelude::*;
 
@@ -80,7 +80,7 @@ proptest! {
         prop_assert!(migration::decode(&text).is_err());
         let _ = migration::decode(&format!("{}{text}", migration::PREFIX));
         let _ = migration::decode(&format!("{}data={text}", migration::PREFIX));
-        let _ = ferrotp::pskc::read(&text, None);
+        let _ = ferrotp::transfer::pskc::read(&text, None);
     }
 }
 

@@ -1,7 +1,7 @@
 //! What holds for every input.
 
 use ferrotp::uri::{Moving, OtpAuth};
-use ferrotp::{Algorithm, Digits, Error, HmacKey, Secret, hotp, random, secret, steam, totp};
+use ferrotp::{Algorithm, Digits, Error, HmacKey, Hotp, Secret, Totp, hotp, random, secret, steam, totp};
 use hmac::{Hmac, KeyInit, Mac};
 use proptest::prelude::*;
 
@@ -173,4 +173,73 @@ fn new_secrets_are_base32_of_the_length_asked_for_and_differ() {
         })
         .collect();
     assert_eq!(secrets.len(), 200);
+}
+
+#[test]
+fn codes_are_equal_where_they_show_the_same() {
+    let key = HmacKey::new(Algorithm::Sha1, b"12345678901234567890");
+    // RFC 4226, appendix D: 1284755224 and 1094287082 are the numbers of counters 0 and 1.
+    let code = |counter, digits| hotp::code(&key, counter, Digits::new(digits).unwrap());
+    assert_eq!(code(0, 6), code(0, 6));
+    assert_ne!(code(0, 6), code(1, 6));
+    assert_ne!(code(0, 6), code(0, 7));
+    assert_eq!(steam::code(&key, 0), steam::code(&key, 0));
+    assert_ne!(steam::code(&key, 0), steam::code(&key, 1));
+    // Of a hundred thousand counters, some have the same six digits and others before them.
+    let mut counters = std::collections::HashMap::new();
+    let (first, second) = (0..100_000u64)
+        .find_map(|counter| {
+            let first = counters.insert(code(counter, 6).as_str().to_owned(), counter)?;
+            (code(first, 10) != code(counter, 10)).then_some((first, counter))
+        })
+        .unwrap();
+    assert_eq!(code(first, 6), code(second, 6));
+}
+
+#[test]
+fn the_types_for_one_secret_do_what_the_functions_do() {
+    let secret = Secret::from_bytes(b"12345678901234567890");
+    let hotp = Hotp::new(&secret);
+    assert_eq!(hotp.code(0).as_str(), "755224"); // RFC 4226, appendix D
+    assert_eq!(hotp.find("338314", 0, 9), Ok(Some(4)));
+    assert_eq!(hotp.find("338314", 0, 3), Ok(None));
+    assert_eq!(hotp.find("338314", 5, 9), Ok(None));
+    assert_eq!(hotp.find("33831", 0, 9), Ok(None));
+    assert_eq!(hotp.find("338314", u64::MAX, 1), Err(Error::WindowOutOfRange));
+    assert_eq!(hotp.find(hotp.code(u64::MAX).as_str(), u64::MAX, 0), Ok(Some(u64::MAX)));
+    assert_eq!(hotp.resync("338314", "254676", 0, 4), Ok(Some(5)));
+    assert_eq!(hotp.resync("338314", "254676", 0, 3), Ok(None));
+    assert_eq!(hotp.resync("338314", "254676", u64::MAX, 0), Err(Error::WindowOutOfRange));
+
+    let totp = Totp::with(&secret, Algorithm::Sha1, Digits::new(8).unwrap(), 30).unwrap();
+    assert_eq!(totp.code(1_111_111_109).as_str(), "07081804"); // RFC 6238, appendix B
+    assert_eq!((totp.step(59), totp.step(60)), (1, 2));
+    for (second, window, found) in [(59, 0, Some(1)), (89, 1, Some(1)), (90, 1, None), (30, 0, Some(1))] {
+        assert_eq!(totp.find("94287082", second, window), Ok(found));
+    }
+    assert_eq!(totp.find("94287082", 59, 2), Err(Error::WindowOutOfRange));
+    assert_eq!(totp.find("287082", 59, 1), Ok(None));
+    assert_eq!(Totp::new(&secret).find("287082", 59, 1), Ok(Some(1)));
+    let sha256 = Totp::with(
+        &Secret::from_bytes(b"12345678901234567890123456789012"),
+        Algorithm::Sha256,
+        Digits::new(8).unwrap(),
+        30,
+    );
+    assert_eq!(sha256.unwrap().code(59).as_str(), "46119246");
+    assert_eq!(Totp::with(&secret, Algorithm::Sha1, Digits::SIX, 0).unwrap_err(), Error::InvalidPeriod);
+    assert_eq!(format!("{hotp:?}"), "Hotp { key: HmacKey(Sha1, [redacted]), digits: Digits(6) }");
+}
+
+#[test]
+fn of_several_steps_with_the_same_code_the_newest_is_found() {
+    // One digit: a window of thirty has twins.
+    let (secret, one) = (Secret::from_bytes(b"12345678901234567890"), Digits::new(1).unwrap());
+    let (hotp, totp) =
+        (Hotp::with(&secret, Algorithm::Sha1, one), Totp::with(&secret, Algorithm::Sha1, one, 30).unwrap());
+    for digit in "0123456789".split_terminator("").skip(1) {
+        let newest = (0..=30).rev().find(|counter| hotp.code(*counter).as_str() == digit);
+        assert_eq!(hotp.find(digit, 0, 30), Ok(newest));
+        assert_eq!(totp.find(digit, 15 * 30, 15), Ok(newest));
+    }
 }

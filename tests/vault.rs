@@ -34,7 +34,7 @@ fn names() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn a_sealed_secret_comes_back_for_its_owner_and_for_nobody_else(
+    fn a_sealed_secret_comes_back_for_its_owner_and_for_no_other(
         parameters in parameters(),
         secret in prop::collection::vec(any::<u8>(), 10..=128),
         names in [names(), names(), names()],
@@ -172,7 +172,7 @@ proptest! {
             .map(|counter| hotp::code(&key, counter, Digits::SIX).as_str().to_owned())
             .collect();
         let last_of = |code: &String| codes.iter().rposition(|other| other == code).unwrap();
-        // Those that stand twice, and one that may not.
+        // The codes that stand twice, and one that may not.
         let twins = (0..codes.len()).filter(|index| last_of(&codes[*index]) != *index);
         for index in twins.chain([500]) {
             let matched = keyring.match_hotp(&ann(), &record, &codes[index], first, 1000).unwrap();
@@ -334,7 +334,7 @@ fn a_keyring_reads_lists_lines_and_comments() {
 }
 
 #[test]
-fn keys_that_nobody_drew_at_random_are_refused() {
+fn keys_that_were_not_drawn_at_random_are_refused() {
     let counting: Vec<u8> = (0..32).collect();
     let down: Vec<u8> = (0..32).map(|byte| 200 - 5 * byte).collect();
     let few = [7, 3, 9, 1, 2, 7, 5].repeat(5);

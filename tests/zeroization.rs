@@ -1,4 +1,4 @@
-//! Whatever the vault frees holds nothing of what was secret.
+//! What the vault frees holds no secret.
 //!
 //! An allocator keeps a copy of every block that a thread frees while it is asked to; the copies are searched for each
 //! secret of the operation, in pieces of eight bytes. What was on the stack is searched, too, as far as a test can: the

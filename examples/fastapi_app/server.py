@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field
 import ferrotp.web
 from ferrotp.mfa import MFA, Policy  # MFA
 from ferrotp.starlette import Notice, Notifier, StarletteMFA, require_fresh, require_login, require_mfa  # MFA
-from ferrotp.starlette.models import LoginAnswer  # MFA
 from ferrotp.starlette.fastapi_router import ProblemRoute, problems  # MFA
+from ferrotp.starlette.models import LoginAnswer  # MFA
 from ferrotp.vault import Keyring, new_key  # MFA
 
 ISSUER = "Ferrotp example"

@@ -13,7 +13,7 @@ from flask_login import LoginManager, current_user, login_required, logout_user
 from flask_wtf import CSRFProtect
 from users import Users
 
-from ferrotp.flask import FlaskMFA, Notice, Notifier  # MFA
+from ferrotp.flask import FlaskMFA, Notice, Notifier, fresh_mfa_required, mfa_required  # MFA
 from ferrotp.mfa import MFA, Policy  # MFA
 from ferrotp.vault import Keyring, new_key  # MFA
 
@@ -88,13 +88,13 @@ def create_app(folder: str | Path | None = None, *, mfa: MFA | None = None) -> F
         return render_template("inside.html")
 
     @app.get("/vault")
-    @flask_mfa.required  # MFA
+    @mfa_required  # MFA
     def vault() -> ResponseReturnValue:
         return render_template("page.html", title="Vault", text="Only a second factor leads here.")
 
     @app.route("/password", methods=["GET", "POST"])
     @login_required
-    @flask_mfa.fresh_required  # MFA
+    @fresh_mfa_required  # MFA
     def password() -> ResponseReturnValue:
         error = ""
         if request.method == "POST":

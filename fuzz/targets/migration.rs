@@ -2,7 +2,7 @@
 #![no_main]
 
 use base64ct::{Base64Url, Encoding};
-use ferrotp::migration::{self, Account};
+use ferrotp::transfer::migration::{self, Account};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     // As the URI itself, and as what it carries.

@@ -1,4 +1,4 @@
-//! A sealed record that was changed, cut or lengthened in any way opens for nobody, and says so without a panic.
+//! A sealed record that was changed, cut or lengthened in any way does not open, and says so without a panic.
 #![no_main]
 
 use std::sync::LazyLock;

@@ -4,7 +4,7 @@
 """
 
 from . import _native
-from .otp import OTP
+from .otp import OTP, _lazy_names
 from .totp import TOTP
 
 __version__ = _native.__version__
@@ -62,7 +62,8 @@ def random_base32(length: int = 32, chars: "Sequence[str]" = _BASE32) -> str:
         text = _native.random_base32(length)
         if text is not None:
             return text
-    return _draw(_lazy("random"), length, chars)
+    random: Any = _find("random")
+    return "".join(map(random.choice, [chars] * length))
 
 
 def random_hex(length: int = 40, chars: "Sequence[str]" = _HEX) -> str:
@@ -73,10 +74,6 @@ def random_hex(length: int = 40, chars: "Sequence[str]" = _HEX) -> str:
     if length < 40:
         raise ValueError("Secrets should be at least 160 bits")
     return random_base32(length=length, chars=chars)
-
-
-def _draw(random: "Any", length: int, chars: "Sequence[str]") -> str:
-    return "".join(random.choice(chars) for _ in range(length))
 
 
 def parse_uri(uri: str) -> OTP:
@@ -90,43 +87,45 @@ def parse_uri(uri: str) -> OTP:
     otp: OTP | None = _native.parse_uri(uri, _names)
     if otp is not None:
         return otp
-    from ._uri import parse
+    from . import _tracebacks, _uri
 
-    try:
-        parsed: OTP = parse(uri, TOTP, _lazy("HOTP"), _lazy("contrib").Steam)
-    except Exception as error:
-        failure = error.with_traceback(None)  # the frames hold the secret
-    else:
-        return parsed
-    del uri
-    raise failure
+    parsed: OTP
+    parsed, failure = _tracebacks.attempt(_uri.parse, uri, TOTP, _find("HOTP"), _find("contrib").Steam)
+    del uri  # no frame of a traceback holds the secret
+    if failure is not None:
+        raise failure
+    return parsed
 
 
 # Loaded at first use: pyotp spends most of its 25 ms of import on them.
-_MODULES = {"alias", "batch", "compat", "contrib", "exceptions", "hotp", "legacy", "qr", "transfer", "utils", "vault"}
-_HOMES = {
-    "HOTP": "hotp",
-    "QR": "qr",
-    "alias_as_pyotp": "alias",
-    "OTPVerificationError": "exceptions",
-    "PyOTPError": "exceptions",
-}
+_find_kept = _lazy_names(
+    _names,
+    HOTP="ferrotp.hotp:HOTP",
+    OTPVerificationError="ferrotp.exceptions:OTPVerificationError",
+    PyOTPError="ferrotp.exceptions:PyOTPError",
+    QR="ferrotp.qr:QR",
+    alias="ferrotp.alias",
+    alias_as_pyotp="ferrotp.alias:alias_as_pyotp",
+    batch="ferrotp.batch",
+    compat="ferrotp.compat",
+    contrib="ferrotp.contrib",
+    exceptions="ferrotp.exceptions",
+    hotp="ferrotp.hotp",
+    legacy="ferrotp.legacy",
+    qr="ferrotp.qr",
+    transfer="ferrotp.transfer",
+    utils="ferrotp.utils",
+    vault="ferrotp.vault",
+)
 
 
-def _lazy(name: str) -> "Any":
-    if name in _names:
-        return _names[name]
-    if name == "random":
-        return _lazy("compat").random  # not kept here: what stands here is a test's own
-    home = _HOMES.get(name, name)
-    if home not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = __import__(f"{__name__}.{home}", fromlist=["*"])
-    return _names.setdefault(name, getattr(module, name, module))
+def _find(name: str) -> "Any":
+    # `random` is not kept here: what stands here is a test's own.
+    return _find_kept("compat").random if name == "random" and name not in _names else _find_kept(name)
 
 
 if not TYPE_CHECKING:  # a type checker takes it for a promise that any name is there
-    __getattr__ = _lazy
+    __getattr__ = _find
 
 
 def __dir__() -> list[str]:

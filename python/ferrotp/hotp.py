@@ -1,7 +1,7 @@
 """`HOTP` (RFC 4226): the counter is counted."""
 
 from . import _native
-from .otp import OTP, _long_enough
+from .otp import OTP, _lazy_names, _long_enough, _OTPVerbs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 _init, _at, _verify, _uri = _native.init_hotp, _native.hotp_at, _native.hotp_verify, _native.hotp_uri
 
 
-class _HOTP(OTP):
-    """What the fast path stands for: see `otp._OTP`."""
+class _HOTPVerbs(_OTPVerbs):
+    """The methods of both surfaces' HOTP: see `otp._OTPVerbs`."""
 
     initial_count = _native.OTPBase._initial_count
 
@@ -27,8 +27,9 @@ class _HOTP(OTP):
         initial_count: int = 0,
     ) -> None:
         """
-        :param s: the secret in base32, of at least 112 bits: either case, with or without padding
-        :param digits: number of digits in a code, from 6 to 10
+        :param s: the secret in base32, either case, with or without padding: of at least 112 bits; for `legacy` of any
+            length, decoded at first use
+        :param digits: number of digits in a code, from 6 to 10; for `legacy` from 1
         :param digest: a function of hashlib, or anything else that `hmac.new` takes; SHA-1 if None
         :param name: account name
         :param issuer: who asks for the code
@@ -39,7 +40,7 @@ class _HOTP(OTP):
             return
         from ._tracebacks import attempt
 
-        _, failure = attempt(_HOTP._set_by_rules, self, s, digits, digest, name, issuer, initial_count)
+        _, failure = attempt(_HOTPVerbs._set_by_rules, self, s, digits, digest, name, issuer, initial_count)
         del s  # no frame of a traceback holds it
         if failure is not None:
             raise failure
@@ -61,10 +62,6 @@ class _HOTP(OTP):
         """
         return _at(self, count) or self.generate_otp(self.initial_count + count)
 
-
-class HOTP(_HOTP):
-    """Counter-based one-time passwords (RFC 4226)."""
-
     def verify(self, otp: str, counter: int) -> bool:
         """Whether a code is that of a count. It does not count: moving on after a match is the caller's part
         (RFC 4226, section 7.2).
@@ -81,9 +78,8 @@ class HOTP(_HOTP):
         return call_without_frames(self._verify_by_rules, otp, counter)
 
     def _verify_by_rules(self, otp: str, counter: int) -> bool:
-        from . import utils
-
-        return utils.strings_equal(str(otp), str(self.at(counter)))
+        equal: bool = self._pyotp_utils().strings_equal(str(otp), str(self.at(counter)))
+        return equal
 
     def provisioning_uri(
         self,
@@ -95,10 +91,11 @@ class HOTP(_HOTP):
         """The ``otpauth://`` URI that an authenticator app reads from a QR code. It holds the secret.
 
         :param name: account name, if not the object's
-        :param initial_count: what the app's counter begins with, if not the object's initial count
+        :param initial_count: what the app's counter begins with, if not the object's initial count; for `legacy` 0
+            counts as absent
         :param issuer_name: who asks for the code, if not the object's issuer
         :param kwargs: further parameters, strings all; `image` must be an https URL
-        :raises TypeError: if a parameter is not a string
+        :raises TypeError: if a parameter is not a string; for `legacy` ValueError
         :raises ValueError: if `image` is no such URL
         """
         uri = None if kwargs else _uri(self, name, initial_count, issuer_name)
@@ -111,17 +108,16 @@ class HOTP(_HOTP):
     def _uri_by_rules(
         self, name: str | None, initial_count: int | None, issuer_name: str | None, kwargs: "dict[str, Any]"
     ) -> str:
-        from . import utils
-
-        return utils.build_uri(
+        uri: str = self._pyotp_utils().build_uri(
             self.secret,
             name=name if name else self.name,
-            initial_count=initial_count if initial_count is not None else self.initial_count,
+            initial_count=self._pyotp_rules.initial_count(initial_count, self.initial_count),
             issuer=issuer_name if issuer_name else self.issuer,
             algorithm=self.digest().name,
             digits=self.digits,
             **kwargs,
         )
+        return uri
 
     def provisioning_qr(
         self,
@@ -142,18 +138,15 @@ class HOTP(_HOTP):
         return QR(self.provisioning_uri(name, initial_count, issuer_name, **kwargs), error_correction)
 
 
+class _HOTP(_HOTPVerbs, OTP):
+    """What the fast path stands for: see `otp._OTP`."""
+
+
+class HOTP(_HOTP):
+    """Counter-based one-time passwords (RFC 4226)."""
+
+
 _native.register(HOTP, "hotp", False, (HOTP, OTP))
 
-
-def _lazy(name: str) -> "Any":
-    if name == "hashlib":  # pyotp's module has it, and tests patch it there
-        return __import__(name)
-    if name == "utils":
-        from . import utils
-
-        return utils
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
 if not TYPE_CHECKING:  # a type checker takes it for a promise that any name is there
-    __getattr__ = _lazy
+    __getattr__ = _lazy_names(globals(), hashlib="hashlib", utils="ferrotp.utils")

@@ -1,10 +1,86 @@
-"""`OTP`: what HOTP and TOTP share."""
+"""`OTP`: what HOTP and TOTP share, and the two sets of rules that the surfaces follow."""
+
+import sys
 
 from . import _native
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
     from typing import Any
+
+
+class _Modern:
+    """Where pyotp 2.12 has rules of its own."""
+
+    @staticmethod
+    def check_digits(digits: int) -> None:
+        if not 6 <= digits <= 10:
+            raise ValueError("digits must be between 6 and 10")
+
+    @staticmethod
+    def check_interval(interval: int) -> None:
+        if not 0 < interval <= 120:
+            raise ValueError("interval must be positive and at most 120 seconds")
+
+    check_steam_interval = check_interval
+
+    @staticmethod
+    def check_secret(otp: "_OTPVerbs") -> None:
+        """At construction."""
+        otp.byte_secret()
+
+    @staticmethod
+    def initial_count(given: int | None, own: int) -> int:
+        """That of a URI."""
+        return own if given is None else given
+
+    @staticmethod
+    def verify(totp: "Any", equal: "Callable[[str, str], bool]", otp: str, for_time: "Any", valid_window: int) -> bool:
+        timecode = totp.timecode(for_time)
+        if valid_window:
+            offsets = range(-valid_window, valid_window + 1)
+            return any(equal(str(otp), str(totp.generate_otp(timecode + offset))) for offset in offsets)
+        return equal(str(otp), str(totp.generate_otp(timecode)))
+
+
+class _Legacy:
+    """Where pyotp 2.10 and before have rules of their own: `ferrotp.legacy`."""
+
+    @staticmethod
+    def check_digits(digits: int) -> None:
+        if digits > 10:
+            raise ValueError("digits must be no greater than 10")
+        if digits < 1:
+            # pyotp 2.10 takes 0, and then every secret has the code 10000000000.
+            raise ValueError("digits must be at least 1")
+
+    @staticmethod
+    def check_interval(interval: int) -> None:
+        # pyotp 2.10 takes any, and with these fails at every use.
+        if isinstance(interval, (int, float)) and interval <= 0:
+            raise ValueError("interval must be positive")
+
+    @staticmethod
+    def check_steam_interval(interval: int) -> None:
+        """Any will do: it is ignored."""
+
+    @staticmethod
+    def check_secret(otp: "_OTPVerbs") -> None:
+        """Not at construction: the secret is decoded at first use."""
+
+    @staticmethod
+    def initial_count(given: int | None, own: int) -> int:
+        """That of a URI. 0 counts as absent."""
+        return given or own
+
+    @staticmethod
+    def verify(totp: "Any", equal: "Callable[[str, str], bool]", otp: str, for_time: "Any", valid_window: int) -> bool:
+        if valid_window:
+            offsets = range(-valid_window, valid_window + 1)
+            return any(equal(str(otp), str(totp.at(for_time, offset))) for offset in offsets)
+        return equal(str(otp), str(totp.at(for_time)))
 
 
 class _Sha1:
@@ -38,16 +114,19 @@ class _NativeSignature:
         return rules.replace(parameters=list(rules.parameters.values())[1:])
 
 
-class _OTP(_native.OTPBase):
-    """What the fast path stands for. Here, below the public class, so that replacing one of these adds a name to
-    that class: see `src/python/guard.rs`."""
+class _OTPVerbs(_native.OTPBase):
+    """The methods of both surfaces' OTP. Each asks the native floor first. It answers while object and input are
+    ordinary; otherwise it returns None and the plain rules, pyotp's own, decide."""
+
+    _pyotp_rules: "type[_Modern | _Legacy]"
 
     def __init__(
         self, s: str, digits: int = 6, digest: "Any" = _SHA1, name: str | None = None, issuer: str | None = None
     ) -> None:
         """
-        :param s: the secret in base32, of at least 112 bits: either case, with or without padding
-        :param digits: number of digits in a code, from 6 to 10
+        :param s: the secret in base32, either case, with or without padding: of at least 112 bits; for `legacy` of any
+            length, decoded at first use
+        :param digits: number of digits in a code, from 6 to 10; for `legacy` from 1
         :param digest: a function of hashlib, or anything else that `hmac.new` takes
         :param name: account name
         :param issuer: who asks for the code
@@ -55,21 +134,17 @@ class _OTP(_native.OTPBase):
         """
         from ._tracebacks import attempt
 
-        _, failure = attempt(_OTP._set, self, s, digits, digest, name, issuer)
+        _, failure = attempt(_OTPVerbs._set, self, s, digits, digest, name, issuer)
         del s  # no frame of a traceback holds it
         if failure is not None:
             raise failure
-        self.byte_secret()
+        self._pyotp_rules.check_secret(self)
 
     def _set(self, s: str, digits: int, digest: "Any", name: str | None, issuer: str | None) -> None:
-        self.digits = digits
-        if not 6 <= digits <= 10:
-            raise ValueError("digits must be between 6 and 10")
-        self._set_others(s, digest, name, issuer)
-
-    def _set_others(self, s: str, digest: "Any", name: str | None, issuer: str | None) -> None:
         import hashlib
 
+        self.digits = digits
+        self._pyotp_rules.check_digits(digits)
         self.digest = hashlib.sha1 if digest is _SHA1 else digest
         _long_enough(digest)
         self.secret = s
@@ -92,19 +167,6 @@ class _OTP(_native.OTPBase):
         # Byte by byte: a digest of 18 or 19 bytes can end too early, which is an IndexError and not a shorter number.
         number = (digest[offset] & 0x7F) << 24 | digest[offset + 1] << 16 | digest[offset + 2] << 8 | digest[offset + 3]
         return str(10_000_000_000 + number % 10**self.digits)[-self.digits :]
-
-    def byte_secret(self) -> bytes:
-        """The decoded secret.
-
-        :raises ValueError: if it has less than 112 bits (NIST SP 800-63B-4, section 3.1.4.1);
-            `binascii.Error` if it is not base32
-        """
-        key = _decode_secret(self)
-        too_short = len(key) < 14
-        if too_short:
-            del key
-            raise ValueError("Secrets must be at least 112 bits after decoding")
-        return key
 
     @staticmethod
     def int_to_bytestring(i: int, padding: int = 8) -> bytes:
@@ -137,22 +199,22 @@ class _OTP(_native.OTPBase):
     def __reduce_ex__(self, protocol: "Any") -> "Any":
         return super().__reduce_ex__(max(2, protocol))  # protocols 0 and 1 know no native base
 
+    if TYPE_CHECKING:
 
-class OTP(_OTP):
-    """Base class for OTP handlers. The secret is checked at construction."""
+        def byte_secret(self) -> bytes: ...
+
+        @staticmethod
+        def _pyotp_utils() -> ModuleType: ...
 
 
-_native.register(OTP, "otp", False, (OTP,))
-
-
-def _decode_secret(otp: "_OTP") -> bytes:
+def _decode_secret(otp: "_OTPVerbs") -> bytes:
     """The bytes of an object's secret, or the exception that `base64.b32decode` has for it."""
     from ._tracebacks import call_without_frames
 
     return _native.decode_base32(otp.secret) or call_without_frames(_decode_base32, otp)
 
 
-def _decode_base32(otp: "_OTP") -> bytes:
+def _decode_base32(otp: "_OTPVerbs") -> bytes:
     import base64
 
     secret = otp.secret
@@ -162,14 +224,14 @@ def _decode_base32(otp: "_OTP") -> bytes:
     return base64.b32decode(secret, casefold=True)
 
 
-def _hmac_digest(otp: "_OTP", counter: int) -> bytearray:
+def _hmac_digest(otp: "_OTPVerbs", counter: int) -> bytearray:
     """HMAC of a counter by Python's `hmac`, for what the native core does not hash."""
     from ._tracebacks import call_without_frames
 
     return call_without_frames(_digest_by_rules, otp, counter)
 
 
-def _digest_by_rules(otp: "_OTP", counter: int) -> bytearray:
+def _digest_by_rules(otp: "_OTPVerbs", counter: int) -> bytearray:
     import hmac
 
     hasher = hmac.new(otp.byte_secret(), otp.int_to_bytestring(counter), otp.digest)
@@ -178,11 +240,58 @@ def _digest_by_rules(otp: "_OTP", counter: int) -> bytearray:
     return bytearray(hasher.digest())
 
 
-def _lazy(name: str) -> "Any":
-    if name in ("base64", "hashlib", "hmac"):  # pyotp's module has them, and tests patch them there
-        return __import__(name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def _lazy_names(module: "dict[str, Any]", /, **homes: str) -> "Callable[[str], Any]":
+    """A `__getattr__` for names that pyotp's module has, that tests patch there, and that few programs ask for: they
+    are loaded at first use.
 
+    :param module: the module's globals
+    :param homes: for each name the module that it stands for, or `module:name`
+    """
+
+    def find(name: str) -> "Any":
+        if name in module:
+            return module[name]
+        if name not in homes:
+            raise AttributeError(f"module {module['__name__']!r} has no attribute {name!r}")
+        home, _, attribute = homes[name].partition(":")
+        __import__(home)
+        found = sys.modules[home]
+        return module.setdefault(name, getattr(found, attribute) if attribute else found)
+
+    return find
+
+
+class _OTP(_OTPVerbs):
+    """What the fast path stands for. Here, below the public class, so that replacing one of these adds a name to
+    that class: see `src/python/guard.rs`."""
+
+    _pyotp_rules = _Modern
+
+    @staticmethod
+    def _pyotp_utils() -> "ModuleType":
+        from . import utils
+
+        return utils
+
+    def byte_secret(self) -> bytes:
+        """The decoded secret.
+
+        :raises ValueError: if it has less than 112 bits (NIST SP 800-63B-4, section 3.1.4.1);
+            `binascii.Error` if it is not base32
+        """
+        key = _decode_secret(self)
+        too_short = len(key) < 14
+        if too_short:
+            del key
+            raise ValueError("Secrets must be at least 112 bits after decoding")
+        return key
+
+
+class OTP(_OTP):
+    """Base class for OTP handlers. The secret is checked at construction."""
+
+
+_native.register(OTP, "otp", False, (OTP,))
 
 if not TYPE_CHECKING:  # a type checker takes it for a promise that any name is there
-    __getattr__ = _lazy
+    __getattr__ = _lazy_names(globals(), base64="base64", hashlib="hashlib", hmac="hmac")

@@ -3,7 +3,7 @@
 mod w32 {
     use core::arch::x86_64::*;
 
-    use crate::lanes::group::LANES;
+    use crate::lanes::group::{self, LANES};
 
     pub(super) type Vector = __m512i;
     pub(super) const WIDTH: usize = 16;
@@ -11,7 +11,7 @@ mod w32 {
     #[inline]
     #[target_feature(enable = "avx512f")]
     pub(super) fn load(words: &[u32; LANES], part: usize) -> Vector {
-        let words: &[u32; WIDTH] = words.as_chunks().0.get(part).unwrap_or(&[0; WIDTH]);
+        let words: &[u32; WIDTH] = group::part(words, part);
         // SAFETY: the array is as long as the vector, and may stand at any address.
         unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
     }
@@ -19,11 +19,9 @@ mod w32 {
     #[inline]
     #[target_feature(enable = "avx512f")]
     pub(super) fn store(words: &mut [u32; LANES], part: usize, vector: Vector) {
-        let (words, _) = words.as_chunks_mut::<WIDTH>();
-        if let Some(words) = words.get_mut(part) {
-            // SAFETY: as above.
-            unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), vector) }
-        }
+        let words: &mut [u32; WIDTH] = group::part_mut(words, part);
+        // SAFETY: as above.
+        unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), vector) }
     }
 
     #[inline]
@@ -78,7 +76,7 @@ mod w32 {
 mod w64 {
     use core::arch::x86_64::*;
 
-    use crate::lanes::group::LANES;
+    use crate::lanes::group::{self, LANES};
 
     pub(super) type Vector = __m512i;
     pub(super) const WIDTH: usize = 8;
@@ -86,7 +84,7 @@ mod w64 {
     #[inline]
     #[target_feature(enable = "avx512f")]
     pub(super) fn load(words: &[u64; LANES], part: usize) -> Vector {
-        let words: &[u64; WIDTH] = words.as_chunks().0.get(part).unwrap_or(&[0; WIDTH]);
+        let words: &[u64; WIDTH] = group::part(words, part);
         // SAFETY: the array is as long as the vector, and may stand at any address.
         unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
     }
@@ -94,11 +92,9 @@ mod w64 {
     #[inline]
     #[target_feature(enable = "avx512f")]
     pub(super) fn store(words: &mut [u64; LANES], part: usize, vector: Vector) {
-        let (words, _) = words.as_chunks_mut::<WIDTH>();
-        if let Some(words) = words.get_mut(part) {
-            // SAFETY: as above.
-            unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), vector) }
-        }
+        let words: &mut [u64; WIDTH] = group::part_mut(words, part);
+        // SAFETY: as above.
+        unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), vector) }
     }
 
     #[inline]

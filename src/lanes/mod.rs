@@ -3,7 +3,7 @@
 //! One hash leaves most of a CPU idle, since each step waits for the one before it. The kernels here hash several
 //! messages in step: a few lanes by the SHA extensions, or a lane for each word of a vector. What the CPU has is asked
 //! for once, at run time; without it, and where one kernel is worse than none, the plain path of
-//! [`HmacKey`](crate::HmacKey) hashes one message after the other, by the crates `sha1` and `sha2`.
+//! `HmacKey` hashes one message after the other, by the crates `sha1` and `sha2`.
 //!
 //! The environment variable `FERROTP_KERNEL` leaves only one of the kernels: `portable`, `sha-ni`, `avx2` or `avx512`.
 //! A kernel that the CPU has not, and any other name, is as if it were not set.
@@ -21,10 +21,7 @@ mod sha_ni;
 #[cfg(target_arch = "x86_64")]
 mod wide;
 
-pub(crate) use group::{Group, LANES, lane, set_lane, splat, state};
-
-/// SHA-1 states after the inner and the outer key block.
-pub(crate) type Midstates = [[u32; 5]; 2];
+pub(crate) use group::{Group, LANES, Midstates, lane, set_lane, splat, state, truncate};
 
 /// The kernels in use. Bits: the SHA extensions may be there beside one of the vectors.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,8 +39,8 @@ impl Kernels {
         ("portable", Self::PORTABLE),
     ];
 
-    const fn has(self, one: Self) -> bool {
-        self.0 & one.0 != 0
+    const fn has(self, kernel: Self) -> bool {
+        self.0 & kernel.0 != 0
     }
 
     /// What the CPU can run.
@@ -56,7 +53,12 @@ impl Kernels {
             let avx2 = std::is_x86_feature_detected!("avx2");
             let avx512 = std::is_x86_feature_detected!("avx512f");
             let found = [(sha_ni, Self::SHA_NI), (avx2, Self::AVX2), (avx512, Self::AVX512)];
-            Self(found.iter().filter(|(there, _)| *there).fold(Self::PORTABLE.0, |all, (_, one)| all | one.0))
+            Self(
+                found
+                    .iter()
+                    .filter(|(there, _)| *there)
+                    .fold(Self::PORTABLE.0, |all, (_, kernel)| all | kernel.0),
+            )
         }
         #[cfg(not(target_arch = "x86_64"))]
         Self::PORTABLE
@@ -66,8 +68,8 @@ impl Kernels {
     fn chosen() -> Self {
         let detected = Self::detected();
         let asked = std::env::var_os("FERROTP_KERNEL");
-        let one = Self::ALL.iter().find(|(name, _)| asked.as_deref().is_some_and(|asked| asked == *name));
-        one.map(|(_, one)| *one).filter(|one| detected.has(*one)).unwrap_or(detected)
+        let named = Self::ALL.iter().find(|(name, _)| asked.as_deref().is_some_and(|asked| asked == *name));
+        named.map(|(_, kernel)| *kernel).filter(|kernel| detected.has(*kernel)).unwrap_or(detected)
     }
 
     #[inline]
@@ -89,7 +91,7 @@ impl Kernels {
 /// The kernels in use, the widest first. `"portable"` is always among them, unless another was asked for.
 pub fn kernels() -> impl Iterator<Item = &'static str> {
     let in_use = Kernels::in_use();
-    Kernels::ALL.into_iter().filter(move |(_, one)| in_use.has(*one)).map(|(name, _)| name)
+    Kernels::ALL.into_iter().filter(move |(_, kernel)| in_use.has(*kernel)).map(|(name, _)| name)
 }
 
 /// The SHA-1 tags of a few counters of one key, if there is a kernel for few.
@@ -119,7 +121,7 @@ mod sha_ni_group {
                 group::set_lane(&mut tags, four.wrapping_mul(4).wrapping_add(lane), tag);
             }
         }
-        group::truncate(group::ends_of_32(&tags))
+        group::truncate_sha1(tags)
     }
 
     #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
@@ -337,7 +339,7 @@ mod tests {
         let names = |kernels: Kernels| {
             Kernels::ALL
                 .into_iter()
-                .filter(|(_, one)| kernels.has(*one))
+                .filter(|(_, kernel)| kernels.has(*kernel))
                 .map(|(name, _)| name)
                 .collect::<Vec<_>>()
         };

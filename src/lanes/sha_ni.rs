@@ -5,7 +5,7 @@
 
 use core::arch::x86_64::*;
 
-use super::Midstates;
+use super::group::Midstates;
 
 /// Lane by lane.
 type Lanes<const N: usize> = [__m128i; N];
@@ -40,11 +40,18 @@ pub(super) fn tags<const N: usize>(keys: [&Midstates; N], counters: [u64; N]) ->
 /// The states after one block each.
 #[target_feature(enable = "sha,sse2,ssse3,sse4.1")]
 pub(super) fn start<const N: usize>(initial: &[u32; 5], blocks: [&[u32; 16]; N]) -> [[u32; 5]; N] {
-    let quarter = |block: &[u32; 16], place: usize| {
-        let [a, b, c, d] = block.as_chunks().0.get(place).copied().unwrap_or_default();
-        _mm_set_epi32(a as i32, b as i32, c as i32, d as i32)
-    };
-    words(compress(load([initial; N]), [0, 1, 2, 3].map(|place| blocks.map(|block| quarter(block, place)))))
+    let words_of = |[a, b, c, d]: [u32; 4]| _mm_set_epi32(a as i32, b as i32, c as i32, d as i32);
+    let quarters = blocks.map(|block| {
+        let [w0, w1, w2, w3, w4, w5, w6, w7, w8, w9, w10, w11, w12, w13, w14, w15] = *block;
+        [[w0, w1, w2, w3], [w4, w5, w6, w7], [w8, w9, w10, w11], [w12, w13, w14, w15]].map(words_of)
+    });
+    let lanes = [
+        quarters.map(|[quarter, _, _, _]| quarter),
+        quarters.map(|[_, quarter, _, _]| quarter),
+        quarters.map(|[_, _, quarter, _]| quarter),
+        quarters.map(|[_, _, _, quarter]| quarter),
+    ];
+    words(compress(load([initial; N]), lanes))
 }
 
 #[inline]

@@ -32,8 +32,8 @@ pub(super) const K: [u64; 80] = [
 
 /// Writes what leads into one hash and out of it, around its `compress`.
 macro_rules! driver {
-    ($features:literal, $word:ty, $words:literal, $block:literal, $split:path, $ends:path) => {
-        use $crate::lanes::group::{Group, LANES, truncate};
+    ($features:literal, $word:ty, $words:literal, $block:literal, $split:path, $truncate:path) => {
+        use $crate::lanes::group::{Group, LANES};
 
         type State = [Vector; $words];
         type Block = [Vector; 16];
@@ -54,7 +54,7 @@ macro_rules! driver {
                     store(words, part, word);
                 }
             }
-            truncate($ends(&tags))
+            $truncate(tags)
         }
 
         /// The second block of a message, after a key block: some words and the padding (FIPS 180-4, section 5.1).
@@ -147,7 +147,7 @@ macro_rules! kernels {
                 5,
                 64,
                 $crate::lanes::group::halves,
-                $crate::lanes::group::ends_of_32
+                $crate::lanes::group::truncate_sha1
             );
 
             /// The states after one block each.
@@ -229,7 +229,7 @@ macro_rules! kernels {
                 8,
                 64,
                 $crate::lanes::group::halves,
-                $crate::lanes::group::ends_of_32
+                $crate::lanes::group::truncate_sha256
             );
             $crate::lanes::wide::sha2!(
                 $features,
@@ -256,7 +256,7 @@ macro_rules! kernels {
                 8,
                 128,
                 $crate::lanes::group::whole,
-                $crate::lanes::group::ends_of_64
+                $crate::lanes::group::truncate_sha512
             );
             $crate::lanes::wide::sha2!(
                 $features,

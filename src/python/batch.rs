@@ -4,7 +4,7 @@
 
 use core::ops::Range;
 
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString};
 
@@ -12,7 +12,7 @@ use super::codes::{WIDEST_WINDOW, is_over, is_totp, plain_text};
 use super::guard::{Kind, Registry};
 use super::state::MODERN_KEY_BYTES;
 use crate::batch::{KeySet, Numbers, Refused, in_parts};
-use crate::{Digits, HmacKey};
+use crate::{Digits, Error, HmacKey};
 
 /// A string stands for `TOTP(string)`.
 const OF_A_STRING: Numbers = Numbers { digits: Digits::SIX, period: 30, steam: false };
@@ -49,6 +49,11 @@ fn base32<'a>(item: &'a Bound<'_, PyAny>) -> Option<&'a [u8]> {
 
 fn is_pristine(registry: Option<&Registry>, otp: &Bound<'_, PyAny>) -> bool {
     registry.is_some_and(|registry| registry.pristine(otp).is_some())
+}
+
+/// A fault of ours: sizes and keys were right when the call began.
+fn failed(error: Error) -> PyErr {
+    PyRuntimeError::new_err(error.to_string())
 }
 
 /// The items of a chunk, apart: keys of objects, and strings. An item that is neither has no answer here.
@@ -110,11 +115,12 @@ pub(super) fn batch_codes<'py>(
     let count = items.len();
     py.detach(|| {
         in_parts(count, threads, &mut codes, WIDTH, |places, codes| {
-            chunk.objects.codes(places.clone(), seconds, WIDTH, codes);
+            chunk.objects.codes(places.clone(), seconds, WIDTH, codes)?;
             let keys = chunk.keys(&places);
-            keys.codes(0..keys.len(), seconds, WIDTH, codes);
-        });
-    });
+            keys.codes(0..keys.len(), seconds, WIDTH, codes)
+        })
+    })
+    .map_err(failed)?;
     texts(py, &codes, WIDTH, count)
 }
 
@@ -128,10 +134,10 @@ pub(super) fn batch_verify<'py>(
     seconds: u64,
     window: u64,
     threads: usize,
-) -> (Vec<Option<bool>>, Vec<usize>) {
+) -> PyResult<(Vec<Option<bool>>, Vec<usize>)> {
     let mut right = vec![None; items.len()];
     if window > WIDEST_WINDOW {
-        return (right, (0..items.len()).collect());
+        return Ok((right, (0..items.len()).collect()));
     }
     let typed: Vec<Option<&str>> = codes.iter().map(plain_text).collect();
     let chunk = Chunk::of(&items, probe, seconds, |place| typed.get(place).is_some_and(Option::is_some));
@@ -140,12 +146,13 @@ pub(super) fn batch_verify<'py>(
     py.detach(|| {
         in_parts(count, threads, &mut right, 1, |places, right| {
             let typed = typed.get(places.clone()).unwrap_or_default();
-            chunk.objects.verify(places.clone(), seconds, window, typed, right);
+            chunk.objects.verify(places.clone(), seconds, window, typed, right)?;
             let keys = chunk.keys(&places);
-            keys.verify(0..keys.len(), seconds, window, typed, right);
-        });
-    });
-    with_odd(right)
+            keys.verify(0..keys.len(), seconds, window, typed, right)
+        })
+    })
+    .map_err(failed)?;
+    Ok(with_odd(right))
 }
 
 /// Results, and the places that have none.
@@ -265,8 +272,7 @@ impl KeySetBase {
         threads: usize,
     ) -> PyResult<Bound<'py, PyBytes>> {
         PyBytes::new_with(py, self.size(start, end), |codes| {
-            self.codes(py, start, end, seconds, threads, codes);
-            Ok(())
+            self.codes(py, start, end, seconds, threads, codes)
         })
     }
 
@@ -280,7 +286,7 @@ impl KeySetBase {
         threads: usize,
     ) -> PyResult<Bound<'py, PyList>> {
         let mut codes = vec![0; self.size(start, end)];
-        self.codes(py, start, end, seconds, threads, &mut codes);
+        self.codes(py, start, end, seconds, threads, &mut codes)?;
         Ok(texts(py, &codes, self.keys.width(), self.count(start, end))?.0)
     }
 
@@ -300,9 +306,10 @@ impl KeySetBase {
             in_parts(typed.len(), threads, &mut right, 1, |part, right| {
                 let typed = typed.get(part.clone()).unwrap_or_default();
                 let places = start.saturating_add(part.start)..start.saturating_add(part.end);
-                self.keys.verify(places, seconds, window, typed, right);
-            });
-        });
+                self.keys.verify(places, seconds, window, typed, right)
+            })
+        })
+        .map_err(failed)?;
         Ok(with_odd(right))
     }
 
@@ -328,13 +335,14 @@ impl KeySetBase {
         seconds: u64,
         threads: usize,
         codes: &mut [u8],
-    ) {
+    ) -> PyResult<()> {
         let (count, width) = (self.count(start, end), self.keys.width());
         py.detach(|| {
             in_parts(count, threads, codes, width, |part, codes| {
                 let places = start.saturating_add(part.start)..start.saturating_add(part.end);
-                self.keys.codes(places, seconds, width, codes);
-            });
-        });
+                self.keys.codes(places, seconds, width, codes)
+            })
+        })
+        .map_err(failed)
     }
 }

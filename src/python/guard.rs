@@ -352,17 +352,23 @@ pub(super) fn register(
     Ok(())
 }
 
-/// Gives the functions of the hidden base the public class's name, which Python's messages then say, as pyotp's do.
+/// Gives the functions of the hidden bases the public class's name, which Python's messages then say, as pyotp's do.
 fn name_rules(class: &Bound<'_, PyType>) -> PyResult<()> {
     let py = class.py();
     let public = class.name()?;
-    for item in generic_dict(class.mro().get_item(1)?.as_any())?.items() {
-        let (name, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
-        let function = value.getattr(intern!(py, "__func__")).unwrap_or(value); // of a static method
-        let Ok(qualified) = function.getattr(intern!(py, "__qualname__")) else { continue };
-        if qualified.extract::<&str>().is_ok_and(|qualified| qualified.starts_with('_')) {
-            let name = if name.eq("_init_by_rules")? { "__init__".into() } else { name.extract::<String>()? };
-            function.setattr(intern!(py, "__qualname__"), format!("{public}.{name}"))?;
+    for base in class.mro().iter().skip(1) {
+        if !base.cast::<PyType>()?.name()?.to_str()?.starts_with('_') {
+            break;
+        }
+        for item in generic_dict(&base)?.items() {
+            let (name, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
+            let function = value.getattr(intern!(py, "__func__")).unwrap_or(value); // of a static method
+            let Ok(qualified) = function.getattr(intern!(py, "__qualname__")) else { continue };
+            if qualified.extract::<&str>().is_ok_and(|qualified| qualified.starts_with('_')) {
+                let name =
+                    if name.eq("_init_by_rules")? { "__init__".into() } else { name.extract::<String>()? };
+                function.setattr(intern!(py, "__qualname__"), format!("{public}.{name}"))?;
+            }
         }
     }
     Ok(())

@@ -4,14 +4,13 @@ use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt, PyString};
 
-use crate::Error;
-use crate::qr::{Colour, ErrorCorrection, Qr, Style};
+use crate::qr::{Colour, ErrorCorrection, Qr, QrError, Style};
 
 /// The exception of `ferrotp.qr` for an error. It is found when it is needed: that module is not loaded before.
-fn raised(py: Python<'_>, error: Error) -> PyErr {
+fn raised(py: Python<'_>, error: QrError) -> PyErr {
     let name = match error {
-        Error::QrTooLong(_) => "TextTooLongError",
-        Error::WeakContrast { .. } | Error::Inverted { .. } => "ContrastError",
+        QrError::TooLong(_) => "TextTooLongError",
+        QrError::WeakContrast { .. } | QrError::Inverted { .. } => "ContrastError",
         _ => "QRError",
     };
     named(py, name, error.to_string())
@@ -53,8 +52,9 @@ fn style(
     light: Option<&Bound<'_, PyAny>>,
     allow_inverted: bool,
 ) -> PyResult<Style> {
-    let colour =
-        |value: &Bound<'_, PyAny>, name| Colour::parse(utf8(value, name)?).map_err(|error| raised(py, error));
+    let colour = |value: &Bound<'_, PyAny>, name| {
+        Colour::parse(utf8(value, name)?).ok_or_else(|| raised(py, QrError::InvalidColour))
+    };
     let dark = colour(dark, "dark")?;
     let light = light.map(|light| colour(light, "light")).transpose()?;
     Style::new(number(border, "border")?, dark, light, allow_inverted).map_err(|error| raised(py, error))

@@ -4,9 +4,9 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 
-use crate::error::{TransferError, TransferErrorKind};
-use crate::migration::{self, Hash, Part};
-use crate::pskc::{self, Credential};
+use crate::transfer::migration::{self, Hash, Part};
+use crate::transfer::pskc::{self, Credential};
+use crate::transfer::{TransferError, TransferErrorKind};
 use crate::{Algorithm, Secret};
 
 fn fault<'py>(py: Python<'py>, error: &TransferError) -> PyResult<Bound<'py, PyTuple>> {

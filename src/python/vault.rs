@@ -639,6 +639,7 @@ impl PyKeyring {
     ///
     /// :param codes: 1 to 100 of at most 64 bytes each; case, spaces and hyphens do not count
     /// :returns: for each its selector, which says nothing of it, and the sealed record of its hash
+    /// :raises TypeError: if `codes` is one str: its characters would be the codes
     /// :raises ValueError: if there are more, or one is empty or longer
     #[pyo3(signature = (tenant, user_id, codes, *, hashing))]
     fn hash_recovery_codes<'py>(
@@ -650,6 +651,9 @@ impl PyKeyring {
     ) -> PyResult<Bound<'py, PyList>> {
         let py = tenant.py();
         let (tenant, user) = (text(tenant, "tenant")?, text(user_id, "user_id")?);
+        if codes.is_instance_of::<PyString>() {
+            return Err(PyTypeError::new_err("codes must be several, not one str"));
+        }
         let codes = codes.try_iter()?.take(recovery::MAX_COUNT + 1).collect::<PyResult<Vec<_>>>()?;
         let codes = codes.iter().map(|code| self::code(code, "code")).collect::<PyResult<Vec<_>>>()?;
         let hashing = hashing.get().0;

@@ -2,14 +2,14 @@
 
 use qrcodegen::{Mask, QrCode, QrCodeEcc, QrSegment, Version};
 
-use super::{ErrorCorrection, Qr, mask};
+use super::{ErrorCorrection, mask};
 
 /// A run of capitals, digits and `$%*+-./:` pays for a mode of its own from this length on: it saves 2.5 bits a
 /// character, and going there and back costs up to 39 bits.
 const ALPHANUMERIC_RUN: usize = 16;
 
-/// The smallest symbol, or `None` if there is none.
-pub(super) fn encode(text: &str, level: ErrorCorrection) -> Option<Qr> {
+/// The modules of the smallest symbol, row by row, and how many there are a side. `None` if no symbol holds the text.
+pub(super) fn encode(text: &str, level: ErrorCorrection) -> Option<(Box<[bool]>, u8)> {
     let segments = segments(text);
     let ecc = match level {
         ErrorCorrection::L => QrCodeEcc::Low,
@@ -28,7 +28,7 @@ pub(super) fn encode(text: &str, level: ErrorCorrection) -> Option<Qr> {
     };
     let side = code.size();
     let modules = (0..side).flat_map(|y| (0..side).map(move |x| (x, y))).map(|(x, y)| code.get_module(x, y));
-    Some(Qr { modules: modules.collect(), side: side.try_into().ok()?, level })
+    Some((modules.collect(), side.try_into().ok()?))
 }
 
 /// Long alphanumeric runs in their mode, the rest as bytes. A base32 secret is such a run.

@@ -19,7 +19,7 @@ const EVERY_SIXTH: u128 = {
     bits
 };
 
-/// The best mask for a symbol that was drawn with mask 0; `None` for one that is too large to tell.
+/// The best mask for a symbol that was drawn with mask 0; `None` if the symbol is too large to tell.
 pub(super) fn best(code: &QrCode) -> Option<u8> {
     let side = usize::try_from(code.size()).ok().filter(|side| *side <= WIDEST)?;
     let data = data_modules(side, code.version().value());

@@ -2,8 +2,7 @@
 
 use png::{BitDepth, ColorType, Compression, Encoder, Filter};
 
-use super::{Qr, Style, check_size};
-use crate::Error;
+use super::{Colour, Qr, QrError, Style, check_size};
 
 /// Pixels a side of a module, where no size is asked for.
 const MODULE: u32 = 8;
@@ -11,16 +10,19 @@ const MODULE: u32 = 8;
 impl Qr {
     /// A square picture of `size` pixels a side, or of 8 pixels a module. Modules are whole pixels; what is left over
     /// goes to the border.
-    pub fn png(&self, style: &Style, size: Option<u32>) -> Result<Vec<u8>, Error> {
+    ///
+    /// # Errors
+    /// [`QrError::Size`] if the size or the border is out of range, [`QrError::TooSmall`] if modules would have no pixel.
+    pub fn png(&self, style: &Style, size: Option<u32>) -> Result<Vec<u8>, QrError> {
         let needed = self.side_with(style.border)?;
         let (size, module) = match size {
             None => (needed.saturating_mul(MODULE), MODULE),
             Some(size) => match check_size(size)?.checked_div(needed) {
-                None | Some(0) => return Err(Error::QrTooSmall { needed }),
+                None | Some(0) => return Err(QrError::TooSmall { needed }),
                 Some(module) => (size, module),
             },
         };
-        let drawn = module.saturating_mul(self.side.into());
+        let drawn = module.saturating_mul(self.side().into());
         let above = size.saturating_sub(drawn) / 2;
         let pixels = self.pixels(size as usize, above as usize, module as usize);
 
@@ -28,7 +30,7 @@ impl Qr {
         let mut encoder = Encoder::new(&mut file, size, size);
         encoder.set_color(ColorType::Indexed);
         encoder.set_depth(BitDepth::One);
-        let light = style.light.unwrap_or(super::Colour::WHITE);
+        let light = style.light.unwrap_or(Colour::WHITE);
         encoder.set_palette([light.0, style.dark.0].concat());
         if style.light.is_none() {
             encoder.set_trns(&[0][..]);
@@ -41,7 +43,7 @@ impl Qr {
             writer.write_image_data(&pixels)?;
             writer.finish()
         });
-        written.map_err(|_| Error::QrSize)?;
+        written.map_err(|_| QrError::Size)?;
         Ok(file)
     }
 

@@ -2,15 +2,17 @@
 
 use core::fmt::Write;
 
-use super::{Qr, Style, check_size};
-use crate::Error;
+use super::{Qr, QrError, Style, check_size};
 
 impl Qr {
     /// A drawing that scales. With a size it is so many CSS pixels a side until a style sheet says otherwise; without
     /// one it fills what it stands in.
     ///
     /// `title` is what a screen reader says, so never put the text there; an empty one is left out.
-    pub fn svg(&self, style: &Style, size: Option<u32>, title: &str) -> Result<String, Error> {
+    ///
+    /// # Errors
+    /// [`QrError::Size`] if the size or the border is out of range.
+    pub fn svg(&self, style: &Style, size: Option<u32>, title: &str) -> Result<String, QrError> {
         let side = self.side_with(style.border)?;
         let mut svg = String::with_capacity(16384);
         svg.push_str(r#"<svg xmlns="http://www.w3.org/2000/svg" role="img""#);

@@ -1,7 +1,6 @@
 //! Lines for a terminal: half blocks, two modules in a character.
 
-use super::{Qr, Style};
-use crate::Error;
+use super::{Qr, QrError, Style};
 
 /// Black on white by their fixed places among the 256 colours: themes change the first sixteen.
 const COLOURS: &str = "\x1b[38;5;16;48;5;231m";
@@ -12,7 +11,10 @@ impl Qr {
     ///
     /// With `colours` they are black on white whatever the terminal's own colours are. Without, light modules are drawn
     /// and dark ones left out, which is right on a dark background only.
-    pub fn terminal(&self, border: u32, colours: bool) -> Result<String, Error> {
+    ///
+    /// # Errors
+    /// [`QrError::Size`] if the border is over [`WIDEST_BORDER`](super::WIDEST_BORDER).
+    pub fn terminal(&self, border: u32, colours: bool) -> Result<String, QrError> {
         let side = self.side_with(Style { border, ..Style::default() }.border)? as usize;
         let border = border as usize;
         let blank = vec![false; side];

@@ -10,7 +10,7 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::VaultError;
+use super::{KeyId, Purpose, VaultError};
 use crate::wipe::{Wiped, with_wiped_stack};
 
 const PREFIX: &str = "ferrotp1_";
@@ -20,16 +20,6 @@ const CHARACTERS: usize = 43;
 const MAX_FILE: usize = 64 << 10;
 const ID_LABEL: &[u8] = b"ferrotp v1 key id";
 const RECORD_LABEL: &[u8] = b"ferrotp v1 record ";
-
-/// Which key sealed a record. It is derived from the key, so one id never means two keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyId(pub(super) [u8; 8]);
-
-impl fmt::Display for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", u64::from_be_bytes(self.0))
-    }
-}
 
 /// 32 random bytes, wiped on drop. `Debug` shows the id alone.
 pub struct Key {
@@ -43,14 +33,20 @@ impl Key {
     pub const LENGTH: usize = 32;
 
     /// A key from the operating system's generator.
+    ///
+    /// # Errors
+    /// [`VaultError::NoRandomness`] if the operating system gave none.
     pub fn generate() -> Result<Self, VaultError> {
         let mut bytes = Box::new(Wiped::zeros());
         getrandom::fill(&mut **bytes).map_err(|_| VaultError::NoRandomness)?;
         Self::from_boxed(bytes)
     }
 
-    /// Takes 32 bytes, and refuses those that nobody drew at random: printable text, few different values, a sequence.
+    /// Takes 32 bytes, and refuses those that were not drawn at random: printable text, few different values, a sequence.
     /// A random key looks like that less than once in 10^13.
+    ///
+    /// # Errors
+    /// [`VaultError::KeyLength`] and [`VaultError::WeakKey`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, VaultError> {
         let mut key = Box::new(Wiped::zeros());
         if bytes.len() != key.len() {
@@ -61,6 +57,9 @@ impl Key {
     }
 
     /// Reads `ferrotp1_` and 43 characters of base64url without padding; nothing else.
+    ///
+    /// # Errors
+    /// [`VaultError::KeyText`] and [`VaultError::WeakKey`].
     pub fn from_text(text: &str) -> Result<Self, VaultError> {
         let encoded = text.strip_prefix(PREFIX).filter(|encoded| encoded.len() == CHARACTERS);
         let mut bytes = Box::new(Wiped::zeros());
@@ -83,7 +82,7 @@ impl Key {
         })
     }
 
-    /// The form that [`from_text`](Self::from_text) reads. Whoever has it opens every record.
+    /// The form that [`from_text`](Self::from_text) reads. It opens every record.
     pub fn to_text(&self) -> Zeroizing<String> {
         let mut encoded = Wiped::<CHARACTERS>::zeros();
         let mut text = Zeroizing::new(String::with_capacity(PREFIX.len().saturating_add(CHARACTERS)));
@@ -101,7 +100,7 @@ impl Key {
     pub(super) fn record_key(
         &self,
         salt: &[u8],
-        purpose: super::Purpose,
+        purpose: Purpose,
     ) -> Result<Wiped<{ Self::LENGTH }>, VaultError> {
         let mut key = Wiped::zeros();
         Hkdf::<Sha256>::new(Some(salt), &**self.bytes)
@@ -142,7 +141,7 @@ fn is_weak(bytes: &[u8; Key::LENGTH]) -> bool {
     }
     let few = seen.iter().filter(|seen| **seen).count() < 8;
     let mut steps = bytes.windows(2).map(|pair| match pair {
-        [one, next] => next.wrapping_sub(*one),
+        [byte, next] => next.wrapping_sub(*byte),
         _ => 0,
     });
     let first = steps.next();
@@ -161,6 +160,9 @@ impl Keyring {
     pub const MAX_KEYS: usize = 64;
 
     /// The first key writes. Refuses no key, a key given twice, and more than [`MAX_KEYS`](Self::MAX_KEYS).
+    ///
+    /// # Errors
+    /// The first error among `keys`, [`VaultError::NoKeys`], [`VaultError::DuplicateKey`] and [`VaultError::TooManyKeys`].
     pub fn new(keys: impl IntoIterator<Item = Result<Key, VaultError>>) -> Result<Self, VaultError> {
         let mut keys = keys.into_iter();
         let writing = keys.next().ok_or(VaultError::NoKeys)??;
@@ -179,11 +181,17 @@ impl Keyring {
     }
 
     /// A ring of one new key.
+    ///
+    /// # Errors
+    /// [`VaultError::NoRandomness`] if the operating system gave none.
     pub fn generate() -> Result<Self, VaultError> {
         Self::new([Key::generate()])
     }
 
     /// Reads keys in their text form, separated by white space or commas. `#` begins a comment that ends with its line.
+    ///
+    /// # Errors
+    /// As [`Key::from_text`] and [`new`](Self::new).
     pub fn from_text(text: &str) -> Result<Self, VaultError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let lines = text.lines().map(|line| line.split_once('#').map_or(line, |(keys, _)| keys));
@@ -193,6 +201,10 @@ impl Keyring {
 
     /// Reads a file of keys, as [`from_text`](Self::from_text) does. Where files have permissions, others must have
     /// none to it, and its group at most that to read, with `allow_group`.
+    ///
+    /// # Errors
+    /// [`VaultError::KeyFile`] if it cannot be read, [`VaultError::KeyFileMode`] if others can, [`VaultError::KeyFileContents`] if
+    /// it is no text, no regular file or too long; else as [`from_text`](Self::from_text).
     pub fn from_file(path: &Path, allow_group: bool) -> Result<Self, VaultError> {
         let unreadable = |error: io::Error| VaultError::KeyFile(error.kind());
         // Asked before opening, since opening a pipe waits for its other end.
@@ -220,7 +232,7 @@ impl Keyring {
         Self::from_text(text.map_err(|_| VaultError::KeyFileContents)?)
     }
 
-    /// The keys in their text form, separated by spaces. Whoever has it opens every record.
+    /// The keys in their text form, separated by spaces. It opens every record.
     pub fn to_text(&self) -> Zeroizing<String> {
         // At its full size from the start: a string that grows leaves a copy behind.
         let length = PREFIX.len().saturating_add(CHARACTERS).saturating_add(1);

@@ -2,9 +2,9 @@
 
 use subtle::ConstantTimeEq;
 
-use super::{Keyring, Owner, Plain, Purpose, key_id};
+use super::{Keyring, Owner, Plain, Purpose, VaultError, key_id};
 use crate::wipe::with_wiped_stack;
-use crate::{Algorithm, Digits, HmacKey, Secret, VaultError, hotp, totp};
+use crate::{Algorithm, Digits, HmacKey, Secret, hotp, totp, window};
 
 /// How many codes a match may try. A wider window would let guesses in.
 pub const MAX_WINDOW: u64 = 1000;
@@ -25,7 +25,7 @@ pub enum Kind {
     Hotp,
 }
 
-/// How a secret makes codes. It is sealed with the secret, so that whoever writes the database cannot weaken it.
+/// How a secret makes codes. It is sealed with the secret, so that write access to the database is not enough to weaken it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parameters {
     kind: Kind,
@@ -44,6 +44,9 @@ impl Parameters {
     const LENGTH: usize = 7;
 
     /// Refuses a period of 0 and fewer than six digits (RFC 4226, R4).
+    ///
+    /// # Errors
+    /// [`VaultError::Period`] and [`VaultError::Digits`].
     pub const fn new(kind: Kind, algorithm: Algorithm, digits: Digits) -> Result<Self, VaultError> {
         if let Kind::Totp { period: 0 } = kind {
             return Err(VaultError::Period);
@@ -120,6 +123,9 @@ fn last(first: u64, more: u64) -> Result<u64, VaultError> {
 
 impl Keyring {
     /// Seals a secret of 10 to 128 bytes with its parameters.
+    ///
+    /// # Errors
+    /// [`VaultError::SecretLength`] and [`VaultError::NoRandomness`].
     pub fn seal_otp(
         &self,
         owner: &Owner<'_>,
@@ -136,6 +142,9 @@ impl Keyring {
     }
 
     /// Seals a new secret of 16 to 128 bytes from the operating system's generator.
+    ///
+    /// # Errors
+    /// [`VaultError::NewSecretLength`] and [`VaultError::NoRandomness`].
     pub fn new_otp(
         &self,
         owner: &Owner<'_>,
@@ -152,6 +161,9 @@ impl Keyring {
     }
 
     /// The secret and its parameters: for enrolment and export. Everything else matches codes against the record.
+    ///
+    /// # Errors
+    /// [`VaultError::Malformed`], [`VaultError::UnknownKey`] and [`VaultError::Changed`] if the record does not open for this owner.
     pub fn reveal_otp(&self, owner: &Owner<'_>, record: &[u8]) -> Result<(Parameters, Secret), VaultError> {
         self.open_otp(owner, record, |parameters, secret| Ok((parameters, Secret::from_bytes(secret))))
     }
@@ -161,6 +173,10 @@ impl Keyring {
     ///
     /// All codes of the window are made and compared, so the time spent does not tell which one matched. The newest
     /// wins, since a step once accepted closes the older ones: a later step of the same code would stay open.
+    ///
+    /// # Errors
+    /// As [`reveal_otp`](Self::reveal_otp), and [`VaultError::WrongKind`] for a HOTP secret, [`VaultError::Window`] and
+    /// [`VaultError::CounterOutOfRange`].
     pub fn match_totp(
         &self,
         owner: &Owner<'_>,
@@ -184,6 +200,9 @@ impl Keyring {
     }
 
     /// The newest counter from `first` to `look_ahead` after it whose code is `code`.
+    ///
+    /// # Errors
+    /// As [`match_totp`](Self::match_totp), with [`VaultError::WrongKind`] for a TOTP secret.
     pub fn match_hotp(
         &self,
         owner: &Owner<'_>,
@@ -203,6 +222,9 @@ impl Keyring {
 
     /// The counter of `next_code` where `code` and `next_code` are the codes of two counters in a row, the first of
     /// them from `first` to `window` after it (RFC 4226, section 7.4). The newest such pair wins.
+    ///
+    /// # Errors
+    /// As [`match_hotp`](Self::match_hotp).
     pub fn resync_hotp(
         &self,
         owner: &Owner<'_>,
@@ -244,5 +266,5 @@ fn newest(parameters: Parameters, secret: &[u8], code: &str, first: u64, last: u
     let digits = parameters.digits;
     let number = hotp::number(code.as_bytes(), digits)?;
     let key = HmacKey::new(parameters.algorithm, secret);
-    totp::newest_match(&key, first, last, |truncated| u64::from(digits.reduce(truncated)).ct_eq(&number))
+    window::newest_match(&key, first, last, |truncated| u64::from(digits.reduce(truncated)).ct_eq(&number))
 }

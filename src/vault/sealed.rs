@@ -3,8 +3,7 @@
 use aes_gcm::aead::{AeadInOut, KeyInit};
 use aes_gcm::{Aes256Gcm, Tag};
 
-use super::{KeyId, Keyring, Owner, Purpose};
-use crate::VaultError;
+use super::{KeyId, Keyring, Owner, Purpose, VaultError};
 use crate::wipe::{Wiped, with_wiped_stack};
 
 const VERSION: u8 = 1;
@@ -76,6 +75,9 @@ impl<'a> Record<'a> {
 }
 
 /// The key that sealed a record, read from its first bytes and not verified.
+///
+/// # Errors
+/// [`VaultError::Malformed`] if it is no record.
 pub fn key_id(record: &[u8]) -> Result<KeyId, VaultError> {
     Record::read(record).map(|record| record.key_id).ok_or(VaultError::Malformed)
 }
@@ -156,6 +158,10 @@ impl Keyring {
 
     /// The same contents under the writing key, or `None` if they are under it already. Opens the record in either case,
     /// so that a changed one is found.
+    ///
+    /// # Errors
+    /// [`VaultError::Malformed`], [`VaultError::UnknownKey`] and [`VaultError::Changed`] if the record does not open for this owner and
+    /// purpose, [`VaultError::NoRandomness`].
     pub fn reseal(
         &self,
         owner: &Owner<'_>,

@@ -62,6 +62,12 @@ def common() -> dict[str, Any]:
         "LOGIN_REDIRECT_URL": "/inside",
         "DEFAULT_AUTO_FIELD": "django.db.models.BigAutoField",
         "USE_TZ": True,
+        "LOGGING": {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "handlers": {"console": {"class": "logging.StreamHandler"}},
+            "loggers": {"ferrotp.mfa": {"handlers": ["console"], "level": "WARNING"}},
+        },
         "EMAIL_BACKEND": "django.core.mail.backends.dummy.EmailBackend",
         "FERROTP": {
             "ISSUER": "ACME",

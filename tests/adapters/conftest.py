@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import figures
 import pytest
 from in_django.databases import database_on
 from mfa.servers import PostgreSQLServer
@@ -26,15 +27,7 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return database_on(request.getfixturevalue("postgresql"))
 
 
-_MEASURED: list[str] = []
-
-
 @pytest.fixture(scope="session")
 def measured() -> list[str]:
     """Lines for the table in docs/adapters.md, which are printed at the end."""
-    return _MEASURED
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    for line in _MEASURED:
-        terminalreporter.write_line(f"measured: {line}")
+    return figures.lines

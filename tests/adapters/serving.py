@@ -143,7 +143,7 @@ class Place:
                 rows = server.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
                 found = [str(row) for (name,) in rows for row in server.execute(f'SELECT * FROM "{name}"').fetchall()]
         text = "\n".join(found)
-        return text + "\n".join(_session(one) for one in re.findall(r"'(\.?[\w-]{20,}:\w{6}:[\w-]{43})'", text))
+        return text + "\n".join(_session(text) for text in re.findall(r"'(\.?[\w-]{20,}:\w{6}:[\w-]{43})'", text))
 
 
 def _session(text: str) -> str:
@@ -219,7 +219,7 @@ class Person:
         return next(code for code in map("{:06}".format, range(9)) if code not in live)
 
     def by_password(self, site: Site) -> Browser:
-        """Logged in by the password alone, as whoever sets up a first device is."""
+        """Logged in by the password alone, as a user is who sets up a first device."""
         browser = site.browser()
         browser.cookies["sessionid"] = site.browser().get("/_session", name=self.name).json["session"]
         return browser

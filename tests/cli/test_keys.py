@@ -20,17 +20,25 @@ def test_a_key_is_shown_once_and_fits_into_the_variable() -> None:
 
 
 @POSIX
-def test_a_file_of_keys_grows_at_its_head_and_stays_private(tmp_path: pathlib.Path) -> None:
+def test_a_new_key_goes_last_and_seals_when_it_is_put_first(tmp_path: pathlib.Path) -> None:
+    """A process that has the older file opens what is sealed until every process has the new key."""
     path = tmp_path / "keys"
     made = []
     for count in (1, 2, 3):
         said = json.loads(ok("keys", "new", "--file", str(path), "--json"))
-        made.insert(0, said["key_id"])
-        assert said == {"file": str(path), "key_id": made[0], "keys": count}
+        made.append(said["key_id"])
+        assert said == {"file": str(path), "key_id": made[-1], "keys": count}
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert Keyring.from_file(path).key_ids == tuple(made)
-    assert json.loads(ok("keys", "list", "--file", str(path), "--json")) == {"key_ids": made, "seals": made[0]}
+    path.write_text("# ours\n" + path.read_text())
+    assert "seals from now on" in ok("keys", "first", made[2], "--file", str(path))
+    order = [made[2], made[0], made[1]]
+    assert json.loads(ok("keys", "list", "--file", str(path), "--json")) == {"key_ids": order, "seals": made[2]}
+    assert "# ours" in path.read_text() and stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [file.name for file in tmp_path.iterdir()] == ["keys"]
+    before = path.read_text()
+    assert run("keys", "first", "0" * 16, "--file", str(path)).returncode == 2
+    assert path.read_text() == before
 
 
 @POSIX

@@ -4,6 +4,7 @@ import hashlib
 from typing import ClassVar
 
 import pytest
+from names import shown
 
 from .helpers import OTHER_SECRET, SECRET, is_fast, kinds, outcome
 
@@ -145,7 +146,7 @@ def test_after_a_write_of_an_ordinary_value_the_object_is_fast_again(surface):
         {"issuer": 5},
         {"issuer": ""},
     ],
-    ids=repr,
+    ids=shown,
 )
 @pytest.mark.parametrize("through_dict", [False, True])
 def test_nothing_is_validated_at_the_write_and_use_decides(surface, reference, writes, through_dict):

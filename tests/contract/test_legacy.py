@@ -5,6 +5,7 @@ import datetime
 import hashlib
 
 import pytest
+from names import shown
 
 from .helpers import SECRET, is_fast, kinds, load_release
 
@@ -17,7 +18,7 @@ def theirs():
 
 
 @pytest.mark.parametrize("kind", ["OTP", "HOTP", "TOTP", "Steam"])
-@pytest.mark.parametrize("secret", [None, "0" * 32, "1", "not base32", "", b"\xff", 5, [], object()], ids=repr)
+@pytest.mark.parametrize("secret", [None, "0" * 32, "1", "not base32", "", b"\xff", 5, [], object()], ids=shown)
 def test_a_secret_is_looked_at_when_it_is_used(legacy, theirs, kind, secret):
     ours = kinds(legacy)[kind](secret)
     assert ours.secret is secret

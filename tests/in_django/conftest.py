@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from mfa.servers import PostgreSQLServer
+from mfa.servers import PostgreSQLServer, shared_postgresql
 
 from .site import PASSWORD, set_up_site
 
@@ -25,11 +25,9 @@ from .site import given  # noqa: E402
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgreSQLServer]:
+def postgresql() -> PostgreSQLServer:
     """A server that all tests share, and leave as it was."""
-    server = PostgreSQLServer()
-    yield server
-    server.close()
+    return shared_postgresql()
 
 
 @pytest.fixture(scope="session")

@@ -30,9 +30,9 @@ def migrate(alias: str) -> None:
     call_command("migrate", "ferrotp", database=alias, verbosity=0)
 
 
-def open_store(alias: str, database: dict[str, Any]) -> Store:
+def open_store(alias: str, database: dict[str, Any], timeout: float = 30) -> Store:
+    """The machine of the tests may be small, and 64 processes race: what a deadline does has tests of its own."""
     set_up({alias: database})
     from ferrotp.django.store import DjangoStore
 
-    # The machine of the tests may be small, and 64 processes race: what a deadline does has tests of its own.
-    return DjangoStore(alias, timeout=30)
+    return DjangoStore(alias, timeout=timeout)

@@ -64,6 +64,17 @@ def test_the_session_key_and_the_token_against_forgery_are_new_when_the_second_f
     assert not client.session.exists(half)
 
 
+def test_the_session_key_and_the_token_against_forgery_are_new_when_the_password_passes(
+    client: MFAClient, alice: Person
+) -> None:
+    client.get("/login")
+    client.session.save()
+    key, token = client.session.session_key, client.cookies["csrftoken"].value
+    assert where(alice.password(client)) == "/mfa/challenge"
+    assert client.session.session_key != key
+    assert client.cookies["csrftoken"].value != token
+
+
 def test_a_post_without_a_token_changes_nothing(clock: Clock, alice: Person) -> None:
     client = MFAClient(enforce_csrf_checks=True)
     client.force_mfa_login(alice.user)
@@ -111,7 +122,7 @@ def test_every_way_in_is_gated_alike(client: MFAClient, alice: Person, way: str)
 def check_gated(client: MFAClient, alice: Person) -> None:
     for path in ("/inside", "/vault", "/admin/", "/", "/async-vault"):
         assert where(client.get(path)) == "/mfa/challenge", path
-    assert client.get("/inside", headers={"Accept": "application/json"}).status_code == 401
+    assert client.get("/inside", headers={"Accept": "application/json"}).status_code == 403
     assert client.get("/api").content.decode() == f"api {alice.name}"  # marked as exempt
     assert where(client.get("/mfa/")) == "/mfa/challenge"
     before = client.session.session_key
@@ -197,7 +208,7 @@ def test_the_mark_ends_with_the_password_and_with_the_user(
     assert where(thief.get("/vault")) == "/mfa/challenge"
     session = thief.session
     session["_ferrotp"] = {**client.session["_ferrotp"]}
-    session["_ferrotp"]["login"]["user_id"] = bob.user_id
+    session["_ferrotp"]["user_id"] = bob.user_id
     session.save()
     assert session[HASH_SESSION_KEY] != client.session[HASH_SESSION_KEY]
     assert where(thief.get("/vault")) == "/mfa/challenge"

@@ -39,7 +39,7 @@ def in_flask() -> Callable[..., str]:
     flask = pytest.importorskip("flask")
     from ferrotp.django import get_mfa
     from ferrotp.flask import FlaskMFA
-    from ferrotp.flask.extension import render
+    from ferrotp.flask.rendering import render
 
     app = flask.Flask("pages")
     app.config.update(SECRET_KEY="x" * 40, TESTING=True, FERROTP_LOGIN_VIEW="/login")
@@ -62,7 +62,7 @@ def test_each_page_is_what_flask_shows(alice: Person, in_flask: Callable[..., st
     gate, texts = gate_for(alice.user), Texts()
     now = gate.now()
     half = Login.start("half", alice.user_id, "al<i>ce@example.com", now)
-    full = half.promote("full", now, fresh=True)
+    full = half.promote(now, fresh=True)
     enrollment = get_mfa().enroll(user_id=alice.user_id, account_name=alice.name)
     get_mfa().trust_device(user_id=alice.user_id, name="Firefox <b>")
     factor = get_mfa().status(user_id=alice.user_id).factors[0]

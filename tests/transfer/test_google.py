@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from otpa import migration as otpa
 from otpa import models
@@ -65,6 +65,7 @@ def data(uri: str) -> bytes:
     return base64.b64decode(urllib.parse.parse_qs(urllib.parse.urlsplit(uri).query)["data"][0], validate=True)
 
 
+@settings(deadline=None)
 @given(st.lists(accounts, max_size=25))
 def test_what_is_written_is_read_back_in_any_order(written: list[Account]) -> None:
     uris = google.encode(written)
@@ -72,6 +73,7 @@ def test_what_is_written_is_read_back_in_any_order(written: list[Account]) -> No
     assert len(uris) >= (len(written) + 9) // 10
 
 
+@settings(deadline=None)
 @given(st.lists(accounts, min_size=1, max_size=5))
 def test_protobuf_and_otpa_read_what_we_write(written: list[Account]) -> None:
     ours = [account for uri in google.encode(written) for account in Payload.FromString(data(uri)).otp_parameters]
@@ -87,6 +89,7 @@ def test_protobuf_and_otpa_read_what_we_write(written: list[Account]) -> None:
         assert plain.counter == other.counter == account.counter
 
 
+@settings(deadline=None)
 @given(st.lists(accounts, min_size=1, max_size=5))
 def test_we_read_what_protobuf_and_otpa_write(written: list[Account]) -> None:
     payload = Payload(version=1, batch_size=1, batch_id=-17)

@@ -77,6 +77,7 @@ def test_a_generated_keyring_can_be_saved() -> None:
         [new_key()] * 2,
         [new_key() for _ in range(65)],
     ],
+    ids=range(20),  # the keys are random
 )
 def test_what_is_no_keyring_is_refused_and_not_shown(keys: "str | list[str]") -> None:
     with pytest.raises(KeyringError) as caught:

@@ -20,13 +20,14 @@ def keys(context: click.Context) -> int:
 
 
 @keys.command()
-@click.option("--file", "path", metavar="FILE", help="Put the key first in FILE, which only you can read.")
+@click.option("--file", "path", metavar="FILE", help="Put the key last in FILE, which only you can read.")
 @json_option
 def new(path: str | None, as_json: bool) -> int:
     """Make a key. The first key of a keyring seals, the others only open.
 
-    Without --file it is shown, to be put before the keys in FERROTP_KEYS. With --file the keys that FILE has stay
-    behind the new one; run `rotate_keys` before you take them out.
+    A new key goes last, until every process has it: one that does not could not open what another one sealed. Then put
+    it first (`ferrotp keys first`), and run `rotate_keys` before you take the older ones out. Without --file the key is
+    shown, to be put behind those in FERROTP_KEYS. The only key of a new FILE seals at once.
     """
     key = new_key()
     key_id = Keyring([key]).writes_with
@@ -36,19 +37,39 @@ def new(path: str | None, as_json: bool) -> int:
         else:
             output.say(key)
         return 0
-    older = ""
     there = os.path.lexists(path)
-    if there:
-        _keyring(path)  # refuses what is no file of keys, or lies open to others
-        with open(path, encoding="utf-8") as file:
-            older = file.read()
-    # As a whole, or not at all: nothing but these keys opens what they sealed.
-    output.write_private(path, f"{key}\n{older}".encode(), force=there)
+    older = _lines(path) if there else []
+    _write(path, [*older, key], replace=there)
     count = len(_keyring(path).key_ids)
     if as_json:
         output.emit({"file": path, "key_id": key_id, "keys": count})
+    elif count == 1:
+        output.say(f"key {key_id} seals; {path} has 1 key")
     else:
-        output.say(f"key {key_id} seals from now on; {path} has {count} {'key' if count == 1 else 'keys'}")
+        output.say(f"key {key_id} opens; {path} has {count} keys")
+        output.say(f"when every process has it: ferrotp keys first {key_id} --file {path}")
+    return 0
+
+
+@keys.command()
+@click.argument("key_id")
+@click.option("--file", "path", metavar="FILE", required=True, help="The file of keys.")
+@json_option
+def first(key_id: str, path: str, as_json: bool) -> int:
+    """Put a key first, so that it seals. Do so when every process has it."""
+    ids = _keyring(path).key_ids
+    if key_id not in ids:
+        raise InputError(f"no key of {path} has that id: ferrotp keys list --file {path}", "keys")
+    lines = _lines(path)
+    mine = next(line for line in lines if key_id in _ids(line))
+    if _ids(mine)[0] != key_id:
+        raise InputError(f"{key_id} stands behind others on its line: give it a line of its own", "keys")
+    lines.remove(mine)
+    _write(path, [mine, *lines], replace=True)
+    if as_json:
+        output.emit({"file": path, "key_id": key_id, "keys": len(ids)})
+    else:
+        output.say(f"key {key_id} seals from now on")
     return 0
 
 
@@ -71,3 +92,19 @@ def _keyring(path: str | None) -> Keyring:
         return Keyring.from_env() if path is None else Keyring.from_file(path)
     except KeyringError as error:
         raise InputError(str(error), "keys") from None
+
+
+def _lines(path: str) -> list[str]:
+    _keyring(path)  # refuses what is no file of keys, or lies open to others
+    with open(path, encoding="utf-8") as file:
+        return file.read().splitlines()
+
+
+def _ids(line: str) -> tuple[str, ...]:
+    keys = line.partition("#")[0]
+    return Keyring(keys).key_ids if keys.strip() else ()
+
+
+def _write(path: str, lines: list[str], *, replace: bool) -> None:
+    """As a whole, or not at all: nothing but these keys opens what they sealed."""
+    output.write_private(path, "".join(f"{line}\n" for line in lines).encode(), force=replace)

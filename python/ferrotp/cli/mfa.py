@@ -84,7 +84,7 @@ def _options(function: Callable[..., int]) -> Callable[..., int]:
 @mfa.command("import")
 @_options
 @json_option
-def import_(as_json: bool, **said: Any) -> int:
+def import_(as_json: bool, **given: Any) -> int:
     """Bring the second factors of users over from another package.
 
     It only reads the source, and without --write it writes nothing at all. A run that was stopped is begun again:
@@ -96,7 +96,7 @@ def import_(as_json: bool, **said: Any) -> int:
     except ImportError:
         raise InputError("this needs more packages: pip install 'ferrotp[import]'", "usage") from None
     try:
-        report = _run(said)
+        report = _run(given)
     except MFAError as error:  # its texts hold neither codes nor secrets
         raise InputError(str(error), "mfa") from None
     if as_json:
@@ -104,79 +104,80 @@ def import_(as_json: bool, **said: Any) -> int:
         return DONE
     for line in report.lines():
         output.say(output.clean(line))
-    if not said["write"]:
+    if not given["write"]:
         output.say("nothing was written: --write brings them")
     return DONE
 
 
-def _run(said: dict[str, Any]) -> "ImportReport":
+def _run(given: dict[str, Any]) -> "ImportReport":
     from ..mfa import MFA, Policy
-    from ..mfa.imports import bring, examine
+    from ..mfa.imports import preview_import, run_import
 
-    format = _format(said)
-    policy = Policy(legacy_secrets=said["legacy_secrets"])
-    proofs = dict(_proof(text) for text in said["proofs"])
-    with _notes(said["path"]) as on_note, _bar() as progress:
-        if not said["write"]:
-            return examine(said["source"], format, policy=policy, proofs=proofs, progress=progress, on_note=on_note)
-        if not said["store"]:
+    format = _format(given)
+    policy = Policy(legacy_secrets=given["legacy_secrets"])
+    proofs = dict(_proof(text) for text in given["proofs"])
+    with _notes(given["path"]) as on_note, _bar() as progress:
+        options: dict[str, Any] = {"proofs": proofs, "progress": progress, "on_note": on_note}
+        if not given["write"]:
+            return preview_import(given["source"], format, policy=policy, **options)
+        if not given["store"]:
             raise InputError("say where to: --store URL, or the variable FERROTP_STORE", "usage")
-        keyring = _keyring(said["keys_file"])
-        service = MFA(said["store"], issuer="ferrotp", keyring=keyring, policy=policy, tenant=said["tenant"])
+        keyring = _keyring(given["keys_file"])
+        service = MFA(given["store"], issuer="ferrotp", keyring=keyring, policy=policy, tenant=given["tenant"])
         try:
-            return bring(said["source"], format, service, proofs=proofs, progress=progress, on_note=on_note)
+            return run_import(given["source"], format, service, **options)
         finally:
             service.close()
 
 
-def _format(said: dict[str, Any]) -> "Format":
+def _format(given: dict[str, Any]) -> "Format":
     from ..mfa import imports
 
-    name, codes = said["name"], not said["no_recovery_codes"]
-    fernet = _secret(said["fernet_keys_file"], said["fernet_keys_env"], "the Fernet keys")
+    name, codes = given["name"], not given["no_recovery_codes"]
+    fernet = _secret(given["fernet_keys_file"], given["fernet_keys_env"], "the Fernet keys")
     opener = imports.decryptor(fernet.replace(",", " ").split()) if fernet else None
     if name == "pyotp-column":
         for needed in ("table", "user_column", "secret_column", "last_used"):
-            if not said[needed]:
+            if not given[needed]:
                 raise InputError(f"--from pyotp-column needs --{needed.replace('_', '-')}", "usage")
         columns = ("table", "user_column", "secret_column", "last_used", "last_used_column")
         others = ("confirmed_column", "name_column", "algorithm", "digits", "period")
-        return imports.PyotpColumn(**{key: said[key] for key in (*columns, *others)}, decrypt=opener)
+        return imports.PyotpColumn(**{key: given[key] for key in (*columns, *others)}, decrypt=opener)
     if name == "flask-security":
-        secrets = _secret(said["totp_secrets_file"], said["totp_secrets_env"], "the TOTP secrets")
+        secrets = _secret(given["totp_secrets_file"], given["totp_secrets_env"], "the TOTP secrets")
         return imports.FlaskSecurity(
             secrets=imports.parse_secrets(secrets) if secrets else {},
             decrypt_code=opener,
-            table=said["table"] or "user",
-            user_column=said["user_column"] or "fs_uniquifier",
+            table=given["table"] or "user",
+            user_column=given["user_column"] or "fs_uniquifier",
             recovery_codes=codes,
         )
-    accounts = _accounts(said)
+    accounts = _accounts(given)
     if name == "django-allauth":
-        decrypt = _function(said["decrypt"]) if said["decrypt"] else opener or str
+        decrypt = _function(given["decrypt"]) if given["decrypt"] else opener or str
         return imports.Allauth(
             accounts=accounts,
             recovery_codes=codes,
             decrypt=decrypt,
-            digits=said["digits"],
-            period=said["period"],
-            code_count=said["code_count"],
-            code_digits=said["code_digits"],
+            digits=given["digits"],
+            period=given["period"],
+            code_count=given["code_count"],
+            code_digits=given["code_digits"],
         )
     kind = imports.DjangoOTP if name == "django-otp" else imports.TwoFactor
     return kind(accounts=accounts, recovery_codes=codes)
 
 
-def _accounts(said: dict[str, Any]) -> "Accounts":
+def _accounts(given: dict[str, Any]) -> "Accounts":
     from ..mfa.imports import Accounts
 
     return Accounts(
-        table=said["users_table"], key=said["users_key"], user_id=said["user_id_column"], uuids=said["uuids"]
+        table=given["users_table"], key=given["users_key"], user_id=given["user_id_column"], uuids=given["uuids"]
     )
 
 
 def _secret(path: str | None, variable: str | None, what: str) -> str:
-    """The text of a file or of a variable; empty if neither is said."""
+    """The text of a file or of a variable; empty if neither is given."""
     if path and variable:
         raise InputError(f"{what}: say a file or a variable, not both", "usage")
     if variable:

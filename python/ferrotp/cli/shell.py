@@ -3,7 +3,7 @@
 import click
 from click.shell_completion import get_completion_class
 
-from .. import __main__ as base
+from .. import _alias_command as alias_command
 from . import output
 from .settings import json_option
 
@@ -39,5 +39,5 @@ def completion(context: click.Context, shell: str, as_json: bool) -> int:
 @click.option("--status", is_flag=True, help="Say which it is.")
 def alias(**flags: bool) -> int:
     """Put ferrotp under pyotp's name in this environment."""
-    # The base install has it, too, and no click: so it is done there.
-    return base.main(["alias", *(f"--{name}" for name, is_set in flags.items() if is_set)])
+    # The base install has it too, without click: it is done there.
+    return alias_command.main(["alias", *(f"--{name}" for name, is_set in flags.items() if is_set)])

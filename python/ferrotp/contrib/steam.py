@@ -2,7 +2,7 @@
 
 from .. import _native
 from ..otp import OTP
-from ..totp import TOTP
+from ..totp import TOTP, _TOTPVerbs
 
 STEAM_CHARS = "23456789BCDFGHJKMNPQRTVWXY"
 STEAM_DEFAULT_DIGITS = 5
@@ -17,17 +17,19 @@ def steam_code(number: int) -> str:
     return code
 
 
-class _Steam(TOTP):
-    """What the fast path stands for: see `otp._OTP`."""
+class _SteamVerbs(_TOTPVerbs):
+    """The methods of both surfaces' Steam: see `ferrotp.otp._OTPVerbs`."""
 
     def __init__(
         self, s: str, name: str | None = None, issuer: str | None = None, interval: int = 30, digits: int = 5
     ) -> None:
         """
-        :param s: the secret in base32, of at least 112 bits: either case, with or without padding
+        :param s: the secret in base32, either case, with or without padding: of at least 112 bits; for `legacy` of any
+            length, decoded at first use
         :param name: account name
         :param issuer: who asks for the code
-        :param interval: checked to be more than 0 and at most 120, and then ignored, as in pyotp: a step has 30 seconds
+        :param interval: checked to be more than 0 and at most 120 (not for `legacy`), and then ignored, as in pyotp: a
+            step has 30 seconds
         :param digits: accepted and ignored, as in pyotp: a Steam code has five characters
         :raises ValueError: if an argument is out of range; `binascii.Error` if the secret is not base32
         """
@@ -35,7 +37,7 @@ class _Steam(TOTP):
             return
         from .._tracebacks import attempt
 
-        _, failure = attempt(_Steam._set_by_rules, self, s, name, issuer, interval)
+        _, failure = attempt(_SteamVerbs._set_by_rules, self, s, name, issuer, interval)
         del s  # no frame of a traceback holds it
         if failure is not None:
             raise failure
@@ -43,8 +45,7 @@ class _Steam(TOTP):
     def _set_by_rules(self, s: str, name: str | None, issuer: str | None, interval: int) -> None:
         import hashlib
 
-        if not 0 < interval <= 120:
-            raise ValueError("interval must be positive and at most 120 seconds")
+        self._pyotp_rules.check_steam_interval(interval)
         self.interval = interval
         super().__init__(s=s, digits=10, digest=hashlib.sha1, name=name, issuer=issuer)
 
@@ -55,6 +56,10 @@ class _Steam(TOTP):
         :raises ValueError: if it is negative
         """
         return steam_code(int(super().generate_otp(input)))
+
+
+class _Steam(_SteamVerbs, TOTP):
+    """What the fast path stands for: see `ferrotp.otp._OTP`."""
 
 
 class Steam(_Steam):

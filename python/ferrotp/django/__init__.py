@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .auth import begin_login, has_passed
-    from .decorators import MFARequiredMixin, fresh_mfa_required, mfa_exempt, mfa_required
-    from .service import get_mfa
-    from .signals import mfa_event
+    from .decorators import MFARequiredMixin, fresh_mfa_required, fresh_required, mfa_exempt, mfa_required
+    from .service import get_mfa, mfa_event
     from .views import LoginView
 
 __all__ = [
@@ -19,6 +18,7 @@ __all__ = [
     "MFARequiredMixin",
     "begin_login",
     "fresh_mfa_required",
+    "fresh_required",
     "get_mfa",
     "has_passed",
     "mfa_event",
@@ -26,14 +26,15 @@ __all__ = [
     "mfa_required",
 ]
 
-_WHERE = {
+_MODULES = {
     "LoginView": "views",
     "MFARequiredMixin": "decorators",
     "begin_login": "auth",
     "fresh_mfa_required": "decorators",
+    "fresh_required": "decorators",
     "get_mfa": "service",
     "has_passed": "auth",
-    "mfa_event": "signals",
+    "mfa_event": "service",
     "mfa_exempt": "decorators",
     "mfa_required": "decorators",
 }
@@ -41,6 +42,6 @@ _WHERE = {
 
 def __getattr__(name: str) -> Any:
     # The package is imported before the applications are loaded, and some of these want them loaded.
-    if name not in _WHERE:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_WHERE[name]}", __name__), name)
+    return getattr(import_module(f".{_MODULES[name]}", __name__), name)

@@ -10,7 +10,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.html import format_html
@@ -23,7 +23,7 @@ from . import auth, decorators
 from .conf import conf
 from .models import Factor
 from .service import get_mfa, user_id_of, user_of
-from .views import undivided
+from .views import non_atomic
 
 
 class MFAAdminSiteMixin:
@@ -33,8 +33,8 @@ class MFAAdminSiteMixin:
         return super().has_permission(request) and auth.has_passed(request)  # type: ignore[misc]
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        if request.method == "GET" and request.user.is_authenticated and auth.AGAIN not in request.session:
-            answer = decorators.look(request, fresh=False)
+        if request.method == "GET" and request.user.is_authenticated and auth.REAUTHENTICATE_KEY not in request.session:
+            answer = decorators.refusal("require_mfa", request)
             if answer is not None:
                 return answer
         return super().login(request, extra_context)  # type: ignore[misc]
@@ -106,15 +106,15 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
 
     def get_list_display(self, request: HttpRequest) -> Any:
         shown = super().get_list_display(request)
-        return shown if self.has_reset_permission(request) else tuple(one for one in shown if one != "reset_link")
+        return shown if self.has_reset_permission(request) else tuple(name for name in shown if name != "reset_link")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         shown = super().get_fields(request, obj)
-        return shown if self.has_reset_permission(request) else tuple(one for one in shown if one != "reset_link")
+        return shown if self.has_reset_permission(request) else tuple(name for name in shown if name != "reset_link")
 
     def get_urls(self) -> Any:
         view = self.admin_site.admin_view(self.reset_user)
-        view = undivided(_named(view))
+        view = non_atomic(_as_function(view))
         return [path("<int:pk>/reset/", view, name="ferrotp_reset_user"), *super().get_urls()]
 
     def reset_user(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -124,7 +124,7 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
         may = (self.has_view_permission, self.has_reset_permission)
         if factor is None or not all(permission(request, factor) for permission in may):
             raise PermissionDenied
-        answer = decorators.look(request, fresh=True)
+        answer = decorators.refusal("require_fresh_mfa", request)
         if answer is not None:
             return answer
         name = self.user(factor)
@@ -137,7 +137,7 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
                 removed,
             )
             messages.success(request, message % {"name": name, "count": removed})
-            return HttpResponseRedirect(reverse(f"{self.admin_site.name}:ferrotp_factor_changelist"))
+            return auth.SeeOther(reverse(f"{self.admin_site.name}:ferrotp_factor_changelist"))
         factors = self.get_queryset(request).filter(tenant=factor.tenant, user_id=factor.user_id)
         context = {
             **self.admin_site.each_context(request),
@@ -159,7 +159,7 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
         )
 
 
-def _named(view: Any) -> Any:
+def _as_function(view: Any) -> Any:
     """A function of its own, to be marked."""
 
     def reset_user(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:

@@ -1,7 +1,7 @@
-"""The second factor of a request: the mark in its session, and the steps from one to the next.
+"""The second factor of a request: the login in its session, and the steps from one to the next.
 
-A session's mark is a `ferrotp.web.Login`, bound to the user and to Django's hash of the user's password: it ends with
-either. What looks at it does not care which way somebody came in.
+A session's `ferrotp.web.Login` is bound to the user and to Django's hash of the user's password: it ends with either.
+What looks at it does not care which way somebody came in.
 """
 
 import logging
@@ -20,28 +20,37 @@ from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from ferrotp.mfa import DeviceToken, MFAError
-from ferrotp.web import Gate, Login, LoginRequired, LoginStep, NotFresh, SecondFactorRequired, device_cookie, safe_next
-from ferrotp.web.pages import Problem, problem
+from ferrotp.web import (
+    Gate,
+    Login,
+    LoginRequired,
+    LoginStep,
+    NotFresh,
+    StepError,
+    device_cookie,
+    problems,
+    safe_next,
+)
+from ferrotp.web.login import LOGIN_KEY
 
-from .service import gate_for, get_mfa, now, user_id_of
+from .conf import conf
+from .service import gate_for, now, user_id_of
 from .texts import texts
 
 _log = logging.getLogger("ferrotp.django")
 
-KEY = "_ferrotp"
-MESSAGE = "_ferrotp_message"
-PROVED_AT = "_ferrotp_proved_at"
-AGAIN = "_ferrotp_again"
+PROVED_AT_KEY = "_ferrotp_proved_at"
+"""When the session's user proved to Django who it is, until the login is adopted."""
+REAUTHENTICATE_KEY = "_ferrotp_again"
+"""That the session's user is asked for the password again."""
 
 PAGES = {"challenge": "ferrotp:challenge", "recover": "ferrotp:recover", "set-up": "ferrotp:set_up"}
-_NAMES: dict[type[Exception], str] = {
-    LoginRequired: "login_required",
-    SecondFactorRequired: "second_factor_required",
-    NotFresh: "fresh_authentication_required",
-}
 
-STEP_ERRORS = (LoginRequired, SecondFactorRequired, NotFresh)
-"""What `redirect_to_step` takes."""
+
+class SeeOther(HttpResponseRedirect):
+    """What comes after a POST is a GET (RFC 9110, section 15.4.4)."""
+
+    status_code = 303
 
 
 # For the application
@@ -58,31 +67,24 @@ def begin_login(
     :param remember: whether the session outlives the browser; None leaves that to Django's settings
     :param backend: the dotted path of the backend that knew the user, if `authenticate` did not say
     """
-    gate = gate_for(user)
-    user_id = user_id_of(user)
-    asked = request.POST.get(REDIRECT_FIELD_NAME, request.GET.get(REDIRECT_FIELD_NAME, ""))
-    step = gate.begin(
-        user_id,
+    step = gate_for(user).begin(
+        user_id_of(user),
         user.get_username(),
-        next_url=next_url or asked,
-        remember=bool(remember),
+        next_url=next_url or request.POST.get(REDIRECT_FIELD_NAME, request.GET.get(REDIRECT_FIELD_NAME, "")),
+        remember=remember,
         device_token=device_token(request, user),
     )
     path = backend or getattr(user, "backend", None) or _only_backend()
     if step.next_page == "done":
-        promote(request, step.login, user, path)
-        _remember(request, remember)
-        return with_device(_on(step.login), user, step.device)
+        return complete_login(request, step.login, step.device, user, path)
     # Whoever was logged in here is out, and the session has a new key.
     if SESSION_KEY in request.session:
         auth.logout(request)
     else:
         request.session.cycle_key()
     rotate_token(request)
-    save_login(request, step.login, bound=_hash_of(user), backend=path)
-    if remember is not None:
-        request.session[KEY]["remember"] = bool(remember)
-    return HttpResponseRedirect(reverse(PAGES[step.next_page]))
+    save_login(request, replace(step.login, bound=binding(_password_hash(user)), backend=path))
+    return SeeOther(reverse(PAGES[step.next_page]))
 
 
 def has_passed(request: HttpRequest) -> bool:
@@ -92,57 +94,44 @@ def has_passed(request: HttpRequest) -> bool:
 
 
 def end_login(request: HttpRequest) -> None:
-    """Takes the mark of the second factor away, and leaves the rest. `django.contrib.auth.logout` takes all."""
-    request.session.pop(KEY, None)
+    """Takes the login's second factor away, and leaves the rest. `django.contrib.auth.logout` takes all."""
+    request.session.pop(LOGIN_KEY, None)
 
 
-# The mark
+# The record
 
 
 def load(request: HttpRequest) -> Login | None:
     """The login in a session, if it lives, and is of the user that the session and the request are of."""
-    record = request.session.get(KEY)
-    if not isinstance(record, dict):
-        return None
-    login = Login.load(record.get("login"), now())
+    record = request.session.get(LOGIN_KEY)
+    login = None if record is None else Login.load(record, now(), conf().policy.half_login_lifetime)
     if login is None:
         return None
     user = getattr(request, "user", None)  # by a token, it may be another user than the session's
     if user is not None and user.is_authenticated and user_id_of(user) != login.user_id:
         return None
-    of_session = request.session.get(SESSION_KEY)
-    if login.stage == "full" or of_session is not None:
-        if of_session != login.user_id:
+    session_user_id = request.session.get(SESSION_KEY)
+    if login.stage == "full" or session_user_id is not None:
+        if session_user_id != login.user_id:
             return None
-        if not constant_time_compare(str(record.get("bound")), _bound(request.session.get(HASH_SESSION_KEY, ""))):
+        if not constant_time_compare(login.bound, binding(request.session.get(HASH_SESSION_KEY, ""))):
             return None
     return login
 
 
-def save_login(request: HttpRequest, login: Login, *, bound: str | None = None, backend: str | None = None) -> None:
-    """Into the session.
-
-    :param bound: Django's hash of the user's password, if nobody is logged in for Django
-    :param backend: likewise, the backend that knew the user
-    """
-    before = request.session.get(KEY) or {}
-    if bound is None and SESSION_KEY in request.session:
-        bound = request.session.get(HASH_SESSION_KEY, "")
-    request.session[KEY] = {
-        "login": login.dump(),
-        "bound": _bound(bound) if bound is not None else before.get("bound", ""),
-        "backend": backend or before.get("backend", ""),
-        "remember": before.get("remember"),
-    }
+def save_login(request: HttpRequest, login: Login) -> None:
+    """Into the session."""
+    request.session[LOGIN_KEY] = login.dump()
 
 
-def user_behind(request: HttpRequest, login: Login) -> Any:
+def user_of_login(request: HttpRequest, login: Login | None) -> Any:
     """The user of a login, whom Django may not know to be logged in yet.
 
-    :raises LoginRequired: if the user is gone, inactive, or has another password by now
+    :raises LoginRequired: if there is no login, or the user is gone, inactive, or has another password by now
     """
-    record = request.session.get(KEY) or {}
-    path = request.session.get(BACKEND_SESSION_KEY) or record.get("backend", "")
+    if login is None:
+        raise LoginRequired
+    path = request.session.get(BACKEND_SESSION_KEY) or login.backend
     if path not in settings.AUTHENTICATION_BACKENDS:
         raise LoginRequired
     try:
@@ -152,17 +141,29 @@ def user_behind(request: HttpRequest, login: Login) -> Any:
     user = auth.load_backend(path).get_user(key)
     if user is None or user_id_of(user) != login.user_id:
         raise LoginRequired
-    if not constant_time_compare(str(record.get("bound")), _bound(_hash_of(user))):
+    if not constant_time_compare(login.bound, binding(_password_hash(user))):
         raise LoginRequired
     user.backend = path
     return user
 
 
-def promote(request: HttpRequest, login: Login, user: Any = None, backend: str | None = None) -> Any:
-    """Makes a login that is done the session's own: under a new session key, and with the user logged in for Django."""
+def gate_of_login(request: HttpRequest, login: Login | None) -> Gate:
+    """The gate for the user of this request, who may not be logged in for Django yet."""
+    return gate_for(request.user if request.user.is_authenticated else user_of_login(request, login))
+
+
+# The steps
+
+
+def promote(
+    request: HttpRequest, login: Login, user: Any = None, backend: str | None = None, *, next_url: str = ""
+) -> Any:
+    """Makes a login that is done the session's own: under a new session key, and with the user logged in for Django.
+
+    :param next_url: where to go after one more page
+    """
     if user is None:
-        user = user_behind(request, login)
-    remember = (request.session.get(KEY) or {}).get("remember")
+        user = user_of_login(request, login)
     path = backend or user.backend
     if request.session.get(SESSION_KEY) == login.user_id and request.session.get(BACKEND_SESSION_KEY) == path:
         request.session.cycle_key()
@@ -170,72 +171,89 @@ def promote(request: HttpRequest, login: Login, user: Any = None, backend: str |
         request.user = user
     else:
         auth.login(request, user, backend=path)
-    for name in (KEY, PROVED_AT, AGAIN):
-        request.session.pop(name, None)
-    save_login(request, replace(login, stage="full", next="", remember=False))
-    _remember(request, remember)
+    for key in (PROVED_AT_KEY, REAUTHENTICATE_KEY):
+        request.session.pop(key, None)
+    bound = binding(request.session.get(HASH_SESSION_KEY, ""))
+    save_login(request, replace(login, next=next_url, remember=None, bound=bound, backend=path))
+    if login.remember is not None:
+        request.session.set_expiry(settings.SESSION_COOKIE_AGE if login.remember else 0)
     return user
 
 
 def complete_login(
-    request: HttpRequest, login: Login, device: DeviceToken | None = None, user: Any = None
+    request: HttpRequest,
+    login: Login,
+    device: DeviceToken | None = None,
+    user: Any = None,
+    backend: str | None = None,
 ) -> HttpResponse:
     """The login is done: Django knows, and it goes on."""
-    user = promote(request, login, user)
-    return with_device(_on(login), user, device)
+    user = promote(request, login, user, backend)
+    response = SeeOther(login.next or resolve_url(settings.LOGIN_REDIRECT_URL))
+    if device is not None:
+        set_device_cookie(response, user, device)
+    return response
 
 
-def log_out(request: HttpRequest) -> HttpResponse:
-    """Ends the login or half-login, and goes to the login page."""
-    auth.logout(request)
-    return HttpResponseRedirect(login_page())
-
-
-# The ways that lead there
-
-
-def begin_again(request: HttpRequest, user: Any) -> tuple[Login, DeviceToken | None]:
+def adopt_login(request: HttpRequest, user: Any) -> LoginStep:
     """A login for somebody who is logged in for Django, by a way that did not lead past the gate: an ordinary login
     view, a password reset, a cookie that remembers, the web server. It counts as the password.
 
-    :raises LoginRequired: if the user has to set up a factor first, and has not proved just now who it is: whoever
-        stole a cookie that remembers would bind a device of its own
+    :raises LoginRequired: if the user has to set up a factor first, and has not proved just now who it is
     """
-    gate = gate_for(user)
-    step: LoginStep = gate.begin(user_id_of(user), user.get_username(), device_token=device_token(request, user))
-    proved_at = request.session.pop(PROVED_AT, 0)
-    login = replace(step.login, fresh_at=0 if step.login.passed else proved_at)
-    if login.stage == "set-up" and not login.is_fresh(now(), gate.fresh_seconds):
-        raise LoginRequired
-    if request.session.get(SESSION_KEY) == login.user_id:
-        request.session.pop(AGAIN, None)
-        save_login(request, login)
-    return login, step.device
+    try:
+        step = gate_for(user).adopt(
+            user_id_of(user),
+            user.get_username(),
+            proved_at=request.session.get(PROVED_AT_KEY, 0),
+            device_token=device_token(request, user),
+        )
+    except LoginRequired:
+        request.session.pop(PROVED_AT_KEY, None)
+        raise
+    request.session.pop(PROVED_AT_KEY, None)
+    if request.session.get(SESSION_KEY) == step.login.user_id:
+        request.session.pop(REAUTHENTICATE_KEY, None)
+        bound = binding(request.session.get(HASH_SESSION_KEY, ""))
+        backend = request.session.get(BACKEND_SESSION_KEY, "")
+        step = replace(step, login=replace(step.login, bound=bound, backend=backend))
+        save_login(request, step.login)
+    return step
 
 
-def redirect_to_step(request: HttpRequest, no: Exception) -> HttpResponse:
-    """The answer to whoever may not take a step: the page that comes before it, or, for programs, 401 in JSON."""
+def note_login(user: Any = None, request: Any = None, **more: Any) -> None:
+    """Somebody has just proved who it is, and a new login begins: to a view, or to the web server. A cookie that logs
+    its owner in before any view is reached proves nothing anew."""
+    mfa = getattr(request, "mfa", None)
+    if (mfa is not None and mfa.in_view) or _is_by_web_server(user):
+        request.session.pop(LOGIN_KEY, None)
+        request.session[PROVED_AT_KEY] = int(now())
+
+
+def redirect_to_step(request: HttpRequest, error: StepError) -> HttpResponse:
+    """The answer to a step that comes too early: the page that comes before it; for programs, the problem in JSON."""
     accepts = request.headers.get("Accept", "")
     if request.content_type == "application/json" or ("json" in accepts and "html" not in accepts):
-        response: HttpResponse = JsonResponse({"error": _NAMES[type(no)]}, status=401)
-        response["Cache-Control"] = "no-store"
-        return response
-    here = _here(request)
-    to = getattr(no, "next_page", "password")
-    if to == "password":
-        if isinstance(no, NotFresh):
-            request.session[AGAIN] = True
-        return HttpResponseRedirect(login_page(here, admin=_in_admin(request)))
+        problem = problems.problem_of(error, texts, now())
+        headers = problem.headers()
+        return JsonResponse(
+            problem.document(), status=problem.status, content_type=problems.MEDIA_TYPE, headers=headers
+        )
+    url = _requested_url(request)
+    if error.next_page == "password":
+        if isinstance(error, NotFresh):
+            request.session[REAUTHENTICATE_KEY] = True
+        return SeeOther(login_page(url, admin=_is_in_admin(request)))
     login = load(request)
-    if login is not None and here:
-        save_login(request, replace(login, next=here))
-    return HttpResponseRedirect(reverse(PAGES[to]))
+    if login is not None and url:
+        save_login(request, replace(login, next=url))
+    return SeeOther(reverse(PAGES[error.next_page]))
 
 
 def login_page(next_url: str = "", *, admin: bool = False) -> str:
     """The login page: the site's, or the admin's, where there is no other."""
     page = resolve_url(settings.LOGIN_URL)
-    if admin or not _resolves(page):
+    if admin or not _is_somewhere(page):
         with suppress(NoReverseMatch):
             page = reverse("admin:login")
     if not next_url:
@@ -243,20 +261,12 @@ def login_page(next_url: str = "", *, admin: bool = False) -> str:
     return page + ("&" if "?" in page else "?") + urlencode({REDIRECT_FIELD_NAME: next_url})
 
 
-def _resolves(page: str) -> bool:
-    try:
-        resolve(urlsplit(page).path)
-    except Resolver404:
-        return urlsplit(page).netloc != ""  # it is somewhere else
-    return True
-
-
-def problem_of(request: HttpRequest, error: MFAError, *, recovery: bool = False) -> Problem:
+def problem_of(request: HttpRequest, error: MFAError, *, recovery: bool = False) -> problems.Problem:
     """What the service raised, as the page says it. What to do about a fault is for the site's log."""
-    what = problem(error, texts, now(), recovery=recovery)
-    if what.status >= 500:
+    problem = problems.problem_of(error, texts, now(), recovery=recovery)
+    if problem.status >= 500:
         _log.error("%s %r: %s: %s", request.method, request.path, type(error).__name__, error)
-    return what
+    return problem
 
 
 # Trusted devices
@@ -269,43 +279,30 @@ def device_token(request: HttpRequest, user: Any) -> str | None:
     return token if token and constant_time_compare(mark, _device_mark(token, user)) else None
 
 
-def with_device(response: HttpResponse, user: Any, device: DeviceToken | None) -> HttpResponse:
+def set_device_cookie(response: HttpResponse, user: Any, device: DeviceToken) -> None:
     """Gives the browser the token of a trusted device."""
-    if device is not None:
-        response.set_cookie(
-            device_cookie(user_id_of(user)),
-            f"{device.token}.{_device_mark(device.token, user)}",
-            expires=device.expires_at,
-            secure=settings.SESSION_COOKIE_SECURE,
-            httponly=True,
-            samesite="Lax",
-            path=settings.SESSION_COOKIE_PATH,
-            domain=settings.SESSION_COOKIE_DOMAIN,
-        )
-        response["Cache-Control"] = "no-store"
-    return response
+    response.set_cookie(
+        device_cookie(user_id_of(user)),
+        f"{device.token}.{_device_mark(device.token, user)}",
+        expires=device.expires_at,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+        path=settings.SESSION_COOKIE_PATH,
+        domain=settings.SESSION_COOKIE_DOMAIN,
+    )
+    response["Cache-Control"] = "no-store"
 
 
 # Below
 
 
-def whose(request: HttpRequest, login: Login | None) -> Any:
-    """The user whom this login is of."""
-    if login is None:
-        raise LoginRequired
-    return user_behind(request, login)
+def binding(session_hash: str) -> str:
+    """What `Login.bound` is for one of Django's hashes of a password."""
+    return salted_hmac("ferrotp.django.auth", session_hash, algorithm="sha256").hexdigest()
 
 
-def gate_of(request: HttpRequest, login: Login | None) -> Gate:
-    """The gate for whoever this login is of."""
-    return gate_for(request.user if request.user.is_authenticated else whose(request, login))
-
-
-def _on(login: Login) -> HttpResponse:
-    return HttpResponseRedirect(login.next or resolve_url(settings.LOGIN_REDIRECT_URL))
-
-
-def _here(request: HttpRequest) -> str:
+def _requested_url(request: HttpRequest) -> str:
     """Where the user wanted to go: a page of the site, and no picture on it, and no step of a login."""
     match = request.resolver_match
     if match is not None and "ferrotp" in match.app_names and match.url_name not in ("settings", "set_up"):
@@ -315,21 +312,33 @@ def _here(request: HttpRequest) -> str:
     return safe_next(request.get_full_path())
 
 
-def _in_admin(request: HttpRequest) -> bool:
+def _is_in_admin(request: HttpRequest) -> bool:
     match = request.resolver_match
     return match is not None and "admin" in match.app_names
 
 
-def _hash_of(user: Any) -> str:
+def _is_somewhere(page: str) -> bool:
+    """Whether a URL leads to a view, or to another site."""
+    try:
+        resolve(urlsplit(page).path)
+    except Resolver404:
+        return urlsplit(page).netloc != ""
+    return True
+
+
+def _is_by_web_server(user: Any) -> bool:
+    from django.contrib.auth.backends import RemoteUserBackend  # wants the models of django.contrib.auth
+
+    path = getattr(user, "backend", None)
+    return path is not None and isinstance(auth.load_backend(path), RemoteUserBackend)
+
+
+def _password_hash(user: Any) -> str:
     return str(user.get_session_auth_hash()) if hasattr(user, "get_session_auth_hash") else ""
 
 
-def _bound(session_hash: str) -> str:
-    return salted_hmac("ferrotp.django.auth", session_hash, algorithm="sha256").hexdigest()
-
-
 def _device_mark(token: str, user: Any) -> str:
-    value = f"{token} {user_id_of(user)} {_hash_of(user)}"
+    value = f"{token} {user_id_of(user)} {_password_hash(user)}"
     return salted_hmac("ferrotp.django.device", value, algorithm="sha256").hexdigest()
 
 
@@ -337,17 +346,3 @@ def _only_backend() -> str:
     if len(settings.AUTHENTICATION_BACKENDS) != 1:
         raise ValueError("there are several AUTHENTICATION_BACKENDS: say which one knew the user, by `backend`")
     return str(settings.AUTHENTICATION_BACKENDS[0])
-
-
-def _remember(request: HttpRequest, remember: Any) -> None:
-    if remember is not None:
-        request.session.set_expiry(settings.SESSION_COOKIE_AGE if remember else 0)
-
-
-__all__ = [
-    "begin_login",
-    "end_login",
-    "get_mfa",
-    "has_passed",
-    "texts",
-]

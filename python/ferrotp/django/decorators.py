@@ -1,4 +1,4 @@
-"""Views for whoever has passed the second factor. All take functions and coroutine functions."""
+"""Views that ask for a second factor. They take functions and coroutine functions."""
 
 import functools
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponse
 
-from ferrotp.web import LoginRequired
+from ferrotp.web import LoginRequired, StepError
 
 from . import auth
 from .service import gate_for
@@ -16,14 +16,20 @@ _V = TypeVar("_V", bound=Callable[..., Any])
 
 
 def mfa_required(view: _V) -> _V:
-    """A view for whoever has passed the second factor in this login. Others are led there: to the password, to the
-    challenge, to set-up; programs get 401."""
-    return _gated(view, fresh=False)
+    """A view for users who have passed the second factor in this login. Others are led there: to the password, to the
+    challenge, to set-up; programs get 401 or 403."""
+    return _requiring("require_mfa", view)
+
+
+def fresh_required(view: _V) -> _V:
+    """A view for users who have proved within the last ``FRESH_SECONDS`` who they are, by all factors that they have.
+    Others are asked again (ASVS 7.5.1)."""
+    return _requiring("require_fresh", view)
 
 
 def fresh_mfa_required(view: _V) -> _V:
-    """A view for whoever has passed it within the last ``FRESH_SECONDS``. Others are asked again (ASVS 7.5.1)."""
-    return _gated(view, fresh=True)
+    """Both: a view for users who have passed the second factor, within the last ``FRESH_SECONDS``."""
+    return _requiring("require_fresh_mfa", view)
 
 
 def mfa_exempt(view: _V) -> _V:
@@ -33,42 +39,43 @@ def mfa_exempt(view: _V) -> _V:
 
 
 class MFARequiredMixin:
-    """The same for a view that is a class: set `fresh` for `fresh_mfa_required`."""
+    """`mfa_required` for a view that is a class: set `fresh` for `fresh_mfa_required`."""
 
     fresh = False
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         dispatch = super().dispatch  # type: ignore[misc]
+        requirement = "require_fresh_mfa" if self.fresh else "require_mfa"
         if getattr(self, "view_is_async", False):
-            return _awaited(dispatch, request, self.fresh, args, kwargs)
-        return look(request, fresh=self.fresh) or dispatch(request, *args, **kwargs)
+            return _answer_async(requirement, dispatch, request, args, kwargs)
+        return refusal(requirement, request) or dispatch(request, *args, **kwargs)
 
 
-def look(request: HttpRequest, *, fresh: bool) -> HttpResponse | None:
-    """What to answer instead of the view; None if the view may answer."""
+def refusal(requirement: str, request: HttpRequest) -> HttpResponse | None:
+    """What to answer instead of the view; None if the view may answer.
+
+    :param requirement: the name of a method of `Gate`
+    """
     try:
         if not request.user.is_authenticated:
             raise LoginRequired
-        gate = gate_for(request.user)
-        login = gate.passed(auth.load(request))
-        if fresh:
-            gate.fresh(login)
-    except auth.STEP_ERRORS as no:
-        return auth.redirect_to_step(request, no)
+        getattr(gate_for(request.user), requirement)(auth.load(request))
+    except StepError as error:
+        return auth.redirect_to_step(request, error)
     return None
 
 
-def _gated(view: _V, *, fresh: bool) -> _V:
-    def gated(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        return look(request, fresh=fresh) or view(request, *args, **kwargs)
+def _requiring(requirement: str, view: _V) -> _V:
+    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return refusal(requirement, request) or view(request, *args, **kwargs)
 
-    async def awaited(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        return await _awaited(view, request, fresh, args, kwargs)
+    async def answer_async(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return await _answer_async(requirement, view, request, args, kwargs)
 
-    made: Any = awaited if iscoroutinefunction(view) else gated
-    return functools.wraps(view)(made)  # type: ignore[return-value]
+    wrapper: Any = answer_async if iscoroutinefunction(view) else answer
+    return functools.wraps(view)(wrapper)  # type: ignore[return-value]
 
 
-async def _awaited(view: Any, request: HttpRequest, fresh: bool, args: Any, kwargs: Any) -> Any:
-    answer = await sync_to_async(look, thread_sensitive=True)(request, fresh=fresh)
-    return answer if answer is not None else await view(request, *args, **kwargs)
+async def _answer_async(requirement: str, view: Any, request: HttpRequest, args: Any, kwargs: Any) -> Any:
+    refused = await sync_to_async(refusal, thread_sensitive=True)(requirement, request)
+    return refused if refused is not None else await view(request, *args, **kwargs)

@@ -19,7 +19,8 @@ from django.views.decorators.debug import sensitive_variables
 
 from ferrotp.mfa import MFAError
 from ferrotp.web import Login, device_name
-from ferrotp.web.pages import Problem, posted_codes
+from ferrotp.web.pages import posted_codes
+from ferrotp.web.problems import Problem
 
 from . import auth
 from .service import gate_for
@@ -55,7 +56,7 @@ class RecoveryCodeField(forms.CharField):
 
 class ChallengeForm(forms.Form):
     """Asks for a code at login, or again before a change. Valid means that the code was accepted, and is used up: call
-    `finish`."""
+    `complete_login`."""
 
     recovery = False
     code: forms.CharField = CodeField()
@@ -66,17 +67,18 @@ class ChallengeForm(forms.Form):
         self.request = request
         self.problem: Problem | None = None
         """Why the code was not accepted: `status` of HTTP, `retry_after`, and whether the login ends."""
-        self.before = auth.load(request)
-        self._user = auth.whose(request, self.before)
+        before = auth.load(request)
+        self._user = auth.user_of_login(request, before)
         self.gate = gate_for(self._user)
-        self.login: Login = self.gate.challenged(self.before)
-        """Of whom it asks, and afterwards, whom it let in."""
+        self.login: Login = self.gate.allow_challenge(before)
+        """The login that asks, and after a right code, the one that it has become."""
+        self._is_half_login = self.login.stage == "half"
 
     @sensitive_variables()
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
         if "code" not in cleaned:
-            self.problem = Problem(texts("error.empty"), 400)
+            self.problem = Problem("invalid-request", 400, texts("error.empty"))
             return cleaned
         code = cleaned.pop("code")
         try:
@@ -91,10 +93,9 @@ class ChallengeForm(forms.Form):
 
     def complete_login(self) -> HttpResponse:
         """Logs in, and goes on to where the user wanted to go."""
-        half = self.before is not None and self.before.stage == "half"
         device = None
-        if half and self.cleaned_data.get("trust"):
-            device = self.gate.trust(self.login, device_name(self.request.headers.get("User-Agent", "")))
+        if self._is_half_login and self.cleaned_data.get("trust"):
+            device = self.gate.trust_device(self.login, device_name(self.request.headers.get("User-Agent", "")))
         return auth.complete_login(self.request, self.login, device, self._user)
 
 

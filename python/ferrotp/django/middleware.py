@@ -12,12 +12,12 @@ from django.http import HttpRequest, HttpResponse
 from django.views.static import serve
 
 from ferrotp.mfa import DeviceToken, MFAError, SealedRecordError, StoreUnavailable
-from ferrotp.web import LoginRequired, SecondFactorRequired
+from ferrotp.web import LoginRequired, SecondFactorRequired, StepError
 
 from . import auth
 from .conf import conf
 from .service import gate_for, is_enrolled, now
-from .views import is_page, unavailable
+from .views import unavailable
 
 
 class RequestMFA:
@@ -62,35 +62,35 @@ class MFAMiddleware:
 
     def __call__(self, request: HttpRequest) -> Any:
         if self._async:
-            return self._respond(request)
-        answer = self._before(request)
-        return self._after(request, self.get_response(request) if answer is None else answer)
+            return self._call_async(request)
+        answer = self._begin_request(request)
+        return self._finish_response(request, self.get_response(request) if answer is None else answer)
 
-    async def _respond(self, request: HttpRequest) -> HttpResponse:
-        answer = await sync_to_async(self._before, thread_sensitive=True)(request)
+    async def _call_async(self, request: HttpRequest) -> HttpResponse:
+        answer = await sync_to_async(self._begin_request, thread_sensitive=True)(request)
         if answer is None:
             answer = await self.get_response(request)
-        return self._after(request, answer)
+        return self._finish_response(request, answer)
 
     def process_view(
         self, request: Any, view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> HttpResponse | None:
-        if is_page(view):
+        if getattr(view, "ferrotp_page", False):
             return None
-        answer = self._look(request)  # again: something behind this middleware may have logged somebody in
+        answer = self._hide_half_login(request)  # again: something behind this middleware may have logged somebody in
         request.mfa.in_view = True
         if answer is not None:
             return answer
-        held, again = request.mfa.held_user, auth.AGAIN in request.session
+        held, again = request.mfa.held_user, auth.REAUTHENTICATE_KEY in request.session
         if held is not None or again or request.method == "POST":
-            kind = _kind(request, view)
-            if again and kind == "login":
-                _hide(request)  # or the login page would send whoever it knows away
-            if kind:
+            purpose = _purpose(request, view)
+            if again and purpose == "login":
+                _set_user(request, AnonymousUser())  # or the login page would send a user whom it knows away
+            if purpose:
                 return None
         if held is not None:
             if getattr(view, "ferrotp_exempt", False):
-                _show(request, held)
+                _set_user(request, held)
                 return None
             login = auth.load(request)
             if login is None:
@@ -100,9 +100,9 @@ class MFAMiddleware:
             )
         if "admin" in request.resolver_match.app_names and conf().admin and request.user.is_authenticated:
             try:
-                gate_for(request.user).passed(auth.load(request))
-            except auth.STEP_ERRORS as no:
-                return auth.redirect_to_step(request, no)
+                gate_for(request.user).require_mfa(auth.load(request))
+            except StepError as error:
+                return auth.redirect_to_step(request, error)
             except MFAError as error:
                 return unavailable(request, error)
         return None
@@ -113,12 +113,12 @@ class MFAMiddleware:
 
     # Below
 
-    def _before(self, request: Any) -> HttpResponse | None:
+    def _begin_request(self, request: Any) -> HttpResponse | None:
         request.mfa = RequestMFA(request)
-        return self._look(request)
+        return self._hide_half_login(request)
 
     @staticmethod
-    def _look(request: Any) -> HttpResponse | None:
+    def _hide_half_login(request: Any) -> HttpResponse | None:
         user = request.user
         if user is request.mfa.seen_user or not user.is_authenticated:
             return None
@@ -127,30 +127,31 @@ class MFAMiddleware:
             login = auth.load(request)
             # A login by the password alone ends where a factor was set up since, in another browser.
             if login is None or (login.stage == "full" and not login.passed and is_enrolled(user)):
-                login, device = auth.begin_again(request, user)
-                if device is not None:
-                    request.mfa.device = user, device
+                step = auth.adopt_login(request, user)
+                login = step.login
+                if step.device is not None:
+                    request.mfa.device = user, step.device
         except LoginRequired:
             login = None
         except MFAError as error:
-            _hide(request)
+            _set_user(request, AnonymousUser())
             return unavailable(request, error)
         if login is not None and login.stage == "full":
             request.mfa.held_user = None
         else:
             request.mfa.held_user = user
-            _hide(request)
+            _set_user(request, AnonymousUser())
         return None
 
     @staticmethod
-    def _after(request: Any, response: HttpResponse) -> HttpResponse:
+    def _finish_response(request: Any, response: HttpResponse) -> HttpResponse:
         if request.mfa.device is not None:
-            auth.with_device(response, *request.mfa.device)
+            auth.set_device_cookie(response, *request.mfa.device)
         return response
 
 
-def _kind(request: Any, view: Any) -> str:
-    """What a view is for."""
+def _purpose(request: Any, view: Any) -> str:
+    """What a view is for: "login", "logout", "static", or something else: ""."""
     match = request.resolver_match
     if "admin" in match.app_names and match.url_name in ("login", "logout"):
         return str(match.url_name)
@@ -167,11 +168,7 @@ def _kind(request: Any, view: Any) -> str:
     return ""
 
 
-def _hide(request: Any) -> None:
-    _show(request, AnonymousUser())
-
-
-def _show(request: Any, user: Any) -> None:
+def _set_user(request: Any, user: Any) -> None:
     async def auser() -> Any:
         return user
 

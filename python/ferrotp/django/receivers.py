@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model, load_backend
+from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_in
 from django.core.signals import setting_changed
 from django.db import transaction
@@ -17,26 +17,10 @@ from . import auth, checks, service
 
 def connect() -> None:
     """When the applications are loaded."""
-    user_logged_in.connect(_logged_in, dispatch_uid="ferrotp")
+    user_logged_in.connect(auth.note_login, dispatch_uid="ferrotp")
     post_delete.connect(_user_deleted, sender=settings.AUTH_USER_MODEL, dispatch_uid="ferrotp")
     setting_changed.connect(_setting_changed, dispatch_uid="ferrotp")
     checks.register()
-
-
-def _logged_in(user: Any = None, request: Any = None, **more: Any) -> None:
-    """Somebody has just proved who it is, and a new login begins: to a view, or to the web server. A cookie that logs
-    its owner in before any view is reached proves nothing anew."""
-    mfa = getattr(request, "mfa", None)
-    if (mfa is not None and mfa.in_view) or _by_web_server(user):
-        request.session.pop(auth.KEY, None)
-        request.session[auth.PROVED_AT] = int(service.now())
-
-
-def _by_web_server(user: Any) -> bool:
-    from django.contrib.auth.backends import RemoteUserBackend  # wants the models of django.contrib.auth
-
-    path = getattr(user, "backend", None)
-    return path is not None and isinstance(load_backend(path), RemoteUserBackend)
 
 
 def _user_deleted(instance: Any, using: str, **more: Any) -> None:

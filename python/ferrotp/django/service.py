@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
+from django.dispatch import Signal
 
 from ferrotp.mfa import MFA, Event
 from ferrotp.mfa.stores.base import Store
@@ -15,9 +16,12 @@ from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.vault import VaultError
 from ferrotp.web import Gate, Notice, Notifier
 
-from . import signals
 from .conf import conf, keyring
 from .texts import texts
+
+mfa_event = Signal()
+"""Sent after each decision, with ``event``, a `ferrotp.mfa.Event`: it holds no code and no secret. What a receiver
+raises is logged and changes nothing."""
 
 memory = MemoryStore()
 """The store of ``"STORE": "memory"``: for tests."""
@@ -43,7 +47,7 @@ def get_mfa() -> MFA:
 @functools.cache
 def get_mfa_outside_transaction() -> MFA:
     """The same for adapters, whose packages call it inside of transactions: see `OutsideTransactionStore`."""
-    return _made(_store_beside)
+    return _made(_outside_transaction_store)
 
 
 def _made(store: "Callable[[Any, str], Store | str]") -> MFA:
@@ -61,7 +65,7 @@ def _made(store: "Callable[[Any, str], Store | str]") -> MFA:
         policy=given.policy,
         tenant=given.tenant,
         clock=now,
-        on_event=_happened,
+        on_event=_tell,
         prepare=False,
     )
 
@@ -74,8 +78,11 @@ def gate_for(user: Any) -> Gate:
 
 def is_required(user: Any) -> bool:
     """Whether this user must have a second factor by now."""
+    rules = conf().required
+    if not rules:
+        return False
     moment = now()
-    return any((rule.since is None or rule.since.timestamp() <= moment) and rule.who(user) for rule in conf().required)
+    return any((rule.since is None or rule.since.timestamp() <= moment) and rule.who(user) for rule in rules)
 
 
 def is_enrolled(user: Any) -> bool:
@@ -126,7 +133,7 @@ def _store(given: Any, database: str) -> "Store | str":
     return given  # type: ignore[no-any-return] # MFA says what it does not know
 
 
-def _store_beside(given: Any, database: str) -> "Store | str":
+def _outside_transaction_store(given: Any, database: str) -> "Store | str":
     if given == "django":
         from .store import OutsideTransactionStore
 
@@ -134,10 +141,11 @@ def _store_beside(given: Any, database: str) -> "Store | str":
     return _store(given, database)
 
 
-def _happened(event: Event) -> None:
-    signals.mfa_event.send_robust(sender=MFA, event=event)
+def _tell(event: Event) -> None:
+    """The application by a signal, and the user by mail."""
+    mfa_event.send_robust(sender=MFA, event=event)
     notify = conf().notify
-    if notify:
+    if notify and event.notify_user:
         Notifier(_mail if notify == "mail" or notify is True else notify, issuer=conf().issuer, texts=texts)(event)
 
 

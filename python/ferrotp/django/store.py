@@ -32,7 +32,7 @@ from ferrotp.mfa.stores.base import Factor as FactorRecord
 from ferrotp.mfa.stores.base import RecoveryCode as RecoveryCodeRecord
 from ferrotp.mfa.stores.base import TrustedDevice as TrustedDeviceRecord
 
-from .connections import OwnConnections
+from .connections import StoreConnections
 from .models import Budget, Factor, RecoveryCode, TrustedDevice
 
 
@@ -47,12 +47,12 @@ class DjangoStore:
     doing: there it decides beside it.
     """
 
-    beside = False
+    _inside_transactions = False
 
     def __init__(self, using: str = "default", *, timeout: float = TIMEOUT) -> None:
         if not 0 < timeout <= 60:
             raise ValueError("timeout: seconds, more than 0 and at most 60")
-        self._own = OwnConnections(using, timeout, beside=self.beside)
+        self._connections = StoreConnections(using, timeout, inside_transactions=self._inside_transactions)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.alias!r}>"
@@ -60,32 +60,33 @@ class DjangoStore:
     @property
     def alias(self) -> str:
         """Of the database."""
-        return self._own.alias
+        return self._connections.alias
 
-    def prepare(self) -> None:
+    def prepare(self) -> bool:
         """Sees that the tables are there. ``manage.py migrate`` makes them."""
-        with self._own.turn(reading=True) as using:
+        with self._connections.transaction(reading=True) as using:
             for model in (Factor, Budget, RecoveryCode, TrustedDevice):
                 model.objects.using(using).exists()
+        return False
 
     def close(self) -> None:
-        self._own.close()
+        self._connections.pool.close()
 
     def _records(self, *, reading: bool = False) -> AbstractContextManager[str]:
-        """A turn for what is no answer to a code: `OutsideTransactionStore` takes it on the caller's connection."""
-        return self._own.turn(reading=reading)
+        """The transaction of what does not answer a code: `OutsideTransactionStore` has another."""
+        return self._connections.transaction(reading=reading)
 
     def add_factor(self, factor: FactorRecord, now: int, max_factors: int, max_pending: int) -> bool:
         with self._records() as using:
             _lock_or_make(using, factor.owner)
             mine = _factors_of(using, factor.owner)
-            if any(one.factor_id == factor.factor_id for one in mine):
+            if any(other.factor_id == factor.factor_id for other in mine):
                 _undo(using)
                 raise FactorExists
-            if sum(one.state != "pending" for one in mine) >= max_factors:
+            if sum(other.state != "pending" for other in mine) >= max_factors:
                 return _undo(using)
-            pending = [one for one in mine if one.state == "pending"]
-            gone = [one.factor_id for one in surplus(pending, now, max_pending - (factor.state == "pending"))]
+            pending = [other for other in mine if other.state == "pending"]
+            gone = [other.factor_id for other in surplus(pending, now, max_pending - (factor.state == "pending"))]
             if gone:
                 _of(Factor, using, factor.owner).filter(factor_id__in=gone).delete()
             Factor.of(factor).save(using=using, force_insert=True)
@@ -94,20 +95,20 @@ class DjangoStore:
     def add_users(self, users: Sequence[NewUser]) -> list[bool]:
         added = []
         for start in range(0, len(users), _AT_ONCE):
-            with self._own.turn() as using:
+            with self._connections.transaction() as using:
                 added += _add_users(using, users[start : start + _AT_ONCE])
         return added
 
     def reserve(
         self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
     ) -> Reservation | Refusal:
-        with self._own.turn() as using:
+        with self._connections.transaction() as using:
             kept = _lock(using, owner, method)
             if kept is None:
                 return Refusal("not enrolled")
-            found = [one for one in _factors_of(using, owner) if _serves(one, method, now)]
+            found = [factor for factor in _factors_of(using, owner) if _serves(factor, method, now)]
             if method != "recovery" and (factor_id or method == "enrollment"):
-                found = [one for one in found if one.factor_id == factor_id]
+                found = [factor for factor in found if factor.factor_id == factor_id]
             if not found:
                 return Refusal("not enrolled")
             budget, refusal = charge(kept, now, limits)
@@ -127,13 +128,13 @@ class DjangoStore:
         self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, resealed: bytes | None
     ) -> bool:
         owner = reservation.owner
-        was = next((one.sealed for one in reservation.factors if one.factor_id == factor_id), None)
+        was = next((factor.sealed for factor in reservation.factors if factor.factor_id == factor_id), None)
         changes: dict[str, Any] = {"last_step": step, "drift": drift, "last_used_at": now}
         if resealed is not None and was is not None:
             changes["sealed"] = Case(
                 When(sealed=was, then=Value(resealed, output_field=BinaryField())), default=F("sealed")
             )
-        with self._own.turn() as using:
+        with self._connections.transaction() as using:
             # The budget first, as everywhere, so that no two wait for each other.
             _refund(using, reservation)
             advanced = (
@@ -153,7 +154,7 @@ class DjangoStore:
         codes: Sequence[RecoveryCodeRecord],
     ) -> bool:
         owner = reservation.owner
-        with self._own.turn() as using:
+        with self._connections.transaction() as using:
             budget = _lock(using, owner, "otp")
             confirmed = budget is not None and (
                 _of(Factor, using, owner)
@@ -174,7 +175,7 @@ class DjangoStore:
         owner, read = reservation.owner, reservation.recovery_code
         if read is None or read.selector != selector:
             return None
-        with self._own.turn() as using:
+        with self._connections.transaction() as using:
             _lock(using, owner, "otp")
             taken, _ = _of(RecoveryCode, using, owner).filter(selector=selector, sealed=read.sealed).delete()
             if not taken:
@@ -184,7 +185,7 @@ class DjangoStore:
             return int(_of(RecoveryCode, using, owner).count())
 
     def replace_recovery_codes(self, owner: Owner, codes: Sequence[RecoveryCodeRecord], now: int) -> bool:
-        with self._own.turn() as using:
+        with self._connections.transaction() as using:
             if _lock(using, owner, "otp") is None or not _bound(using, owner):
                 return _undo(using)
             _replace_codes(using, owner, codes)
@@ -194,7 +195,7 @@ class DjangoStore:
         with self._records() as using:
             if _lock(using, owner, "otp") is None:
                 return None
-            factor = next((one for one in _factors_of(using, owner) if one.factor_id == factor_id), None)
+            factor = next((mine for mine in _factors_of(using, owner) if mine.factor_id == factor_id), None)
             if factor is None:
                 return None
             _of(Factor, using, owner).filter(factor_id=factor_id).delete()
@@ -204,7 +205,7 @@ class DjangoStore:
             return factor
 
     def reset(self, owner: Owner) -> int:
-        with self._own.turn() as using:
+        with self._connections.transaction() as using:
             # Made, if it is not there: another process may be adding the first factor just now.
             _lock_or_make(using, owner)
             gone, _ = _of(Factor, using, owner).delete()
@@ -214,11 +215,11 @@ class DjangoStore:
 
     def add_device(self, device: TrustedDeviceRecord, now: int, max_devices: int) -> bool:
         owner = device.owner
-        with self._own.turn() as using:
+        with self._connections.transaction() as using:
             if _lock(using, owner, "otp") is None or not _of(Factor, using, owner).filter(state="active").exists():
                 return _undo(using)
-            mine = sorted(_devices_of(using, owner), key=lambda one: (one.last_used_at, one.series))
-            gone = [one.series for one in surplus(mine, now, max_devices - 1)]
+            mine = sorted(_devices_of(using, owner), key=lambda other: (other.last_used_at, other.series))
+            gone = [other.series for other in surplus(mine, now, max_devices - 1)]
             if gone:
                 _of(TrustedDevice, using, owner).filter(series__in=gone).delete()
             TrustedDevice(
@@ -237,7 +238,7 @@ class DjangoStore:
     def use_device(
         self, owner: Owner, series: str, token_hash: bytes, next_hash: bytes, now: int, grace: int
     ) -> Literal["renewed", "same", "unknown", "stolen"]:
-        with self._own.turn() as using:
+        with self._connections.transaction() as using:
             _lock(using, owner, "otp")
             device = _of(TrustedDevice, using, owner).filter(series=series, expires_at__gt=now).first()
             if device is None:
@@ -253,11 +254,11 @@ class DjangoStore:
             return "stolen"
 
     def devices(self, owner: Owner) -> list[TrustedDeviceRecord]:
-        with self._own.turn(reading=True) as using:
-            return sorted(_devices_of(using, owner), key=lambda one: (one.created_at, one.series))
+        with self._connections.transaction(reading=True) as using:
+            return sorted(_devices_of(using, owner), key=lambda device: (device.created_at, device.series))
 
     def remove_devices(self, owner: Owner, series: str | None) -> int:
-        with self._own.turn() as using:
+        with self._connections.transaction() as using:
             _lock(using, owner, "otp")
             mine = _of(TrustedDevice, using, owner)
             removed, _ = (mine if series is None else mine.filter(series=series)).delete()
@@ -272,7 +273,7 @@ class DjangoStore:
             return UserState(tuple(_factors_of(using, owner)), budgets, _of(RecoveryCode, using, owner).count())
 
     def factors(self, after: FactorRecord | None, limit: int) -> list[FactorRecord]:
-        with self._own.turn(reading=True) as using:
+        with self._connections.transaction(reading=True) as using:
             rows = Factor.objects.using(using).order_by("tenant", "user_id", "factor_id")
             if after is not None:
                 rows = rows.filter(_after(after.owner, "factor_id", after.factor_id))
@@ -280,7 +281,7 @@ class DjangoStore:
             return [_record(Owner(tenant, user_id), *row) for tenant, user_id, *row in found]
 
     def recovery_codes(self, after: RecoveryCodeRecord | None, limit: int) -> list[RecoveryCodeRecord]:
-        with self._own.turn(reading=True) as using:
+        with self._connections.transaction(reading=True) as using:
             rows = RecoveryCode.objects.using(using).order_by("tenant", "user_id", "selector")
             if after is not None:
                 rows = rows.filter(_after(after.owner, "selector", after.selector))
@@ -292,7 +293,7 @@ class DjangoStore:
     def reseal(self, changes: "Sequence[tuple[FactorRecord | RecoveryCodeRecord, bytes]]") -> int:
         done = 0
         for start in range(0, len(changes), _AT_ONCE):
-            with self._own.turn() as using:
+            with self._connections.transaction() as using:
                 done += _reseal(using, changes[start : start + _AT_ONCE])
         return done
 
@@ -300,11 +301,11 @@ class DjangoStore:
 class OutsideTransactionStore(DjangoStore):
     """For packages that check codes inside of a transaction, as django-otp does.
 
-    What a code comes to is decided beside that transaction, and stays whatever becomes of it. A factor is added and
+    What a code comes to is decided outside of that transaction, and stays whatever becomes of it. A factor is added and
     removed inside of it, with the package's own row for the device: both are there, or neither.
     """
 
-    beside = True
+    _inside_transactions = True
 
     @contextmanager
     def _records(self, *, reading: bool = False) -> Iterator[str]:
@@ -344,7 +345,9 @@ def _lock_or_make(using: str, owner: Owner) -> None:
 def _add_users(using: str, users: Sequence[NewUser]) -> list[bool]:
     first = {user.owner: user for user in reversed(users)}
     mine = secrets.randbits(62)
-    made = [_budget_of(owner, METHODS[0], mine) for owner in sorted(first, key=lambda one: (one.tenant, one.user_id))]
+    made = [
+        _budget_of(owner, METHODS[0], mine) for owner in sorted(first, key=lambda owner: (owner.tenant, owner.user_id))
+    ]
     # Who has a budget already keeps it: by their number those that were made now are told from them.
     Budget.objects.using(using).bulk_create(made, ignore_conflicts=True)
     rows = Budget.objects.using(using).filter(method=METHODS[0], user_id__in=[owner.user_id for owner in first])
@@ -367,8 +370,10 @@ def _budget_of(owner: Owner, method: Method, spent_until: int = 0) -> Budget:
 def _add_codes(using: str, codes: Sequence[RecoveryCodeRecord]) -> None:
     RecoveryCode.objects.using(using).bulk_create(
         [
-            RecoveryCode(tenant=one.owner.tenant, user_id=one.owner.user_id, selector=one.selector, sealed=one.sealed)
-            for one in codes
+            RecoveryCode(
+                tenant=code.owner.tenant, user_id=code.owner.user_id, selector=code.selector, sealed=code.sealed
+            )
+            for code in codes
         ]
     )
 

@@ -13,14 +13,15 @@ second factor touches the database, so that `TestCase` works. A store that commi
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import HASH_SESSION_KEY
-from django.http import HttpRequest
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY
 from django.test import AsyncClient, Client
 
 from ferrotp.web import Login
+from ferrotp.web.login import LOGIN_KEY
 
 from . import auth, service
 
@@ -36,12 +37,9 @@ class MFAClientMixin:
         self.force_login(user, backend)  # type: ignore[attr-defined]
         session = self.session  # type: ignore[attr-defined]
         now = service.now()
-        login = Login.start("full", service.user_id_of(user), user.get_username(), now).promote(
-            "full", now, fresh=fresh
-        )
-        request = HttpRequest()
-        request.session = session
-        auth.save_login(request, login, bound=session.get(HASH_SESSION_KEY, ""))
+        login = Login.start("full", service.user_id_of(user), user.get_username(), now).promote(now, fresh=fresh)
+        bound = auth.binding(session.get(HASH_SESSION_KEY, ""))
+        session[LOGIN_KEY] = replace(login, bound=bound, backend=session[BACKEND_SESSION_KEY]).dump()
         session.save()
         self.cookies[settings.SESSION_COOKIE_NAME] = session.session_key  # type: ignore[attr-defined]
 

@@ -10,7 +10,7 @@ from django.conf import settings as site
 from django.contrib.auth import logout
 from django.contrib.auth.views import LoginView as DjangoLoginView
 from django.db import connections, transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render as render_template
 from django.urls import reverse
@@ -23,17 +23,10 @@ from django.views.static import serve
 
 from ferrotp import web
 from ferrotp.mfa import MFAError, NotEnrolled, StoreUnavailable
-from ferrotp.web import PAGE_HEADERS, Gate, Login, LoginRequired
-from ferrotp.web.gate import LastFactor
-from ferrotp.web.pages import (
-    CodesPage,
-    Problem,
-    challenge_page,
-    codes_file,
-    remove_page,
-    set_up_page,
-    settings_page,
-)
+from ferrotp.web import PAGE_HEADERS, Gate, LastFactor, Login, LoginRequired, StepError
+from ferrotp.web.login import MESSAGE_KEY
+from ferrotp.web.pages import CodesPage, challenge_page, codes_file, remove_page, set_up_page, settings_page
+from ferrotp.web.problems import Problem
 
 from . import auth
 from .conf import conf
@@ -43,14 +36,14 @@ from .texts import texts
 _V = TypeVar("_V", bound=Callable[..., Any])
 
 
-def undivided(view: _V) -> _V:
+def non_atomic(view: _V) -> _V:
     """A view that ``ATOMIC_REQUESTS`` puts no transaction around, in any database: what it decides is committed."""
     for alias in connections:
         view = transaction.non_atomic_requests(alias)(view)
     return view
 
 
-@method_decorator(undivided, name="dispatch")
+@method_decorator(non_atomic, name="dispatch")
 class LoginView(DjangoLoginView):
     """Django's own, and then the second factor. A form with a field `remember` makes the session end with the browser
     unless it is set."""
@@ -66,23 +59,18 @@ class LoginView(DjangoLoginView):
     @classmethod
     def as_view(cls, **initial: Any) -> Any:
         # `dispatch` is decorated for those who call it; the handler looks at the view.
-        return undivided(super().as_view(**initial))
+        return non_atomic(super().as_view(**initial))
 
 
-def is_page(view: object) -> bool:
-    """Whether a view is one of these."""
-    return getattr(view, "ferrotp_page", False) is True
-
-
-def _open(view: Any) -> Any:
-    view.ferrotp_page = True
+def _mark_as_page(view: Any) -> Any:
+    view.ferrotp_page = True  # the middleware lets it through
     view.login_required = False  # LoginRequiredMiddleware: in a half-login nobody is logged in
     return view
 
 
 def page(*methods: str) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
     """What all pages have in common, for one of your own in their place, too: headers, the token against forgery, no
-    transaction around it, no codes in reports of faults; and who is not to be there is led to where to be."""
+    transaction around it, no codes in reports of faults; and a step that comes too early leads to the one before it."""
 
     def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         view = require_http_methods(list(methods))(view)
@@ -91,8 +79,8 @@ def page(*methods: str) -> Callable[[Callable[..., HttpResponse]], Callable[...,
         def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             try:
                 response = view(request, *args, **kwargs)
-            except auth.STEP_ERRORS as no:
-                response = auth.redirect_to_step(request, no)
+            except StepError as error:
+                response = auth.redirect_to_step(request, error)
             except MFAError as error:
                 response = unavailable(request, error)
             for name, value in PAGE_HEADERS.items():
@@ -101,7 +89,7 @@ def page(*methods: str) -> Callable[[Callable[..., HttpResponse]], Callable[...,
             return response
 
         made: Any = sensitive_variables()(sensitive_post_parameters()(csrf_protect(wrapper)))
-        return undivided(_open(made))  # type: ignore[no-any-return]
+        return non_atomic(_mark_as_page(made))  # type: ignore[no-any-return]
 
     return decorate
 
@@ -112,34 +100,37 @@ def page(*methods: str) -> Callable[[Callable[..., HttpResponse]], Callable[...,
 @page("GET", "HEAD", "POST")
 def challenge(request: HttpRequest) -> HttpResponse:
     """Asks for a code of the app."""
-    return _asked(request, ChallengeForm)
+    form = ChallengeForm(request, request.POST if request.method == "POST" else None)
+    return form.complete_login() if form.is_valid() else _challenge_page(request, form)
 
 
 @page("GET", "HEAD", "POST")
 def recover(request: HttpRequest) -> HttpResponse:
     """Asks for a recovery code."""
-    return _asked(request, RecoveryForm)
+    form = RecoveryForm(request, request.POST if request.method == "POST" else None)
+    is_half_login = form.login.stage == "half"
+    if not form.is_valid():
+        return _challenge_page(request, form)
+    if not is_half_login:
+        return form.complete_login()
+    # A user who needed a recovery code should look after the device first.
+    form.login = replace(form.login, next=reverse("ferrotp:settings"))
+    response = form.complete_login()
+    request.session[MESSAGE_KEY] = ["recover.used", {}]
+    return response
 
 
-def _asked(request: HttpRequest, kind: type[ChallengeForm]) -> HttpResponse:
-    form = kind(request, request.POST if request.method == "POST" else None)
-    login, gate = form.login, form.gate
-    if not form.is_bound:
-        return render(request, "challenge", page=challenge_page(gate, login, texts, recovery=kind.recovery))
-    if form.is_valid():
-        if not kind.recovery or login.stage == "full":
-            return form.complete_login()
-        # Whoever needed a recovery code should look after the device first.
-        form.login = replace(form.login, next=reverse("ferrotp:settings"))
-        response = form.complete_login()
-        request.session[auth.MESSAGE] = ["recover.used", {}]
-        return response
-    what = form.problem or Problem(texts("error.empty"), 400)
-    if what.ends_login:
-        logout(request)
-        return shown(request, what, "ended", login_page=auth.login_page(), error=what.message)
-    page = challenge_page(gate, login, texts, recovery=kind.recovery, error=what.message)
-    return shown(request, what, "challenge", page=page)
+def _challenge_page(request: HttpRequest, form: ChallengeForm) -> HttpResponse:
+    """Asks, and says what was wrong with what was typed."""
+    problem = None
+    if form.is_bound:
+        problem = form.problem or Problem("invalid-request", 400, texts("error.empty"))
+        if problem.ends_login:
+            logout(request)
+            return render(request, "ended", problem, login_page=auth.login_page(), error=problem.message)
+    message = problem.message if problem else ""
+    page = challenge_page(form.gate, form.login, texts, recovery=form.recovery, error=message)
+    return render(request, "challenge", problem, page=page)
 
 
 @page("POST")
@@ -147,8 +138,9 @@ def cancel(request: HttpRequest) -> HttpResponse:
     """Ends a half-login, or goes back from being asked again."""
     login = auth.load(request)
     if login is not None and login.stage == "full":
-        return _to("settings")
-    return auth.log_out(request)
+        return _redirect_to("settings")
+    logout(request)
+    return auth.SeeOther(auth.login_page())
 
 
 # Set-up
@@ -157,51 +149,54 @@ def cancel(request: HttpRequest) -> HttpResponse:
 @page("GET", "HEAD", "POST")
 def set_up(request: HttpRequest) -> HttpResponse:
     """Shows the key that waits for its code, or offers to make one."""
-    login, gate = _may_set_up(request)
-    what: Problem | None = None
+    login, gate = _login_that_may_set_up(request)
+    problem: Problem | None = None
     if request.method == "POST":
         form = NameForm(request.POST)
         form.is_valid()
         try:
             auth.save_login(request, gate.enroll(login, form.cleaned_data.get("name", "")))
-            return _to("set_up")
+            return _redirect_to("set_up")
         except MFAError as error:
-            what = auth.problem_of(request, error)
-    message = what.message if what else ""
-    return shown(request, what, "set_up", page=set_up_page(gate, login, texts, gate.pending(login), error=message))
+            problem = auth.problem_of(request, error)
+    return _set_up_page(request, gate, login, problem)
 
 
 @page("POST")
 def confirm(request: HttpRequest) -> HttpResponse:
     """Ends set-up, and shows the recovery codes if they are new."""
-    login, gate = _may_set_up(request)
+    login, gate = _login_that_may_set_up(request)
     form = ConfirmForm(request.POST)
     if not form.is_valid():
-        what = Problem(texts("error.empty"), 400)
+        problem = Problem("invalid-request", 400, texts("error.empty"))
     else:
         try:
-            entered, codes = gate.confirm(login, form.cleaned_data["code"])
+            confirmed, codes = gate.confirm(login, form.cleaned_data["code"])
         except MFAError as error:
-            what = auth.problem_of(request, error)
+            problem = auth.problem_of(request, error)
         else:
-            auth.promote(request, entered)
-            request.session[auth.MESSAGE] = ["setup.done", {}]
+            # Where to go when the codes are saved.
+            auth.promote(request, confirmed, next_url=login.next if codes and login.stage == "set-up" else "")
+            request.session[MESSAGE_KEY] = ["setup.done", {}]
             if not codes:
-                return _to("settings")
-            # Where to go when they are saved.
-            auth.save_login(request, replace(entered, next=login.next if login.stage == "set-up" else ""))
+                return _redirect_to("settings")
             return render(request, "codes", page=CodesPage(tuple(codes)))
-    if what.expired:
-        login = replace(login, pending="")
+    if problem.expired:
+        login = replace(login, pending_factor="")
         auth.save_login(request, login)
-    page = set_up_page(gate, login, texts, gate.pending(login), error=what.message)
-    return shown(request, what, "set_up", page=page)
+    return _set_up_page(request, gate, login, problem)
 
 
-def _may_set_up(request: HttpRequest) -> tuple[Login, Gate]:
+def _login_that_may_set_up(request: HttpRequest) -> tuple[Login, Gate]:
     login = auth.load(request)
-    gate = auth.gate_of(request, login)
-    return gate.may_set_up(login), gate
+    gate = auth.gate_of_login(request, login)
+    return gate.allow_set_up(login), gate
+
+
+def _set_up_page(request: HttpRequest, gate: Gate, login: Login, problem: Problem | None) -> HttpResponse:
+    message = problem.message if problem else ""
+    page = set_up_page(gate, login, texts, gate.pending_enrollment(login), error=message)
+    return render(request, "set_up", problem, page=page)
 
 
 # Recovery codes
@@ -210,14 +205,14 @@ def _may_set_up(request: HttpRequest) -> tuple[Login, Gate]:
 @page("GET", "HEAD", "POST")
 def new_codes(request: HttpRequest) -> HttpResponse:
     """Makes new recovery codes, and shows them this once."""
-    login, gate = _inside(request)
-    login = gate.fresh(login)
+    login, gate = _full_login(request)
+    login = gate.require_fresh(login)
     if request.method != "POST":
         return render(request, "new_codes", error="")
     try:
         kept, codes = gate.new_codes(login)
     except NotEnrolled:
-        return _to("settings")
+        return _redirect_to("settings")
     auth.save_login(request, replace(kept, next=""))
     return render(request, "codes", page=CodesPage(tuple(codes)))
 
@@ -226,7 +221,7 @@ def new_codes(request: HttpRequest) -> HttpResponse:
 def saved(request: HttpRequest) -> HttpResponse:
     """The user says that the codes are saved, or wants them as a file: they come back with the form, since nothing here
     keeps them."""
-    login, gate = _inside(request)
+    login, gate = _full_login(request)
     form = SavedForm(request.POST)
     form.is_valid()
     if form.cleaned_data["download"]:
@@ -235,10 +230,10 @@ def saved(request: HttpRequest) -> HttpResponse:
         response["Content-Disposition"] = 'attachment; filename="recovery-codes.txt"'
         return response
     if not form.cleaned_data["saved"]:
-        what = Problem(texts("codes.unsaved"), 400)
-        return shown(request, what, "codes", page=CodesPage(form.codes, what.message))
+        problem = Problem("invalid-request", 400, texts("codes.unsaved"))
+        return render(request, "codes", problem, page=CodesPage(form.codes, problem.message))
     auth.save_login(request, replace(login, unsaved_codes=False, next=""))
-    return HttpResponseRedirect(login.next) if login.next else _to("settings")
+    return auth.SeeOther(login.next) if login.next else _redirect_to("settings")
 
 
 # Settings
@@ -247,8 +242,8 @@ def saved(request: HttpRequest) -> HttpResponse:
 @page("GET", "HEAD")
 def settings(request: HttpRequest) -> HttpResponse:
     """What there is, and what can be changed."""
-    login, gate = _inside(request)
-    message_id, values = request.session.pop(auth.MESSAGE, None) or ("", {})
+    login, gate = _full_login(request)
+    message_id, values = request.session.pop(MESSAGE_KEY, None) or ("", {})
     message = texts(message_id, **values) if message_id else ""
     return render(request, "settings", page=settings_page(gate, login, texts, message=message))
 
@@ -256,27 +251,27 @@ def settings(request: HttpRequest) -> HttpResponse:
 @page("GET", "HEAD", "POST")
 def remove(request: HttpRequest, factor_id: str) -> HttpResponse:
     """Removes a factor of the user's own."""
-    login, gate = _inside(request)
+    login, gate = _full_login(request)
     try:
-        page = remove_page(gate, gate.factor(login, factor_id), texts)
+        page = remove_page(gate, gate.removable_factor(login, factor_id), texts)
         if request.method != "POST":
             return render(request, "remove", page=page, error="")
         gate.remove(login, factor_id)
-        request.session[auth.MESSAGE] = ["settings.removed", {"name": page.factor.name}]
+        request.session[MESSAGE_KEY] = ["settings.removed", {"name": page.factor.name}]
     except NotEnrolled:
-        request.session[auth.MESSAGE] = ["settings.gone", {}]
+        request.session[MESSAGE_KEY] = ["settings.gone", {}]
     except LastFactor:
-        request.session[auth.MESSAGE] = ["remove.needed", {}]
-    return _to("settings")
+        request.session[MESSAGE_KEY] = ["remove.needed", {}]
+    return _redirect_to("settings")
 
 
 @page("POST")
 def forget_devices(request: HttpRequest, series: str | None = None) -> HttpResponse:
-    """Trusts one of the user's devices no more, or none of them."""
-    login, gate = _inside(request)
-    there = gate.forget_devices(login, series)
-    request.session[auth.MESSAGE] = ["settings.devices.forgotten" if there else "settings.gone", {}]
-    return _to("settings")
+    """Stops trusting one of the user's devices, or all of them."""
+    login, gate = _full_login(request)
+    forgotten = gate.forget_devices(login, series)
+    request.session[MESSAGE_KEY] = ["settings.devices.forgotten" if forgotten else "settings.gone", {}]
+    return _redirect_to("settings")
 
 
 # Style and script
@@ -288,16 +283,17 @@ def static(request: HttpRequest, path: str) -> HttpResponseBase:
 
 
 _STATIC = str(Path(web.__file__).parent / "static")
-_open(static)
+_mark_as_page(static)
 
 
 # Below
 
 
-def _inside(request: HttpRequest) -> tuple[Login, Gate]:
+def _full_login(request: HttpRequest) -> tuple[Login, Gate]:
+    """The login of a user who is logged in for Django, too."""
     login = auth.load(request)
-    gate = auth.gate_of(request, login)
-    login = gate.inside(login)
+    gate = auth.gate_of_login(request, login)
+    login = gate.require_login(login)
     if not request.user.is_authenticated:
         raise LoginRequired
     return login, gate
@@ -307,30 +303,28 @@ def unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
     """What the service could not decide."""
     if not isinstance(error, MFAError):
         raise error
-    what = auth.problem_of(request, error)
-    if not isinstance(error, StoreUnavailable) and what.status < 500:
-        what = replace(what, status=500)
-    return shown(request, what, "unavailable", error=what.message)
+    problem = auth.problem_of(request, error)
+    if not isinstance(error, StoreUnavailable) and problem.status < 500:
+        problem = replace(problem, status=500)
+    return render(request, "unavailable", problem, error=problem.message)
 
 
-def shown(request: HttpRequest, what: Problem | None, template: str, **values: Any) -> HttpResponse:
-    """A page that says what is wrong, if anything is."""
-    response = render(request, template, status=what.status if what else 200, **values)
-    if what is not None and what.retry_after is not None:
-        response["Retry-After"] = str(what.retry_after)
-    return response
+def render(request: HttpRequest, template: str, problem: Problem | None = None, **values: Any) -> HttpResponse:
+    """One of the pages.
 
-
-def render(request: HttpRequest, template: str, *, status: int = 200, **values: Any) -> HttpResponse:
-    """One of the pages."""
+    :param problem: what is wrong, if anything is: it gives the status
+    """
     context = {
         "heading": _heading(template, values.get("page")),
         "ferrotp_base": conf().base_template,
         "ferrotp_lang": get_language() or site.LANGUAGE_CODE,
         **values,
     }
+    status = problem.status if problem else 200
     response = render_template(request, f"ferrotp/{template}.html", context, status=status)
     response["Cache-Control"] = PAGE_HEADERS["Cache-Control"]
+    if problem is not None and problem.retry_after is not None:
+        response["Retry-After"] = str(problem.retry_after)
     return response
 
 
@@ -350,8 +344,8 @@ _HEADINGS = {
 }
 
 
-def _to(name: str) -> HttpResponse:
-    return HttpResponseRedirect(reverse(f"ferrotp:{name}"))
+def _redirect_to(name: str) -> HttpResponse:
+    return auth.SeeOther(reverse(f"ferrotp:{name}"))
 
 
 __all__ = ["LoginView"]

@@ -2,29 +2,29 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from flask import Blueprint, Response, redirect, request, session, url_for
+from flask import Blueprint, Response, current_app, g, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import validate_csrf  # type: ignore[import-untyped]
+from wtforms.validators import ValidationError  # type: ignore[import-untyped]
 
 import ferrotp.web
 
-from ..mfa import MFAError, NotEnrolled, Verification
-from ..web import PAGE_HEADERS, Login, device_name
-from ..web.gate import LastFactor
+from ..mfa import MFAError, NotEnrolled
+from ..web import PAGE_HEADERS, LastFactor, Login, StepError, device_name
+from ..web.login import MESSAGE_KEY
 from ..web.pages import (
     CodesPage,
-    Problem,
     challenge_page,
     codes_file,
     posted_codes,
-    problem,
     remove_page,
     set_up_page,
     settings_page,
 )
-from .extension import MESSAGE, render, state
-from .forms import CodeForm, Form, NameForm, SavedForm
+from ..web.problems import Problem, problem_of
+from .auth import complete_login, current_login, log_out, login_page, promote, redirect_to_step, save_login, state
+from .rendering import render
 
 
 def blueprint() -> Blueprint:
@@ -47,9 +47,11 @@ def blueprint() -> Blueprint:
         ("/recovery-codes/saved", saved, ["POST"]),
         ("/factors/<factor_id>/remove", remove, ["GET", "POST"]),
         ("/devices/forget", forget_devices, ["POST"]),
-        ("/devices/<series>/forget", forget_device, ["POST"]),
+        ("/devices/<series>/forget", forget_devices, ["POST"]),
     ):
-        pages.add_url_rule(rule, view.__name__, view, methods=methods)
+        name = "forget_device" if "<series>" in rule else view.__name__
+        pages.add_url_rule(rule, name, view, methods=methods)
+    pages.register_error_handler(StepError, redirect_to_step)
     pages.after_request(_with_headers)
     return pages
 
@@ -59,65 +61,65 @@ def blueprint() -> Blueprint:
 
 def challenge() -> ResponseReturnValue:
     """Asks for a code of the app."""
-    return _asked(recovery=False)
+    here = state()
+    gate, texts = here.gate, here.texts
+    login = gate.allow_challenge(current_login())
+    if request.method == "GET":
+        return render("challenge", page=challenge_page(gate, login, texts, recovery=False))
+    problem = code_problem()
+    if problem is None:
+        try:
+            verified = gate.verify(login, request.form["code"])
+        except MFAError as error:
+            problem = problem_of(error, texts, gate.now())
+        else:
+            device = None
+            if login.stage == "half" and request.form.get("trust"):
+                device = gate.trust_device(verified, device_name(request.user_agent.string))
+            return complete_login(verified, device)
+    return _challenge_refused(login, problem, recovery=False)
 
 
 def recover() -> ResponseReturnValue:
     """Asks for a recovery code."""
-    return _asked(recovery=True)
-
-
-def _asked(*, recovery: bool) -> ResponseReturnValue:
     here = state()
-    extension, gate, texts = here.extension, here.gate, here.texts
-    with extension.redirecting_to_step():
-        login = gate.challenged(extension.login)
+    gate, texts = here.gate, here.texts
+    login = gate.allow_challenge(current_login())
     if request.method == "GET":
-        return render("challenge", page=challenge_page(gate, login, texts, recovery=recovery))
-    form = CodeForm()
-    code, what = _typed(form)
-    if what is None:
+        return render("challenge", page=challenge_page(gate, login, texts, recovery=True))
+    problem = code_problem()
+    if problem is None:
         try:
-            if recovery:
-                entered, verification = gate.recover(login, code)
-                return _recovered(login, entered, verification)
-            entered = gate.verify(login, code)
+            verified, _ = gate.recover(login, request.form["code"])
         except MFAError as error:
-            what = problem(error, texts, gate.now(), recovery=recovery)
+            problem = problem_of(error, texts, gate.now(), recovery=True)
         else:
-            asked_to_trust = form.trust.data and login.stage == "half"
-            device = gate.trust(entered, device_name(request.user_agent.string)) if asked_to_trust else None
-            with extension.redirecting_to_step():
-                return extension.complete_login(entered, device)
-    if what.ends_login:
-        extension.lockout()
-        return _shown(what, "ended", login_page=extension.login_page(), error=what.message)
-    return _shown(what, "challenge", page=challenge_page(gate, login, texts, recovery=recovery, error=what.message))
+            if login.stage == "full":
+                return complete_login(verified)
+            # A user who needed a recovery code should look after the device first.
+            response = complete_login(replace(verified, next=url_for("ferrotp.settings")))
+            session[MESSAGE_KEY] = ["recover.used", {}]
+            return response
+    return _challenge_refused(login, problem, recovery=True)
 
 
-def _recovered(login: Login, entered: Login, verification: Verification) -> ResponseReturnValue:
-    extension = state().extension
-    with extension.redirecting_to_step():
-        response = extension.complete_login(replace(entered, next=entered.next if login.stage == "full" else ""))
-    if login.stage == "full":
-        return response
-    # Whoever needed a recovery code should look after the device first.
-    session[MESSAGE] = ["recover.used", {}]
-    return redirect(url_for("ferrotp.settings"), 303)
+def _challenge_refused(login: Login, problem: Problem, *, recovery: bool) -> Response:
+    here = state()
+    if problem.ends_login:
+        log_out()
+        return render("ended", problem, login_page=login_page(), error=problem.message)
+    page = challenge_page(here.gate, login, here.texts, recovery=recovery, error=problem.message)
+    return render("challenge", problem, page=page)
 
 
 def cancel() -> ResponseReturnValue:
     """Ends a half-login, or goes back from being asked again."""
-    extension = state().extension
-    login = extension.login
-    if not Form().validate() or (login is not None and login.stage == "full"):
+    login = current_login()
+    if form_problem() is not None or (login is not None and login.stage == "full"):
         return redirect(url_for("ferrotp.settings"), 303)
-    return extension.log_out() if extension.login_page() else _ended()
-
-
-def _ended() -> ResponseReturnValue:
-    state().extension.lockout()
-    return render("ended", login_page="", error=state().texts("error.gone"))
+    log_out()
+    page = login_page()
+    return redirect(page, 303) if page else render("ended", login_page="", error=state().texts("error.gone"))
 
 
 # Set-up
@@ -126,50 +128,49 @@ def _ended() -> ResponseReturnValue:
 def set_up() -> ResponseReturnValue:
     """Shows the key that waits for its code, or offers to make one."""
     here = state()
-    extension, gate, texts = here.extension, here.gate, here.texts
-    what: Problem | None = None
-    with extension.redirecting_to_step():
-        login = gate.may_set_up(extension.login)
-        if request.method == "POST":
-            form = NameForm()
-            what = _forged(form)
-            if what is None:
-                try:
-                    extension.save_login(gate.enroll(login, form.name.data or ""))
-                    return redirect(url_for("ferrotp.set_up"), 303)
-                except MFAError as error:
-                    what = problem(error, texts, gate.now())
-        enrollment = gate.pending(login)
-    message = what.message if what else ""
-    return _shown(what, "set_up", page=set_up_page(gate, login, texts, enrollment, error=message))
+    gate, texts = here.gate, here.texts
+    login = gate.allow_set_up(current_login())
+    problem: Problem | None = None
+    if request.method == "POST":
+        problem = form_problem()
+        if problem is None:
+            try:
+                save_login(gate.enroll(login, request.form.get("name", "")))
+                return redirect(url_for("ferrotp.set_up"), 303)
+            except MFAError as error:
+                problem = problem_of(error, texts, gate.now())
+    return _set_up_page(login, problem)
 
 
 def confirm() -> ResponseReturnValue:
     """Ends set-up, and shows the recovery codes if they are new."""
     here = state()
-    extension, gate, texts = here.extension, here.gate, here.texts
-    form = CodeForm()
-    with extension.redirecting_to_step():
-        login = gate.may_set_up(extension.login)
-        code, what = _typed(form)
-        if what is None:
-            try:
-                entered, codes = gate.confirm(login, code)
-            except MFAError as error:
-                what = problem(error, texts, gate.now())
-            else:
-                extension.promote(entered)
-                session[MESSAGE] = ["setup.done", {}]
-                if codes:
-                    # Where to go when they are saved.
-                    extension.save_login(replace(entered, next=login.next if login.stage == "set-up" else ""))
-                    return render("codes", page=CodesPage(tuple(codes)))
+    gate, texts = here.gate, here.texts
+    login = gate.allow_set_up(current_login())
+    problem = code_problem()
+    if problem is None:
+        try:
+            confirmed, codes = gate.confirm(login, request.form["code"])
+        except MFAError as error:
+            problem = problem_of(error, texts, gate.now())
+        else:
+            # Where to go when the codes are saved.
+            promote(confirmed, next_url=login.next if codes and login.stage == "set-up" else "")
+            session[MESSAGE_KEY] = ["setup.done", {}]
+            if not codes:
                 return redirect(url_for("ferrotp.settings"), 303)
-        if what.expired:
-            login = replace(login, pending="")
-            extension.save_login(login)
-        enrollment = gate.pending(login)
-    return _shown(what, "set_up", page=set_up_page(gate, login, texts, enrollment, error=what.message))
+            return render("codes", page=CodesPage(tuple(codes)))
+    if problem.expired:
+        login = replace(login, pending_factor="")
+        save_login(login)
+    return _set_up_page(login, problem)
+
+
+def _set_up_page(login: Login, problem: Problem | None) -> Response:
+    here = state()
+    enrollment = here.gate.pending_enrollment(login)
+    message = problem.message if problem else ""
+    return render("set_up", problem, page=set_up_page(here.gate, login, here.texts, enrollment, error=message))
 
 
 # Recovery codes
@@ -177,20 +178,18 @@ def confirm() -> ResponseReturnValue:
 
 def new_codes() -> ResponseReturnValue:
     """Makes new recovery codes, and shows them this once."""
-    here = state()
-    extension, gate = here.extension, here.gate
-    with extension.redirecting_to_step():
-        login = gate.fresh(extension.login)
-        if request.method == "GET":
-            return render("new_codes", error="")
-        what = _forged(Form())
-        if what is not None:
-            return _shown(what, "new_codes", error=what.message)
-        try:
-            kept, codes = gate.new_codes(login)
-        except NotEnrolled:
-            return redirect(url_for("ferrotp.settings"), 303)
-    extension.save_login(replace(kept, next=""))
+    gate = state().gate
+    login = gate.require_fresh(current_login())
+    if request.method == "GET":
+        return render("new_codes", error="")
+    problem = form_problem()
+    if problem is not None:
+        return render("new_codes", problem, error=problem.message)
+    try:
+        kept, codes = gate.new_codes(login)
+    except NotEnrolled:
+        return redirect(url_for("ferrotp.settings"), 303)
+    save_login(replace(kept, next=""))
     return render("codes", page=CodesPage(tuple(codes)))
 
 
@@ -198,22 +197,20 @@ def saved() -> ResponseReturnValue:
     """The user says that the codes are saved, or wants them as a file: they come back with the form, since nothing here
     keeps them."""
     here = state()
-    extension, gate, texts = here.extension, here.gate, here.texts
-    with extension.redirecting_to_step():
-        login = gate.inside(extension.login)
-    form = SavedForm()
+    gate, texts = here.gate, here.texts
+    login = gate.require_login(current_login())
     codes = posted_codes(request.form.getlist("codes"))
-    what = _forged(form)
-    if what is None and form.download.data:
+    problem = form_problem()
+    if problem is None and request.form.get("download"):
         text = codes_file(codes, texts, issuer=gate.mfa.issuer, account=login.account_name)
         response = Response(text, mimetype="text/plain")
         response.headers["Content-Disposition"] = 'attachment; filename="recovery-codes.txt"'
         return response
-    if what is None and not form.saved.data:
-        what = Problem(texts("codes.unsaved"), 400)
-    if what is not None:
-        return _shown(what, "codes", page=CodesPage(codes, what.message))
-    extension.save_login(replace(login, unsaved_codes=False, next=""))
+    if problem is None and not request.form.get("saved"):
+        problem = Problem("invalid-request", 400, texts("codes.unsaved"))
+    if problem is not None:
+        return render("codes", problem, page=CodesPage(codes, problem.message))
+    save_login(replace(login, unsaved_codes=False, next=""))
     return redirect(login.next or url_for("ferrotp.settings"), 303)
 
 
@@ -223,9 +220,8 @@ def saved() -> ResponseReturnValue:
 def settings() -> ResponseReturnValue:
     """What there is, and what can be changed."""
     here = state()
-    with here.extension.redirecting_to_step():
-        login = here.gate.inside(here.extension.login)
-    message_id, values = session.pop(MESSAGE, None) or ("", {})
+    login = here.gate.require_login(current_login())
+    message_id, values = session.pop(MESSAGE_KEY, None) or ("", {})
     message = here.texts(message_id, **values) if message_id else ""
     return render("settings", page=settings_page(here.gate, login, here.texts, message=message))
 
@@ -233,66 +229,55 @@ def settings() -> ResponseReturnValue:
 def remove(factor_id: str) -> ResponseReturnValue:
     """Removes a factor of the user's own."""
     here = state()
-    extension, gate, texts = here.extension, here.gate, here.texts
-    with extension.redirecting_to_step():
-        try:
-            factor = gate.factor(extension.login, factor_id)
-            page = remove_page(gate, factor, texts)
-            if request.method == "GET":
-                return render("remove", page=page, error="")
-            what = _forged(Form())
-            if what is not None:
-                return _shown(what, "remove", page=page, error=what.message)
-            gate.remove(extension.login, factor_id)
-            session[MESSAGE] = ["settings.removed", {"name": page.factor.name}]
-        except NotEnrolled:
-            session[MESSAGE] = ["settings.gone", {}]
-        except LastFactor:
-            session[MESSAGE] = ["remove.needed", {}]
+    gate, login = here.gate, current_login()
+    try:
+        page = remove_page(gate, gate.removable_factor(login, factor_id), here.texts)
+        if request.method == "GET":
+            return render("remove", page=page, error="")
+        problem = form_problem()
+        if problem is not None:
+            return render("remove", problem, page=page, error=problem.message)
+        gate.remove(login, factor_id)
+        session[MESSAGE_KEY] = ["settings.removed", {"name": page.factor.name}]
+    except NotEnrolled:
+        session[MESSAGE_KEY] = ["settings.gone", {}]
+    except LastFactor:
+        session[MESSAGE_KEY] = ["remove.needed", {}]
     return redirect(url_for("ferrotp.settings"), 303)
 
 
-def forget_devices() -> ResponseReturnValue:
-    """Trusts none of the user's devices any more."""
-    return _forgotten(None)
-
-
-def forget_device(series: str) -> ResponseReturnValue:
-    """Trusts one of them no more."""
-    return _forgotten(series)
-
-
-def _forgotten(series: str | None) -> ResponseReturnValue:
-    here = state()
-    with here.extension.redirecting_to_step():
-        login = here.gate.inside(here.extension.login)
-        if _forged(Form()) is None:
-            there = here.gate.forget_devices(login, series)
-            session[MESSAGE] = ["settings.devices.forgotten" if there else "settings.gone", {}]
+def forget_devices(series: str | None = None) -> ResponseReturnValue:
+    """Stops trusting one of the user's devices, or all of them."""
+    gate = state().gate
+    login = gate.require_login(current_login())
+    if form_problem() is None:
+        forgotten = gate.forget_devices(login, series)
+        session[MESSAGE_KEY] = ["settings.devices.forgotten" if forgotten else "settings.gone", {}]
     return redirect(url_for("ferrotp.settings"), 303)
 
 
-# Below
+# What was posted
 
 
-def _forged(form: Form) -> Problem | None:
-    """The page was open for too long, or the request does not come from it."""
-    return None if form.validate() else Problem(state().texts("error.form"), 400)
+def form_problem() -> Problem | None:
+    """The page was open for too long, or the request does not come from it. The token is looked at even where the
+    application turned that off for its own forms: only tests may do so."""
+    config = current_app.config
+    if g.get("csrf_valid", False) or (current_app.testing and not config.get("WTF_CSRF_ENABLED", True)):
+        return None
+    try:
+        validate_csrf(request.form.get(config.get("WTF_CSRF_FIELD_NAME", "csrf_token")))
+    except ValidationError:
+        return Problem("invalid-request", 400, state().texts("error.form"))
+    return None
 
 
-def _typed(form: CodeForm) -> tuple[str, Problem | None]:
-    """The code in a form, or why it is not to be looked at."""
-    code = form.code.data or ""
-    what = _forged(form)
-    if what is None and not code.strip():
-        what = Problem(state().texts("error.empty"), 400)
-    return code, what
-
-
-def _shown(what: Problem | None, template: str, **values: Any) -> ResponseReturnValue:
-    if what is None:
-        return render(template, **values)
-    return render(template, status=what.status, retry_after=what.retry_after, **values)
+def code_problem() -> Problem | None:
+    """The same for a form that has to hold a code: whether it does."""
+    problem = form_problem()
+    if problem is None and not request.form.get("code", "").strip():
+        problem = Problem("invalid-request", 400, state().texts("error.empty"))
+    return problem
 
 
 def _with_headers(response: Response) -> Response:

@@ -5,11 +5,12 @@ digits. It still never *makes* a short secret. What it gives up: NIST SP 800-63B
 every two minutes, and RFC 4226 for 128 bits. Use it for the users you have; make new ones with ``ferrotp``.
 """
 
-from .. import __version__ as __version__
 from .. import _native
+from ..otp import _lazy_names
 from .otp import OTP
 from .totp import TOTP
 
+__version__ = _native.__version__
 __all__ = [
     "HOTP",
     "OTP",
@@ -57,7 +58,8 @@ def random_base32(length: int = 32, chars: "Sequence[str]" = _BASE32) -> str:
         text = _native.random_base32(length)
         if text is not None:
             return text
-    return _draw(_lazy("random"), length, chars)
+    random: Any = _find("random")
+    return "".join(map(random.choice, [chars] * length))
 
 
 def random_hex(length: int = 40, chars: "Sequence[str]" = _HEX) -> str:
@@ -70,10 +72,6 @@ def random_hex(length: int = 40, chars: "Sequence[str]" = _HEX) -> str:
     return random_base32(length=length, chars=chars)
 
 
-def _draw(random: "Any", length: int, chars: "Sequence[str]") -> str:
-    return "".join(random.choice(chars) for _ in range(length))
-
-
 def parse_uri(uri: str) -> OTP:
     """The object that an ``otpauth://`` URI describes: a `TOTP`, an `HOTP` or a `contrib.Steam`.
 
@@ -84,41 +82,38 @@ def parse_uri(uri: str) -> OTP:
     otp: OTP | None = _native.parse_uri(uri, _names)
     if otp is not None:
         return otp
-    from .._uri import parse
+    from .. import _tracebacks, _uri
 
-    try:
-        parsed: OTP = parse(uri, TOTP, _lazy("HOTP"), _lazy("contrib").Steam, legacy=True)
-    except Exception as error:
-        failure = error.with_traceback(None)  # the frames hold the secret
-    else:
-        return parsed
-    del uri
-    raise failure
+    parsed: OTP
+    parsed, failure = _tracebacks.attempt(_uri.parse, uri, TOTP, _find("HOTP"), _find("contrib").Steam, legacy=True)
+    del uri  # no frame of a traceback holds the secret
+    if failure is not None:
+        raise failure
+    return parsed
 
 
 # Loaded at first use: pyotp spends most of its 25 ms of import on them.
-_MODULES = {"compat", "contrib", "exceptions", "hotp", "utils"}
-_HOMES = {"HOTP": "hotp", "OTPVerificationError": "exceptions", "PyOTPError": "exceptions"}
+_find_kept = _lazy_names(
+    _names,
+    HOTP="ferrotp.legacy.hotp:HOTP",
+    OTPVerificationError="ferrotp.legacy.exceptions:OTPVerificationError",
+    PyOTPError="ferrotp.legacy.exceptions:PyOTPError",
+    QR="ferrotp.qr:QR",
+    compat="ferrotp.legacy.compat",
+    contrib="ferrotp.legacy.contrib",
+    exceptions="ferrotp.legacy.exceptions",
+    hotp="ferrotp.legacy.hotp",
+    utils="ferrotp.legacy.utils",
+)
 
 
-def _lazy(name: str) -> "Any":
-    if name in _names:
-        return _names[name]
-    if name == "random":
-        return _lazy("compat").random  # not kept here: what stands here is a test's own
-    if name == "QR":
-        from ..qr import QR
-
-        return _names.setdefault(name, QR)
-    home = _HOMES.get(name, name)
-    if home not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = __import__(f"{__name__}.{home}", fromlist=["*"])
-    return _names.setdefault(name, getattr(module, name, module))
+def _find(name: str) -> "Any":
+    # `random` is not kept here: what stands here is a test's own.
+    return _find_kept("compat").random if name == "random" and name not in _names else _find_kept(name)
 
 
 if not TYPE_CHECKING:  # a type checker takes it for a promise that any name is there
-    __getattr__ = _lazy
+    __getattr__ = _find
 
 
 def __dir__() -> list[str]:

@@ -20,9 +20,11 @@ from .errors import (
     StoreUnavailable,
     Throttled,
     TooManyFactors,
+    UnknownKey,
 )
 from .events import Event
 from .foreign_users import ImportedFactor, ImportedUser
+from .identifiers import UserId, user_id_text
 from .policy import Policy
 from .results import (
     DeviceInfo,
@@ -32,6 +34,7 @@ from .results import (
     Outcome,
     RecoveryCodes,
     Report,
+    RevealedSecret,
     Rotation,
     Status,
     Verification,
@@ -63,6 +66,7 @@ __all__ = [
     "PolicyError",
     "RecoveryCodes",
     "Report",
+    "RevealedSecret",
     "Rotation",
     "SealedRecordError",
     "Status",
@@ -71,6 +75,9 @@ __all__ = [
     "StoreUnavailable",
     "Throttled",
     "TooManyFactors",
+    "UnknownKey",
+    "UserId",
     "Verification",
     "open_store",
+    "user_id_text",
 ]

@@ -11,7 +11,7 @@ class MFAError(Exception):
 
 
 class InvalidCode(MFAError):
-    """The code is wrong, used, or of another time. It does not say which: that would help whoever guesses."""
+    """The code is wrong, used, or of another time. It does not say which: that would help a guesser."""
 
     attempts_left: int
     """How many more attempts are open before a delay."""
@@ -100,8 +100,20 @@ class SealedRecordError(MFAError):
     """A sealed record was changed, moved to another owner, or its key is not in the keyring."""
 
 
+class UnknownKey(MFAError):
+    """The keyring has no key of that id."""
+
+    def __init__(self, key_id: str, key_ids: tuple[str, ...]) -> None:
+        super().__init__(key_id, key_ids)
+        self.key_id = key_id
+        self.key_ids = key_ids
+
+    def __str__(self) -> str:
+        return f"the keyring has no key {self.key_id}: its keys are {', '.join(self.key_ids)}"
+
+
 class KeyInUse(MFAError):
-    """The key cannot be retired yet: records are sealed with it."""
+    """The key cannot be retired yet: records are sealed with it, or it is the one that seals."""
 
     records: int
 
@@ -111,6 +123,8 @@ class KeyInUse(MFAError):
         self.records = records
 
     def __str__(self) -> str:
+        if not self.records:
+            return f"key {self.key_id} seals new records: put another one first in the keyring"
         return f"key {self.key_id} still seals {self.records} records: run rotate_keys first"
 
 

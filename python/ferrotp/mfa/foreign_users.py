@@ -6,12 +6,15 @@ from typing import Literal
 
 from .. import _native
 from .errors import PolicyError
+from .identifiers import UserId
 from .policy import Policy
 
 LEAST_BITS = 19.9
-"""Of a recovery code: six digits (NIST SP 800-63B-4, section 3.1.2.2)."""
+"""Of a recovery code: six digits (NIST SP 800-63B-4, section 3.1.2.2). Nothing below the
+standard can be chosen, so this is no policy."""
 MAX_CODES = 100
-"""Recovery codes that a user brings along at most."""
+"""Recovery codes that a user brings along at most. What came under one policy is looked through under the next, so this
+is a bound of an attempt's work and no policy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +39,7 @@ class ImportedFactor:
 class ImportedUser:
     """A user with all that comes along."""
 
-    user_id: str
+    user_id: UserId
     factors: tuple[ImportedFactor, ...]
     recovery_codes: tuple[str, ...] = field(default=(), repr=False)
     """Unused ones, in clear."""
@@ -53,7 +56,10 @@ def secret_bytes(secret: str | bytes) -> bytes:
 
 
 def is_legacy(factor: ImportedFactor, policy: Policy) -> bool:
-    """Whether the user should enroll again; `PolicyError` for what is not taken at all."""
+    """Whether the user should enroll again; `PolicyError` for what is not taken at all.
+
+    Its numbers are those of the standards and of sealed records; whether a legacy secret comes is the policy's.
+    """
     key = secret_bytes(factor.secret)
     legacy = len(key) < 16 or (factor.kind == "totp" and factor.period > 120)
     if legacy and not policy.legacy_secrets:

@@ -1,28 +1,35 @@
 """Going through all records: reports, and the rotation of keys."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from statistics import median
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from .. import vault
-from .errors import KeyInUse
-from .results import Report, Rotation
+from .core import factor_info
+from .errors import KeyInUse, UnknownKey
+from .results import FactorInfo, Report, Rotation
 from .stores.base import Factor, RecoveryCode, Store
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _T = TypeVar("_T", Factor, RecoveryCode)
 
 BATCH = 500
-"""Records that are read at once, so that memory does not grow with the number of users."""
+"""Records that are read at once, so that memory does not grow with the users. A size of work, so no policy."""
+
+SUSPECT_FROM = 20
+"""Factors in use from which on their drift says something of the server's clock. It decides nothing, so it is no
+policy."""
 
 
 def factors(store: Store, tenant: str) -> Iterator[Factor]:
     """All factors of a tenant."""
     for batch in _batches(store.factors):
         yield from (factor for factor in batch if factor.owner.tenant == tenant)
+
+
+def factor_infos(store: Store, tenant: str) -> Iterator[FactorInfo]:
+    """What `MFA.factors` gives."""
+    return (factor_info(factor) for factor in factors(store, tenant) if factor.state != "pending")
 
 
 def report(store: Store, tenant: str) -> Report:
@@ -47,7 +54,7 @@ def report(store: Store, tenant: str) -> Report:
         disabled=tuple(disabled),
         re_enroll=tuple(legacy),
         median_drift=float(median(drifts)) if drifts else 0.0,
-        clock_suspect=len(drifts) >= 20 and 2 * max(ahead, behind) >= len(drifts),
+        clock_suspect=len(drifts) >= SUSPECT_FROM and 2 * max(ahead, behind) >= len(drifts),
     )
 
 
@@ -73,24 +80,26 @@ def rotate(store: Store, keyring: vault.Keyring, progress: Callable[[Rotation], 
     return Rotation(seen, resealed, tuple(failed), done=True)
 
 
-def check_unused(store: Store, key_id: str) -> None:
-    """Raises `KeyInUse` if a record is sealed with this key, or says nothing."""
+def check_unused(store: Store, keyring: vault.Keyring, key_id: str) -> None:
+    """Raises `KeyInUse` if a record is sealed with this key, or new ones are; `UnknownKey` if it is none of ours."""
+    if key_id not in keyring.key_ids:
+        raise UnknownKey(key_id, keyring.key_ids)
     count = keys_in_use(store)[key_id]
-    if count:
+    if count or key_id == keyring.writes_with:
         raise KeyInUse(key_id, count)
 
 
-def keys_in_use(store: Store) -> "Counter[str]":
+def keys_in_use(store: Store) -> Counter[str]:
     """How many records each key seals, by its id."""
     return Counter(vault.Keyring.key_id(record.sealed) for batch in _all_batches(store) for record in batch)
 
 
-def _all_batches(store: Store) -> "Iterator[Sequence[Factor | RecoveryCode]]":
+def _all_batches(store: Store) -> Iterator[Sequence[Factor | RecoveryCode]]:
     yield from _batches(store.factors)
     yield from _batches(store.recovery_codes)
 
 
-def _batches(read: "Callable[[_T | None, int], list[_T]]") -> "Iterator[list[_T]]":
+def _batches(read: Callable[[_T | None, int], list[_T]]) -> Iterator[list[_T]]:
     batch = read(None, BATCH)
     while batch:
         yield batch

@@ -1,5 +1,6 @@
 """What the service answers with. There is no falsy answer: what is not a yes is raised."""
 
+from base64 import b32decode
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -59,6 +60,29 @@ class Enrollment(_Secret):
     def grouped_secret(self) -> str:
         """The secret in groups of four, as people type it."""
         return " ".join(self.secret[start : start + 4] for start in range(0, len(self.secret), 4))
+
+
+@dataclass(frozen=True, slots=True)
+class RevealedSecret(_Secret):
+    """The secret of a factor, for another system that is to check its codes."""
+
+    factor_id: str
+    kind: str
+    """"totp" or "hotp"."""
+    algorithm: str
+    """"SHA1", "SHA256" or "SHA512"."""
+    digits: int
+    period: int
+    """Seconds of a time step; 0 for HOTP."""
+    last_step: int
+    """The time step, or the counter, of the last code that was accepted; -1 if none was."""
+    secret: str = field(repr=False)
+    """Base32, without padding."""
+
+    @property
+    def key(self) -> bytes:
+        """The secret's bytes."""
+        return b32decode(self.secret + "=" * (-len(self.secret) % 8))
 
 
 class RecoveryCodes(_Secret, tuple[str, ...]):

@@ -6,7 +6,7 @@ an APIRouter with models and a full OpenAPI document.
 
 from ..web import Notice, Notifier, SetupError
 from .api import StarletteMFA
-from .guards import require_fresh, require_login, require_mfa
+from .guards import require_fresh, require_fresh_mfa, require_login, require_mfa
 from .problems import ProblemError
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "SetupError",
     "StarletteMFA",
     "require_fresh",
+    "require_fresh_mfa",
     "require_login",
     "require_mfa",
 ]

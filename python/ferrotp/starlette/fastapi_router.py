@@ -1,5 +1,6 @@
 """The router for FastAPI: the same operations, with models and an OpenAPI document."""
 
+import inspect
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
@@ -11,26 +12,33 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .api import Answer, StarletteMFA
+from .fields import OPERATIONS, Operation
 from .models import (
+    BODIES,
     CodesAnswer,
     ConfirmAnswer,
-    ConfirmBody,
     EnrollAnswer,
-    EnrollBody,
     Factor,
     ForgetAnswer,
     LoginAnswer,
     Problem,
     RecoverAnswer,
-    RecoverBody,
-    RegenerateBody,
     StatusAnswer,
-    VerifyBody,
 )
-from .problems import HEADERS, ProblemError, invalid
-from .starlette_routes import require_json
+from .operations import Operations
+from .problems import HEADERS, ProblemError, invalid_request, require_json
 
+_ANSWERS = {
+    "status": StatusAnswer,
+    "verify": LoginAnswer,
+    "recover": RecoverAnswer,
+    "enroll": EnrollAnswer,
+    "confirm": ConfirmAnswer,
+    "regenerate": CodesAnswer,
+    "remove": Factor,
+    "forget_devices": ForgetAnswer,
+    "forget_device": ForgetAnswer,
+}
 _PROBLEMS = {
     400: "The code is wrong, used or of another time (`invalid-code`); or the enrollment is not there any more "
     "(`enrollment-expired`).",
@@ -78,91 +86,70 @@ class ProblemRoute(APIRoute):
                     require_json(request)
                 return await inner(request)
             except RequestValidationError as error:
-                return invalid("The request is not as documented.", [_told(one) for one in error.errors()]).response()
+                faults = [_fault(found) for found in error.errors()]
+                return invalid_request("The request is not as documented.", faults).response()
             except ProblemError as error:
                 return error.response()
             except HTTPException as error:
                 if error.status_code == 400 and error.detail == _UNREAD:
-                    return invalid("The body is not JSON.").response()
+                    return invalid_request("The body is not JSON.").response()
                 error.headers = {**HEADERS, **(error.headers or {})}
                 raise
 
         return handler
 
 
-def _told(error: dict[str, Any]) -> dict[str, str]:
-    kind, place = str(error["type"]), [str(one) for one in error["loc"][1:]]
+def _fault(error: dict[str, Any]) -> dict[str, str]:
+    """What pydantic found, without what was sent."""
+    kind, field = str(error["type"]), ".".join(str(part) for part in error["loc"][1:])
     if kind == "extra_forbidden":
         return {"field": "", "message": "there are fields that are not known"}
     message = {"missing": "is missing"}.get(kind, "is not of the documented form")
-    return {"field": ".".join(place) if kind != "json_invalid" else "", "message": message}
+    return {"field": field if kind != "json_invalid" else "", "message": message}
 
 
-def router(api: StarletteMFA, **options: Any) -> APIRouter:
+def router(operations: Operations, **options: Any) -> APIRouter:
     """Of one application."""
     routes = APIRouter(**{"tags": ["second factor"], "route_class": ProblemRoute, **options})
-
-    @routes.get("/status", response_model=StatusAnswer, responses=problems(401, 403, 500, 503))
-    async def status(request: Request) -> Response:
-        """What there is of the user who is logged in."""
-        return _sent(await api.status(request))
-
-    @routes.post("/verify", response_model=LoginAnswer, responses=problems(400, 401, 403, 415, 422, 429, 500, 503))
-    async def verify(request: Request, body: VerifyBody) -> Response:
-        """Takes a code of an authenticator app, once. It ends a pending login; or, for whoever is logged in, proves
-        again who it is, which changes ask for."""
-        return _sent(await api.verify(request, **body.model_dump()))
-
-    @routes.post("/recover", response_model=RecoverAnswer, responses=problems(400, 401, 403, 415, 422, 429, 500, 503))
-    async def recover(request: Request, body: RecoverBody) -> Response:
-        """The same by a recovery code. It has limits of its own, and works while codes of the app are delayed."""
-        return _sent(await api.recover(request, **body.model_dump()))
-
-    @routes.post(
-        "/enroll",
-        status_code=201,
-        response_model=EnrollAnswer,
-        responses=problems(400, 401, 403, 409, 415, 422, 500, 503),
-    )
-    async def enroll(request: Request, body: EnrollBody) -> Response:
-        """Makes a new key, which waits for its first code. It asks for a fresh login."""
-        return _sent(await api.enroll(request, **body.model_dump()))
-
-    @routes.post("/confirm", response_model=ConfirmAnswer, responses=problems(400, 401, 403, 415, 422, 429, 500, 503))
-    async def confirm(request: Request, body: ConfirmBody) -> Response:
-        """Makes the new factor active by its first code, which is thereby used up. With the first factor come recovery
-        codes."""
-        return _sent(await api.confirm(request, **body.model_dump()))
-
-    @routes.post(
-        "/recovery-codes",
-        status_code=201,
-        response_model=CodesAnswer,
-        responses=problems(401, 403, 415, 422, 500, 503),
-    )
-    async def regenerate(request: Request, body: RegenerateBody) -> Response:
-        """Makes new recovery codes. The earlier ones end. It asks for a fresh login."""
-        return _sent(await api.regenerate(request))
-
-    @routes.delete("/factors/{factor_id}", response_model=Factor, responses=problems(401, 403, 404, 409, 422, 500, 503))
-    async def remove(request: Request, factor_id: Annotated[str, Path(max_length=64)]) -> Response:
-        """Removes a factor of the user's own. With the last one end the recovery codes. It asks for a fresh login."""
-        return _sent(await api.remove(request, factor_id=factor_id))
-
-    @routes.delete("/devices", response_model=ForgetAnswer, responses=problems(401, 403, 500, 503))
-    async def forget_devices(request: Request) -> Response:
-        """Trusts none of the user's devices any more."""
-        return _sent(await api.forget(request))
-
-    @routes.delete("/devices/{device_id}", response_model=ForgetAnswer, responses=problems(401, 403, 422, 500, 503))
-    async def forget_device(request: Request, device_id: Annotated[str, Path(max_length=64)]) -> Response:
-        """Trusts one of the user's devices no more."""
-        return _sent(await api.forget(request, device_id=device_id))
-
+    for operation in OPERATIONS:
+        routes.add_api_route(
+            operation.path,
+            _endpoint(operations, operation),
+            methods=[operation.method],
+            name=operation.name,
+            operation_id=operation.name,
+            description=operation.description,
+            status_code=operation.status,
+            response_model=_ANSWERS[operation.name],
+            responses=problems(*operation.problems),
+        )
     for route in routes.routes:
         assert isinstance(route, APIRoute)  # noqa: S101 — there are no others
-        route.operation_id = route.unique_id = route.name
+        route.unique_id = route.name
     return routes
+
+
+def _endpoint(operations: Operations, operation: Operation) -> Callable[..., Coroutine[Any, Any, Response]]:
+    run = getattr(operations, operation.name)
+
+    async def endpoint(request: Request, body: Any = None, **path: str) -> Response:
+        posted = {} if body is None else body.model_dump()
+        return (await run(request, **posted, **path)).response()  # type: ignore[no-any-return]
+
+    # FastAPI reads from the signature what it has to look at.
+    annotations: dict[str, Any] = {"request": Request}
+    if operation.parameter:
+        annotations[operation.parameter] = Annotated[str, Path(max_length=64)]
+    if operation.name in BODIES:
+        annotations["body"] = BODIES[operation.name]
+    endpoint.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation)
+            for name, annotation in annotations.items()
+        ]
+    )
+    endpoint.__name__ = operation.name
+    return endpoint
 
 
 def include(app: Starlette, routes: APIRouter, prefix: str) -> None:
@@ -183,7 +170,3 @@ def include(app: Starlette, routes: APIRouter, prefix: str) -> None:
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
-
-
-def _sent(answer: Answer) -> Response:
-    return answer.response()

@@ -3,7 +3,7 @@
 from starlette.requests import Request
 
 from ..web import SetupError
-from .api import StarletteMFA
+from .operations import Operations
 
 
 async def require_login(request: Request) -> str:
@@ -15,7 +15,7 @@ async def require_login(request: Request) -> str:
 
 
 async def require_mfa(request: Request) -> str:
-    """The user's id, if the second factor was passed.
+    """The user's id, if the second factor was passed in this login.
 
     :raises ProblemError: if not
     """
@@ -31,8 +31,16 @@ async def require_fresh(request: Request) -> str:
     return await _installed(request).require_fresh(request)
 
 
-def _installed(request: Request) -> StarletteMFA:
-    found = getattr(request.app.state, "ferrotp", None)
-    if not isinstance(found, StarletteMFA):
+async def require_fresh_mfa(request: Request) -> str:
+    """The user's id, if the second factor was passed, just now.
+
+    :raises ProblemError: if not
+    """
+    return await _installed(request).require_fresh_mfa(request)
+
+
+def _installed(request: Request) -> Operations:
+    operations = getattr(request.app.state, "ferrotp", None)
+    if not isinstance(operations, Operations):
         raise SetupError("StarletteMFA is not installed on this application: call its install(app).")
-    return found
+    return operations

@@ -3,18 +3,11 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from .starlette_routes import CODE_LENGTH, NAME_LENGTH
-from .tokens import LONGEST
+from . import fields
 
-_ID = Field(pattern="^[0-9a-f]{32}$", examples=["5f0c2d7e9a4b4c8d8e1f2a3b4c5d6e7f"])
-_CODE = Field(max_length=CODE_LENGTH, description="As typed: spaces, and digits of any script.", examples=["492 039"])
-_RECOVERY_CODE = Field(max_length=CODE_LENGTH, description="As typed.", examples=["7K3M-Q2ZP-94TW-XDRA"])
-_PENDING = Field(
-    max_length=LONGEST,
-    description="From the login, while it waits for the second factor. Without it: whoever is logged in.",
-)
+_ID = Field(pattern=fields.ID_PATTERN, examples=[fields.ID_EXAMPLE])
 
 
 class _Body(BaseModel):
@@ -23,38 +16,24 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class VerifyBody(_Body):
-    """A code of an authenticator app."""
-
-    code: Annotated[str, _CODE]
-    pending_token: Annotated[str | None, _PENDING] = None
-    trust_device: bool = Field(False, description="Not to be asked on this device again for some days.")
-
-
-class RecoverBody(_Body):
-    """A recovery code."""
-
-    code: Annotated[str, _RECOVERY_CODE]
-    pending_token: Annotated[str | None, _PENDING] = None
-
-
-class EnrollBody(_Body):
-    """What the user calls the device."""
-
-    name: str = Field("", max_length=NAME_LENGTH, examples=["My phone"])
-    pending_token: Annotated[str | None, _PENDING] = None
+def _model(body: fields.Body) -> type[BaseModel]:
+    """The model of a body."""
+    members: dict[str, Any] = {}
+    for name, field in body.fields.items():
+        nullable = not field.required and field.default is None
+        info = Field(
+            ... if field.required else field.default,
+            max_length=field.max_length,
+            pattern=field.pattern,
+            description=field.description,
+            examples=field.examples,
+        )
+        members[name] = (field.type | None if nullable else field.type, info)
+    return create_model(body.name, __base__=_Body, __doc__=body.description, __module__=__name__, **members)
 
 
-class ConfirmBody(_Body):
-    """The first code of a new factor."""
-
-    factor_id: Annotated[str, _ID]
-    code: Annotated[str, _CODE]
-    pending_token: Annotated[str | None, _PENDING] = None
-
-
-class RegenerateBody(_Body):
-    """Nothing."""
+BODIES = {operation.name: _model(operation.body) for operation in fields.OPERATIONS if operation.body is not None}
+"""Of each operation that takes one."""
 
 
 class LoginAnswer(BaseModel):

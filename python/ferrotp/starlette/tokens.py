@@ -4,7 +4,7 @@ A pending token is a half-login on its way through the client; a stamp is what t
 of a login that is done. Each has a salt of its own, and holds stages that the other never has: neither is taken for the
 other, nor for anything else that the application signs with the same key.
 
-A pending token can be used more than once within its ten minutes. Whoever steals one is where somebody with the
+A pending token can be used more than once within its ten minutes. A thief who has one is where somebody with the
 password is: before a code, on the user's one budget of attempts. So there is nothing to keep of it on the server.
 """
 
@@ -15,9 +15,7 @@ from dataclasses import replace
 from itsdangerous import BadData, URLSafeSerializer
 
 from ..web import Gate, Login, check_secret_key
-
-LONGEST = 4096
-"""Characters of a token that are looked at."""
+from .fields import MAX_TOKEN_LENGTH
 
 
 class Tokens:
@@ -32,34 +30,35 @@ class Tokens:
         for key in keys:
             check_secret_key(key, "secret_key")
         self._gate = gate
-        self._pending = _serializer(keys, "pending login")
-        self._stamp = _serializer(keys, "stamp")
+        self._half_logins = _serializer(keys, "pending login")
+        self._stamps = _serializer(keys, "stamp")
 
-    def pending(self, login: Login, to: str) -> str:
+    def sign_half_login(self, login: Login, first_page: str) -> str:
         """A half-login, or one that has to set up, for the client to give back with the code.
 
-        :param to: what leads on: a login that began at "challenge" is not to end at "recover" after a lockout
+        :param first_page: what it began with: a login that began at "challenge" is not to end at "recover" after a
+            lockout
         """
-        return str(self._pending.dumps({"login": login.dump(), "to": to}))
+        return str(self._half_logins.dumps({"login": login.dump(), "first_page": first_page}))
 
-    def read_pending(self, token: str) -> tuple[Login, str] | None:
-        """The login and what leads on, for ten minutes (`ferrotp.web.login.HALF_LIFETIME`, on the service's clock)."""
-        data = _read(self._pending, token)
+    def read_half_login(self, token: str) -> tuple[Login, str] | None:
+        """The login and what it began with, for the policy's `half_login_lifetime`, on the service's clock."""
+        data = _read(self._half_logins, token)
         login = self._gate.load(data.get("login"))
-        return None if login is None or login.stage == "full" else (login, str(data.get("to")))
+        return None if login is None or login.stage == "full" else (login, str(data.get("first_page")))
 
-    def stamp(self, login: Login) -> str:
+    def sign_stamp(self, login: Login) -> str:
         """A login that is done, for the application's session."""
-        return str(self._stamp.dumps(replace(login, next="", pending="", remember=False).dump()))
+        return str(self._stamps.dumps(replace(login, next="", pending_factor="", remember=None).dump()))
 
     def read_stamp(self, token: object) -> Login | None:
         """The login. How long it lives is for the application's session to say."""
-        login = self._gate.load(_read(self._stamp, token))
+        login = self._gate.load(_read(self._stamps, token))
         return login if login is not None and login.stage == "full" else None
 
 
 def _read(serializer: URLSafeSerializer, token: object) -> dict[str, object]:
-    if not isinstance(token, str) or not token.isascii() or len(token) > LONGEST:
+    if not isinstance(token, str) or not token.isascii() or len(token) > MAX_TOKEN_LENGTH:
         return {}
     try:
         data = serializer.loads(token)
@@ -71,6 +70,6 @@ def _read(serializer: URLSafeSerializer, token: object) -> dict[str, object]:
 def _serializer(keys: list[str], purpose: str) -> URLSafeSerializer:
     return URLSafeSerializer(
         keys,
-        salt=f"ferrotp.starlette: {purpose}, version 1",
+        salt=f"ferrotp.starlette: {purpose}, version 2",
         signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"},
     )

@@ -111,26 +111,17 @@ class Account:
     def _make(self, legacy: bool) -> Any:
         import hashlib
 
-        import ferrotp
-        import ferrotp.legacy
+        from .. import legacy as older
+        from ..contrib.steam import Steam
+        from ..hotp import HOTP
+        from ..legacy.contrib.steam import Steam as OlderSteam
+        from ..totp import TOTP
 
-        surface = ferrotp.legacy if legacy else ferrotp
-        name, issuer = self.name or self.serial or None, self.issuer or None
+        common: dict[str, Any] = {"s": self.base32(), "name": self.name or self.serial or None}
+        common["issuer"] = self.issuer or None
         if self.kind == "steam":
-            from ferrotp.contrib import Steam
-            from ferrotp.legacy.contrib import Steam as LegacySteam
-
-            return (LegacySteam if legacy else Steam)(self.base32(), name=name, issuer=issuer)
-        digest = getattr(hashlib, self.algorithm.lower())
+            return (OlderSteam if legacy else Steam)(**common)
+        common |= {"digits": self.digits, "digest": getattr(hashlib, self.algorithm.lower())}
         if self.kind == "hotp":
-            return surface.HOTP(
-                self.base32(),
-                digits=self.digits,
-                digest=digest,
-                name=name,
-                issuer=issuer,
-                initial_count=self.counter,
-            )
-        return surface.TOTP(
-            self.base32(), digits=self.digits, digest=digest, name=name, issuer=issuer, interval=self.period
-        )
+            return (older.HOTP if legacy else HOTP)(**common, initial_count=self.counter)
+        return (older.TOTP if legacy else TOTP)(**common, interval=self.period)

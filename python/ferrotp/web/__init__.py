@@ -4,7 +4,8 @@ No framework is known here, and nothing is decided that `ferrotp.mfa` decides. A
 its session, asks a `Gate` for each step, and shows the pages of `ferrotp.web.pages` with the words of `Texts`.
 """
 
-from .gate import Gate, LoginRequired, LoginStep, NotFresh, SecondFactorRequired
+from .errors import LastFactor, LoginRequired, NotFresh, SecondFactorRequired, StepError
+from .gate import Gate, LoginStep
 from .login import Login
 from .notices import Notice, Notifier
 from .safety import PAGE_HEADERS, device_cookie, device_name, safe_next
@@ -15,6 +16,7 @@ __all__ = [
     "ENGLISH",
     "PAGE_HEADERS",
     "Gate",
+    "LastFactor",
     "Login",
     "LoginRequired",
     "LoginStep",
@@ -23,6 +25,7 @@ __all__ = [
     "Notifier",
     "SecondFactorRequired",
     "SetupError",
+    "StepError",
     "Texts",
     "check_secret_key",
     "check_store",

@@ -1,7 +1,7 @@
 """`Gate`: the steps of a login and of its changes, each from one `Login` to the next.
 
-What a code is worth is decided by `ferrotp.mfa`; the gate holds that no step is taken out of turn. A step that is not
-to be taken is raised.
+What a code is worth is decided by `ferrotp.mfa`; the gate holds that no step is taken out of turn. A step that comes
+too early is raised, as a `StepError`.
 """
 
 import re
@@ -16,44 +16,20 @@ from ..mfa import (
     DeviceToken,
     Enrollment,
     EnrollmentExpired,
-    FactorDisabled,
     FactorInfo,
     NotEnrolled,
     RecoveryCodes,
+    Status,
     Verification,
 )
-from .login import Login
+from .errors import LastFactor, LoginRequired, NotFresh, SecondFactorRequired
+from .login import Login, Stage
 from .safety import safe_next
 
 Mode = Literal["optional", "required"]
 
 NAME_LENGTH = 60
 """Characters of a device's name that are kept."""
-
-
-class LoginRequired(Exception):
-    """Nobody is logged in, or the half-login has died: begin with the password."""
-
-
-class SecondFactorRequired(Exception):
-    """The second factor is missing from this login. `next_page` is the page that leads on."""
-
-    def __init__(self, next_page: "Literal['challenge', 'recover', 'set-up']") -> None:
-        super().__init__(next_page)
-        self.next_page = next_page
-
-
-class NotFresh(Exception):
-    """It is too long ago that the user proved who it is (ASVS 7.5.1): ask for a code, on the page `next_page`, or,
-    where there is no second factor, for the password."""
-
-    def __init__(self, next_page: "Literal['challenge', 'recover', 'password']") -> None:
-        super().__init__(next_page)
-        self.next_page = next_page
-
-
-class LastFactor(Exception):
-    """The second factor is required, and this is the last one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +45,8 @@ class LoginStep:
 class Gate:
     """The way in.
 
-    :param mode: "optional": whoever has no second factor is let in with the password. "required": is led to set one up
-        before anything else
+    :param mode: "optional": a user without a second factor is let in with the password. "required": such a user is led
+        to set one up before anything else
     :param fresh_seconds: how long a proof of identity is good for changes of a factor
     :param clock: Unix seconds, this server's
     """
@@ -85,11 +61,11 @@ class Gate:
         self.fresh_seconds = fresh_seconds
         self.now = clock
 
-    def load(self, data: object) -> Login | None:
+    def load(self, record: object) -> Login | None:
         """The login in a session, if it lives."""
-        return Login.load(data, self.now())
+        return Login.load(record, self.now(), self.mfa.policy.half_login_lifetime)
 
-    # In
+    # The way in
 
     def begin(
         self,
@@ -97,7 +73,7 @@ class Gate:
         account_name: str,
         *,
         next_url: object = "",
-        remember: bool = False,
+        remember: bool | None = None,
         device_token: str | None = None,
     ) -> LoginStep:
         """The password was right: what comes next.
@@ -106,115 +82,126 @@ class Gate:
         :param device_token: what the browser keeps if the user trusts it
         """
         now = self.now()
-        account_name = tidy(account_name) or user_id
+        account_name = tidy_name(account_name) or user_id
         status = self.mfa.status(user_id=user_id)
 
-        def login(stage: Literal["half", "set-up", "full"]) -> Login:
+        def login(stage: Stage) -> Login:
             started = Login.start(stage, user_id, account_name, now)
-            return replace(started, next=safe_next(next_url), remember=bool(remember))
+            return replace(started, next=safe_next(next_url), remember=remember)
 
         if not status.enrolled:
             if self.mode == "required":
                 return LoginStep(login("set-up"), "set-up")
             return LoginStep(replace(login("full"), fresh_at=int(now)), "done")
-        page = self._page(status.factors, status.disabled)
+        page = _code_page(status)
         if device_token and page == "challenge":
             try:
                 device = self.mfa.recognize_device(user_id=user_id, token=device_token)
             except DeviceNotTrusted:
                 pass
             else:
-                return LoginStep(login("full").promote("full", now, fresh=False), "done", device)
+                return LoginStep(login("full").promote(now, fresh=False), "done", device)
         return LoginStep(login("half"), page)
 
-    def again(self, user_id: str, account_name: str, *, next_url: object = "") -> LoginStep:
-        """The same for somebody whom the application says to be logged in, by a way that did not lead past the gate
-        (a cookie that remembers, for one): it counts as the password, and as no fresh one.
+    def adopt(
+        self, user_id: str, account_name: str, *, proved_at: int = 0, device_token: str | None = None
+    ) -> LoginStep:
+        """The same for a user whom the application says to be logged in, by a way that did not lead past the gate: a
+        cookie that remembers, a password reset, a line of its own. It counts as the password.
 
-        :raises LoginRequired: if the user has to set up a factor first, for which the password must be fresh
+        :param proved_at: when the user proved to the application who it is, if that is known: as fresh the login is
+        :raises LoginRequired: if the user has to set up a factor first, and has not just proved who it is: a thief with
+            a cookie that remembers would bind a device of its own
         """
-        step = self.begin(user_id, account_name, next_url=next_url)
-        if step.next_page == "set-up":
+        step = self.begin(user_id, account_name, device_token=device_token)
+        login = replace(step.login, fresh_at=0 if step.login.passed else proved_at)
+        if step.next_page == "set-up" and not self.is_fresh(login):
             raise LoginRequired
-        return step if step.next_page != "done" else replace(step, login=replace(step.login, fresh_at=0))
+        return replace(step, login=login)
 
     def verify(self, login: Login, code: str) -> Login:
         """A code of an authenticator app: ends a half-login, or refreshes a full one.
 
         :raises MFAError: what `MFA.verify` raises
         """
-        self.challenged(login)
-        self._checked(login, lambda: self.mfa.verify(user_id=login.user_id, code=code))
-        return login.promote("full", self.now(), fresh=True)
+        self.allow_challenge(login)
+        self.mfa.verify(user_id=login.user_id, code=code)
+        return login.promote(self.now(), fresh=True)
 
     def recover(self, login: Login, code: str) -> tuple[Login, Verification]:
         """The same by a recovery code."""
-        self.challenged(login)
-        verification = self._checked(login, lambda: self.mfa.recover(user_id=login.user_id, code=code))
-        return login.promote("full", self.now(), fresh=True), verification
+        self.allow_challenge(login)
+        verification = self.mfa.recover(user_id=login.user_id, code=code)
+        return login.promote(self.now(), fresh=True), verification
 
-    def challenged(self, login: Login | None) -> Login:
-        """Whom the challenge may be shown."""
+    def allow_challenge(self, login: Login | None) -> Login:
+        """A login that may be asked for a code."""
         if login is None:
             raise LoginRequired
         if login.stage == "set-up":
             raise SecondFactorRequired("set-up")
         return login
 
-    # Through
+    # What a view may ask for
 
-    def inside(self, login: Login | None) -> Login:
-        """Whoever is logged in, by as many factors as there are now: a login by the password alone ends where a factor
-        was set up since, in another browser. That costs a look into the store for each page; one that has passed a
-        second factor costs none."""
+    def require_login(self, login: Login | None) -> Login:
+        """A login by as many factors as there are now: one by the password alone ends where a factor was set up since,
+        in another browser. That costs a look into the store for each page; a login that has passed a second factor
+        costs none."""
         if login is None:
             raise LoginRequired
-        if login.stage == "set-up":
-            raise SecondFactorRequired("set-up")
-        if login.stage == "half":
-            raise SecondFactorRequired("challenge")
+        if login.stage != "full":
+            raise SecondFactorRequired("set-up" if login.stage == "set-up" else "challenge")
         if not login.passed:
             status = self.mfa.status(user_id=login.user_id)
             if status.enrolled:
-                raise SecondFactorRequired(self._page(status.factors, status.disabled))
+                raise SecondFactorRequired(_code_page(status))
         return login
 
-    def passed(self, login: Login | None) -> Login:
-        """Whoever has passed the second factor."""
-        login = self.inside(login)
+    def require_mfa(self, login: Login | None) -> Login:
+        """A login that has passed the second factor."""
+        login = self.require_login(login)
         if not login.passed:
             raise SecondFactorRequired("set-up")
         return login
 
-    def fresh(self, login: Login | None) -> Login:
-        """Whoever has proved within the last minutes who it is, by all factors that it has."""
-        login = self.inside(login)
-        if login.is_fresh(self.now(), self.fresh_seconds):
+    def require_fresh(self, login: Login | None) -> Login:
+        """A login whose user has proved within the last minutes who it is, by all factors that there are."""
+        login = self.require_login(login)
+        if self.is_fresh(login):
             return login
         status = self.mfa.status(user_id=login.user_id)
-        raise NotFresh(self._page(status.factors, status.disabled) if status.enrolled else "password")
+        raise NotFresh(_code_page(status) if status.enrolled else "password")
 
-    # Changes. Each asks for `fresh`, or for the half-login that has to set up
+    def require_fresh_mfa(self, login: Login | None) -> Login:
+        """Both: the second factor was passed, and the user has proved within the last minutes who it is."""
+        return self.require_fresh(self.require_mfa(login))
 
-    def may_set_up(self, login: Login | None) -> Login:
-        """Whom set-up is open."""
-        return login if login is not None and login.stage == "set-up" else self.fresh(login)
+    def is_fresh(self, login: Login) -> bool:
+        """Whether the user has proved within the last minutes who it is: what `require_fresh` asks of a login."""
+        return login.is_fresh(self.now(), self.fresh_seconds)
+
+    # Changes. Each asks for a fresh login, or for the half-login that has to set up
+
+    def allow_set_up(self, login: Login | None) -> Login:
+        """A login that may set up a factor."""
+        return login if login is not None and login.stage == "set-up" else self.require_fresh(login)
 
     def enroll(self, login: Login | None, name: str) -> Login:
-        """Begins to set up a factor: it is `Login.pending`."""
-        login = self.may_set_up(login)
-        if login.stage == "set-up" and self.mfa.status(user_id=login.user_id).enrolled:
-            raise LoginRequired  # somebody was faster: from now on it is for the challenge
-        enrollment = self.mfa.enroll(user_id=login.user_id, account_name=login.account_name, name=tidy(name))
-        return replace(login, pending=enrollment.factor_id)
+        """Begins to set up a factor: it is `Login.pending_factor`."""
+        login = self.allow_set_up(login)
+        self._refuse_late_set_up(login)
+        enrollment = self.mfa.enroll(user_id=login.user_id, account_name=login.account_name, name=tidy_name(name))
+        return replace(login, pending_factor=enrollment.factor_id)
 
-    def pending(self, login: Login | None) -> Enrollment | None:
+    def pending_enrollment(self, login: Login | None) -> Enrollment | None:
         """What is being set up, to show it again. None: nothing, or it has expired."""
-        login = self.may_set_up(login)
-        if not login.pending:
+        login = self.allow_set_up(login)
+        factor_id = login.pending_factor
+        if not factor_id:
             return None
         try:
-            return self.mfa.pending(user_id=login.user_id, factor_id=login.pending, account_name=login.account_name)
+            return self.mfa.pending(user_id=login.user_id, factor_id=factor_id, account_name=login.account_name)
         except EnrollmentExpired:
             return None
 
@@ -223,74 +210,70 @@ class Gate:
 
         :raises MFAError: what `MFA.confirm` raises
         """
-        login = self.may_set_up(login)
-        if not login.pending:
+        login = self.allow_set_up(login)
+        if not login.pending_factor:
             raise EnrollmentExpired
-        if login.stage == "set-up" and self.mfa.status(user_id=login.user_id).enrolled:
-            raise LoginRequired
-        codes = self.mfa.confirm(user_id=login.user_id, factor_id=login.pending, code=code)
-        entered = login.promote("full", self.now(), fresh=True)
-        return replace(entered, pending="", unsaved_codes=login.unsaved_codes or bool(codes)), codes
+        self._refuse_late_set_up(login)
+        codes = self.mfa.confirm(user_id=login.user_id, factor_id=login.pending_factor, code=code)
+        promoted = login.promote(self.now(), fresh=True)
+        return replace(promoted, pending_factor="", unsaved_codes=login.unsaved_codes or bool(codes)), codes
 
     def new_codes(self, login: Login | None) -> tuple[Login, RecoveryCodes]:
         """Replaces the recovery codes."""
-        login = self.fresh(login)
+        login = self.require_fresh(login)
         codes = self.mfa.regenerate_recovery_codes(user_id=login.user_id)
         return replace(login, unsaved_codes=True), codes
 
-    def factor(self, login: Login | None, factor_id: str) -> FactorInfo:
+    def removable_factor(self, login: Login | None, factor_id: str) -> FactorInfo:
         """One of the user's own factors, before it is removed.
 
         :raises NotEnrolled: if this user has none of that id
         :raises LastFactor: if it must stay
         """
-        login = self.fresh(login)
+        login = self.require_fresh(login)
         factors = self.mfa.status(user_id=login.user_id).factors
         for factor in factors:
             if factor.factor_id == factor_id:
-                usable = [one for one in factors if one.state == "active"]
-                if self.mode == "required" and usable == [factor]:
+                if self.mode == "required" and [other for other in factors if other.state == "active"] == [factor]:
                     raise LastFactor
                 return factor
         raise NotEnrolled
 
     def remove(self, login: Login | None, factor_id: str) -> FactorInfo:
         """Removes a factor of the user's own."""
-        factor = self.factor(login, factor_id)
+        factor = self.removable_factor(login, factor_id)
         return self.mfa.remove_factor(user_id=factor.user_id, factor_id=factor.factor_id)
 
-    def trust(self, login: Login, name: str) -> DeviceToken | None:
+    def trust_device(self, login: Login, name: str) -> DeviceToken | None:
         """Trusts this device, if the policy has it and a code was just accepted."""
-        if (
-            not self.mfa.policy.trusted_device_days
-            or not login.is_fresh(self.now(), self.mfa.policy.trust_window)
-            or not login.passed
-        ):
+        policy = self.mfa.policy
+        if not policy.trusted_device_days or not login.passed:
             return None
-        return self.mfa.trust_device(user_id=login.user_id, name=tidy(name))
+        if not login.is_fresh(self.now(), policy.trust_window):
+            return None
+        return self.mfa.trust_device(user_id=login.user_id, name=tidy_name(name))
 
     def forget_devices(self, login: Login | None, series: str | None = None) -> int:
-        """Trusts a device of this user no more, or none of them. It only ever takes trust away: no proof is asked."""
-        login = self.inside(login)
+        """Stops trusting a device of this user, or all of them. It only ever takes trust away: no proof is asked."""
+        login = self.require_login(login)
         if series is not None and not re.fullmatch("[0-9a-f]{32}", series):
             return 0
         return self.mfa.forget_devices(user_id=login.user_id, series=series)
 
     # Below
 
-    @staticmethod
-    def _page(factors: tuple[FactorInfo, ...], disabled: bool) -> Literal["challenge", "recover"]:
-        usable = any(factor.state == "active" for factor in factors)
-        return "challenge" if usable and not disabled else "recover"
-
-    @staticmethod
-    def _checked(login: Login, check: Callable[[], Verification]) -> Verification:
-        verification = check()
-        if verification.user_id != login.user_id:  # a store that mixed up two users
-            raise FactorDisabled
-        return verification
+    def _refuse_late_set_up(self, login: Login) -> None:
+        """A login that had to set up does so no more where a factor came meanwhile: it is for the challenge."""
+        if login.stage == "set-up" and self.mfa.status(user_id=login.user_id).enrolled:
+            raise LoginRequired
 
 
-def tidy(text: str) -> str:
+def tidy_name(text: str) -> str:
     """A name as the service takes it: printable, without space at its ends, not too long."""
-    return "".join(one for one in " ".join(text.split()) if one.isprintable())[:NAME_LENGTH].strip()
+    return "".join(char for char in " ".join(text.split()) if char.isprintable())[:NAME_LENGTH].strip()
+
+
+def _code_page(status: Status) -> Literal["challenge", "recover"]:
+    """Where a user who has a factor is asked for a code."""
+    usable = any(factor.state == "active" for factor in status.factors)
+    return "challenge" if usable and not status.disabled else "recover"

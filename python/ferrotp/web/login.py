@@ -6,15 +6,19 @@ and nowhere else, and the challenge wants a code that was not used.
 """
 
 import secrets
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 from typing import Literal
+
+LOGIN_KEY = "_ferrotp"
+"""Where a framework's session keeps `Login.dump`."""
+MESSAGE_KEY = "_ferrotp_message"
+"""Where it keeps what the settings page says once: the message id, and the values that go into it."""
 
 Stage = Literal["half", "set-up", "full"]
 """``half``: the password was right, the second factor is missing. ``set-up``: the same, and there is none yet, but one
 is required. ``full``: logged in."""
 
-HALF_LIFETIME = 600
-"""Seconds that a half-login lives (ASVS 7.2.4 leaves the number to the application)."""
 SKEW = 60
 """Seconds that a time may be ahead of this server's clock: another server wrote it."""
 
@@ -37,44 +41,52 @@ class Login:
     """When the user last proved who it is, by all factors there are. 0: not in this login."""
     next: str = ""
     """Where to go after the step under way: a path on this site."""
-    remember: bool = False
-    """Whether the application was asked to remember the user: for when the login is done."""
-    pending: str = ""
+    remember: bool | None = None
+    """Whether the user asked to be remembered, for when the login is done. None: it is left to the application."""
+    pending_factor: str = ""
     """The id of the factor that is being set up. Its secret is in the store alone."""
     unsaved_codes: bool = False
     """Whether recovery codes were shown, and the user has not said that they are saved."""
+    bound: str = ""
+    """A keyed hash of what else the login ends with, where the framework has such a thing: a change of the password."""
+    backend: str = ""
+    """Which of the framework's backends knew the user, where it has several."""
 
     @classmethod
     def start(cls, stage: Stage, user_id: str, account_name: str, now: float) -> "Login":
         """A new stage of a new login."""
         return cls(user_id, account_name, stage, int(now), secrets.token_urlsafe(16))
 
-    def promote(self, stage: Stage, now: float, *, fresh: bool) -> "Login":
-        """The next stage: everything that tied the session to the one before is new."""
+    def promote(self, now: float, *, fresh: bool) -> "Login":
+        """The login when the second factor was passed: everything that tied the session to the one before is new."""
         return replace(
             self,
-            stage=stage,
+            stage="full",
             since=int(now),
             nonce=secrets.token_urlsafe(16),
             passed=True,
             fresh_at=int(now) if fresh else 0,
         )
 
-    def dump(self) -> dict[str, str | int | bool]:
+    def dump(self) -> dict[str, str | int | bool | None]:
         """Plain values for the session."""
-        return asdict(self)
+        return dict(zip(_TYPES, _values(self), strict=True))
 
     @classmethod
-    def load(cls, data: object, now: float) -> "Login | None":
-        """The login that `dump` wrote, or None: for anything else, and for a half-login that has died."""
-        if not isinstance(data, dict) or data.keys() != _KINDS.keys():
+    def load(cls, data: object, now: float, half_login_lifetime: float) -> "Login | None":
+        """The login that `dump` wrote, or None: for anything else, and for a half-login that has died.
+
+        :param half_login_lifetime: seconds
+        """
+        if not isinstance(data, dict) or data.keys() != _TYPES.keys():
             return None
-        if any(type(data[name]) is not kind for name, kind in _KINDS.items()):
-            return None
+        for name, types in _TYPES.items():
+            if type(data[name]) not in types:  # bool is no int here
+                return None
         login = cls(**data)
         if login.stage not in ("half", "set-up", "full") or not login.user_id:
             return None
-        if login.stage != "full" and not -SKEW <= now - login.since < HALF_LIFETIME:
+        if login.stage != "full" and not -SKEW <= now - login.since < half_login_lifetime:
             return None
         return login
 
@@ -83,7 +95,6 @@ class Login:
         return self.fresh_at > 0 and -SKEW <= now - self.fresh_at < seconds
 
 
-_KINDS: dict[str, type] = {
-    field.name: {"bool": bool, "int": int}.get(str(getattr(field.type, "__name__", field.type)), str)
-    for field in fields(Login)
-}
+_KINDS: dict[object, tuple[type, ...]] = {int: (int,), bool: (bool,), bool | None: (bool, type(None))}
+_TYPES = {field.name: _KINDS.get(field.type, (str,)) for field in fields(Login)}
+_values = attrgetter(*_TYPES)

@@ -4,66 +4,14 @@ A page's fixed words come from `Texts` by id; what depends on the user or the mo
 None of them holds a secret but `SetUpPage` and `CodesPage`, and those neither show it in a `repr` nor are kept.
 """
 
-import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ..mfa import (
-    DeviceInfo,
-    Enrollment,
-    EnrollmentExpired,
-    FactorDisabled,
-    FactorInfo,
-    InvalidCode,
-    MFAError,
-    NotEnrolled,
-    StoreUnavailable,
-    Throttled,
-    TooManyFactors,
-)
+from ..mfa import DeviceInfo, Enrollment, FactorInfo
 from .gate import Gate
 from .login import Login
 from .texts import Texts
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why a step was not taken, in words."""
-
-    message: str
-    status: int
-    """Of HTTP."""
-    retry_after: int | None = None
-    """Seconds, for the header ``Retry-After``."""
-    ends_login: bool = False
-    """Whether the half-login has died of it (lockout, or the factor is gone): begin with the password."""
-    expired: bool = False
-    """Whether it is the set-up that has to begin anew."""
-
-
-def problem(error: MFAError, texts: Texts, now: float, *, recovery: bool = False) -> Problem:
-    """What the service raised, as the page says it."""
-    retry_at = getattr(error, "retry_at", None)
-    if isinstance(error, (InvalidCode, Throttled)) and retry_at is not None:
-        seconds = max(math.ceil(retry_at.timestamp() - now), 1)
-        return Problem(texts("error.wait", when=texts.until(retry_at, now)), 429, seconds)
-    if isinstance(error, InvalidCode):
-        message = texts("error.recovery" if recovery else "error.code")
-        if error.attempts_left == 1:
-            message += " " + texts("error.last")
-        return Problem(message, 400)
-    if isinstance(error, FactorDisabled):
-        return Problem(texts("error.locked.recovery" if recovery else "error.locked"), 403, ends_login=True)
-    if isinstance(error, NotEnrolled):
-        return Problem(texts("error.gone"), 403, ends_login=True)
-    if isinstance(error, EnrollmentExpired):
-        return Problem(texts("setup.expired"), 400, expired=True)
-    if isinstance(error, TooManyFactors):
-        return Problem(texts("setup.full"), 409)
-    if isinstance(error, StoreUnavailable):
-        return Problem(texts("error.unavailable"), 503, 60)
-    return Problem(texts("error.broken"), 500)
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,11 +86,11 @@ class Person(serving.Person):
 
     def race(self, site: Site, code: str) -> int:
         browsers = [self.password(site) for _ in range(AT_ONCE)]
-        return together([lambda one=one: self.token(one, code) for one in browsers])
+        return together([lambda browser=browser: self.token(browser, code) for browser in browsers])
 
     def race_by_api(self, site: Site, code: str) -> int:
         browsers = [self.password_by_api(site) for _ in range(AT_ONCE)]
-        return together([lambda one=one: self.token_by_api(one, code) for one in browsers])
+        return together([lambda browser=browser: self.token_by_api(browser, code) for browser in browsers])
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +98,8 @@ def enrolled(place: Place, measured: list[str]) -> list[Person]:
     """By the stock package, whose own strength is measured by the way. The last log-ins are two minutes ago."""
     with Site(place, "stock") as site:
         people = [Person(site) for _ in range(4)]
-        for one in people:
-            one.set_up(site)
+        for user in people:
+            user.set_up(site)
         _, hasty, many, late = people
         again = hasty.log_in(site, hasty.code())
         place.tick()
@@ -130,8 +130,8 @@ def test_who_was_enrolled_before_logs_in_without_doing_anything(site: Site, enro
     assert raced.race(site, raced.code()) == 1, "of the first eight logins ever"
     assert by_api.log_in_by_api(site, by_api.code())
     assert not by_api.log_in_by_api(site, by_api.code())
-    for one in (by_page, raced, by_api):
-        assert one.secret not in site.place.rows()
+    for user in (by_page, raced, by_api):
+        assert user.secret not in site.place.rows()
 
 
 def test_what_did_not_log_in_yet_is_sealed_by_a_command(site: Site, enrolled: list[Person]) -> None:
@@ -221,7 +221,7 @@ def test_a_dump_holds_no_secret_but_that_of_a_set_up_under_way(site: Site, enrol
     person.set_up(site)
     waiting.begin(site)
     rows = site.place.rows()
-    assert not [one for who in (person, *enrolled) for one in who.spellings() if one in rows]
+    assert not [text for who in (person, *enrolled) for text in who.spellings() if text in rows]
     # The package's own doing, as docs/adapters.md says.
     assert waiting.secret in rows
 
@@ -231,9 +231,14 @@ def test_back_again_without_ferrotp(site: Site, enrolled: list[Person]) -> None:
     person = Person(site)
     browser = person.set_up_by_api(site)
     recovery = re.findall(r"\b\d{8}\b", browser.get("/accounts/2fa/recovery-codes/").text)
-    assert ", 0 left" in place.manage("ferrotp", "ferrotp_allauth", "back")
+    tried = place.manage("ferrotp", "ferrotp_allauth", "back", "--dry-run")
+    assert "would be moved, 0 left" in tried
+    assert re.search(r"secret revealed: .* by=.+ \(manage\.py ferrotp_allauth back --dry-run\)", tried)
+    out = place.manage("ferrotp", "ferrotp_allauth", "back")
+    assert ", 0 left" in out
+    assert len(re.findall(r"secret revealed: .* by=.+ \(manage\.py ferrotp_allauth back\)", out)) >= 1 + len(enrolled)
     place.tick(60)
     with Site(place, "stock") as stock:
-        for one in (person, *enrolled):
-            assert one.log_in(stock, one.code())
+        for user in (person, *enrolled):
+            assert user.log_in(stock, user.code())
         assert person.log_in(stock, recovery[0])

@@ -52,8 +52,8 @@ def enrolled(place: Place, measured: list[str]) -> Person:
     with Site(place, "stock") as site:
         # A user for each attempt: stock delays everything for a second after a failure, and longer after more.
         person, hasty, many, late, rolled = (Person(site) for _ in range(5))
-        for one in (person, hasty, many, late, rolled):
-            one.set_up(site)
+        for user in (person, hasty, many, late, rolled):
+            user.set_up(site)
         again = hasty.log_in(site, hasty.code())
         place.tick()
         code = many.code()
@@ -189,7 +189,7 @@ def test_a_dump_holds_no_secret(site: Site, adopted: Person) -> None:
     person = Person(site)
     person.set_up(site)
     rows = site.place.rows()
-    assert not [one for one in (*person.spellings(), *adopted.spellings()) if one in rows]
+    assert not [text for text in (*person.spellings(), *adopted.spellings()) if text in rows]
 
 
 ODD = """
@@ -233,10 +233,13 @@ def test_back_again_without_ferrotp(site: Site, adopted: Person) -> None:
     assert person.log_in(site, person.code())
     out = place.manage("ferrotp", "ferrotp_django_otp", "back")
     assert ", 0 left" in out
+    moved = int(re.search(r"(\d+) devices moved", out)[1])
+    revealed = re.findall(r"secret revealed: .* by=.+ \(manage\.py ferrotp_django_otp back\)", out)
+    assert len(revealed) == moved >= 2
     with Site(place, "stock") as stock:
-        for one in (person, adopted):
-            page = stock.browser().post("/login", {"username": one.name, "password": PASSWORD, "otp_token": ""}).text
-            (one.device,) = re.findall(r"otp_totp\.totpdevice/\d+", page)
+        for user in (person, adopted):
+            page = stock.browser().post("/login", {"username": user.name, "password": PASSWORD, "otp_token": ""}).text
+            (user.device,) = re.findall(r"otp_totp\.totpdevice/\d+", page)
         assert not person.log_in(stock, person.code()), "used before"
         time.sleep(1.1)  # stock's delay after a failure, by the real clock
         place.tick()

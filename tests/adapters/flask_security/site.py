@@ -182,7 +182,7 @@ class Site:
         with engine.connect() as connection:
             rows = [row for table in metadata.sorted_tables for row in connection.execute(select(table))]
         engine.dispose()
-        return "\n".join(repr([one.hex() if isinstance(one, bytes) else one for one in row]) for row in rows)
+        return "\n".join(repr([value.hex() if isinstance(value, bytes) else value for value in row]) for row in rows)
 
 
 def at_once(calls: Sequence[Callable[[], _T]]) -> list[_T]:

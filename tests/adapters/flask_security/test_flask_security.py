@@ -249,12 +249,16 @@ def test_another_user_s_secret_in_a_row_opens_nothing(site: Site) -> None:
     assert site.login(victim, phone.code()) == 400
 
 
-def test_stock_logs_in_again_after_the_adapter_is_removed(world: World, site: Site) -> None:
+def test_stock_logs_in_again_after_the_adapter_is_removed(
+    world: World, site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
     email, phone = site.enrolled()
     with site.inside() as (database, user_model, security, _mfa):
         for user in database.session.query(user_model):
             security.totp_factory.give_back(user)
         database.session.commit()
+    revealed = [record for record in caplog.messages if record.startswith("secret revealed")]
+    assert revealed and all(record.endswith("by=Flask-Security: give_back") for record in revealed)
     base = site.base
     with site.serving("stock"):
         assert site.login(email, phone.code()) == 200

@@ -64,7 +64,7 @@ class Person(serving.Person):
 
     def race(self, site: Site, code: str) -> int:
         browsers = [self.password(site) for _ in range(AT_ONCE)]
-        return together([lambda one=one: self.token(one, code) for one in browsers])
+        return together([lambda browser=browser: self.token(browser, code) for browser in browsers])
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +72,8 @@ def enrolled(place: Place, measured: list[str]) -> Person:
     """By the stock package, whose own strength is measured by the way."""
     with Site(place, "stock") as site:
         person, hasty, many, late = (Person(site) for _ in range(4))
-        for one in (person, hasty, many, late):
-            one.set_up(site)
+        for user in (person, hasty, many, late):
+            user.set_up(site)
         again = hasty.log_in(site, hasty.code())
         place.tick()
         accepted = many.race(site, many.code())
@@ -176,7 +176,7 @@ def test_a_dump_holds_no_secret_but_that_of_a_set_up_under_way(site: Site, enrol
     person.set_up(site)
     waiting.begin(site)
     rows = site.place.rows()
-    assert not [one for one in (*person.spellings(), *enrolled.spellings()) if one in rows]
+    assert not [text for text in (*person.spellings(), *enrolled.spellings()) if text in rows]
     # The package's own doing, as docs/adapters.md says.
     assert waiting.secret in rows
 

@@ -17,7 +17,16 @@ from click.testing import CliRunner
 
 from ferrotp.cli.app import ferrotp
 from ferrotp.mfa import Policy
-from ferrotp.mfa.imports import Allauth, DjangoOTP, FlaskSecurity, Note, PyotpColumn, SourceError, bring, examine
+from ferrotp.mfa.imports import (
+    Allauth,
+    DjangoOTP,
+    FlaskSecurity,
+    Note,
+    PyotpColumn,
+    SourceError,
+    preview_import,
+    run_import,
+)
 from ferrotp.mfa.imports.wallet import parse_secrets
 
 from .conftest import Service
@@ -82,11 +91,19 @@ DJANGO: dict[str, dict[str, Any]] = {
 def test_hostile_rows_of_django_otp_are_left_one_by_one(tmp_path: Path, service: Service) -> None:
     notes: list[Note] = []
     where = django_tables(tmp_path / "app.db", [{}, *DJANGO.values(), {"name": "x\u202ey"}])
-    report = bring(where, DjangoOTP(), service.mfa, on_note=notes.append)
+    report = run_import(where, DjangoOTP(), service.mfa, on_note=notes.append)
     assert report.imported == 2
     assert len([note for note in notes if note.outcome == "skipped"]) == len(DJANGO)
     assert {factor.user_id for factor in service.mfa.factors()} == {"1", str(len(DJANGO) + 2)}
     assert all(factor.name == "" for factor in service.mfa.factors())
+
+
+def test_a_device_whose_codes_the_window_refuses_comes_and_is_flagged(tmp_path: Path, service: Service) -> None:
+    notes: list[Note] = []
+    where = django_tables(tmp_path / "app.db", [{"drift": 1}, {"drift": -2}, {"drift": 2}])
+    assert run_import(where, DjangoOTP(), service.mfa, on_note=notes.append).imported == 3
+    assert service.mfa.policy.window == 1
+    assert [(note.user_id, note.outcome) for note in notes] == [("2", "flagged"), ("3", "flagged")]
 
 
 def test_hostile_tokens_are_left_and_a_token_that_stands_twice_works_once(tmp_path: Path, service: Service) -> None:
@@ -102,7 +119,7 @@ def test_hostile_tokens_are_left_and_a_token_that_stands_twice_works_once(tmp_pa
         "\udc80".encode("utf-8", "surrogatepass"),
     ]
     where = django_tables(tmp_path / "app.db", [{}], tokens)
-    report = bring(where, DjangoOTP(), service.mfa)
+    report = run_import(where, DjangoOTP(), service.mfa)
     assert report.imported == 1
     assert service.recovers(1, "ogzutz7c")
     assert not service.recovers(1, "OGZU-TZ7C")
@@ -133,7 +150,7 @@ def test_hostile_rows_of_allauth_are_left_one_by_one(tmp_path: Path, service: Se
             connection.execute("INSERT INTO mfa_authenticator VALUES (NULL, ?, 'totp', ?)", (number, data))
         for data in ('{"seed": 1}', '{"seed": "\u00e9", "used_mask": 0}', '{"seed": "a", "used_mask": "x"}', DEEP):
             connection.execute("INSERT INTO mfa_authenticator VALUES (NULL, 1, 'recovery_codes', ?)", (data,))
-    report = bring(str(where), Allauth(), service.mfa)
+    report = run_import(str(where), Allauth(), service.mfa)
     assert (report.imported, report.recovery_codes) == (1, 0)
     assert sum(report.reasons.values()) == len(ALLAUTH) + 4
 
@@ -186,7 +203,7 @@ def test_hostile_rows_of_flask_security_are_left_one_by_one(tmp_path: Path, serv
     plain = json.dumps({"key": GOOD, "type": "totp", "v": 1})
     where = flask_table(tmp_path / "app.db", [plain, *FLASK.values()])
     format = FlaskSecurity(secrets={"1": b"secret"})
-    report = bring(where, format, service.mfa, proofs={"u0": pyotp.TOTP(GOOD).now()})
+    report = run_import(where, format, service.mfa, proofs={"u0": pyotp.TOTP(GOOD).now()})
     assert (report.imported, report.recovery_codes) == (1, 0)
     assert report.users == len(FLASK) + 5
 
@@ -209,19 +226,19 @@ def test_hostile_rows_of_a_column_are_left_one_by_one(tmp_path: Path, service: S
         for user, secret in {"good": GOOD, **PYOTP, " ": GOOD, "x\n": GOOD, "y" * 300: GOOD}.items():
             connection.execute("INSERT INTO account VALUES (?, ?)", (user, secret))
     format = PyotpColumn(table="account", user_column="id", secret_column="otp", last_used="none")
-    report = bring(str(where), format, service.mfa)
+    report = run_import(str(where), format, service.mfa)
     assert (report.users, report.imported) == (len(PYOTP) + 4, 1)
 
 
 def test_short_secrets_come_by_policy_alone_and_are_said(tmp_path: Path, service: Service) -> None:
     where = django_tables(tmp_path / "app.db", [{}, {"key": "00" * 10}, {"step": 300}])
     notes: list[Note] = []
-    report = bring(where, DjangoOTP(), service.mfa, on_note=notes.append)
+    report = run_import(where, DjangoOTP(), service.mfa, on_note=notes.append)
     assert report.imported == 1
     assert {(note.user_id, note.outcome) for note in notes} == {("2", "skipped"), ("3", "skipped")}
     lenient = service.opened(Policy(legacy_secrets=True))
     notes.clear()
-    report = bring(where, DjangoOTP(), lenient, on_note=notes.append)
+    report = run_import(where, DjangoOTP(), lenient, on_note=notes.append)
     assert (report.imported, report.already) == (2, 1)
     assert {(note.user_id, note.outcome) for note in notes} == {("2", "flagged"), ("3", "flagged")}
     assert lenient.report().re_enroll == ("2", "3")
@@ -234,7 +251,7 @@ def test_a_source_that_is_none_is_said(tmp_path: Path) -> None:
     sqlite3.connect(empty).close()
     for where in (str(text), str(empty), str(tmp_path / "nowhere"), "x://y", "mssql://u:secret@h/d", "postgresql://"):
         with pytest.raises(SourceError) as caught:
-            examine(where, DjangoOTP())
+            preview_import(where, DjangoOTP())
         assert "secret" not in str(caught.value)
     assert not (tmp_path / "nowhere").exists()
 
@@ -262,14 +279,14 @@ def test_no_secret_is_in_a_report_a_log_an_error_or_the_terminal(
         print(asdict(note), note, file=said)
 
     for run in (
-        lambda: examine(where, DjangoOTP(), on_note=noted),
-        lambda: bring(where, DjangoOTP(), service.mfa, on_note=noted),
+        lambda: preview_import(where, DjangoOTP(), on_note=noted),
+        lambda: run_import(where, DjangoOTP(), service.mfa, on_note=noted),
     ):
         report = run()
         print(report, report.as_json(), report.lines(), file=said)
     for wrong in ("lower", canaries[7]):
         try:
-            bring(where, DjangoOTP(), service.mfa, proofs={"1": wrong})
+            run_import(where, DjangoOTP(), service.mfa, proofs={"1": wrong})
         except SourceError as error:
             frames = list(traceback.walk_tb(error.__traceback__))[1:]  # this test's own holds them all
             print(error, error.__cause__, error.__context__, [frame.f_locals for frame, _ in frames], file=said)

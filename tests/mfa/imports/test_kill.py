@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyotp
 
-from ferrotp.mfa.imports import DjangoOTP, bring
+from ferrotp.mfa.imports import DjangoOTP, run_import
 
 from .conftest import Service
 from .test_hostile import django_tables
@@ -50,7 +50,7 @@ def test_an_import_that_was_killed_is_begun_again(tmp_path: Path, service: Servi
     service.now = 50_000_000 * 30 + 35
     gone = next(factor for factor in service.mfa.factors())
     service.mfa.remove_factor(user_id=gone.user_id, factor_id=gone.factor_id)
-    report = bring(source, DjangoOTP(), service.mfa)
+    report = run_import(source, DjangoOTP(), service.mfa)
     assert (report.imported, report.already) == (USERS - there, there)
     # What was removed since does not come back, and everybody else is there once.
     users = [factor.user_id for factor in service.mfa.factors()]
@@ -67,7 +67,7 @@ def test_the_source_is_only_read(tmp_path: Path, service: Service) -> None:
     source = Path(django_tables(tmp_path / "app.db", [{}, {}]))
     before, files = source.read_bytes(), {*tmp_path.iterdir()}
     source.chmod(0o400)
-    bring(str(source), DjangoOTP(), service.mfa)
+    run_import(str(source), DjangoOTP(), service.mfa)
     assert source.read_bytes() == before
     assert {path.name for path in {*tmp_path.iterdir()} - files} <= {"mfa.db", "mfa.db-wal", "mfa.db-shm"}
 
@@ -82,5 +82,5 @@ def test_the_application_writes_on_meanwhile(tmp_path: Path, service: Service) -
         with closing(sqlite3.connect(source, timeout=1)) as connection, connection:
             connection.execute("UPDATE otp_totp_totpdevice SET last_t = 7 WHERE id = 1")
 
-    assert bring(source, DjangoOTP(), service.mfa, progress=write).imported == 1200
+    assert run_import(source, DjangoOTP(), service.mfa, progress=write).imported == 1200
     assert pages == 3

@@ -19,10 +19,10 @@ from ferrotp.mfa.imports import (
     PyotpColumn,
     SourceError,
     TwoFactor,
-    bring,
     decryptor,
-    examine,
     parse_secrets,
+    preview_import,
+    run_import,
 )
 
 from .conftest import Service, Site
@@ -65,8 +65,8 @@ def test_users_of_django_otp_come(
     site: Site = request.getfixturevalue(where)
     said = site.said["otp"]
     service.now = time.time()
-    would = examine(site.where, kind())
-    report = bring(site.where, kind(), service.mfa)
+    would = preview_import(site.where, kind())
+    report = run_import(site.where, kind(), service.mfa)
     assert (report.imported, report.factors, report.recovery_codes) == (3, 3, 4)
     assert (would.imported, would.factors, would.recovery_codes, would.reasons) == (3, 3, 4, report.reasons)
     found = reasons(report)
@@ -90,7 +90,7 @@ def test_users_of_django_otp_come(
     assert service.recovers(said["used"], said["tokens"][2].upper()[:4] + " " + said["tokens"][2].upper()[4:])
     assert service.mfa.status(user_id=str(said["used"])).recovery_codes == 2
     # Nobody comes twice.
-    again = bring(site.where, kind(), service.mfa)
+    again = run_import(site.where, kind(), service.mfa)
     assert (again.imported, again.already) == (0, 3)
     assert not service.recovers(said["used"], said["tokens"][1])
 
@@ -105,7 +105,7 @@ def test_a_site_brings_its_own_users_by_manage_py(
     said = Site("django_site.py", where, "encrypted", "ferrotp").said["commands"]
     assert said["django-two-factor-auth"]["imported"] == said["django-two-factor-auth --write"]["imported"] == 3
     assert said["django-allauth --write"]["imported"] == 1 and said["django-allauth --write"]["recovery_codes"] == 9
-    # The tables are those of the first import: whoever is there is left.
+    # The tables are those of the first import: users who are there are left.
     assert (said["django-otp --write"]["imported"], said["django-otp --write"]["already"]) == (0, 3)
     assert (said["used code"], said["left"], said["mails"]) == ("refused", 8, 0)
 
@@ -116,7 +116,7 @@ def test_users_of_allauth_come(where: str, service: Service, request: pytest.Fix
     said = site.said["allauth"]
     service.now = brought_at = time.time()
     format = Allauth(decrypt=decryptor([FERNET])) if where == "sealed_django_site" else Allauth()
-    report = bring(site.where, format, service.mfa)
+    report = run_import(site.where, format, service.mfa)
     assert (report.imported, report.factors, report.recovery_codes) == (1, 1, 9)
     assert reasons(report)["it is no authenticator app"] == 1
     assert service.mfa.status(user_id=str(said["user"])).recovery_codes == 9
@@ -129,7 +129,7 @@ def test_users_of_allauth_come(where: str, service: Service, request: pytest.Fix
 
 def test_what_does_not_decrypt_is_left_and_said(sealed_django_site: Site, service: Service) -> None:
     for format in (Allauth(), Allauth(decrypt=decryptor([Fernet.generate_key().decode()])), Allauth(decrypt=_fails)):
-        report = bring(sealed_django_site.where, format, service.mfa)
+        report = run_import(sealed_django_site.where, format, service.mfa)
         assert report.imported == 0
         assert any(outcome == "skipped" for outcome, _ in report.reasons)
 
@@ -146,10 +146,10 @@ def test_users_of_flask_security_come(flask_site: Site, service: Service, reques
         decrypt_code=decryptor([FERNET]) if encrypted else None,
     )
     with pytest.raises(SourceError, match="prove"):
-        bring(flask_site.where, format, service.mfa)
+        run_import(flask_site.where, format, service.mfa)
     service.now = brought_at = time.time()
     proof = {said["two"]: pyotp.TOTP(said["two_secret"]).now()}
-    report = bring(flask_site.where, format, service.mfa, proofs=proof)
+    report = run_import(flask_site.where, format, service.mfa, proofs=proof)
     assert (report.imported, report.factors, report.recovery_codes) == (2, 2, len(said["codes"]) - 1)
     assert reasons(report)["it is for codes by telephone or e-mail"] == 2
     assert not service.takes(said["two"], said["code"])
@@ -158,7 +158,7 @@ def test_users_of_flask_security_come(flask_site: Site, service: Service, reques
     assert not service.recovers(said["two"], said["codes"][1])
     assert service.recovers(said["two"], said["codes"][0].replace("-", ""))
     if encrypted:
-        blind = examine(flask_site.where, FlaskSecurity(secrets=format.secrets))
+        blind = preview_import(flask_site.where, FlaskSecurity(secrets=format.secrets))
         assert reasons(blind)["they are encrypted, and no key was given"] == 1
 
 
@@ -166,20 +166,20 @@ def test_a_wrong_secret_of_flask_security_is_found_by_the_proof_alone(flask_site
     said = flask_site.said
     wrong = FlaskSecurity(secrets=dict.fromkeys(SECRETS, b"wrong"))
     # The records open, to garbage.
-    assert examine(flask_site.where, wrong).factors == 2
+    assert preview_import(flask_site.where, wrong).factors == 2
     code = pyotp.TOTP(said["two_secret"]).now()
     with pytest.raises(SourceError, match="the code is none of user") as caught:
-        bring(flask_site.where, wrong, service.mfa, proofs={said["two"]: code})
+        run_import(flask_site.where, wrong, service.mfa, proofs={said["two"]: code})
     assert code not in str(caught.value)
     with pytest.raises(SourceError, match="the code is none of user"):
-        bring(flask_site.where, wrong, service.mfa, proofs={"nobody": code})
+        run_import(flask_site.where, wrong, service.mfa, proofs={"nobody": code})
     assert service.mfa.report().factors == 0
-    missing = examine(flask_site.where, FlaskSecurity(secrets={"7": b"another"}))
+    missing = preview_import(flask_site.where, FlaskSecurity(secrets={"7": b"another"}))
     assert missing.factors == 0
     assert reasons(missing)["its TOTP secret is not among those that were given"] == 2
 
 
-NOW = time.time()
+NOW = 1_800_000_015.0
 STEP = int(NOW) // 30
 
 
@@ -218,7 +218,7 @@ def test_users_of_a_pyotp_column_come(
         decrypt=decryptor([FERNET]) if sealed else None,
     )
     service.now = NOW
-    report = bring(str(where), format, service.mfa, clock=lambda: NOW)
+    report = run_import(str(where), format, service.mfa, clock=lambda: NOW)
     assert (report.users, report.imported) == (2, 1)
     assert reasons(report) == {"it was never confirmed": 1}
     holds(service, "ann@example.com", secret, last)
@@ -237,7 +237,7 @@ def test_a_secret_that_was_never_used_is_good_from_its_first_code_on(
         table="account", user_column="id", secret_column="otp", last_used=kind, last_used_column="last"
     )
     service.now = NOW
-    assert bring(str(where), format, service.mfa).imported == 1
+    assert run_import(str(where), format, service.mfa).imported == 1
     assert service.takes("ann", pyotp.TOTP(secret).at(int(NOW)))
 
 
@@ -252,10 +252,10 @@ def test_what_the_last_used_column_holds_has_to_be_said_and_fit(tmp_path: Path, 
         with pytest.raises(SourceError, match="say which column"):
             PyotpColumn(**columns, **wrong)  # type: ignore[arg-type]
     for kind in ("time-step", "seconds"):
-        report = examine(str(where), PyotpColumn(**columns, last_used=kind, last_used_column="last"))  # type: ignore[arg-type]
+        report = preview_import(str(where), PyotpColumn(**columns, last_used=kind, last_used_column="last"))  # type: ignore[arg-type]
         assert report.factors == 1  # of five, the one whose last use is of this kind
     blind = PyotpColumn(**columns, last_used="none")
-    assert examine(str(where), blind).factors == 5
+    assert preview_import(str(where), blind).factors == 5
 
 
 def test_users_can_come_by_another_column_and_as_uuids(tmp_path: Path, service: Service) -> None:
@@ -268,7 +268,7 @@ def test_users_can_come_by_another_column_and_as_uuids(tmp_path: Path, service: 
             "INSERT INTO mfa_authenticator VALUES (1, 'totp', ?, '0123456789abcdef0123456789abcdef')",
             ('{"secret": "' + pyotp.random_base32() + '"}',),
         )
-    bring(str(where), Allauth(accounts=Accounts(table="people", key="uid", user_id="name")), service.mfa)
-    bring(str(where), Allauth(accounts=Accounts(table="people", key="uid", uuids=True)), service.mfa)
+    run_import(str(where), Allauth(accounts=Accounts(table="people", key="uid", user_id="name")), service.mfa)
+    run_import(str(where), Allauth(accounts=Accounts(table="people", key="uid", uuids=True)), service.mfa)
     users = {factor.user_id for factor in service.mfa.factors()}
     assert users == {"ann", "01234567-89ab-cdef-0123-456789abcdef"}

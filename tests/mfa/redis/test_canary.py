@@ -21,8 +21,10 @@ def test_no_canary_in_the_log_and_in_a_snapshot(own: Server, logged: io.StringIO
     assert any(name.endswith(".rdb") for name in files) and any("aof" in name for name in files)
     # It is there to be found: what is no secret, is.
     assert all(b"otp:failures" in content for name, content in files.items() if name.endswith(("rdb", "incr.aof")))
-    raw = [bytes.fromhex(one) for one in story.canaries if len(one) == 40 and one.isalnum() and one == one.lower()]
+    raw = [
+        bytes.fromhex(text) for text in story.canaries if len(text) == 40 and text.isalnum() and text == text.lower()
+    ]
     assert raw
     for name, content in files.items():
-        for canary in [*raw, *(one.encode() for one in story.canaries)]:
+        for canary in [*raw, *(text.encode() for text in story.canaries)]:
             assert canary not in content, name

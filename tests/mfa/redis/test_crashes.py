@@ -47,7 +47,7 @@ def redeem(url: str, acknowledge: int, start: int) -> None:
                     if store.redeem(attempt, str(selector), NOW) is not None:
                         os.write(acknowledge, ACK.pack(number, int.from_bytes(sealed, "big")))
             if store.user(owner).recovery_codes == 0:
-                codes = [RecoveryCode(owner, str(one), os.urandom(8)) for one in range(8)]
+                codes = [RecoveryCode(owner, str(number), os.urandom(8)) for number in range(8)]
                 store.replace_recovery_codes(owner, codes, NOW)
 
 
@@ -57,7 +57,7 @@ def rotate(url: str, acknowledge: int, start: int) -> None:
     while True:
         last: Factor | None = None
         while batch := store.factors(last, 2):
-            store.reseal([(one, b"sealed with " + os.urandom(4)) for one in batch])
+            store.reseal([(record, b"sealed with " + os.urandom(4)) for record in batch])
             last = batch[-1]
         for owner in OWNERS:
             store.add_factor(factor(owner, "second"), NOW, 2, 0)
@@ -66,11 +66,11 @@ def rotate(url: str, acknowledge: int, start: int) -> None:
 
 @contextmanager
 def crowd(url: str, verb: Callable[[str, int, int], None], size: int = 2) -> Iterator["Crowd"]:
-    one = Crowd(url, verb, size)
+    made = Crowd(url, verb, size)
     try:
-        yield one
+        yield made
     finally:
-        one.end()
+        made.end()
 
 
 class Crowd:
@@ -86,16 +86,16 @@ class Crowd:
 
     def worker(self) -> "multiprocessing.process.BaseProcess":
         # Not from where the last one came to: a few steps again, as someone who got no answer would try.
-        start = max(min(one.last_step for one in self.store.factors(None, 9)) - 3, 0)
-        one = CONTEXT.Process(target=self.verb, args=(self.url, self.write, start), daemon=True)
-        one.start()
-        return one
+        start = max(min(kept.last_step for kept in self.store.factors(None, 9)) - 3, 0)
+        worker = CONTEXT.Process(target=self.verb, args=(self.url, self.write, start), daemon=True)
+        worker.start()
+        return worker
 
     def kill(self) -> None:
         time.sleep(random.expovariate(100))
-        one = self.workers.pop(0)
-        one.kill()
-        one.join()
+        worker = self.workers.pop(0)
+        worker.kill()
+        worker.join()
         self.collect()
 
     def collect(self) -> None:
@@ -104,9 +104,9 @@ class Crowd:
                 self.acknowledged += [ACK.unpack_from(chunk, at) for at in range(0, len(chunk), ACK.size)]
 
     def end(self) -> None:
-        for one in self.workers:
-            one.kill()
-            one.join()
+        for worker in self.workers:
+            worker.kill()
+            worker.join()
         self.collect()
         os.close(self.read)
         os.close(self.write)
@@ -166,8 +166,8 @@ def test_a_rotation_that_is_killed_leaves_every_record_readable(filled: Server) 
             workers.kill()
             workers.workers.append(workers.worker())
             whole_factors = workers.store.factors(None, 1000)
-            assert all(one.sealed.startswith(b"sealed ") for one in whole_factors)
-            assert {one.owner for one in whole_factors} == set(OWNERS)
+            assert all(kept.sealed.startswith(b"sealed ") for kept in whole_factors)
+            assert {kept.owner for kept in whole_factors} == set(OWNERS)
     whole(filled)
 
 

@@ -90,12 +90,12 @@ def test_owners_stay_apart_whatever_is_in_their_ids(store: RedisStore) -> None:
         codes = [RecoveryCode(owner, f"AB{number}", b"sealed")]
         assert store.replace_recovery_codes(owner, codes, NOW)
     for number, owner in enumerate(owners):
-        assert [one.factor_id for one in store.user(owner).factors] == [f"\0{number}"]
+        assert [kept.factor_id for kept in store.user(owner).factors] == [f"\0{number}"]
     listed: list[Factor] = []
     while batch := store.factors(listed[-1] if listed else None, 10):
         listed += batch
-    places = [(one.owner.tenant, one.owner.user_id, one.factor_id) for one in listed]
-    assert places == sorted((one.tenant, one.user_id, f"\0{number}") for number, one in enumerate(owners))
+    places = [(kept.owner.tenant, kept.owner.user_id, kept.factor_id) for kept in listed]
+    assert places == sorted((owner.tenant, owner.user_id, f"\0{number}") for number, owner in enumerate(owners))
     # Each reset takes one of them, and its codes, and no other's.
     for number, owner in enumerate(owners):
         assert store.reset(owner) == 1
@@ -171,7 +171,7 @@ def test_counts_that_are_gone_do_not_begin_again_at_nought(shared: Server, store
     assert store.user(ALICE).factors[0].last_step == NEVER_USED
 
 
-def test_a_factor_that_is_gone_stops_whoever_goes_through_all(shared: Server, store: RedisStore) -> None:
+def test_a_factor_that_is_gone_stops_a_sweep_through_all(shared: Server, store: RedisStore) -> None:
     store.add_factor(factor(), NOW, 1, 1)
     shared.client().delete(b"{ferrotp}:factors:acme\0alice")
     with pytest.raises(StoreUnavailable, match="missing"):
@@ -219,13 +219,13 @@ def test_charge_and_refund_are_the_ones_of_the_protocol(
 ) -> None:
     store.reset(ALICE)
     memory = MemoryStore()
-    for one in (store, memory):
-        one.add_factor(factor(), NOW, 1, 1)
+    for each in (store, memory):
+        each.add_factor(factor(), NOW, 1, 1)
     memory._budgets[ALICE, "otp"] = budget
     store._client.hset(
         KEY, mapping={f"otp:{name}": getattr(budget, name) for name in ("failures", "retry_at", "spent_until")}
     )
-    answer, expected = (one.reserve(ALICE, "otp", NOW + move, limits) for one in (store, memory))
+    answer, expected = (each.reserve(ALICE, "otp", NOW + move, limits) for each in (store, memory))
     assert answer == expected
     assert store.user(ALICE).budgets == memory.user(ALICE).budgets
     if isinstance(answer, Reservation) and isinstance(expected, Reservation):
@@ -262,10 +262,10 @@ class History:
         ]
         self.random.choice([*verbs, *verbs, *rarer, self.come])()
         pages = []
-        for one in self.both:
-            users: list[Any] = [one.user(owner) for owner in self.owners]
-            users.append([one.devices(owner) for owner in self.owners])
-            pages.append([users, one.factors(None, 99), one.recovery_codes(None, 99)])
+        for store in self.both:
+            users: list[Any] = [store.user(owner) for owner in self.owners]
+            users.append([store.devices(owner) for owner in self.owners])
+            pages.append([users, store.factors(None, 99), store.recovery_codes(None, 99)])
         assert pages[0] == pages[1]
 
     def same(self, verb: str, *arguments: Any, **named: Any) -> Any:
@@ -391,10 +391,10 @@ class History:
 
     def reseal(self) -> None:
         records = [*self.both[1].factors(None, 99), *self.both[1].recovery_codes(None, 99)]
-        changes = [(one, self.random.randbytes(15)) for one in records if self.random.random() < 0.7]
+        changes = [(record, self.random.randbytes(15)) for record in records if self.random.random() < 0.7]
         # One of them twice: the second time it is no longer what was read.
         changes += [(one, b"again") for one, _ in changes[:1]]
-        stale = [(replace(one, sealed=b"not this"), b"x") for one in records[:1]]
+        stale = [(replace(record, sealed=b"not this"), b"x") for record in records[:1]]
         self.same("reseal", changes + stale)
 
 

@@ -17,7 +17,8 @@ class _OnSQL(StoreContract):
     url: str
 
     def opener(self) -> Callable[[], Store]:
-        return functools.partial(SQLStore, self.url)
+        # The machine of the tests may be small, and 64 processes race: what a deadline does has tests of its own.
+        return functools.partial(SQLStore, self.url, timeout=30)
 
 
 class TestSQLiteWAL(_OnSQL):

@@ -193,7 +193,7 @@ def test_a_forked_child_has_connections_of_its_own(engine: Engine) -> None:
             os._exit(status)
     work(FACTOR)
     assert os.waitpid(child, 0)[1] == 0
-    assert [store.user(one.owner).factors[0].last_step for one in (FACTOR, other)] == [149, 149]
+    assert [store.user(factor.owner).factors[0].last_step for factor in (FACTOR, other)] == [149, 149]
     store.close()
 
 

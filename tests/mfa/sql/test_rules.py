@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from ferrotp.mfa.stores.base import Budget, Limits, Owner, Refusal, Reservation, charge, refund
 from ferrotp.mfa.stores.sql import SQLStore
-from ferrotp.mfa.stores.sql_links import Turn
 
 from ..servers import PostgreSQLServer
 from .samples import FACTOR, NOW
@@ -32,22 +31,22 @@ BUDGETS = st.builds(
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def one(
+def store(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgresql: PostgreSQLServer
 ) -> SQLStore:
     directory: Path = tmp_path_factory.mktemp("rules")
-    store = SQLStore(postgresql.database() if request.param == "postgresql" else f"sqlite:///{directory}/mfa.db")
-    store.prepare()
-    return store
+    made = SQLStore(postgresql.database() if request.param == "postgresql" else f"sqlite:///{directory}/mfa.db")
+    made.prepare()
+    return made
 
 
 def set_budget(store: SQLStore, owner: Owner, budget: Budget) -> None:
     """Past all rules: a clock that was wrong may have left anything."""
     values = {"tenant": owner.tenant, "user_id": owner.user_id, "method": "otp"}
-    with Turn(store._links) as link:
-        assert link.run(store._statements.budget, values) == [(0, 0, 0)]
+    with store._pool.borrow() as connection:
+        assert connection.run(store._statements.budget, values) == [(0, 0, 0)]
         place = f"WHERE tenant = '{owner.tenant}' AND method = 'otp'"
-        link.script(
+        connection.script(
             f"UPDATE ferrotp_budget SET failures = {budget.failures}, retry_at = {budget.retry_at},"
             f" spent_until = {budget.spent_until} {place}"
         )
@@ -56,19 +55,19 @@ def set_budget(store: SQLStore, owner: Owner, budget: Budget) -> None:
 @settings(max_examples=300, deadline=None)
 @given(budget=BUDGETS, limits=LIMITS, now=st.integers(NOW - 8000, NOW + 8000))
 def test_an_attempt_is_charged_and_refunded_as_the_rules_say(
-    one: SQLStore, budget: Budget, limits: Limits, now: int
+    store: SQLStore, budget: Budget, limits: Limits, now: int
 ) -> None:
     owner = Owner(secrets.token_hex(8), "user")
-    assert one.add_factor(replace(FACTOR, owner=owner), now, 10, 5)
-    set_budget(one, owner, budget)
+    assert store.add_factor(replace(FACTOR, owner=owner), now, 10, 5)
+    set_budget(store, owner, budget)
     expected, refusal = charge(budget, now, limits)
-    answer = one.reserve(owner, "otp", now, limits)
-    assert one.user(owner).budgets["otp"] == expected
+    answer = store.reserve(owner, "otp", now, limits)
+    assert store.user(owner).budgets["otp"] == expected
     if refusal:
         assert answer == refusal
         assert isinstance(answer, Refusal)
     else:
         assert isinstance(answer, Reservation)
         assert answer.budget == expected
-        assert one.accept(answer, "factor", 1, 0, now, None)
-        assert one.user(owner).budgets["otp"] == refund(expected, limits)
+        assert store.accept(answer, "factor", 1, 0, now, None)
+        assert store.user(owner).budgets["otp"] == refund(expected, limits)

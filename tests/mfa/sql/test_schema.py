@@ -1,12 +1,11 @@
 """The tables: made once by however many processes, told to Alembic, and refused when they are newer."""
 
-import multiprocessing
+import functools
 import os
 import stat
 import traceback
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -20,29 +19,11 @@ from ferrotp.mfa.stores.sql import MIGRATIONS, VERSION, SQLStore, metadata, tabl
 
 from ..servers import PostgreSQLServer
 from .samples import FACTOR, LIMITS, NOW, OWNER, furnish, reserved
-
-
-def _prepare(url: str, barrier: Any, answers: Any) -> None:
-    store = SQLStore(url, timeout=20)
-    barrier.wait(60)
-    try:
-        store.prepare()
-        answers.put("done")
-    except BaseException as error:
-        answers.put(repr(error))
-    store.close()
+from .starting import prepare, together
 
 
 def test_64_processes_prepare_at_once(url: str) -> None:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "psycopg", "sqlalchemy.dialects.postgresql.psycopg"])
-    barrier, answers = context.Barrier(64), context.Queue()
-    processes = [context.Process(target=_prepare, args=(url, barrier, answers)) for _ in range(64)]
-    for process in processes:
-        process.start()
-    assert [answers.get(timeout=60) for _ in processes] == ["done"] * 64
-    for process in processes:
-        process.join()
+    assert together(functools.partial(SQLStore, url, timeout=60), prepare, 64) == ["done"] * 64
     store = SQLStore(url)
     furnish(store)
     store.close()
@@ -114,8 +95,8 @@ def test_a_role_that_may_not_make_tables_finds_them_made(postgresql: PostgreSQLS
     store.prepare()
     furnish(store)
     assert reserved(store)
-    for one in (store, owner):
-        one.close()
+    for opened in (store, owner):
+        opened.close()
 
 
 @pytest.mark.parametrize("journal", ["wal", "delete"])
@@ -137,10 +118,9 @@ def test_a_file_is_as_durable_as_it_can_be(tmp_path: Path) -> None:
     for journal in ("wal", "delete"):
         store = SQLStore(f"sqlite:///{tmp_path}/{journal}.db?journal={journal}")
         store.prepare()
-        link = store._links.take()
-        assert link.execute("PRAGMA journal_mode") == [(journal,)]  # type: ignore[attr-defined]
-        assert link.execute("PRAGMA synchronous") == [(3,)]  # type: ignore[attr-defined]
-        store._links.give(link)
+        with store._pool.borrow() as connection:
+            assert connection.execute("PRAGMA journal_mode") == [(journal,)]  # type: ignore[attr-defined]
+            assert connection.execute("PRAGMA synchronous") == [(3,)]  # type: ignore[attr-defined]
         store.close()
 
 
@@ -151,11 +131,10 @@ def test_a_lost_commit_is_not_an_option_on_postgresql(postgresql: PostgreSQLServ
         connection.execute(text(f"ALTER DATABASE {name} SET synchronous_commit TO off"))
         connection.execute(text(f"ALTER DATABASE {name} SET default_transaction_isolation TO serializable"))
     store = SQLStore(url)
-    link = store._links.take()
-    for setting, value in (("synchronous_commit", b"on"), ("default_transaction_isolation", b"read committed")):
-        answer = link._ask(f"SELECT current_setting('{setting}')")  # type: ignore[attr-defined]
-        assert answer.get_value(0, 0) == value
-    store._links.give(link)
+    with store._pool.borrow() as connection:
+        for setting, value in (("synchronous_commit", b"on"), ("default_transaction_isolation", b"read committed")):
+            answer = connection._ask(f"SELECT current_setting('{setting}')")  # type: ignore[attr-defined]
+            assert answer.get_value(0, 0) == value
     store.close()
 
 

@@ -282,7 +282,7 @@ def test_every_other_way_in_leads_to_the_challenge(victim: Victim) -> None:
     for path in ("/inside", "/vault", "/password", "/mfa/", "/mfa/set-up", "/mfa/recovery-codes", "/"):
         assert visitor.get(path).location.startswith("/mfa/challenge"), path
     answer = visitor.get("/api/me", Accept="application/json")
-    assert answer.status == 401 and "second_factor_required" in answer.text
+    assert answer.status == 403 and "urn:ferrotp:problem:second-factor-required" in answer.text
     visitor.get("/mfa/challenge")
     assert visitor.post("/mfa/challenge", {"code": victim.code()}).status == 303
     assert visitor.get("/api/me").status == 200

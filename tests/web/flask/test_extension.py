@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from flask.typing import ResponseReturnValue
 from mfa.authenticator import Clock, Device
 
-from ferrotp.flask import FlaskMFA, SetupError
+from ferrotp.flask import FlaskMFA, SetupError, fresh_mfa_required, fresh_required, mfa_exempt, mfa_required
 from ferrotp.mfa import MFA, Policy, StoreUnavailable
 from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.vault import Keyring
@@ -35,6 +35,7 @@ class World:
             clock=self.clock,
         )
         self.logins: list[str] = []
+        self.transfers = 0
         app = self.app = flask.Flask(__name__, template_folder=config.pop("templates", None))
         app.config.update(SECRET_KEY=SECRET_KEY, TESTING=True, WTF_CSRF_ENABLED=False, **config)
         if change is not None:
@@ -51,21 +52,31 @@ class World:
         @app.get("/logout")
         def logout() -> str:
             flask.session.pop("user", None)
-            flask_mfa.end_session()
+            flask_mfa.end_login()
             return "out"
 
         @app.get("/vault")
-        @flask_mfa.required
+        @mfa_required
         def vault() -> str:
             return f"vault of {flask_mfa.user_id}"
 
         @app.get("/safe")
-        @flask_mfa.fresh_required
+        @fresh_mfa_required
         def safe() -> str:
             return "safe"
 
+        @app.get("/address")
+        @fresh_required
+        def address() -> str:
+            return "address"
+
+        @app.post("/transfer")
+        def transfer() -> str:
+            self.transfers += 1
+            return "sent"
+
         @app.get("/api")
-        @flask_mfa.exempt
+        @mfa_exempt
         def api() -> str:
             return "api"
 
@@ -187,9 +198,46 @@ def test_whoever_the_application_logs_in_by_itself_is_led_to_the_challenge(world
     assert client.get("/").location == "/mfa/challenge"
     assert client.get("/api").text == "api"
     answer = client.get("/", headers={"Accept": "application/json"})
-    assert (answer.status_code, answer.json) == (401, {"error": "second_factor_required"})
+    assert (answer.status_code, answer.mimetype) == (403, "application/problem+json")
+    assert (answer.json["type"], answer.json["next"]) == ("urn:ferrotp:problem:second-factor-required", "verify")
     client.post("/mfa/challenge", data={"code": device.at(world.clock.now)})
     assert client.get("/").text == "home of 7"
+
+
+def test_a_post_needs_the_second_factor_as_a_get_does(world: World) -> None:
+    device = world.enrolled()
+    client = world.client()
+    with client.session_transaction() as session:
+        session["user"] = "7"
+    for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"):
+        answer = client.open("/transfer", method=method)
+        assert answer.location == "/mfa/challenge" or answer.status_code == 405, method
+    assert client.post("/transfer").status_code == 303 and client.post("/transfer", json={}).status_code == 403
+    assert world.transfers == 0
+    client.post("/mfa/challenge", data={"code": device.at(world.clock.now)})
+    assert client.post("/transfer").text == "sent" and world.transfers == 1
+
+
+def test_a_user_id_that_is_no_text_is_an_error_and_no_login() -> None:
+    class Numbers(World):
+        def _logged_in(self, user_id: str) -> None:
+            flask.session["user"] = int(user_id)
+
+    world = Numbers(FERROTP_LOGIN_VIEW="password")
+    client = world.client()
+    client.post("/login/7")
+    for path in ("/", "/vault", "/mfa/"):
+        with pytest.raises(TypeError, match="current_user_id must return a str or None"):
+            client.get(path)
+
+
+def test_fresh_is_asked_of_every_factor_that_there_is(world: World) -> None:
+    client = world.client()
+    client.post("/login/7")
+    assert client.get("/address").text == "address"  # the password was just right
+    assert client.get("/safe").location == "/mfa/set-up"
+    world.clock.now += 600
+    assert client.get("/address").location == "/password?next=/address"
 
 
 def test_set_up_comes_before_anything_else_where_it_is_required() -> None:

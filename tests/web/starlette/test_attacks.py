@@ -124,8 +124,8 @@ def test_a_session_is_no_pending_token_and_neither_is_anything_else_that_is_sign
     pending = str(victim.half().pending)
     body, _, signature = pending.rpartition(".")
     swapped = signature[:-2] + ("AA" if signature[-2:] != "AA" else "BB")
-    key = next(iter(victim.site.app.state.ferrotp._tokens._pending.secret_keys)).decode()
-    payload = victim.site.app.state.ferrotp._tokens._pending.loads(pending)
+    key = next(iter(victim.site.app.state.ferrotp._tokens._half_logins.secret_keys)).decode()
+    payload = victim.site.app.state.ferrotp._tokens._half_logins.loads(pending)
     forged = [
         session.stamp,
         client.cookies["session"],
@@ -165,11 +165,11 @@ def test_nothing_of_the_password_or_the_key_is_in_a_token(victim: Victim) -> Non
     """CVE-2020-15105."""
     client = victim.half()
     mfa = victim.site.app.state.ferrotp
-    kept = [mfa._tokens._pending.loads(client.pending)]
+    kept = [mfa._tokens._half_logins.loads(client.pending)]
     client.do("verify", code=victim.code())
     session = victim.site.accounts.session(client.cookies["session"])
     assert session is not None
-    kept.append(mfa._tokens._stamp.loads(session.stamp))
+    kept.append(mfa._tokens._stamps.loads(session.stamp))
     for secret in (PASSWORD, victim.phone.secret, victim.code(), *victim.codes):
         assert secret not in repr(kept)
 

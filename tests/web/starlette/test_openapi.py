@@ -31,7 +31,7 @@ class World:
         assert found is not None
         self.user_id = found[0]
         api = self.app.state.ferrotp
-        self.stamp = api._tokens.stamp(api.gate.begin(*found).login)
+        self.stamp = api._tokens.sign_stamp(api.gate.begin(*found).login)
 
     def session(self) -> str:
         """A new one each time: operations end them."""

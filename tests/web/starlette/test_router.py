@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from ferrotp.mfa import MFA, Policy, StoreUnavailable
 from ferrotp.mfa.stores.memory import MemoryStore
-from ferrotp.starlette import SetupError, StarletteMFA, require_fresh, require_login, require_mfa
+from ferrotp.starlette import SetupError, StarletteMFA, require_fresh, require_fresh_mfa, require_login, require_mfa
 from ferrotp.starlette.tokens import Tokens
 from ferrotp.vault import Keyring
 from ferrotp.web import Gate, Login
@@ -30,6 +30,7 @@ from .example import EXAMPLE
 
 # Playwright, once it is there, has a loop of its own in the main thread.
 _apart = ThreadPoolExecutor(1)
+GUARDS = {"login": require_login, "mfa": require_mfa, "fresh": require_fresh, "fresh-mfa": require_fresh_mfa}
 KEY = "N3vJ5kq8RrW2xYbT7mPzL0cHfGdS1aUe"
 
 
@@ -69,7 +70,7 @@ class World:
             return await self.api.begin_login(request, request.query_params["user"], "alice@example.com")
 
         async def guarded(request: Request) -> Response:
-            guard = {"login": require_login, "mfa": require_mfa, "fresh": require_fresh}[request.path_params["how"]]
+            guard = GUARDS[request.path_params["how"]]
             return JSONResponse({"user": await guard(request)})
 
         self.app.router.routes += [
@@ -240,6 +241,22 @@ def test_a_guard_without_its_handler_says_no_too() -> None:
     assert world.ask("GET", "/guarded")[0] == 401
 
 
+def test_each_requirement_is_what_its_name_says(world: World) -> None:
+    def asked(token: str) -> dict[str, tuple[int, object]]:
+        answers = {how: world.ask("GET", f"/guarded/{how}", token=token) for how in GUARDS}
+        return {how: (status, body.get("next")) for how, (status, body) in answers.items()}
+
+    password_alone = world.ask("POST", "/login?user=43")[1]["session"]["token"]
+    missing, yes = (403, "enroll"), (200, None)
+    assert asked(password_alone) == {"login": yes, "mfa": missing, "fresh": yes, "fresh-mfa": missing}
+    token, *_ = world.enrolled()
+    assert set(asked(token).values()) == {yes}
+    world.clock.now += 600
+    assert asked(token) == {"login": yes, "mfa": yes, "fresh": (403, "verify"), "fresh-mfa": (403, "verify")}
+    assert set(asked("").values()) == {(401, None)}
+    assert world.headers["www-authenticate"] == "Session"
+
+
 def test_the_device_cookie_is_out_of_reach_of_scripts(world: World) -> None:
     _, device, _ = world.enrolled()
     pending = world.ask("POST", "/login?user=42")[1]["pending_token"]
@@ -264,23 +281,73 @@ def test_a_key_that_is_changed_signs_no_more_and_is_read_on() -> None:
     here = gate(clock)
     login = Login.start("half", "42", "alice@example.com", clock.now)
     new = "Zq4mWc9LxT1vKb6HsYd3RfUe8PnJg0aX"
-    old_token = Tokens(here, KEY).pending(login, "challenge")
+    old_token = Tokens(here, KEY).sign_half_login(login, "challenge")
     both = Tokens(here, [KEY, new])
-    assert both.read_pending(old_token) == (login, "challenge")
-    assert Tokens(here, new).read_pending(both.pending(login, "challenge")) == (login, "challenge")
-    assert Tokens(here, new).read_pending(old_token) is None
+    assert both.read_half_login(old_token) == (login, "challenge")
+    assert Tokens(here, new).read_half_login(both.sign_half_login(login, "challenge")) == (login, "challenge")
+    assert Tokens(here, new).read_half_login(old_token) is None
 
 
 def test_a_token_has_one_purpose() -> None:
     clock = Clock()
     tokens = Tokens(gate(clock), KEY)
     half, full = (Login.start(stage, "42", "a", clock.now) for stage in ("half", "full"))  # type: ignore[arg-type]
-    assert tokens.read_stamp(tokens.pending(half, "challenge")) is None
-    assert tokens.read_pending(tokens.stamp(full)) is None
-    assert tokens.read_stamp(tokens.stamp(half)) is None
-    assert tokens.read_pending(tokens.pending(full, "challenge")) is None
+    assert tokens.read_stamp(tokens.sign_half_login(half, "challenge")) is None
+    assert tokens.read_half_login(tokens.sign_stamp(full)) is None
+    assert tokens.read_stamp(tokens.sign_stamp(half)) is None
+    assert tokens.read_half_login(tokens.sign_half_login(full, "challenge")) is None
     for odd in (None, b"x", 5, "", "é", "x" * 5000):
         assert tokens.read_stamp(odd) is None
+
+
+def test_tokens_of_one_key_are_told_apart_by_their_salt() -> None:
+    clock = Clock()
+    tokens = Tokens(gate(clock), KEY)
+    full = Login.start("full", "42", "a", clock.now)
+    assert tokens.read_stamp(tokens._stamps.dumps(full.dump())) == full
+    assert tokens.read_stamp(tokens._half_logins.dumps(full.dump())) is None
+
+
+def test_a_stamp_holds_the_login_and_nothing_of_the_way_there() -> None:
+    clock = Clock()
+    tokens = Tokens(gate(clock), KEY)
+    full = Login.start("full", "42", "a", clock.now).promote(clock.now, fresh=True)
+    on_the_way = replace(full, next="/inside", pending_factor="f" * 32, remember=True)
+    assert tokens.read_stamp(tokens.sign_stamp(on_the_way)) == full
+
+
+def test_a_token_that_is_too_long_or_no_token_is_not_looked_at() -> None:
+    clock = Clock()
+    tokens = Tokens(gate(clock), KEY)
+    half = Login.start("half", "42", "a" * 4000, clock.now)
+    assert tokens.read_half_login(tokens.sign_half_login(half, "challenge")) is None
+    assert tokens.read_half_login(tokens._half_logins.dumps(["login"])) is None
+    good = tokens.sign_half_login(replace(half, account_name="a"), "challenge")
+    assert tokens.read_half_login(good) is not None
+    assert tokens.read_half_login(good[:-1] + ("A" if good[-1] != "A" else "B")) is None
+
+
+def test_a_pending_token_lives_as_long_as_the_policy_says() -> None:
+    clock = Clock()
+    mfa = MFA(
+        MemoryStore(),
+        issuer="ACME",
+        keyring=Keyring.generate(),
+        policy=replace(Policy.cheap_for_tests(), half_login_lifetime=60),
+    )
+    tokens = Tokens(Gate(mfa, clock=clock), KEY)
+    token = tokens.sign_half_login(Login.start("half", "42", "a", clock.now), "challenge")
+    clock.now += 59
+    assert tokens.read_half_login(token) is not None
+    clock.now += 1
+    assert tokens.read_half_login(token) is None
+
+
+def test_a_user_id_that_is_no_text_is_an_error_and_no_login() -> None:
+    world = World()
+    world.sessions["Bearer number"] = (42, "")  # type: ignore[assignment]
+    with pytest.raises(TypeError, match="current_user must return a str or None"):
+        world.ask("GET", "/mfa/status", token="Bearer number")
 
 
 # Set-up that is refused at start

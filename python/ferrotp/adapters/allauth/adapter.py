@@ -15,7 +15,7 @@ class SealingMixin:
     def decrypt(self, encrypted_text: str) -> str:
         """What was kept before ferrotp came goes to the class behind this one: to `DefaultMFAAdapter`, it is in clear.
 
-        :raises ImproperlyConfigured: for the secret of a factor: whoever asks for it would check codes by itself
+        :raises ImproperlyConfigured: for the secret of a factor: code that asks for it would check codes by itself
         """
         if factor_of(encrypted_text) is not None:
             raise ImproperlyConfigured("this secret stays sealed: ferrotp checks its codes, and nothing else does")

@@ -22,10 +22,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 
-from ferrotp.adapters.setup_code import time_step_of
 from ferrotp.django.service import get_mfa_outside_transaction, now, user_id_of
 from ferrotp.mfa import FactorDisabled, InvalidCode, NotEnrolled, PolicyError, Throttled
-from ferrotp.mfa.codes import typed_digits
+from ferrotp.mfa.time_step import time_step_of
+from ferrotp.mfa.verification import typed_digits
 
 from .adapter import SealingMixin
 from .texts import factor_of, factor_text
@@ -67,7 +67,7 @@ def adopt(authenticator: Any, last_step: int | None) -> str:
 
 
 def adopt_locked(pk: int) -> str | None:
-    """`adopt` for a row of before, once, whoever else tries. None if it is gone.
+    """`adopt` for a row of before, once, however many processes try. None if it is gone.
 
     :raises MFAError: if the policy does not allow the secret
     """

@@ -17,10 +17,10 @@ def seal(text: str) -> str:
     keys, raw = keyring(), text.encode()
     pieces = [raw[start : start + _AT_ONCE] for start in range(0, len(raw) or 1, _AT_ONCE)]
     sealed = [
-        keys.seal(_place(number, len(pieces)), _FILL + bytes([len(piece)]) + piece)
+        keys.seal(_sealed_for(number, len(pieces)), _FILL + bytes([len(piece)]) + piece)
         for number, piece in enumerate(pieces)
     ]
-    return _SEALED + ".".join(urlsafe_b64encode(one).decode("ascii") for one in sealed)
+    return _SEALED + ".".join(urlsafe_b64encode(record).decode("ascii") for record in sealed)
 
 
 def unseal(text: str) -> str | None:
@@ -37,7 +37,7 @@ def unseal(text: str) -> str | None:
             record = urlsafe_b64decode(piece)
         except ValueError:
             raise SealedRecordError("it is no sealed text") from None
-        secret = keys.reveal(_place(number, len(pieces)), record).secret
+        secret = keys.reveal(_sealed_for(number, len(pieces)), record).secret
         found += b32decode(secret + "=" * (-len(secret) % 8))[len(_FILL) + 1 :]
     return found.decode()
 
@@ -52,5 +52,5 @@ def factor_of(text: str) -> str | None:
     return text.removeprefix(_FACTOR) if text.startswith(_FACTOR) else None
 
 
-def _place(number: int, count: int) -> tuple[str, str, str]:
+def _sealed_for(number: int, count: int) -> tuple[str, str, str]:
     return "", "django-allauth", f"text {number} of {count}"

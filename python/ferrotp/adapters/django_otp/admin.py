@@ -1,4 +1,4 @@
-"""The devices in the admin: seen, renamed and removed. No secret is shown there; whoever has a device adds it."""
+"""The devices in the admin: seen, renamed and removed. No secret is shown there; its user adds a device."""
 
 from typing import Any
 

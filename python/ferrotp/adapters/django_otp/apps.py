@@ -1,6 +1,7 @@
 """The application, as `INSTALLED_APPS` knows it."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_delete
 
 
 class DjangoOTPConfig(AppConfig):
@@ -15,7 +16,7 @@ class DjangoOTPConfig(AppConfig):
     def ready(self) -> None:
         from ferrotp.django.connections import note_transactions
 
-        from . import receivers
+        from .models import SealedTOTPDevice, forget_factor
 
         note_transactions()
-        receivers.connect()
+        post_delete.connect(forget_factor, sender=SealedTOTPDevice, dispatch_uid="ferrotp_otp")

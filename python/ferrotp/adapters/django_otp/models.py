@@ -23,7 +23,7 @@ from ferrotp.mfa import (
     NotEnrolled,
     Throttled,
 )
-from ferrotp.mfa.codes import typed_digits
+from ferrotp.mfa.verification import typed_digits
 
 
 class SealedTOTPDeviceManager(DeviceManager):  # type: ignore[misc] # django-otp has no types
@@ -124,12 +124,12 @@ class SealedTOTPDevice(Device):  # type: ignore[misc] # django-otp has no types
         """
         with transaction.atomic(using=router.db_for_write(type(self), instance=self)):
             with suppress(EnrollmentExpired):
-                return self._shown()
+                return self._pending_uri()
             if self._factor() is not None:
                 raise EnrollmentExpired
             self._enroll()
             self.save(update_fields=["factor_id", "digits"])
-            return self._shown()
+            return self._pending_uri()
 
     @property
     def last_used_at(self) -> datetime | None:
@@ -152,7 +152,7 @@ class SealedTOTPDevice(Device):  # type: ignore[misc] # django-otp has no types
         made = mfa.enroll(user_id=self._user_id, account_name=self.user.get_username(), name=_factor_name(self.name))
         self.factor_id, self.digits = made.factor_id, mfa.policy.digits
 
-    def _shown(self) -> str:
+    def _pending_uri(self) -> str:
         return (
             get_mfa_outside_transaction()
             .pending(user_id=self._user_id, factor_id=self.factor_id, account_name=self.user.get_username())
@@ -160,14 +160,20 @@ class SealedTOTPDevice(Device):  # type: ignore[misc] # django-otp has no types
         )
 
     def _factor(self) -> FactorInfo | None:
-        status = get_mfa_outside_transaction().status(user_id=self._user_id)
-        return next((one for one in status.factors if one.factor_id == self.factor_id), None)
+        with suppress(NotEnrolled):
+            return get_mfa_outside_transaction().factor(user_id=self._user_id, factor_id=self.factor_id)
+        return None
 
     def _verify(self, mfa: Any, user_id: str, code: str) -> None:
         mfa.verify(user_id=user_id, code=code, factor_id=self.factor_id)
 
     def _confirm(self, mfa: Any, user_id: str, code: str) -> None:
         mfa.confirm(user_id=user_id, code=code, factor_id=self.factor_id, recovery_codes=False)
+
+
+def forget_factor(instance: SealedTOTPDevice, **more: Any) -> None:
+    """After a device was deleted."""
+    instance.forget()
 
 
 def _factor_name(name: str) -> str:

@@ -8,8 +8,8 @@ from two_factor.forms import TOTPDeviceForm  # type: ignore[import-untyped,impor
 from two_factor.plugins.registry import GeneratorMethod  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
 from ferrotp.adapters.django_otp.models import SealedTOTPDevice
-from ferrotp.adapters.setup_code import time_step_of
 from ferrotp.django.service import get_mfa_outside_transaction, now
+from ferrotp.mfa.time_step import time_step_of
 
 
 class SealedTOTPDeviceForm(TOTPDeviceForm):  # type: ignore[misc] # two_factor has no types

@@ -1,16 +1,15 @@
 """Users of other packages, brought over: their factors with the last step that was used, and their recovery codes.
 
-One file for each format. `examine` says what would come and what would not, and `bring` brings it; `ferrotp mfa import`
-is both as a command. It needs ``ferrotp[import]``.
+One file for each format. `preview_import` says what would come and what would not, and `run_import` takes it over;
+`ferrotp mfa import` is both as a command. It needs ``ferrotp[import]``.
 """
 
-from .accounts import Accounts
 from .allauth import Allauth
+from .database import Accounts, SourceError
 from .django_otp import DjangoOTP
-from .errors import SourceError
 from .fernet import decryptor
 from .flask_security import FlaskSecurity
-from .importer import bring, examine
+from .importer import preview_import, run_import
 from .pyotp_column import PyotpColumn
 from .report import ImportReport
 from .source_user import Format, Note
@@ -29,10 +28,10 @@ __all__ = [
     "PyotpColumn",
     "SourceError",
     "TwoFactor",
-    "bring",
     "decryptor",
-    "examine",
     "parse_secrets",
+    "preview_import",
+    "run_import",
 ]
 
 FORMATS = (PyotpColumn.name, DjangoOTP.name, TwoFactor.name, Allauth.name, FlaskSecurity.name)

@@ -6,12 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ..foreign_users import ImportedFactor
-from .accounts import Accounts
-from .database import LONGEST, Database, Query
-from .source_user import Found, Moment, Row, factor_id
-
-MOST_CODES = 100
+from ..foreign_users import MAX_CODES, ImportedFactor
+from .database import LONGEST, Accounts, Database, Query
+from .source_user import Moment, Row, SourceUser, factor_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,58 +38,58 @@ class Allauth:
             )
         }
 
-    def read(self, found: Found, rows: dict[str, list[Row]], moment: Moment) -> None:
-        """Puts into `found` what the rows of one user hold."""
+    def read(self, user: SourceUser, rows: dict[str, list[Row]], moment: Moment) -> None:
+        """Puts into `user` what the rows of one user hold."""
         for row in rows["all"]:
             if row["type"] == "totp":
-                self._totp(found, row)
+                self._totp(user, row)
             elif row["type"] == "recovery_codes":
                 if self.recovery_codes:
-                    self._codes(found, row)
+                    self._codes(user, row)
             else:
                 what = "security key" if row["type"] == "webauthn" else "authenticator"
-                found.skip(f"{what} {row['key']}", "it is no authenticator app")
+                user.skip(f"{what} {row['key']}", "it is no authenticator app")
 
-    def _totp(self, found: Found, row: Row) -> None:
+    def _totp(self, user: SourceUser, row: Row) -> None:
         what = f"TOTP {row['key']}"
-        data = _object(row["data"])
+        data = _parsed(row["data"])
         if data is None or not isinstance(data.get("secret"), str):
-            found.skip(what, "its data is not the JSON of allauth")
+            user.skip(what, "its data is not the JSON of allauth")
             return
-        secret = self._opened(data["secret"])
+        secret = self._decrypted(data["secret"])
         if secret is None:
-            found.skip(what, "its secret does not open with what was given")
+            user.skip(what, "its secret does not open with what was given")
             return
-        found.factors.append(
+        user.factors.append(
             ImportedFactor(
                 secret=secret,
                 digits=self.digits,
                 period=self.period,
-                factor_id=factor_id("allauth totp", row["key"], found.user_id),
+                factor_id=factor_id("allauth totp", row["key"], user.user_id),
             )
         )
 
-    def _codes(self, found: Found, row: Row) -> None:
+    def _codes(self, user: SourceUser, row: Row) -> None:
         what = f"recovery codes {row['key']}"
-        data = _object(row["data"])
+        data = _parsed(row["data"])
         if data is not None and isinstance(migrated := data.get("migrated_codes"), list):
-            opened = [self._opened(code) if isinstance(code, str) else None for code in migrated[: MOST_CODES + 1]]
-            found.recovery_codes += [code for code in opened if code]
+            opened = [self._decrypted(code) if isinstance(code, str) else None for code in migrated[: MAX_CODES + 1]]
+            user.recovery_codes += [code for code in opened if code]
             if not all(opened):
-                found.skip(what, "a recovery code does not open with what was given")
+                user.skip(what, "a recovery code does not open with what was given")
             return
         if data is None or not isinstance(data.get("seed"), str) or type(data.get("used_mask")) is not int:
-            found.skip(what, "its data is not the JSON of allauth")
+            user.skip(what, "its data is not the JSON of allauth")
             return
-        seed = self._opened(data["seed"])
+        seed = self._decrypted(data["seed"])
         if seed is None or not seed.isascii():
-            found.skip(what, "its seed does not open with what was given")
+            user.skip(what, "its seed does not open with what was given")
             return
-        found.recovery_codes += [
-            code for place, code in enumerate(self._computed(seed)) if not data["used_mask"] & 1 << place
+        user.recovery_codes += [
+            code for place, code in enumerate(self._codes_of_seed(seed)) if not data["used_mask"] & 1 << place
         ]
 
-    def _computed(self, seed: str) -> list[str]:
+    def _codes_of_seed(self, seed: str) -> list[str]:
         """As `RecoveryCodes.generate_codes` does."""
         codes = []
         mac = hmac.new(seed.encode("ascii"), digestmod="sha1")
@@ -103,7 +100,7 @@ class Allauth:
             codes.append(str(number).zfill(self.code_digits))
         return codes
 
-    def _opened(self, text: str) -> str | None:
+    def _decrypted(self, text: str) -> str | None:
         try:
             opened = self.decrypt(text)
         except Exception:  # the application's own function: what it raises may hold what it was given
@@ -111,7 +108,7 @@ class Allauth:
         return opened if isinstance(opened, str) and opened else None
 
 
-def _object(text: Any) -> dict[str, Any] | None:
+def _parsed(text: Any) -> dict[str, Any] | None:
     if not isinstance(text, str) or len(text) > LONGEST:
         return None
     try:

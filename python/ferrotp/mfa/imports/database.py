@@ -7,6 +7,7 @@ being written, and PostgreSQL from cleaning up.
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -35,8 +36,7 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import NullType
 
-from .accounts import Accounts
-from .errors import SourceError
+from ..errors import MFAError
 
 Query = Select[Any]
 Row = Mapping[str, Any]
@@ -44,9 +44,26 @@ Users = dict[Any, dict[str, list[Row]]]
 """By owner and by query, the rows."""
 
 PAGE = 500
-"""Users that are read at once."""
+"""Users that are read at once: a size of work, so no policy."""
 LONGEST = 4096
 """Characters of a text that are read. Nothing that is taken over is longer, whatever somebody put there."""
+
+
+class SourceError(MFAError):
+    """The source is not what was said. The message says what to change, and holds nothing that was read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accounts:
+    """The table of the application's users. A row whose owner is not in it is of a user who is gone."""
+
+    table: str = "auth_user"
+    key: str = "id"
+    """What the other tables refer to."""
+    user_id: str = ""
+    """The column that becomes ferrotp's user id. By default the key, as `str(user.pk)` is."""
+    uuids: bool = False
+    """Whether ids are UUIDs: SQLite has them without hyphens, and `str(user.pk)` with."""
 
 
 class Database:
@@ -128,19 +145,19 @@ class Database:
     ) -> Query:
         """The rows of a table, by the names that columns get: texts cut at `LONGEST`, and others."""
         key = self.column(table, owner)
-        fields = [text_of(self.column(table, column)).label(name) for name, column in texts.items()]
-        fields += [raw(self.column(table, column)).label(name) for name, column in others.items()]
-        return self.owned(select(*fields), self.table(table), key, accounts)
+        fields = [beginning_of(self.column(table, column)).label(name) for name, column in texts.items()]
+        fields += [undecoded(self.column(table, column)).label(name) for name, column in others.items()]
+        return self.with_owner(select(*fields), self.table(table), key, accounts)
 
-    def owned(self, query: Query, start: Any, key: "Column[Any]", accounts: Accounts | None) -> Query:
+    def with_owner(self, query: Query, start: Any, key: "Column[Any]", accounts: Accounts | None) -> Query:
         """A query with whose the rows are."""
         if accounts is None:
-            return query.add_columns(raw(key).label("owner"), raw(key).label("account")).select_from(start)
+            return query.add_columns(undecoded(key).label("owner"), undecoded(key).label("account")).select_from(start)
         users = self.table(accounts.table)
         its_key = self.column(accounts.table, accounts.key)
         account = self.column(accounts.table, accounts.user_id or accounts.key)
         joined = start.outerjoin(users, its_key == key)
-        return query.add_columns(raw(key).label("owner"), raw(account).label("account")).select_from(joined)
+        return query.add_columns(undecoded(key).label("owner"), undecoded(account).label("account")).select_from(joined)
 
     def count(self, queries: Mapping[str, Query]) -> tuple[int, int]:
         """How many users there are, and how many rows are nobody's."""
@@ -187,14 +204,14 @@ class Database:
         return users
 
 
-def text_of(column: "ColumnElement[Any]") -> "ColumnElement[Any]":
+def beginning_of(column: "ColumnElement[Any]") -> "ColumnElement[Any]":
     """The beginning of a text, which shows that there is more if there is."""
     if isinstance(column.type, LargeBinary):
         return func.substr(column, 1, LONGEST + 1)
     return func.substr(cast(column, Text), 1, LONGEST + 1)
 
 
-def raw(column: "ColumnElement[Any]") -> "ColumnElement[Any]":
+def undecoded(column: "ColumnElement[Any]") -> "ColumnElement[Any]":
     """A column as the driver gives it: SQLAlchemy's own reading of a type ends at a row that is of another."""
     return type_coerce(column, NullType())
 
@@ -248,7 +265,7 @@ def _sqlite(path: str) -> Engine:
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
         # One row of bytes that are no text must not end the import.
-        connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+        connection.text_factory = lambda text: text.decode("utf-8", "replace")
         return connection
 
     return create_engine("sqlite://", creator=connect, poolclass=NullPool, hide_parameters=True)

@@ -7,12 +7,11 @@ from typing import ClassVar
 from sqlalchemy import select
 
 from ..foreign_users import ImportedFactor
-from .accounts import Accounts
-from .database import Database, Query, raw, text_of
-from .source_user import Found, Moment, Row, factor_id
+from .database import Accounts, Database, Query, beginning_of, undecoded
+from .source_user import Moment, Row, SourceUser, factor_id
 
-LATEST_DRIFT = 2
-"""Time steps that a device may be off by; more than that, and its codes may be refused until its clock is set."""
+CLOCK_TROUBLE = 1000
+"""Time steps that a last use may be ahead of now, for servers whose clock was: a bound of sense, so no policy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,15 +28,15 @@ class DjangoOTP:
         common = {"key": "id", "confirmed": "confirmed"}
         totp = {"step": "step", "t0": "t0", "digits": "digits", "drift": "drift", "last": "last_t"}
         texts = {"secret": "key", "label": "name"}
-        found = {"totp": database.rows("otp_totp_totpdevice", "user_id", texts, common | totp, self.accounts)}
+        queries = {"totp": database.rows("otp_totp_totpdevice", "user_id", texts, common | totp, self.accounts)}
         if database.has("otp_hotp_hotpdevice"):
             hotp = {"digits": "digits", "counter": "counter"}
-            found["hotp"] = database.rows("otp_hotp_hotpdevice", "user_id", texts, common | hotp, self.accounts)
+            queries["hotp"] = database.rows("otp_hotp_hotpdevice", "user_id", texts, common | hotp, self.accounts)
         if database.has("otp_static_statictoken"):
-            found["static"] = self._tokens(database)
+            queries["static"] = self._tokens(database)
         if database.has("otp_email_emaildevice"):
-            found["email"] = database.rows("otp_email_emaildevice", "user_id", {}, {"key": "id"}, self.accounts)
-        return found
+            queries["email"] = database.rows("otp_email_emaildevice", "user_id", {}, {"key": "id"}, self.accounts)
+        return queries
 
     def _tokens(self, database: Database) -> Query:
         device, token = "otp_static_staticdevice", "otp_static_statictoken"
@@ -45,82 +44,82 @@ class DjangoOTP:
             database.table(device), database.column(device, "id") == database.column(token, "device_id")
         )
         fields = [
-            text_of(database.column(token, "token")).label("token"),
-            raw(database.column(token, "id")).label("key"),
-            raw(database.column(device, "confirmed")).label("confirmed"),
+            beginning_of(database.column(token, "token")).label("token"),
+            undecoded(database.column(token, "id")).label("key"),
+            undecoded(database.column(device, "confirmed")).label("confirmed"),
         ]
-        return database.owned(select(*fields), joined, database.column(device, "user_id"), self.accounts)
+        return database.with_owner(select(*fields), joined, database.column(device, "user_id"), self.accounts)
 
-    def read(self, found: Found, rows: dict[str, list[Row]], moment: Moment) -> None:
-        """Puts into `found` what the rows of one user hold."""
+    def read(self, user: SourceUser, rows: dict[str, list[Row]], moment: Moment) -> None:
+        """Puts into `user` what the rows of one user hold."""
         for row in rows["totp"]:
-            self._totp(found, row, moment)
+            self._totp(user, row, moment)
         for row in rows.get("hotp", ()):
-            self._hotp(found, row)
+            self._hotp(user, row)
         for row in rows.get("email", ()):
-            found.skip(f"e-mail device {row['key']}", "a code by e-mail is no authenticator app")
+            user.skip(f"e-mail device {row['key']}", "a code by e-mail is no authenticator app")
         if self.recovery_codes:
             static = [row["token"] for row in rows.get("static", ()) if row["confirmed"]]
-            found.recovery_codes += [token for token in static if isinstance(token, str) and token]
+            user.recovery_codes += [token for token in static if isinstance(token, str) and token]
 
-    def _totp(self, found: Found, row: Row, moment: Moment) -> None:
+    def _totp(self, user: SourceUser, row: Row, moment: Moment) -> None:
         what = f"TOTP device {row['key']}"
-        secret = self._secret(found, what, row)
+        secret = self._secret(user, what, row)
         numbers = [row[name] for name in ("step", "t0", "digits", "drift", "last")]
         if secret is None:
             return
         if not all(type(number) is int for number in numbers):
-            found.skip(what, "a number of the row is none")
+            user.skip(what, "a number of the row is none")
             return
         step, t0, digits, drift, last = numbers
         if t0 != 0:
-            found.skip(what, "its time steps do not count from 1970 (t0), as those of apps do")
+            user.skip(what, "its time steps do not count from 1970 (t0), as those of apps do")
         elif not 1 <= step <= 300 or not 6 <= digits <= 8:
-            found.skip(what, "a code has 6 to 8 digits, a period 1 to 300 seconds")
-        elif not -1 <= last <= moment.step(step) + 1000:
-            found.skip(what, "its last time step is in the future")
+            user.skip(what, "a code has 6 to 8 digits, a period 1 to 300 seconds")
+        elif not -1 <= last <= moment.step(step) + CLOCK_TROUBLE:
+            user.skip(what, "its last time step is in the future")
         else:
-            if abs(drift) > LATEST_DRIFT:
-                found.flag(what, "its clock is off: its codes are refused until it is set")
-            found.factors.append(
+            if abs(drift) > moment.window:
+                user.flag(what, "its clock is off: its codes are refused until it is set")
+            user.factors.append(
                 ImportedFactor(
                     secret=secret,
                     digits=digits,
                     period=step,
                     last_step=last,
                     name=label(row),
-                    factor_id=factor_id("django-otp totp", row["key"], found.user_id),
+                    factor_id=factor_id("django-otp totp", row["key"], user.user_id),
                 )
             )
 
-    def _hotp(self, found: Found, row: Row) -> None:
+    def _hotp(self, user: SourceUser, row: Row) -> None:
         what = f"HOTP device {row['key']}"
-        secret = self._secret(found, what, row)
+        secret = self._secret(user, what, row)
         digits, counter = row["digits"], row["counter"]
         if secret is None:
             return
         if type(digits) is not int or type(counter) is not int or not 6 <= digits <= 8 or not 0 <= counter < 1 << 62:
-            found.skip(what, "a code has 6 to 8 digits, a counter is not negative")
+            user.skip(what, "a code has 6 to 8 digits, a counter is not negative")
             return
-        found.factors.append(
+        user.factors.append(
             ImportedFactor(
                 secret=secret,
                 kind="hotp",
                 digits=digits,
                 last_step=counter - 1,
                 name=label(row),
-                factor_id=factor_id("django-otp hotp", row["key"], found.user_id),
+                factor_id=factor_id("django-otp hotp", row["key"], user.user_id),
             )
         )
 
-    def _secret(self, found: Found, what: str, row: Row) -> bytes | None:
+    def _secret(self, user: SourceUser, what: str, row: Row) -> bytes | None:
         if not row["confirmed"]:
-            found.skip(what, "it was never confirmed")
+            user.skip(what, "it was never confirmed")
             return None
         try:
             return unhexlify(row["secret"])
         except (TypeError, ValueError):
-            found.skip(what, "its key is not hexadecimal")
+            user.skip(what, "its key is not hexadecimal")
             return None
 
 

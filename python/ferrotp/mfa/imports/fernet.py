@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from .errors import SourceError
+from .database import SourceError
 
 Decrypt = Callable[[str], "str | None"]
 """The text in clear; None if it is not under any of the keys, or was changed."""

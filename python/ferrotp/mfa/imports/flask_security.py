@@ -9,10 +9,9 @@ from sqlalchemy import or_
 
 from ..foreign_users import secret_bytes
 from . import wallet
-from .database import LONGEST, Database, Query, text_of
-from .errors import SourceError
+from .database import LONGEST, Database, Query, SourceError, beginning_of
 from .fernet import Decrypt
-from .source_user import Found, Moment, Row, factor_id
+from .source_user import Moment, Row, SourceUser, factor_id
 
 _TEXTS = {
     "method": "tf_primary_method",
@@ -50,55 +49,55 @@ class FlaskSecurity:
         if not {"secret", "unified"} & {*texts}:
             raise SourceError(f"the table {self.table!r} has neither tf_totp_secret nor us_totp_secrets")
         query = database.rows(self.table, self.user_column, texts, {}, None)
-        there = [text_of(columns[texts[name]]) != "" for name in ("secret", "unified", "codes") if name in texts]
+        there = [beginning_of(columns[texts[name]]) != "" for name in ("secret", "unified", "codes") if name in texts]
         return {"user": query.where(or_(*there))}
 
-    def read(self, found: Found, rows: dict[str, list[Row]], moment: Moment) -> None:
-        """Puts into `found` what the rows of one user hold."""
+    def read(self, user: SourceUser, rows: dict[str, list[Row]], moment: Moment) -> None:
+        """Puts into `user` what the rows of one user hold."""
         for row in rows["user"]:
             method = row.get("method")
             if row.get("secret"):
                 if method is None or method == "authenticator":
-                    self._factor(found, "tf_totp_secret", row["secret"])
+                    self._factor(user, "tf_totp_secret", row["secret"])
                 else:
-                    found.skip("tf_totp_secret", "it is for codes by telephone or e-mail")
+                    user.skip("tf_totp_secret", "it is for codes by telephone or e-mail")
             if row.get("unified"):
-                self._unified(found, row["unified"])
+                self._unified(user, row["unified"])
             if self.recovery_codes and row.get("codes"):
-                self._codes(found, row["codes"])
+                self._codes(user, row["codes"])
 
-    def _unified(self, found: Found, text: Any) -> None:
+    def _unified(self, user: SourceUser, text: Any) -> None:
         try:
             secrets = json.loads(text) if isinstance(text, str) and len(text) <= LONGEST else None
         except (ValueError, RecursionError):
             secrets = None
         if not isinstance(secrets, dict):
-            found.skip("us_totp_secrets", "it is not the JSON of Flask-Security")
+            user.skip("us_totp_secrets", "it is not the JSON of Flask-Security")
             return
         for method, record in secrets.items():
             if method == "authenticator":
-                self._factor(found, "us_totp_secrets", record)
+                self._factor(user, "us_totp_secrets", record)
             else:
-                found.skip("us_totp_secrets", "it is for codes by telephone or e-mail")
+                user.skip("us_totp_secrets", "it is for codes by telephone or e-mail")
 
-    def _factor(self, found: Found, what: str, text: Any) -> None:
+    def _factor(self, user: SourceUser, what: str, text: Any) -> None:
         if not isinstance(text, str) or len(text) > LONGEST:
-            found.skip(what, "no TOTP record of passlib")
+            user.skip(what, "no TOTP record of passlib")
             return
         try:
-            factor = wallet.opened(text, self.secrets, "", factor_id("flask-security", what, found.user_id))
+            factor = wallet.factor_of_record(text, self.secrets, "", factor_id("flask-security", what, user.user_id))
         except wallet.WalletError as error:
-            found.skip(what, str(error))
+            user.skip(what, str(error))
             return
-        if all(secret_bytes(one.secret) != factor.secret for one in found.factors):  # one app for both
-            found.factors.append(factor)
+        if all(secret_bytes(other.secret) != factor.secret for other in user.factors):  # one app for both
+            user.factors.append(factor)
 
-    def _codes(self, found: Found, text: Any) -> None:
+    def _codes(self, user: SourceUser, text: Any) -> None:
         codes = text.split(",") if isinstance(text, str) and len(text) <= LONGEST else []
         opened = [self.decrypt_code(code) for code in codes] if self.decrypt_code else codes
         if not codes or not all(opened):
-            found.skip("recovery codes", "a recovery code does not open with what was given")
+            user.skip("recovery codes", "a recovery code does not open with what was given")
         elif self.decrypt_code is None and any(code.startswith("gAAAA") for code in codes):
-            found.skip("recovery codes", "they are encrypted, and no key was given")
+            user.skip("recovery codes", "they are encrypted, and no key was given")
             return
-        found.recovery_codes += [code for code in opened if code]
+        user.recovery_codes += [code for code in opened if code]

@@ -7,17 +7,18 @@ from sqlalchemy import Integer, Numeric, String
 
 from ... import _native
 from ..foreign_users import ImportedFactor
-from .database import LONGEST, Database, Query
-from .errors import SourceError
+from ..time_step import time_step_of
+from .database import LONGEST, Database, Query, SourceError
 from .fernet import Decrypt
-from .matching import step_of
-from .source_user import Found, Moment, Row, factor_id
+from .source_user import Moment, Row, SourceUser, factor_id
 
 LastUsed = Literal["time-step", "seconds", "code", "none"]
 """What a column of the last use holds: the time step of the last code, when it was (in Unix seconds), or the code."""
 
 OLDEST = 1_072_915_200
 """2004, before any TOTP: a last use before it is of another kind than was said."""
+CLOCK_TROUBLE = 3600
+"""Seconds that a last use may be ahead of now, for servers whose clock was: a bound of sense, so no policy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,24 +64,24 @@ class PyotpColumn:
         query = database.rows(self.table, self.user_column, texts, others, None)
         return {"row": query.where(database.column(self.table, self.secret_column).is_not(None))}
 
-    def read(self, found: Found, rows: dict[str, list[Row]], moment: Moment) -> None:
-        """Puts into `found` what the rows of one user hold."""
+    def read(self, user: SourceUser, rows: dict[str, list[Row]], moment: Moment) -> None:
+        """Puts into `user` what the rows of one user hold."""
         for number, row in enumerate(rows["row"], 1):
             what = f"row {number}"
             if self.confirmed_column and row["confirmed"] not in (True, 1):
-                found.skip(what, "it was never confirmed")
+                user.skip(what, "it was never confirmed")
                 continue
             key = self._key(row["secret"])
             if isinstance(key, str):
-                found.skip(what, key)
+                user.skip(what, key)
                 continue
             last = self._last(row.get("last"), key, moment)
             if isinstance(last, str):
-                found.skip(what, last)
+                user.skip(what, last)
                 continue
             label = row.get("label")
             usable = isinstance(label, str) and len(label) < 256 and label.strip().isprintable()
-            found.factors.append(
+            user.factors.append(
                 ImportedFactor(
                     secret=key,
                     algorithm=self.algorithm,
@@ -88,7 +89,7 @@ class PyotpColumn:
                     period=self.period,
                     last_step=last,
                     name=label.strip() if usable else "",  # type: ignore[union-attr]
-                    factor_id=factor_id("pyotp", self.table, row["key"], found.user_id),
+                    factor_id=factor_id("pyotp", self.table, row["key"], user.user_id),
                 )
             )
 
@@ -118,7 +119,7 @@ class PyotpColumn:
         if self.last_used == "code":
             typed = str(value).strip().zfill(self.digits)
             live = 1 + moment.window
-            step = step_of(key, typed, moment.seconds, live, self.algorithm, self.digits, self.period)
+            step = time_step_of(key, typed, moment.seconds, live, self.algorithm, self.digits, self.period)
             # If it is no code of about now, none of those of now was used.
             return moment.step(self.period) - live if step is None else step
         try:
@@ -130,7 +131,7 @@ class PyotpColumn:
         seconds = number if self.last_used == "seconds" else number * self.period
         if seconds < OLDEST:
             return "its last use is before there was TOTP: is the column of another kind?"
-        if seconds > moment.seconds + 3600:
+        if seconds > moment.seconds + CLOCK_TROUBLE:
             return "its last use is in the future: is the column of another kind?"
         # When it was says nothing of which code it was: it may have been one of the next step.
         return number if self.last_used == "time-step" else number // self.period + moment.window

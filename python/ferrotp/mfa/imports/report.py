@@ -7,7 +7,8 @@ from typing import Any
 from .source_user import Note
 
 EXAMPLES = 10
-"""Users that are named for each reason. All of them go to `on_note`; memory does not grow with them."""
+"""Users that are named for each reason: the length of a text, so no policy. All of them go to `on_note`; memory does
+not grow with them."""
 
 
 @dataclass(slots=True)

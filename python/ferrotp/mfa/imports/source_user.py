@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from ..foreign_users import ImportedFactor
-from .accounts import Accounts
-from .database import Database, Query, Row
+from .database import Accounts, Database, Query, Row
 
-__all__ = ["Format", "Found", "Moment", "Note", "Row", "factor_id"]
+__all__ = ["Format", "Moment", "Note", "Row", "SourceUser", "factor_id"]
 
 Outcome = Literal["skipped", "flagged"]
 """Left where it is; or taken over, and somebody should look at it."""
@@ -20,7 +19,7 @@ class Note:
 
     user_id: str
     what: str
-    """Which row: its table's sort, and its number."""
+    """Which row: the kind of its table, and its number."""
     outcome: Outcome
     reason: str
     """One of a fixed set."""
@@ -39,8 +38,8 @@ class Moment:
 
 
 @dataclass(slots=True)
-class Found:
-    """One user of the source."""
+class SourceUser:
+    """What a format finds of one user of the source."""
 
     user_id: str
     factors: list[ImportedFactor] = field(default_factory=list)
@@ -74,8 +73,8 @@ class Format(Protocol):
     def queries(self, database: Database) -> dict[str, Query]:
         """What is to be read. Each gives an `owner`, and the `account`: None if the owner is gone."""
 
-    def read(self, found: Found, rows: dict[str, list[Row]], moment: Moment) -> None:
-        """Puts into `found` what the rows of one user hold."""
+    def read(self, user: SourceUser, rows: dict[str, list[Row]], moment: Moment) -> None:
+        """Puts into `user` what the rows of one user hold."""
 
 
 def factor_id(*names: Any) -> str:

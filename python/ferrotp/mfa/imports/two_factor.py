@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from .database import Database, Query
 from .django_otp import DjangoOTP
-from .source_user import Found, Moment, Row
+from .source_user import Moment, Row, SourceUser
 
 _OTHERS = {
     "two_factor_phonedevice": ("phone", "a code by telephone is no authenticator app"),
@@ -21,15 +21,15 @@ class TwoFactor(DjangoOTP):
 
     def queries(self, database: Database) -> dict[str, Query]:
         """The tables that there are."""
-        found = DjangoOTP.queries(self, database)
+        queries = DjangoOTP.queries(self, database)
         for table in _OTHERS:
             if database.has(table):
-                found[table] = database.rows(table, "user_id", {}, {"key": "id"}, self.accounts)
-        return found
+                queries[table] = database.rows(table, "user_id", {}, {"key": "id"}, self.accounts)
+        return queries
 
-    def read(self, found: Found, rows: dict[str, list[Row]], moment: Moment) -> None:
-        """Puts into `found` what the rows of one user hold."""
-        DjangoOTP.read(self, found, rows, moment)
+    def read(self, user: SourceUser, rows: dict[str, list[Row]], moment: Moment) -> None:
+        """Puts into `user` what the rows of one user hold."""
+        DjangoOTP.read(self, user, rows, moment)
         for table, (what, reason) in _OTHERS.items():
             for row in rows.get(table, ()):
-                found.skip(f"{what} {row['key']}", reason)
+                user.skip(f"{what} {row['key']}", reason)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..foreign_users import ImportedFactor
-from .errors import SourceError
+from .database import SourceError
 
 COSTLIEST = 20
 """Powers of two of PBKDF2's rounds: passlib's are 14. A record must not keep the import busy for an hour."""
@@ -38,9 +38,9 @@ def parse_secrets(text: str) -> dict[str, bytes]:
     return secrets
 
 
-def opened(text: str, secrets: Mapping[str, bytes], name: str, key: str) -> ImportedFactor:
+def factor_of_record(text: str, secrets: Mapping[str, bytes], name: str, key: str) -> ImportedFactor:
     """The factor of a record."""
-    record = _object(text)
+    record = _parsed(text)
     if record.get("type") != "totp" or record.get("v") != 1:
         raise WalletError("no TOTP record of passlib")
     secret = _decrypted(record["enckey"], secrets) if "enckey" in record else _base32(record.get("key"))
@@ -53,7 +53,7 @@ def opened(text: str, secrets: Mapping[str, bytes], name: str, key: str) -> Impo
     )
 
 
-def _object(text: str) -> dict[str, Any]:
+def _parsed(text: str) -> dict[str, Any]:
     try:
         record = json.loads(text)
     except (ValueError, RecursionError):

@@ -188,9 +188,9 @@ def charge(budget: Budget, now: int, limits: Limits) -> tuple[Budget, Refusal | 
 
 def surplus(records: Sequence[_Record], now: int, room: int) -> list[_Record]:
     """Which of a user's records, the first to go first, go for new ones: the expired ones, and those beyond `room`."""
-    live = [one for one in records if one.expires_at > now]
+    live = [record for record in records if record.expires_at > now]
     staying = live[max(len(live) - room, 0) :]
-    return [one for one in records if one not in staying]
+    return [record for record in records if record not in staying]
 
 
 def refund(budget: Budget, limits: Limits) -> Budget:
@@ -208,8 +208,12 @@ class Store(Protocol):
     own matter.
     """
 
-    def prepare(self) -> None:
-        """Creates what is missing (tables, for one), as often as it is called and by as many processes at once."""
+    def prepare(self) -> bool:
+        """Creates what is missing (tables, for one), as often as it is called and by as many processes at once.
+
+        :return: whether this call made a store where none was: the service tells of it, since users who come to a
+            store that is new by mistake are let in by the password alone
+        """
 
     def close(self) -> None:
         """Lets go of connections."""

@@ -35,8 +35,9 @@ class MemoryStore:
         self._budgets: dict[tuple[Owner, Method], Budget] = {}
         self._devices: dict[tuple[Owner, str], tuple[TrustedDevice, bytes]] = {}  # with the token before
 
-    def prepare(self) -> None:
+    def prepare(self) -> bool:
         """Nothing to prepare."""
+        return False
 
     def close(self) -> None:
         """Nothing to close."""
@@ -46,11 +47,11 @@ class MemoryStore:
             mine = self._of(factor.owner)
             if (factor.owner, factor.factor_id) in self._factors:
                 raise FactorExists
-            if sum(one.state != "pending" for one in mine) >= max_factors:
+            if sum(kept.state != "pending" for kept in mine) >= max_factors:
                 return False
-            pending = sorted((one for one in mine if one.state == "pending"), key=lambda one: one.created_at)
-            for one in surplus(pending, now, max_pending - (factor.state == "pending")):
-                del self._factors[one.owner, one.factor_id]
+            pending = sorted((kept for kept in mine if kept.state == "pending"), key=lambda kept: kept.created_at)
+            for kept in surplus(pending, now, max_pending - (factor.state == "pending")):
+                del self._factors[kept.owner, kept.factor_id]
             self._factors[factor.owner, factor.factor_id] = factor
             for method in METHODS:
                 self._budgets.setdefault((factor.owner, method), Budget())
@@ -75,13 +76,13 @@ class MemoryStore:
         with self._lock:
             mine = self._of(owner)
             if method == "enrollment":
-                found = [one for one in mine if one.state == "pending" and one.expires_at > now]
+                found = [kept for kept in mine if kept.state == "pending" and kept.expires_at > now]
             elif method == "otp":
-                found = [one for one in mine if one.state == "active"]
+                found = [kept for kept in mine if kept.state == "active"]
             else:
-                found = [one for one in mine if one.state != "pending"]
+                found = [kept for kept in mine if kept.state != "pending"]
             if method != "recovery" and (factor_id or method == "enrollment"):
-                found = [one for one in found if one.factor_id == factor_id]
+                found = [kept for kept in found if kept.factor_id == factor_id]
             if not found:
                 return Refusal("not enrolled")
             budget, refusal = charge(self._budgets[owner, method], now, limits)
@@ -100,7 +101,7 @@ class MemoryStore:
             factor = self._factors.get(place)
             if factor is None or factor.state != "active" or factor.last_step >= step:
                 return False
-            if resealed is not None and any(one.sealed == factor.sealed for one in reservation.factors):
+            if resealed is not None and any(kept.sealed == factor.sealed for kept in reservation.factors):
                 factor = replace(factor, sealed=resealed)
             self._factors[place] = replace(factor, last_step=step, drift=drift, last_used_at=now)
             self._refund(reservation)
@@ -116,9 +117,9 @@ class MemoryStore:
                 return False
             if self._budgets[owner, "otp"].failures >= reservation.limits.disable_at:
                 self._budgets[owner, "otp"] = Budget()
-                for one in self._of(owner):
-                    if one.state == "active":
-                        self._factors[owner, one.factor_id] = replace(one, state="disabled")
+                for kept in self._of(owner):
+                    if kept.state == "active":
+                        self._factors[owner, kept.factor_id] = replace(kept, state="disabled")
             self._factors[owner, factor_id] = replace(
                 factor, state="active", last_step=step, drift=drift, last_used_at=now
             )
@@ -139,7 +140,7 @@ class MemoryStore:
 
     def replace_recovery_codes(self, owner: Owner, codes: Sequence[RecoveryCode], now: int) -> bool:
         with self._lock:
-            if all(one.state == "pending" for one in self._of(owner)):
+            if all(kept.state == "pending" for kept in self._of(owner)):
                 return False
             self._replace_codes(owner, codes)
             return True
@@ -147,7 +148,7 @@ class MemoryStore:
     def remove_factor(self, owner: Owner, factor_id: str) -> Factor | None:
         with self._lock:
             factor = self._factors.pop((owner, factor_id), None)
-            if factor and all(one.state == "pending" for one in self._of(owner)):
+            if factor and all(kept.state == "pending" for kept in self._of(owner)):
                 self._drop_codes(owner)
                 self._drop_devices(owner)
             return factor
@@ -155,8 +156,8 @@ class MemoryStore:
     def reset(self, owner: Owner) -> int:
         with self._lock:
             mine = self._of(owner)
-            for one in mine:
-                del self._factors[owner, one.factor_id]
+            for kept in mine:
+                del self._factors[owner, kept.factor_id]
             self._drop_codes(owner)
             self._drop_devices(owner)
             for method in METHODS:
@@ -166,11 +167,11 @@ class MemoryStore:
     def add_device(self, device: TrustedDevice, now: int, max_devices: int) -> bool:
         owner = device.owner
         with self._lock:
-            if all(one.state != "active" for one in self._of(owner)):
+            if all(kept.state != "active" for kept in self._of(owner)):
                 return False
-            mine = sorted(self._devices_of(owner), key=lambda one: (one.last_used_at, one.series))
-            for one in surplus(mine, now, max_devices - 1):
-                del self._devices[owner, one.series]
+            mine = sorted(self._devices_of(owner), key=lambda kept: (kept.last_used_at, kept.series))
+            for kept in surplus(mine, now, max_devices - 1):
+                del self._devices[owner, kept.series]
             self._devices[owner, device.series] = device, b""
             return True
 
@@ -192,7 +193,7 @@ class MemoryStore:
 
     def devices(self, owner: Owner) -> list[TrustedDevice]:
         with self._lock:
-            return sorted(self._devices_of(owner), key=lambda one: (one.created_at, one.series))
+            return sorted(self._devices_of(owner), key=lambda kept: (kept.created_at, kept.series))
 
     def remove_devices(self, owner: Owner, series: str | None) -> int:
         with self._lock:
@@ -203,7 +204,7 @@ class MemoryStore:
     def user(self, owner: Owner) -> UserState:
         with self._lock:
             return UserState(
-                tuple(sorted(self._of(owner), key=lambda one: (one.created_at, one.factor_id))),
+                tuple(sorted(self._of(owner), key=lambda kept: (kept.created_at, kept.factor_id))),
                 {method: self._budgets.get((owner, method), Budget()) for method in METHODS},
                 sum(other == owner for other, _ in self._codes),
             )
@@ -211,12 +212,12 @@ class MemoryStore:
     def factors(self, after: Factor | None, limit: int) -> list[Factor]:
         with self._lock:
             ordered = sorted(self._factors.values(), key=_place)
-            return [one for one in ordered if after is None or _place(one) > _place(after)][:limit]
+            return [record for record in ordered if after is None or _place(record) > _place(after)][:limit]
 
     def recovery_codes(self, after: RecoveryCode | None, limit: int) -> list[RecoveryCode]:
         with self._lock:
             ordered = sorted(self._codes.values(), key=_place)
-            return [one for one in ordered if after is None or _place(one) > _place(after)][:limit]
+            return [record for record in ordered if after is None or _place(record) > _place(after)][:limit]
 
     def reseal(self, changes: "Sequence[tuple[Factor | RecoveryCode, bytes]]") -> int:
         done = 0
@@ -235,7 +236,7 @@ class MemoryStore:
         return done
 
     def _of(self, owner: Owner) -> list[Factor]:
-        return [one for (other, _), one in self._factors.items() if other == owner]
+        return [kept for (other, _), kept in self._factors.items() if other == owner]
 
     def _refund(self, reservation: Reservation) -> None:
         place = (reservation.owner, reservation.method)
@@ -247,12 +248,12 @@ class MemoryStore:
         self._budgets[owner, "recovery"] = Budget()
 
     def _devices_of(self, owner: Owner) -> list[TrustedDevice]:
-        return [one for (other, _), (one, _) in self._devices.items() if other == owner]
+        return [kept for (other, _), (kept, _) in self._devices.items() if other == owner]
 
     def _drop_devices(self, owner: Owner) -> int:
         mine = self._devices_of(owner)
-        for one in mine:
-            del self._devices[owner, one.series]
+        for kept in mine:
+            del self._devices[owner, kept.series]
         return len(mine)
 
     def _drop_codes(self, owner: Owner) -> None:

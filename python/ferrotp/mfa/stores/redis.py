@@ -113,7 +113,7 @@ class RedisStore:
             "not the URL of a Redis: redis://, rediss:// or unix://, settings of redis-py, and each switch 0 or 1"
         )
 
-    def prepare(self) -> None:
+    def prepare(self) -> bool:
         """Refuses a server that could lose what was decided. There is nothing to create."""
         info = self._told("INFO")
         if not info:
@@ -152,6 +152,7 @@ class RedisStore:
             )
         # That it may run scripts on these keys is better known now than at the first login.
         self.factors(None, 1)
+        return False
 
     def close(self) -> None:
         self._client.connection_pool.disconnect()
@@ -165,7 +166,7 @@ class RedisStore:
 
     def add_users(self, users: Sequence[NewUser]) -> list[bool]:
         def parts(user: NewUser) -> list[bytes]:
-            factors = [part for one in user.factors for part in (_escaped(one.factor_id), _record(one))]
+            factors = [part for factor in user.factors for part in (_escaped(factor.factor_id), _record(factor))]
             return [*_whole(len(user.factors)), *factors, *_pairs(user.recovery_codes)]
 
         return [self._decide("add_user", user.owner, _yes, *parts(user)) for user in users]
@@ -198,7 +199,7 @@ class RedisStore:
     ) -> bool:
         cost = reservation.limits.cost
         args = [reservation.method, *_whole(cost), _escaped(factor_id), _step(step), *_whole(drift, now)]
-        read = [one.sealed for one in reservation.factors if one.factor_id == factor_id]
+        read = [factor.sealed for factor in reservation.factors if factor.factor_id == factor_id]
         if resealed is not None and read:
             args += [read[0], resealed]
         return self._decide("accept", reservation.owner, _yes, *args)
@@ -246,7 +247,7 @@ class RedisStore:
     def devices(self, owner: Owner) -> list[TrustedDevice]:
         def read(flat: list[bytes]) -> list[TrustedDevice]:
             found = [_device(owner, _unescaped(flat[i]), flat[i + 1]) for i in range(0, len(flat), 2)]
-            return sorted(found, key=lambda one: (one.created_at, one.series))
+            return sorted(found, key=lambda device: (device.created_at, device.series))
 
         return self._decide("devices", owner, read)
 
@@ -256,7 +257,7 @@ class RedisStore:
     def user(self, owner: Owner) -> UserState:
         def read(answer: list[Any]) -> UserState:
             codes, *rest = answer
-            numbers = [int(one) for one in rest[: 3 * len(METHODS)]]
+            numbers = [int(number) for number in rest[: 3 * len(METHODS)]]
             budgets = {method: Budget(*numbers[3 * i : 3 * i + 3]) for i, method in enumerate(METHODS)}
             return UserState(_in_order(owner, rest[3 * len(METHODS) :]), budgets, _count(codes))
 
@@ -371,7 +372,7 @@ class RedisStore:
                 raise TypeError("client: of the primary (master_for), not of a replica")
             manager = copy(theirs.sentinel_manager)
             # A quarter: one that hangs leaves time to ask the next.
-            manager.sentinels = [redis.Redis(connection_pool=self._pool(one, 4)) for one in manager.sentinels]
+            manager.sentinels = [redis.Redis(connection_pool=self._pool(sentinel, 4)) for sentinel in manager.sentinels]
             made: redis.ConnectionPool = SentinelConnectionPool(theirs.service_name, manager, **settings)  # type: ignore[no-untyped-call]
             return made
         pool = redis.ConnectionPool(**settings)
@@ -569,5 +570,5 @@ def _device(owner: Owner, series: str, raw: bytes) -> TrustedDevice:
 def _in_order(owner: Owner, flat: list[bytes]) -> tuple[Factor, ...]:
     """The factors of an answer, the oldest first."""
     found = [_factor(owner, _unescaped(flat[i]), flat[i + 1]) for i in range(0, len(flat), 2)]
-    found.sort(key=lambda one: (one.created_at, one.factor_id))
+    found.sort(key=lambda factor: (factor.created_at, factor.factor_id))
     return tuple(found)

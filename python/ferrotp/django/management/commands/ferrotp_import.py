@@ -41,16 +41,16 @@ class Command(BaseCommand):
 
     def handle(self, *arguments: Any, **options: Any) -> None:
         try:
-            from ferrotp.mfa.imports import bring, examine
+            from ferrotp.mfa.imports import preview_import, run_import
         except ImportError:
             raise CommandError("this needs more packages: pip install 'ferrotp[import]'") from None
         service = get_mfa()
         with ExitStack() as stack:
-            said: dict[str, Any] = {"progress": self._shown(options["verbosity"]), "clock": now}
+            run_options: dict[str, Any] = {"progress": self._progress(options["verbosity"]), "clock": now}
             if options["report"]:
                 handle = os.open(options["report"], os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
                 file = stack.enter_context(open(handle, "w", encoding="ascii"))
-                said["on_note"] = lambda note: print(json.dumps(asdict(note)), file=file)
+                run_options["on_note"] = lambda note: print(json.dumps(asdict(note)), file=file)
             try:
                 source, format = _source(options["database"]), _format(options)
                 if options["write"]:
@@ -64,16 +64,16 @@ class Command(BaseCommand):
                         clock=now,
                         prepare=False,
                     )
-                    report = bring(source, format, quiet, **said)
+                    report = run_import(source, format, quiet, **run_options)
                 else:
-                    report = examine(source, format, policy=service.policy, **said)
+                    report = preview_import(source, format, policy=service.policy, **run_options)
             except MFAError as error:
                 raise CommandError(str(error)) from None
         self.stdout.write(json.dumps(report.as_json()) if options["json"] else "\n".join(report.lines()))
         if not options["write"] and not options["json"]:
             self.stdout.write("nothing was written: --write brings them")
 
-    def _shown(self, verbosity: int) -> Callable[[int, int], None] | None:
+    def _progress(self, verbosity: int) -> Callable[[int, int], None] | None:
         if not self.stderr.isatty() or not verbosity:
             return None
 

@@ -7,7 +7,6 @@ from django.core.management.base import BaseCommand, CommandError
 from ferrotp.django.conf import keyring
 from ferrotp.django.service import get_mfa
 from ferrotp.mfa import MFAError
-from ferrotp.mfa.maintenance import keys_in_use
 from ferrotp.vault import VaultError, new_key
 
 
@@ -25,7 +24,10 @@ class Command(BaseCommand):
     def handle(self, *arguments: Any, **options: Any) -> None:
         if options["new"]:
             self.stdout.write(new_key())
-            self.stderr.write("Put it first in FERROTP_KEYS (the others stay behind it), then run ferrotp_rotate.")
+            self.stderr.write(
+                "Put it last in FERROTP_KEYS and deploy it: it only opens. When every process has it, put it first, and"
+                " run ferrotp_rotate."
+            )
             return
         try:
             keys = keyring()
@@ -36,7 +38,7 @@ class Command(BaseCommand):
                 get_mfa().retire_key(options["retire"])
                 self.stdout.write(f"No record needs {options['retire']}: take it out of the keyring.")
                 return
-            used = keys_in_use(get_mfa().store)
+            used = get_mfa().keys_in_use()
         except MFAError as error:
             raise CommandError(str(error)) from None
         for key in keys.key_ids:

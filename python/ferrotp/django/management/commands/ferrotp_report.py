@@ -27,7 +27,7 @@ class Command(BaseCommand):
         except MFAError as error:
             raise CommandError(str(error)) from None
         model = get_user_model()
-        bound = {one.user_id for one in factors}
+        bound = {factor.user_id for factor in factors}
         users = list(model._default_manager.filter(is_active=True).order_by("pk"))
         names = {user_id_of(user): user.get_username() for user in users}
         found: dict[str, Any] = {
@@ -38,12 +38,12 @@ class Command(BaseCommand):
                 for user in users
                 if user_id_of(user) not in bound
             ],
-            "legacy": self._named(names, (one for one in factors if one.legacy)),
-            "disabled": self._named(names, (one for one in factors if one.state == "disabled")),
+            "legacy": self._named(names, (factor for factor in factors if factor.legacy)),
+            "disabled": self._named(names, (factor for factor in factors if factor.state == "disabled")),
             "drift": [
-                {"user": names.get(one.user_id, one.user_id), "device": one.name, "steps": one.drift}
-                for one in factors
-                if one.kind == "totp" and one.drift
+                {"user": names.get(factor.user_id, factor.user_id), "device": factor.name, "steps": factor.drift}
+                for factor in factors
+                if factor.kind == "totp" and factor.drift
             ],
             "median_drift": report.median_drift,
             "clock_suspect": report.clock_suspect,
@@ -55,21 +55,21 @@ class Command(BaseCommand):
 
     @staticmethod
     def _named(names: dict[str, str], factors: Iterable[FactorInfo]) -> list[str]:
-        return list(dict.fromkeys(names.get(one.user_id, one.user_id) for one in factors))
+        return list(dict.fromkeys(names.get(factor.user_id, factor.user_id) for factor in factors))
 
     def _tell(self, found: dict[str, Any]) -> None:
         write = self.stdout.write
         write(f"{found['users']} active users, {found['factors']} factors")
         write(f"\nWithout a factor: {len(found['without'])}")
-        for one in found["without"]:
-            write(f"  {one['user']}{'  must have one' if one['required'] else ''}")
+        for user in found["without"]:
+            write(f"  {user['user']}{'  must have one' if user['required'] else ''}")
         for title, key in (("With a legacy secret, to enroll again", "legacy"), ("With a disabled factor", "disabled")):
             write(f"\n{title}: {len(found[key])}")
             for name in found[key]:
                 write(f"  {name}")
         write(f"\nWhose clock is off: {len(found['drift'])}")
-        for one in found["drift"]:
-            write(f"  {one['user']}  {one['device'] or 'unnamed'}  {one['steps']:+d} time steps")
+        for device in found["drift"]:
+            write(f"  {device['user']}  {device['device'] or 'unnamed'}  {device['steps']:+d} time steps")
         if found["clock_suspect"]:
             text = f"\nMost devices are off to the same side ({found['median_drift']:+g}): it is this server's clock."
             write(self.style.ERROR(text))

@@ -1,4 +1,4 @@
-"""``manage.py ferrotp_reset USER``: the way out for whoever lost everything."""
+"""``manage.py ferrotp_reset USER``: the way out for a user who lost everything."""
 
 import getpass
 from typing import Any

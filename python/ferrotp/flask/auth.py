@@ -1,0 +1,225 @@
+"""The login of a request: its record in Flask's session, and the steps from one to the next.
+
+The application has its users by Flask-Login, or by callables of its own; what is known of them is in `State`.
+"""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, cast
+from urllib.parse import urlencode
+
+from flask import Response, current_app, g, redirect, request, session, url_for
+
+from ..mfa import DeviceToken
+from ..web import Gate, Login, LoginRequired, StepError, Texts, device_cookie, safe_next
+from ..web.login import LOGIN_KEY, MESSAGE_KEY
+from ..web.problems import MEDIA_TYPE, problem_of
+
+PAGES = {"challenge": "ferrotp.challenge", "recover": "ferrotp.recover", "set-up": "ferrotp.set_up"}
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What belongs to one application."""
+
+    gate: Gate
+    texts: Texts
+    on_login: Callable[[str], object] | None
+    current_user_id: Callable[[], str | None] | None
+    account_name: Callable[[str], str] | None
+
+
+def state() -> State:
+    """Of the current application."""
+    return cast(State, current_app.extensions["ferrotp"])
+
+
+# The record
+
+
+def current_login() -> Login | None:
+    """The login of this session, if it lives and is of the user whom the application knows."""
+    if LOGIN_KEY in g:
+        return cast("Login | None", g.get(LOGIN_KEY))
+    here = state()
+    login = here.gate.load(session.get(LOGIN_KEY))
+    if here.current_user_id is not None or hasattr(current_app, "login_manager"):
+        user_id = application_user_id()
+        if login is not None and login.user_id != user_id and (user_id is not None or login.stage == "full"):
+            login = None
+        if login is None and user_id is not None:
+            login = _adopt_login(user_id)
+    setattr(g, LOGIN_KEY, login)
+    return login
+
+
+def _adopt_login(user_id: str) -> Login | None:
+    here = state()
+    name = here.account_name(user_id) if here.account_name else user_id
+    try:
+        login = here.gate.adopt(user_id, name).login
+    except LoginRequired:
+        return None
+    session[LOGIN_KEY] = login.dump()
+    return login
+
+
+def save_login(login: Login) -> None:
+    """Into the session."""
+    session[LOGIN_KEY] = login.dump()
+    setattr(g, LOGIN_KEY, login)
+
+
+def end_login() -> None:
+    """Takes the login or half-login out of the session, and leaves the rest."""
+    session.pop(LOGIN_KEY, None)
+    session.pop(MESSAGE_KEY, None)
+    g.pop(LOGIN_KEY, None)
+
+
+def renew_session() -> None:
+    """A new session id, where ids are (Flask-Session); and a new token against forged requests in any case."""
+    name = current_app.config.get("WTF_CSRF_FIELD_NAME", "csrf_token")
+    session.pop(name, None)
+    g.pop(name, None)  # Flask-WTF keeps it there for the rest of the request
+    regenerate = getattr(current_app.session_interface, "regenerate", None)
+    if regenerate is not None:
+        regenerate(session)
+
+
+# The steps
+
+
+def promote(login: Login, *, next_url: str = "") -> None:
+    """Makes a login that is done the session's own, under a new id, and lets the application know.
+
+    :param next_url: where to go after one more page
+    :raises LoginRequired: if Flask-Login does not let the user in
+    """
+    before = current_login()
+    renew_session()
+    save_login(replace(login, next=next_url, remember=None))
+    if before is not None and before.stage == "full":
+        return  # the user was asked again
+    on_login = state().on_login
+    if on_login is not None:
+        on_login(login.user_id)
+    elif hasattr(current_app, "login_manager"):
+        user = current_app.login_manager._user_callback(login.user_id)
+        flask_login = importlib.import_module("flask_login")
+        if user is None or not flask_login.login_user(user, remember=bool(login.remember)):
+            end_login()
+            raise LoginRequired
+
+
+def complete_login(login: Login, device: DeviceToken | None = None) -> Response:
+    """The login is done: lets the application know, and goes on."""
+    promote(login)
+    response = redirect(login.next or view_url(current_app.config["FERROTP_AFTER_LOGIN"]), 303)
+    if device is not None:
+        set_device_cookie(cast(Response, response), login.user_id, device)
+    return cast(Response, response)
+
+
+def log_out() -> None:
+    """Ends any login of this session, the application's too."""
+    if hasattr(current_app, "login_manager"):
+        flask_login = importlib.import_module("flask_login")
+        if flask_login.current_user.is_authenticated:
+            flask_login.logout_user()
+    here = state()
+    if here.current_user_id is not None and here.current_user_id() is not None:
+        session.clear()  # how the application keeps its user there is not known here
+    end_login()
+
+
+def redirect_to_step(error: StepError) -> Response:
+    """The answer to a step that comes too early: the page that comes before it; for programs, the problem in JSON."""
+    if request.is_json or request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json":
+        here = state()
+        problem = problem_of(error, here.texts, here.gate.now())
+        body = current_app.json.dumps(problem.document())
+        return Response(body, problem.status, problem.headers(), mimetype=MEDIA_TYPE)
+    url = safe_next(request.full_path.rstrip("?")) if request.method == "GET" else ""
+    if error.next_page == "password":
+        if isinstance(error, LoginRequired):
+            log_out()
+        page = login_page(url)
+        return cast(Response, redirect(page, 303)) if page else Response(state().texts("error.gone"), 401)
+    login = current_login()
+    if login is not None and url:
+        save_login(replace(login, next=url))
+    return cast(Response, redirect(url_for(PAGES[error.next_page]), 303))
+
+
+def require_login_everywhere() -> Response | None:
+    """Before each view: the user whom the application says to be logged in has passed the second factor, by whatever
+    way the login came."""
+    endpoint = request.endpoint or ""
+    if not endpoint or endpoint.startswith("ferrotp.") or endpoint == "static" or endpoint.endswith(".static"):
+        return None
+    login_views = (current_app.config["FERROTP_LOGIN_VIEW"], _login_view())
+    if endpoint in login_views or request.path in login_views:
+        return None
+    view = current_app.view_functions.get(endpoint)
+    if getattr(view, "ferrotp_exempt", False) or application_user_id() is None:
+        return None
+    gate = state().gate
+    try:
+        (gate.require_mfa if gate.mode == "required" else gate.require_login)(current_login())
+    except StepError as error:
+        return redirect_to_step(error)
+    return None
+
+
+# The application
+
+
+def application_user_id() -> str | None:
+    """Who is logged in for the application; None for nobody, or if it has not told how to find out."""
+    current_user_id = state().current_user_id
+    if current_user_id is not None:
+        user_id = current_user_id()
+        if user_id is not None and not isinstance(user_id, str):
+            raise TypeError("current_user_id must return a str or None")
+        return user_id
+    if not hasattr(current_app, "login_manager"):
+        return None
+    user = importlib.import_module("flask_login").current_user
+    return str(user.get_id()) if user.is_authenticated else None
+
+
+def login_page(next_url: str = "") -> str:
+    """The application's login page, or "" if it has named none."""
+    view = current_app.config["FERROTP_LOGIN_VIEW"] or _login_view()
+    if not view:
+        return ""
+    return view_url(view, **({"next": next_url} if next_url else {}))
+
+
+def view_url(view: str, **query: str) -> str:
+    """The URL of a view's name, or of a path."""
+    if view.startswith("/"):
+        return view + ("?" + urlencode(query) if query else "")
+    return url_for(view, **cast(Any, query))
+
+
+def set_device_cookie(response: Response, user_id: str, device: DeviceToken) -> None:
+    """Gives the browser the token of a trusted device."""
+    config = current_app.config
+    response.set_cookie(
+        device_cookie(user_id),
+        device.token,
+        expires=device.expires_at,
+        secure=request.is_secure or bool(config["SESSION_COOKIE_SECURE"]),
+        httponly=True,
+        samesite="Lax",
+        path=config["SESSION_COOKIE_PATH"] or config["APPLICATION_ROOT"],
+    )
+    response.headers["Cache-Control"] = "no-store"
+
+
+def _login_view() -> str | None:
+    """That of Flask-Login, if there is one."""
+    return getattr(getattr(current_app, "login_manager", None), "login_view", None)

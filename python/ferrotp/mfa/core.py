@@ -1,0 +1,183 @@
+"""What every part of the service stands on: whose and when, and one way each to count an attempt, refuse it, open a
+sealed record and tell what happened."""
+
+import logging
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Concatenate, NoReturn, ParamSpec, TypeVar
+
+from .. import vault
+from .errors import (
+    EnrollmentExpired,
+    FactorDisabled,
+    InvalidCode,
+    NotEnrolled,
+    SealedRecordError,
+    Throttled,
+    TooManyFactors,
+    moment,
+)
+from .events import NOTIFY, Event, Kind
+from .identifiers import UserId, identifier, user_id_text
+from .policy import Policy
+from .results import FactorInfo
+from .stores.base import Factor, Method, Owner, RecoveryCode, Refusal, Reservation, Store
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+_log = logging.getLogger("ferrotp.mfa")
+_log.addHandler(logging.NullHandler())  # an application that set up no logging gets none on its screen
+
+_WARN: frozenset[Kind] = NOTIFY | {
+    "refused",
+    "throttled",
+    "secret revealed",
+    "recovery refused",
+    "enrollment refused",
+    "sealed record refused",
+    "clock was ahead",
+    "store created",
+}
+_REFUSED: dict[Method, Kind] = {
+    "otp": "refused",
+    "recovery": "recovery refused",
+    "enrollment": "enrollment refused",
+}
+
+
+class Core:
+    """The store, the keys and the policy of one service. It keeps nothing else: what is decided, the store decides."""
+
+    def __init__(
+        self,
+        store: Store,
+        issuer: str,
+        keyring: vault.Keyring,
+        policy: Policy,
+        tenant: str,
+        clock: Callable[[], float],
+        on_event: Callable[[Event], None] | None,
+    ) -> None:
+        self.store = store
+        self.issuer = identifier("issuer", issuer)
+        self.keyring = keyring
+        self.policy = policy
+        self.limits = policy.limits()
+        self.tenant = identifier("tenant", tenant) if tenant else ""
+        self.clock = clock
+        self.on_event = on_event
+
+    def now(self) -> int:
+        """Unix milliseconds, as stores take them."""
+        return int(self.clock() * 1000)
+
+    def owner(self, user_id: UserId) -> Owner:
+        """Whose records these are."""
+        return Owner(self.tenant, user_id_text(user_id))
+
+    def reserve(
+        self, owner: Owner, method: Method, now: int, *, factor_id: str = "", selector: str = ""
+    ) -> Reservation:
+        """An attempt that is counted before it is made; or raises why there is none."""
+        answer = self.store.reserve(owner, method, now, self.limits, factor_id=factor_id, selector=selector)
+        if isinstance(answer, Reservation):
+            return answer
+        if answer.clock_was_ahead:
+            self.emit("clock was ahead", now, owner, factor_id, method)
+        self._raise_refusal(answer, owner, method, now, factor_id)
+
+    def _raise_refusal(self, refusal: Refusal, owner: Owner, method: Method, now: int, factor_id: str) -> NoReturn:
+        if refusal.reason == "throttled":
+            retry_at = moment(refusal.retry_at)
+            self.emit("throttled", now, owner, factor_id, method, retry_at=retry_at)
+            raise Throttled(retry_at)
+        self.emit(_REFUSED[method], now, owner, factor_id, method, reason=refusal.reason)
+        if refusal.reason == "disabled":
+            raise FactorDisabled
+        raise EnrollmentExpired if method == "enrollment" else NotEnrolled
+
+    def refuse(self, reservation: Reservation, now: int, reason: str, factor_id: str = "") -> NoReturn:
+        """Ends an attempt that stays counted.
+
+        :param reason: for the event: wrong, used or malformed. The error does not say it
+        """
+        budget, limits, owner, method = reservation.budget, self.limits, reservation.owner, reservation.method
+        open_at = budget.open_at(now, limits)
+        retry_at = moment(open_at) if open_at > now else None
+        evidence = {"reason": reason, "failures": budget.failures, "retry_at": retry_at}
+        self.emit(_REFUSED[method], now, owner, factor_id, method, **evidence)
+        if budget.failures >= limits.disable_at:
+            self.emit("disabled", now, owner, factor_id, method, failures=budget.failures)
+            raise FactorDisabled
+        left = min(limits.free + 1, limits.disable_at) - budget.failures
+        raise InvalidCode(0 if retry_at else max(left, 0), retry_at)
+
+    def open_record(
+        self,
+        record: Factor | RecoveryCode,
+        now: int,
+        use: Callable[Concatenate[tuple[str, str, str], bytes, _P], _T],
+        /,
+        *arguments: _P.args,
+        **options: _P.kwargs,
+    ) -> _T:
+        """What a method of the keyring makes of a record; one that does not open is refused, and told.
+
+        :param use: called with whom the record is sealed for, the record, and the arguments
+        """
+        owner, name = record.owner, record.factor_id if isinstance(record, Factor) else record.selector
+        try:
+            return use((owner.tenant, owner.user_id, name), record.sealed, *arguments, **options)
+        except vault.SealedRecordError as error:
+            factor_id = name if isinstance(record, Factor) else ""
+            self.emit("sealed record refused", now, owner, factor_id, reason=error.reason)
+            raise SealedRecordError(str(error)) from None
+
+    def add_factor(self, factor: Factor, now: int) -> None:
+        """Adds a factor, within what the policy allows a user."""
+        if not self.store.add_factor(factor, now, self.policy.max_factors, self.policy.max_pending):
+            raise TooManyFactors(f"a user has at most {self.policy.max_factors} factors: remove one first")
+
+    def emit(
+        self, kind: Kind, now: int, owner: Owner, factor_id: str = "", method: str = "", /, **detail: object
+    ) -> Event:
+        """Writes what happened to the logger ``ferrotp.mfa`` (a warning for what should be looked at, else info), and
+        hands it to the application."""
+        at = datetime.fromtimestamp(now / 1000, timezone.utc)
+        event = Event(kind, at, owner.tenant, owner.user_id, factor_id, method, detail)
+        level = logging.WARNING if kind in _WARN else logging.INFO
+        if _log.isEnabledFor(level):
+            # Ids may hold anything that the application lets through: a line of the log stays one line.
+            # Quoted, so that no value reads as another field.
+            text = " ".join(f"{name}={str(value)!r}" for name, value in detail.items())
+            ids = (owner.tenant, owner.user_id, factor_id)
+            _log.log(level, "%s: tenant=%r user=%r factor=%r %s", kind, *ids, text, extra={"ferrotp_event": event})
+        if self.on_event is not None:
+            try:
+                self.on_event(event)
+            except Exception:
+                # Without its traceback: the locals of the application's function are not ours to show.
+                _log.error("the handler of %r raised; the decision stands", kind)
+        return event
+
+
+def factor_info(factor: Factor) -> FactorInfo:
+    """A factor, as a page may show it."""
+    return FactorInfo(
+        user_id=factor.owner.user_id,
+        factor_id=factor.factor_id,
+        kind=factor.kind,
+        name=factor.name,
+        state=factor.state,
+        created_at=moment(factor.created_at),
+        last_used_at=moment(factor.last_used_at) if factor.last_used_at else None,
+        drift=factor.drift,
+        legacy=factor.legacy,
+    )
+
+
+def new_id() -> str:
+    """A random id, of 128 bits."""
+    return secrets.token_hex(16)

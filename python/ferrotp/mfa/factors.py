@@ -1,0 +1,70 @@
+"""The factors that a user has: seen, taken out, and removed."""
+
+from .core import Core, factor_info
+from .errors import NotEnrolled, moment
+from .identifiers import UserId, existing_factor_id, identifier
+from .results import FactorInfo, RevealedSecret, Status
+from .stores.base import Factor, Owner
+
+
+def status(core: Core, user_id: UserId) -> Status:
+    """`MFA.status`."""
+    state = core.store.user(core.owner(user_id))
+    now = core.now()
+    budget = state.budgets["otp"]
+    open_at = budget.open_at(now, core.limits)
+    bound = tuple(factor_info(factor) for factor in state.factors if factor.state != "pending")
+    waiting = (factor for factor in state.factors if factor.state == "pending" and factor.expires_at > now)
+    return Status(
+        factors=bound,
+        pending=tuple(map(factor_info, waiting)),
+        enrolled=bool(bound),
+        recovery_codes=state.recovery_codes,
+        disabled=budget.failures >= core.limits.disable_at,
+        failures=budget.failures,
+        retry_at=moment(open_at) if open_at > now else None,
+    )
+
+
+def find(core: Core, user_id: UserId, factor_id: str) -> FactorInfo:
+    """`MFA.factor`."""
+    return factor_info(_find(core, core.owner(user_id), factor_id, core.now()))
+
+
+def reveal(core: Core, user_id: UserId, factor_id: str, by: str) -> RevealedSecret:
+    """`MFA.reveal_secret`."""
+    owner = core.owner(user_id)
+    by = identifier("by", by)
+    now = core.now()
+    factor = _find(core, owner, factor_id, now)
+    if factor.state == "pending":
+        raise NotEnrolled
+    otp = core.open_record(factor, now, core.keyring.reveal)
+    core.emit("secret revealed", now, owner, factor_id, factor.kind, by=by)
+    return RevealedSecret(factor_id, otp.kind, otp.algorithm, otp.digits, otp.period, factor.last_step, otp.secret)
+
+
+def remove(core: Core, user_id: UserId, factor_id: str) -> FactorInfo:
+    """`MFA.remove_factor`."""
+    owner = core.owner(user_id)
+    factor = core.store.remove_factor(owner, existing_factor_id(factor_id))
+    if factor is None:
+        raise NotEnrolled
+    core.emit("factor removed", core.now(), owner, factor.factor_id, factor.kind)
+    return factor_info(factor)
+
+
+def reset(core: Core, user_id: UserId, by: str) -> int:
+    """`MFA.reset`."""
+    owner = core.owner(user_id)
+    by = identifier("by", by)
+    removed = core.store.reset(owner)
+    core.emit("reset", core.now(), owner, by=by, factors=removed)
+    return removed
+
+
+def _find(core: Core, owner: Owner, factor_id: str, now: int) -> Factor:
+    for factor in core.store.user(owner).factors:
+        if factor.factor_id == factor_id and (factor.state != "pending" or factor.expires_at > now):
+            return factor
+    raise NotEnrolled

@@ -1,0 +1,83 @@
+"""Factors and users that come from another system, active at once."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from .core import Core, factor_info, new_id
+from .errors import PolicyError
+from .foreign_users import ImportedFactor, ImportedUser, check, is_legacy, secret_bytes
+from .identifiers import UserId, identifier
+from .results import FactorInfo
+from .stores.base import NEVER_USED, Factor, NewUser, Owner, RecoveryCode
+
+
+def import_factor(core: Core, user_id: UserId, imported: ImportedFactor) -> FactorInfo:
+    """`MFA.import_factor`. Without a last step no code was ever accepted, here."""
+    owner = core.owner(user_id)
+    if imported.last_step is None:
+        imported = replace(imported, last_step=NEVER_USED)
+    elif not 0 <= imported.last_step < 1 << 62:
+        raise PolicyError("last_step must be a time step or a counter")
+    now = core.now()
+    factor = _factor(core, owner, imported, now)
+    core.add_factor(factor, now)
+    core.emit("factor imported", now, owner, factor.factor_id, factor.kind, legacy=factor.legacy)
+    return factor_info(factor)
+
+
+def import_users(core: Core, users: Sequence[ImportedUser]) -> list[bool]:
+    """`MFA.import_users`."""
+    coming = [(core.owner(user.user_id), user) for user in users]
+    for _, user in coming:
+        check(user, core.policy)
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        hashed = list(pool.map(lambda pair: _hashed_codes(core, *pair), coming))
+    now = core.now()  # after the hashing, which may take long
+    arrivals = [
+        NewUser(owner, tuple(_factor(core, owner, factor, now) for factor in user.factors), codes)
+        for (owner, user), codes in zip(coming, hashed, strict=True)
+    ]
+    added = core.store.add_users(arrivals)
+    for arrival, came in zip(arrivals, added, strict=True):
+        for arrived in arrival.factors if came else ():
+            core.emit("factor imported", now, arrival.owner, arrived.factor_id, arrived.kind, legacy=arrived.legacy)
+    return added
+
+
+def _hashed_codes(core: Core, owner: Owner, user: ImportedUser) -> tuple[RecoveryCode, ...]:
+    if not user.recovery_codes:
+        return ()
+    hashed = core.keyring.hash_recovery_codes(
+        owner.tenant, owner.user_id, user.recovery_codes, hashing=core.policy.hashing
+    )
+    return tuple(RecoveryCode(owner, selector, record) for selector, record in hashed)
+
+
+def _factor(core: Core, owner: Owner, imported: ImportedFactor, now: int) -> Factor:
+    legacy = is_legacy(imported, core.policy)
+    factor_id = identifier("factor_id", imported.factor_id) if imported.factor_id else new_id()
+    record = core.keyring.seal(
+        (owner.tenant, owner.user_id, factor_id),
+        secret_bytes(imported.secret),
+        kind=imported.kind,
+        algorithm=imported.algorithm,
+        digits=imported.digits,
+        period=imported.period,
+    )
+    last_step = imported.last_step
+    if last_step is None:
+        last_step = NEVER_USED if imported.kind == "hotp" else now // 1000 // imported.period + core.policy.window
+    return Factor(
+        owner,
+        factor_id,
+        imported.kind,
+        identifier("name", imported.name) if imported.name else "",
+        "active",
+        record,
+        legacy,
+        created_at=now,
+        expires_at=0,
+        last_step=last_step,
+    )

@@ -1,0 +1,79 @@
+"""Recovery codes: made in sets, shown once, hashed slowly, and each good once."""
+
+from dataclasses import replace
+
+from .. import vault
+from .core import Core
+from .errors import NotEnrolled
+from .foreign_users import MAX_CODES
+from .identifiers import UserId
+from .results import RecoveryCodes, Verification
+from .stores.base import Owner, RecoveryCode
+
+IMPORTED = "~"
+"""What the selectors of recovery codes begin with that another system made. It is no symbol of ferrotp's own."""
+
+
+def recover(core: Core, user_id: UserId, code: str) -> Verification:
+    """`MFA.recover`. Each attempt takes one hash, whether there is such a code or not."""
+    owner = core.owner(user_id)
+    now = core.now()
+    selector = vault.Keyring.recovery_selector(code) if isinstance(code, str) else None
+    reservation = core.reserve(owner, "recovery", now, selector=selector or "")
+    record = reservation.recovery_code
+    if record is None:
+        record = _imported_code(core, owner, code if isinstance(code, str) else "", now)
+        right = record is not None
+        reservation = replace(reservation, recovery_code=record)
+    else:
+        check = core.keyring.check_recovery_code
+        right = core.open_record(record, now, lambda sealed_for, sealed: check(*sealed_for, sealed, code))
+    remaining, devices = None, 0
+    if record is not None and right:
+        # The phone is lost or stolen, and a browser that it vouched for may be, too. First, since a code that is used
+        # up must not leave them trusted.
+        devices = core.store.remove_devices(owner, None)
+        remaining = core.store.redeem(reservation, record.selector, now)
+    if remaining is None:
+        core.refuse(reservation, now, "used" if right else "wrong" if selector else "malformed")
+    if devices:
+        core.emit("devices removed", now, owner, devices=devices)
+    event = core.emit("recovered", now, owner, "", "recovery", remaining=remaining)
+    return Verification(owner.user_id, "recovery", event.at, remaining=remaining)
+
+
+def regenerate(core: Core, user_id: UserId) -> RecoveryCodes:
+    """`MFA.regenerate_recovery_codes`. Hashes nothing for a user who can have no codes."""
+    owner = core.owner(user_id)
+    if all(factor.state == "pending" for factor in core.store.user(owner).factors):
+        raise NotEnrolled
+    shown, codes = new_codes(core, owner)
+    now = core.now()
+    if not core.store.replace_recovery_codes(owner, codes, now):
+        raise NotEnrolled
+    core.emit("recovery codes replaced", now, owner, "", "recovery", remaining=len(codes))
+    return shown
+
+
+def new_codes(core: Core, owner: Owner) -> tuple[RecoveryCodes, list[RecoveryCode]]:
+    """A new set: to be shown, and to be kept."""
+    made = core.keyring.new_recovery_codes(
+        owner.tenant, owner.user_id, core.policy.recovery_codes, hashing=core.policy.hashing
+    )
+    return (
+        RecoveryCodes(shown for shown, _, _ in made),
+        [RecoveryCode(owner, selector, record) for _, selector, record in made],
+    )
+
+
+def _imported_code(core: Core, owner: Owner, code: str, now: int) -> RecoveryCode | None:
+    """The unused code of another system that this is. It takes as long whether there is one, or any."""
+    listed = core.store.recovery_codes(RecoveryCode(owner, IMPORTED, b""), MAX_CODES)
+    kept = {record.selector: record for record in listed if record.owner == owner}
+    if not kept:
+        core.keyring.dummy_check(core.policy.hashing)
+        return None
+    pairs = [(record.selector, record.sealed) for record in kept.values()]
+    find, first = core.keyring.find_recovery_code, next(iter(kept.values()))
+    selector = core.open_record(first, now, lambda *_: find(owner.tenant, owner.user_id, pairs, code))
+    return kept[selector] if selector else None

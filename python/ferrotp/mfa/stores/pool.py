@@ -1,0 +1,210 @@
+"""The connections that a store holds in a process: borrowed for one operation at a time, in the order of asking.
+
+The pool knows no driver and no framework. Each operation has one deadline, for its wait in the queue as well.
+"""
+
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable
+from time import monotonic
+from types import TracebackType
+from typing import Generic, Protocol, TypeVar
+
+from ..errors import StoreUnavailable
+
+POOL_SIZE = 8
+"""How many connections to a server a process has at most."""
+
+MAX_IDLE = 60.0
+"""For how many seconds an unused connection is trusted: a firewall on the way forgets it in silence."""
+
+
+class Connection(Protocol):
+    """One connection. After it raised anything it is not used again."""
+
+    deadline: float
+    """When the operation under way must have its answer, by `time.monotonic`."""
+
+    def usable(self) -> bool:
+        """Whether the other side has not hung up since the last operation."""
+
+    def hang_up(self) -> None:
+        """Ends it, without waiting for anything."""
+
+
+ConnectionT = TypeVar("ConnectionT", bound=Connection)
+
+
+class FairSemaphore:
+    """Lets so many threads in at once, in the order in which they came.
+
+    `threading.Semaphore` lets a thread in again that left just now, while others wait until they give up.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+        self._lock = threading.Lock()
+        self._queue: deque[threading.Lock] = deque()
+
+    def acquire(self, timeout: float) -> bool:
+        """Waits for a place for so many seconds at most. Whether there was one."""
+        with self._lock:
+            if self._left:
+                self._left -= 1
+                return True
+            turn = threading.Lock()
+            turn.acquire()
+            self._queue.append(turn)
+        try:
+            if turn.acquire(timeout=max(timeout, 0.0)):
+                return True
+        except BaseException:  # a signal's: a place that is given to this thread now would be lost
+            if not self._withdraw(turn):
+                self.release()
+            raise
+        return not self._withdraw(turn)
+
+    def release(self) -> None:
+        """Gives the place to the thread that has waited longest."""
+        with self._lock:
+            if self._queue:
+                self._queue.popleft().release()
+            else:
+                self._left += 1
+
+    def _withdraw(self, turn: threading.Lock) -> bool:
+        """Leaves the queue; False if it was let in at the last moment."""
+        with self._lock:
+            if turn in self._queue:
+                self._queue.remove(turn)
+                return True
+        return False
+
+
+class ConnectionPool(Generic[ConnectionT]):
+    """So many connections at most, in a process. A forked child gets its own.
+
+    :param connect: makes a connection by a deadline (of `time.monotonic`), or raises
+    :param timeout: seconds for one operation, from the place in the queue to the answer
+    :param keep: whether a connection is kept for the next operation, asked when one comes back
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[float], ConnectionT],
+        size: int,
+        timeout: float,
+        *,
+        keep: Callable[[], bool] | None = None,
+    ) -> None:
+        self._connect = connect
+        self._size = size
+        self._timeout = timeout
+        self._keep = keep
+        self._empty()
+        forget_after_fork(self)
+
+    def _empty(self) -> None:
+        self._places = FairSemaphore(self._size)
+        self._unused: list[tuple[float, ConnectionT]] = []
+
+    def borrow(self) -> "_Loan[ConnectionT]":
+        """A connection within `with`: it comes back if all went well, and is hung up otherwise.
+
+        :raises StoreUnavailable: if no connection was free, or could be made, within the timeout
+        """
+        return _Loan(self)
+
+    def close(self) -> None:
+        """Hangs up the connections that are not in use."""
+        while self._unused:
+            try:
+                _, connection = self._unused.pop()
+            except IndexError:  # another thread was faster
+                return
+            connection.hang_up()
+
+    def forget(self) -> None:
+        """In a forked child: leaves the parent's connections alone. Closing them would end the parent's sessions."""
+        _abandoned.extend(self._unused)
+        self._empty()
+
+    @property
+    def unused(self) -> int:
+        """How many connections wait for the next operation."""
+        return len(self._unused)
+
+    def _take(self, deadline: float) -> ConnectionT:
+        while self._unused:
+            try:
+                since, connection = self._unused.pop()
+            except IndexError:  # another thread was faster
+                break
+            if monotonic() - since < MAX_IDLE and connection.usable():
+                connection.deadline = deadline
+                return connection
+            connection.hang_up()
+        return self._connect(deadline)
+
+
+class _Loan(Generic[ConnectionT]):
+    """One operation on a connection of a pool."""
+
+    __slots__ = ("_connection", "_places", "_pool")
+
+    def __init__(self, pool: ConnectionPool[ConnectionT]) -> None:
+        self._pool = pool
+
+    def __enter__(self) -> ConnectionT:
+        pool = self._pool
+        deadline = monotonic() + pool._timeout
+        self._places = pool._places
+        if not self._places.acquire(pool._timeout):
+            raise StoreUnavailable("all of the store's connections to the database are busy")
+        try:
+            self._connection = pool._take(deadline)
+        except BaseException:
+            self._places.release()
+            raise
+        return self._connection
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pool = self._pool
+        try:
+            if error is None and (pool._keep is None or pool._keep()):
+                pool._unused.append((monotonic(), self._connection))
+                return
+            self._connection.hang_up()
+            # What made the database unavailable broke the unused connections as well, most often.
+            if isinstance(error, StoreUnavailable):
+                pool.close()
+        finally:
+            self._places.release()
+
+
+class _Forgetful(Protocol):
+    def forget(self) -> None: ...
+
+
+_abandoned: list[object] = []
+"""The parent's connections, in a forked child: kept, since collecting them as garbage would close them."""
+
+_forgetful: "weakref.WeakSet[_Forgetful]" = weakref.WeakSet()
+
+
+def forget_after_fork(holder: _Forgetful) -> None:
+    """Has `forget` called in each forked child."""
+    _forgetful.add(holder)
+
+
+def _forget_all() -> None:
+    for holder in list(_forgetful):
+        holder.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)

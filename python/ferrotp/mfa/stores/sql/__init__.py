@@ -1,0 +1,6 @@
+"""The store in a SQL database: a SQLite file, or PostgreSQL."""
+
+from .schema import VERSION, Tables, metadata, tables
+from .store import MIGRATIONS, SQLStore
+
+__all__ = ["MIGRATIONS", "VERSION", "SQLStore", "Tables", "metadata", "tables"]

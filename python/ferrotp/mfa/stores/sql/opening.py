@@ -1,0 +1,82 @@
+"""Which database a URL or an engine of the application names; others are refused with what would do."""
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import make_url
+from sqlalchemy.engine import URL, Engine
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import SingletonThreadPool, StaticPool
+
+from ...errors import StoreRefused
+from .dialect import Dialect
+from .schema import Tables
+from .sqlite import SQLiteFile
+from .sqlite_dialect import SQLite
+
+if TYPE_CHECKING:  # psycopg is loaded for PostgreSQL alone
+    from .postgresql import PostgreSQLServer
+
+
+def dialect_for(where: "str | URL | Engine", timeout: float, tables: Tables) -> "Dialect[Any, Any]":
+    """The database.
+
+    :raises StoreRefused: if it is none that passes the store's tests
+    """
+    if isinstance(where, Engine):
+        return _of_engine(where, timeout, tables)
+    if not isinstance(where, (str, URL)):
+        raise StoreRefused(f"{type(where).__name__} is neither a URL nor an engine (of an AsyncEngine: sync_engine)")
+    try:
+        url = make_url(where)
+    except ArgumentError:
+        # SQLAlchemy's own text repeats the URL, and with it a password.
+        raise StoreRefused("the URL of the database cannot be read") from None
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        journal = url.query.get("journal", "wal")
+        if journal not in ("wal", "delete"):
+            raise StoreRefused("the journal of a SQLite file is wal or delete")
+        return _sqlite(url.difference_update_query(["journal"]), str(journal), tables)
+    if backend == "postgresql":
+        if url.drivername not in ("postgresql", "postgresql+psycopg"):
+            raise StoreRefused("PostgreSQL is spoken to by psycopg 3: postgresql+psycopg://...")
+        try:
+            from .postgresql import PostgreSQLServer
+        except ImportError:
+            raise StoreRefused("psycopg is not installed: pip install 'ferrotp[postgresql]'") from None
+        return _postgresql(PostgreSQLServer.of_url(url, timeout), tables)
+    raise StoreRefused(f"{backend} is no database that passes the store's tests: SQLite and PostgreSQL are")
+
+
+def _of_engine(engine: Engine, timeout: float, tables: Tables) -> "Dialect[Any, Any]":
+    if engine.dialect.name == "sqlite" and engine.dialect.driver == "pysqlite":
+        return _sqlite(engine.url, "", tables)
+    if engine.dialect.name == "postgresql" and engine.dialect.driver == "psycopg":
+        if isinstance(engine.pool, (StaticPool, SingletonThreadPool)):
+            raise StoreRefused("the engine's pool has one connection only, and a decision needs one of its own")
+        from .postgresql import PostgreSQLServer
+
+        return _postgresql(PostgreSQLServer.of_engine(engine, timeout), tables)
+    raise StoreRefused(
+        f"an engine of {engine.dialect.name}+{engine.dialect.driver} does not serve:"
+        " sqlite+pysqlite and postgresql+psycopg do; or pass a URL"
+    )
+
+
+def _sqlite(url: URL, journal: str, tables: Tables) -> SQLite:
+    if url.drivername not in ("sqlite", "sqlite+pysqlite"):
+        raise StoreRefused("a SQLite file is opened by Python's sqlite3: sqlite:///...")
+    arguments, options = url.get_dialect()().create_connect_args(url)
+    path = str(arguments[0])
+    if path == ":memory:" or "mode=memory" in path or not url.database:
+        raise StoreRefused("a SQLite database in memory is lost with its process: name a file (sqlite:///mfa.db)")
+    uri = bool(options.get("uri"))
+    is_relative = not uri and not os.path.isabs(url.database)  # as it was named; SQLAlchemy has made it a whole path
+    return SQLite(SQLiteFile(path, uri, journal, is_relative=is_relative), tables)
+
+
+def _postgresql(server: "PostgreSQLServer", tables: Tables) -> "Dialect[Any, Any]":
+    from .postgresql_dialect import PostgreSQL
+
+    return PostgreSQL(server, tables)

@@ -1,0 +1,241 @@
+"""PostgreSQL, by psycopg: its connections, as SQLAlchemy makes them, spoken to by libpq's own calls.
+
+A server that is stopped in the middle answers nothing, and neither TCP nor a setting of the server ends the wait. Here
+each wait is one on the socket, with the operation's deadline.
+"""
+
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from struct import Struct
+from struct import error as StructError
+from time import monotonic
+from typing import Any
+
+import psycopg
+from psycopg import pq
+from sqlalchemy import BigInteger, Boolean, LargeBinary, Text
+from sqlalchemy.engine import URL, Engine
+
+from ...errors import StoreRefused, StoreUnavailable
+from ..pool import forget_after_fork
+from ..waiting import Connector, socket_waiter
+from .records import Rows, Values
+from .statements import Statement
+
+BINARY = pq.Format.BINARY
+"""How values travel: with their length, so that none ends early at a NUL."""
+
+_Encode = Callable[[Any], "bytes | None"]
+_Decode = Callable[["bytes | None"], Any]
+_Prepared = tuple[list[tuple[str, _Encode]], list[pq.Format], list[tuple[int, _Decode]]]
+
+_GOOD = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
+
+
+class PostgreSQLServer:
+    """A server, and how to connect to it."""
+
+    def __init__(self, connect: "Callable[[], psycopg.Connection[Any]]", timeout: float) -> None:
+        self._make = connect
+        self._connector: Connector[psycopg.Connection[Any]] = Connector(psycopg.Connection.close)
+        # A lost commit is a code that is accepted twice; the rest keeps an abandoned statement from waiting on.
+        self._settings = (
+            "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;"
+            "SET client_encoding TO 'UTF8';"
+            f"SET statement_timeout TO {max(int(timeout * 900), 1)};"
+            f"SET idle_in_transaction_session_timeout TO {max(int(timeout * 1000), 1)};"
+            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+        )
+
+    @classmethod
+    def of_url(cls, url: URL, timeout: float) -> "PostgreSQLServer":
+        """Connects by psycopg alone: SQLAlchemy would ask the server what nobody here wants to know."""
+        url = url.set(drivername="postgresql+psycopg")
+        dialect: Any = url.get_dialect()()
+        positional, named = dialect.create_connect_args(url)
+        named.setdefault("connect_timeout", 2)
+        return cls(lambda: psycopg.connect(*positional, **named), timeout)
+
+    @classmethod
+    def of_engine(cls, engine: Engine, timeout: float) -> "PostgreSQLServer":
+        """Connects as an engine of the application does."""
+        return cls(_EnginesWay(engine).connect, timeout)
+
+    def connect(self, deadline: float) -> "PostgreSQLConnection":
+        made = PostgreSQLConnection(self._connector.connect(self._make, deadline), deadline)
+        try:
+            made.script(self._settings)
+        except BaseException:
+            made.hang_up()
+            raise
+        return made
+
+
+class _EnginesWay:
+    """An engine's way to connect, its events and all, but none of the connections that the application uses."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._pool = engine.pool.recreate()
+        forget_after_fork(self)
+
+    def forget(self) -> None:
+        """In a forked child: leaves the locks alone that a thread of the parent may have held."""
+        self._pool = self._pool.recreate()
+
+    def connect(self) -> "psycopg.Connection[Any]":
+        fairy = self._pool.connect()
+        connection = fairy.driver_connection
+        fairy.detach()
+        assert isinstance(connection, psycopg.Connection)  # noqa: S101 - the dialect was looked at
+        if connection.info.transaction_status != pq.TransactionStatus.IDLE:
+            raise StoreRefused(
+                "the engine's new connection is in a transaction: it is one in use, or a listener did not commit"
+            )
+        return connection
+
+
+class PostgreSQLConnection:
+    """A connection to the server."""
+
+    def __init__(self, connection: "psycopg.Connection[Any]", deadline: float) -> None:
+        self.deadline = deadline
+        self._connection = connection
+        self._libpq = connection.pgconn
+        self._prepared: dict[Statement, _Prepared] = {}
+        self._wait = socket_waiter(self._libpq.socket)
+
+    def usable(self) -> bool:
+        # Nothing is to be read between two operations but that the server has gone.
+        return not self._wait(0.0, False)
+
+    def begin(self, *, reading: bool = False) -> None:
+        self.script("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if reading else "BEGIN")
+
+    def commit(self) -> None:
+        # A transaction that failed answers COMMIT with ROLLBACK; but then the statement that failed was told.
+        self.script("COMMIT")
+
+    def rollback(self) -> None:
+        self.script("ROLLBACK")
+
+    def run(self, statement: Statement, values: Values) -> Rows:
+        libpq = self._libpq
+        try:
+            encoders, formats, decoders = self._prepared.get(statement) or self._prepare(statement)
+            libpq.send_query_prepared(
+                statement.name, [encode(values[name]) for name, encode in encoders], formats, BINARY
+            )
+            answer = self._answer()
+        except psycopg.Error as error:
+            raise _broken(error) from None
+        except StructError:
+            raise OverflowError("a number does not fit into 64 bits") from None
+        get = answer.get_value
+        return [tuple([decode(get(row, column)) for column, decode in decoders]) for row in range(answer.ntuples)]
+
+    def _prepare(self, statement: Statement) -> "_Prepared":
+        """One more round trip, the first time on a connection."""
+        self._libpq.send_prepare(statement.name, statement.text.encode())
+        self._answer()
+        made = (
+            [(name, _ENCODERS[type(kind)]) for name, kind in statement.takes],
+            [BINARY] * len(statement.takes),
+            [(column, _DECODERS[type(kind)]) for column, kind in enumerate(statement.gives)],
+        )
+        self._prepared[statement] = made
+        return made
+
+    def tables(self, names: Sequence[str]) -> set[str]:
+        # The names are identifiers: `SQLStore` looked at the prefix.
+        wanted = ", ".join(f"to_regclass('{name}')" for name in names)
+        answer = self._ask(f"SELECT relname FROM pg_class WHERE oid IN ({wanted})")  # noqa: S608
+        return {(answer.get_value(row, 0) or b"").decode() for row in range(answer.ntuples)}
+
+    def lock_schema(self) -> None:
+        key = int.from_bytes(blake2b(b"ferrotp schema", digest_size=8).digest(), "big", signed=True)
+        self.script(f"SELECT pg_advisory_xact_lock({key})")
+
+    def script(self, text: str) -> None:
+        self._ask(text)
+
+    def hang_up(self) -> None:
+        self._connection.close()
+
+    def _ask(self, text: str) -> "pq.abc.PGresult":
+        try:
+            self._libpq.send_query(text.encode())
+            return self._answer()
+        except psycopg.Error as error:
+            raise _broken(error) from None
+
+    def _answer(self) -> "pq.abc.PGresult":
+        """The last result of what was sent."""
+        libpq, wait = self._libpq, self._wait
+        last = None
+        unsent = libpq.flush()
+        while True:
+            while unsent or libpq.is_busy():
+                left = self.deadline - monotonic()
+                if left <= 0 or not wait(left, bool(unsent)):
+                    raise StoreUnavailable("PostgreSQL did not answer in time")
+                libpq.consume_input()
+                unsent = unsent and libpq.flush()
+            result = libpq.get_result()
+            if result is None:
+                break
+            if result.status not in _GOOD:
+                raise _failure(result)
+            last = result
+        if last is None:
+            raise StoreUnavailable("the connection to PostgreSQL broke")
+        return last
+
+
+def _broken(error: psycopg.Error) -> StoreUnavailable:
+    return StoreUnavailable(f"the connection to PostgreSQL broke ({type(error).__name__})")
+
+
+def _failure(result: "pq.abc.PGresult") -> Exception:
+    # Only the number: the text and its details hold values.
+    state = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"?").decode()
+    if state[:2] in ("22", "23", "54"):
+        return ValueError(f"PostgreSQL cannot hold the record, or has it already (SQLSTATE {state})")
+    if state == "42P01":
+        return StoreRefused("the tables are not there: call prepare()")
+    return StoreUnavailable(f"PostgreSQL refused (SQLSTATE {state})")
+
+
+def _flag(value: bool) -> bytes:
+    return b"\1" if value else b"\0"
+
+
+def _same(value: bytes | None) -> bytes | None:
+    return value
+
+
+_ENCODERS: dict[type, _Encode] = {
+    Text: str.encode,
+    BigInteger: Struct(">q").pack,
+    Boolean: _flag,
+    LargeBinary: _same,
+}
+
+
+def _to_number(value: bytes | None) -> int | None:
+    return None if value is None else int.from_bytes(value, "big", signed=True)
+
+
+def _to_text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode()
+
+
+def _to_flag(value: bytes | None) -> bool | None:
+    return None if value is None else value != b"\0"
+
+
+_DECODERS: dict[type, _Decode] = {
+    Text: _to_text,
+    BigInteger: _to_number,
+    Boolean: _to_flag,
+    LargeBinary: _same,
+}

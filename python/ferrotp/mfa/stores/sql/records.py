@@ -1,0 +1,65 @@
+"""Records as rows, and rows as records."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..base import Budget, Factor, Limits, Owner, RecoveryCode, Reservation, TrustedDevice
+
+Rows = Sequence[tuple[Any, ...]]
+Values = Mapping[str, Any]
+
+_FACTOR_FIELDS = (
+    "factor_id",
+    "kind",
+    "name",
+    "state",
+    "sealed",
+    "legacy",
+    "created_at",
+    "expires_at",
+    "last_step",
+    "drift",
+    "last_used_at",
+)
+_DEVICE_FIELDS = ("series", "name", "token_hash", "created_at", "expires_at", "last_used_at")
+
+
+def owner_values(owner: Owner) -> dict[str, Any]:
+    return {"tenant": owner.tenant, "user_id": owner.user_id}
+
+
+def factor_values(factor: Factor) -> dict[str, Any]:
+    return {**owner_values(factor.owner), **{name: getattr(factor, name) for name in _FACTOR_FIELDS}}
+
+
+def code_values(code: RecoveryCode) -> dict[str, Any]:
+    return {**owner_values(code.owner), "selector": code.selector, "sealed": code.sealed}
+
+
+def device_values(device: TrustedDevice) -> dict[str, Any]:
+    return {**owner_values(device.owner), **{name: getattr(device, name) for name in _DEVICE_FIELDS}}
+
+
+def factor_of(owner: Owner, row: Sequence[Any]) -> Factor:
+    factor_id, kind, name, state, sealed, legacy, *times = row
+    return Factor(owner, factor_id, kind, name, state, sealed, legacy != 0, *times)
+
+
+def otp_reservation(
+    owner: Owner, method: Any, limits: Limits, budget: Budget, rows: "Sequence[Sequence[Any]]"
+) -> Reservation:
+    return Reservation(owner, method, limits, budget, tuple([factor_of(owner, row) for row in rows]))
+
+
+def recovery_reservation(
+    owner: Owner, limits: Limits, budget: Budget, selector: str, sealed: bytes | None
+) -> Reservation:
+    code = None if sealed is None else RecoveryCode(owner, selector, sealed)
+    return Reservation(owner, "recovery", limits, budget, (), code)
+
+
+def as_json(rows: "Sequence[dict[str, Any]]") -> str:
+    """Any number of rows as one text, with bytes in hexadecimal."""
+    texts = [{name: value.hex() if isinstance(value, bytes) else value for name, value in row.items()} for row in rows]
+    return json.dumps(texts, ensure_ascii=False)

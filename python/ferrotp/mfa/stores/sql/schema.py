@@ -1,0 +1,122 @@
+"""The tables of the SQL store. `metadata` is what Alembic wants to see."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import TypeEngine
+
+from ..alembic import MINE
+
+VERSION = 1
+"""The version of the tables below. `SQLStore.prepare` migrates older ones and refuses newer ones."""
+
+# By code point, in the order of Python's `str`, whatever the locale: a locale's order changes with the system's
+# libraries, and an index with it.
+_TEXT = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+# SQLite's strict tables know no other names.
+_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
+_FLAG = Boolean().with_variant(Integer(), "sqlite")
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The tables under one prefix."""
+
+    metadata: MetaData
+    factor: Table
+    budget: Table
+    recovery_code: Table
+    device: Table
+    schema: Table
+
+
+def tables(prefix: str = "ferrotp_") -> Tables:
+    """The tables, named with a prefix, in a `MetaData` of their own."""
+    metadata = MetaData()
+
+    def column(name: str, kind: "TypeEngine[str] | TypeEngine[int] | TypeEngine[bool] | TypeEngine[bytes]") -> "Column":  # type: ignore[type-arg]
+        return Column(name, kind, nullable=False, autoincrement=False)
+
+    def table(name: str, *items: "Column | CheckConstraint", key: tuple[str, ...]) -> Table:  # type: ignore[type-arg]
+        return Table(
+            prefix + name,
+            metadata,
+            *items,
+            PrimaryKeyConstraint(*key, name=f"{prefix}{name}_pkey"),
+            sqlite_strict=True,
+            info={MINE: True},
+        )
+
+    def one_of(name: str, *values: str) -> CheckConstraint:
+        allowed = ", ".join(f"'{value}'" for value in values)
+        return CheckConstraint(f"{name} IN ({allowed})", name=f"{prefix}{name}_check")
+
+    factor = table(
+        "factor",
+        column("tenant", _TEXT),
+        column("user_id", _TEXT),
+        column("factor_id", _TEXT),
+        column("kind", _TEXT),
+        column("name", _TEXT),
+        column("state", _TEXT),
+        column("sealed", LargeBinary()),
+        column("legacy", _FLAG),
+        column("created_at", _NUMBER),
+        column("expires_at", _NUMBER),
+        column("last_step", _NUMBER),
+        column("drift", _NUMBER),
+        column("last_used_at", _NUMBER),
+        one_of("kind", "totp", "hotp"),
+        one_of("state", "pending", "active", "disabled"),
+        key=("tenant", "user_id", "factor_id"),
+    )
+    budget = table(
+        "budget",
+        column("tenant", _TEXT),
+        column("user_id", _TEXT),
+        column("method", _TEXT),
+        column("failures", _NUMBER),
+        column("retry_at", _NUMBER),
+        column("spent_until", _NUMBER),
+        one_of("method", "otp", "recovery", "enrollment"),
+        key=("tenant", "user_id", "method"),
+    )
+    recovery_code = table(
+        "recovery_code",
+        column("tenant", _TEXT),
+        column("user_id", _TEXT),
+        column("selector", _TEXT),
+        column("sealed", LargeBinary()),
+        key=("tenant", "user_id", "selector"),
+    )
+    device = table(
+        "device",
+        column("tenant", _TEXT),
+        column("user_id", _TEXT),
+        column("series", _TEXT),
+        column("name", _TEXT),
+        column("token_hash", LargeBinary()),
+        column("token_before", LargeBinary()),
+        column("created_at", _NUMBER),
+        column("expires_at", _NUMBER),
+        column("last_used_at", _NUMBER),
+        key=("tenant", "user_id", "series"),
+    )
+    schema = table("schema", column("version", _NUMBER), key=("version",))
+    return Tables(metadata, factor, budget, recovery_code, device, schema)
+
+
+metadata = tables().metadata
+"""The tables under the usual prefix, for Alembic."""

@@ -1,0 +1,166 @@
+"""A SQLite file, by the standard library's `sqlite3`: one writer at a time, and nobody waits for ever."""
+
+import os
+import sqlite3
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TypeVar
+
+from ...errors import StoreRefused, StoreUnavailable
+from ..waiting import LockWait, is_sqlite_busy
+from .records import Rows, Values
+from .statements import Statement
+
+OLDEST = (3, 37)
+"""The first version with strict tables; `RETURNING` is older."""
+
+NO_VALUES: Values = {}
+
+_Answer = TypeVar("_Answer")
+
+
+class SQLiteFile:
+    """The file, and how to open it."""
+
+    def __init__(self, path: str, uri: bool, journal: str, *, is_relative: bool = False) -> None:
+        if sqlite3.sqlite_version_info < OLDEST:
+            needed = ".".join(map(str, OLDEST))
+            raise StoreRefused(f"SQLite {sqlite3.sqlite_version} is too old: {needed} or newer is needed")
+        self.path, self._uri, self._journal = path, uri, journal
+        self.is_relative = is_relative
+
+    def connect(self, deadline: float) -> "SQLiteConnection":
+        try:
+            if not self._uri:
+                _create(self.path)
+            connection = sqlite3.connect(
+                self.path, uri=self._uri, timeout=0, isolation_level=None, check_same_thread=False
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise StoreUnavailable(f"the database file does not open ({type(error).__name__})") from None
+        made = SQLiteConnection(connection, deadline)
+        try:
+            # A commit that is lost is a code that is accepted twice, so each is on the disk before it is answered.
+            # EXTRA is FULL, and for the rollback journal the directory too; what macOS calls a sync is none.
+            made.execute("PRAGMA synchronous=EXTRA")
+            made.execute("PRAGMA fullfsync=ON")
+            if not made.execute("SELECT file FROM pragma_database_list WHERE name='main'")[0][0]:
+                raise StoreRefused("a SQLite database in memory is lost with its process: name a file")
+            made.reads_freely = made.execute("PRAGMA journal_mode")[0][0] == "wal"
+        except BaseException:
+            made.hang_up()
+            raise
+        return made
+
+    def set_journal(self, connection: "SQLiteConnection") -> None:
+        """Sets the journal that was asked for, if any was."""
+        if self._journal and connection.execute("PRAGMA journal_mode")[0][0] != self._journal:
+            found = connection.execute(f"PRAGMA journal_mode={self._journal}")[0][0]
+            if found != self._journal:
+                raise StoreRefused(f"SQLite keeps journal_mode={found} for this file instead of {self._journal}")
+            connection.reads_freely = found == "wal"
+
+
+class SQLiteConnection:
+    """A connection to the file."""
+
+    def __init__(self, connection: sqlite3.Connection, deadline: float) -> None:
+        self.deadline = deadline
+        self.reads_freely = False
+        self._connection = connection
+
+    def execute(self, sql: str, values: Values = NO_VALUES) -> Rows:
+        """Runs a statement, again and again while another holds the lock."""
+        wait = None
+        while (rows := self._tried(sql, values)) is None:
+            wait = self._pause(wait)
+        return rows
+
+    def _tried(self, sql: str, values: Values = NO_VALUES) -> Rows | None:
+        """Runs a statement; None if another holds the lock."""
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            if is_sqlite_busy(error):
+                return None
+            raise _failure(error) from None
+
+    def _pause(self, wait: LockWait | None) -> LockWait:
+        """Sleeps before another try."""
+        wait = wait or LockWait(self.deadline)
+        if not wait.pause():
+            raise StoreUnavailable(
+                "the SQLite file stayed locked: another write to it is open, maybe one of this same thread"
+            )
+        return wait
+
+    def usable(self) -> bool:
+        return True
+
+    def begin(self, *, reading: bool = False) -> None:
+        self.execute("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    def begin_unless(self, answer: Callable[[], _Answer | None]) -> _Answer | None:
+        """Opens a transaction that writes; or asks, while another one writes, until there is an answer without.
+
+        With a rollback journal readers keep a writer from committing, so there it only waits.
+        """
+        wait = None
+        while self._tried("BEGIN IMMEDIATE") is None:
+            found = answer() if self.reads_freely else None
+            if found is not None:
+                return found
+            wait = self._pause(wait)
+        return None
+
+    def commit(self) -> None:
+        self.execute("COMMIT")
+
+    def rollback(self) -> None:
+        self.execute("ROLLBACK")
+
+    def run(self, statement: Statement, values: Values) -> Rows:
+        return self.execute(statement.text, values)
+
+    def tables(self, names: Sequence[str]) -> set[str]:
+        return {name for (name,) in self.execute("SELECT name FROM sqlite_master WHERE type='table'")} & {*names}
+
+    def lock_schema(self) -> None:
+        """The transaction has the only lock there is."""
+
+    def script(self, text: str) -> None:
+        self.execute(text)
+
+    def hang_up(self) -> None:
+        self._connection.close()
+
+
+def _create(path: str) -> None:
+    """Makes the file, for its owner only, if there is none. SQLite gives its other files the mode of this one.
+
+    It gets its name when it is closed: closing a file takes the locks away that this process has on it.
+    """
+    path = os.path.realpath(path)
+    if os.path.exists(path):
+        return
+    descriptor, fresh = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".ferrotp-")
+    os.close(descriptor)
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    finally:
+        os.unlink(fresh)
+
+
+def _failure(error: sqlite3.Error) -> Exception:
+    # The texts of SQLite name tables and columns, never a value.
+    if isinstance(error, sqlite3.IntegrityError):
+        return ValueError("the record is there already, or is none that the store keeps")
+    if "no such table" in str(error):
+        return StoreRefused("the tables are not there: call prepare()")
+    return StoreUnavailable(f"SQLite failed: {error}")

@@ -1,0 +1,463 @@
+"""The statements of the SQL store, written in SQLAlchemy Core and turned to text once.
+
+Each statement that decides has its conditions on the row that it changes: PostgreSQL looks at that row again after it
+has waited for it (READ COMMITTED), and at nothing else.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import count
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    LargeBinary,
+    Text,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.schema import CreateTable
+from sqlalchemy.sql import Executable
+from sqlalchemy.types import TypeEngine
+
+from .schema import Tables
+
+_numbers = count()
+# One row for each that was changed.
+DONE: "ColumnElement[int]" = literal_column("1", BigInteger())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Statement:
+    """A statement as text, with what it takes and gives, in their order."""
+
+    name: bytes
+    """For PostgreSQL, which keeps a prepared statement by name."""
+    text: str
+    takes: tuple[tuple[str, "TypeEngine[Any]"], ...]
+    gives: tuple["TypeEngine[Any]", ...]
+
+
+def text(name: str) -> "ColumnElement[str]":
+    return bindparam(name, type_=Text())
+
+
+def number(name: str) -> "ColumnElement[int]":
+    return bindparam(name, type_=BigInteger())
+
+
+def binary(name: str) -> "ColumnElement[bytes]":
+    return bindparam(name, type_=LargeBinary())
+
+
+def _smaller(left: "ColumnElement[int]", right: "ColumnElement[int]") -> "ColumnElement[int]":
+    return case((left < right, left), else_=right)
+
+
+def _larger(left: "ColumnElement[int]", right: "ColumnElement[int]") -> "ColumnElement[int]":
+    return case((left > right, left), else_=right)
+
+
+class Statements(ABC):
+    """All statements, for one set of tables. What only one of the databases takes is in its own class."""
+
+    insert: ClassVar[Any]
+    """The database's own ``INSERT``, which knows what to do on a conflict."""
+    table_options: ClassVar[str] = ""
+    """What stands behind ``CREATE TABLE``."""
+
+    def __init__(self, tables: Tables, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._tables = tables
+        self._counts: dict[tuple[str, bool, int], Statement] = {}
+        factor, budget, code = tables.factor, tables.budget, tables.recovery_code
+        self._factor_owner = and_(factor.c.tenant == text("tenant"), factor.c.user_id == text("user_id"))
+        self._budget_owner = and_(budget.c.tenant == text("tenant"), budget.c.user_id == text("user_id"))
+        self._code_owner = and_(code.c.tenant == text("tenant"), code.c.user_id == text("user_id"))
+        device = tables.device
+        self._device_owner = and_(device.c.tenant == text("tenant"), device.c.user_id == text("user_id"))
+        self._device_key = and_(self._device_owner, device.c.series == text("series"))
+        self._factor_key = and_(self._factor_owner, factor.c.factor_id == text("factor_id"))
+        self._budget_key = and_(self._budget_owner, budget.c.method == text("method"))
+        self._code_key = and_(self._code_owner, code.c.selector == text("selector"))
+        self._factor_fields = [column for column in factor.c if column.name not in ("tenant", "user_id")]
+
+    def compile(self) -> None:
+        """Turns all of them into text now, and not when they are first used: that would be under a lock, which others
+        wait for, and the compiler takes milliseconds.
+        """
+        for kind in type(self).__mro__:
+            for name, attribute in vars(kind).items():
+                if isinstance(attribute, cached_property):
+                    getattr(self, name)
+
+    def _made(self, statement: Executable) -> Statement:
+        compiled: Any = statement.compile(dialect=self._dialect)  # type: ignore[attr-defined]
+        sql = str(compiled)
+        # An SQL `:name` may stand twice, and is one value all the same; so may a `$1`.
+        names = list(dict.fromkeys(compiled.positiontup or compiled.binds))
+        takes = tuple((name, compiled.binds[name].type) for name in names)
+        gives = tuple(entry.type for entry in compiled._result_columns)
+        return Statement(b"ferrotp_%d" % next(_numbers), sql, takes, gives)
+
+    def create(self, names: Sequence[str]) -> list[str]:
+        """The statements that make the tables of these names."""
+        return [
+            str(CreateTable(table).compile(dialect=self._dialect)) + self.table_options
+            for table in self._tables.metadata.sorted_tables
+            if table.name in names
+        ]
+
+    # Attempts.
+
+    def _charged(self, delays: int) -> Any:
+        """`ferrotp.mfa.stores.base.charge`, in SQL: an attempt that is open, counted as a failure.
+
+        `longest` is the clock and the longest delay, `horizon` the clock and the horizon. `retry_0` and so on are what
+        `retry_at` becomes after failure `free` + 1 and so on.
+        """
+        budget = self._tables.budget
+        retry_at = _smaller(budget.c.retry_at, number("longest"))
+        spent = _larger(_smaller(budget.c.spent_until, number("horizon")), number("now")) + number("cost")
+        ladder = [
+            (budget.c.failures < number("free") + literal_column(str(step + 1)), number(f"retry_{step}"))
+            for step in range(delays - 1)
+        ]
+        return (
+            update(budget)
+            .where(
+                self._budget_key,
+                budget.c.failures < number("disable_at"),
+                retry_at <= number("now"),
+                spent <= number("horizon"),
+            )
+            .values(
+                failures=budget.c.failures + literal_column("1"),
+                retry_at=case(
+                    (budget.c.failures < number("free"), literal_column("0")),
+                    *ladder,
+                    else_=number(f"retry_{delays - 1}"),
+                ),
+                spent_until=spent,
+            )
+            .returning(budget.c.failures, budget.c.retry_at, budget.c.spent_until)
+        )
+
+    def _found(self, method: str, one_factor: bool) -> "ColumnElement[bool]":
+        """The factors without which there is no attempt."""
+        factor = self._tables.factor
+        if method == "recovery":
+            return and_(self._factor_owner, factor.c.state != literal_column("'pending'"))
+        owned = self._factor_key if one_factor or method == "enrollment" else self._factor_owner
+        if method == "enrollment":
+            return and_(owned, factor.c.state == literal_column("'pending'"), factor.c.expires_at > number("now"))
+        return and_(owned, factor.c.state == literal_column("'active'"))
+
+    def count(self, method: str, one_factor: bool, delays: int) -> Statement:
+        """Counts an attempt, if one is open and there is something to try it on."""
+        key = (method, one_factor, delays)
+        made = self._counts.get(key)
+        if made is None:
+            usable = exists(select(literal_column("1")).where(self._found(method, one_factor)))
+            made = self._counts[key] = self._made(
+                self._counting(self._charged(delays).where(usable), method, one_factor)
+            )
+        return made
+
+    @abstractmethod
+    def _counting(self, charged: Any, method: str, one_factor: bool) -> Executable:
+        """What counts an attempt, made of the change of the budget."""
+
+    @cached_property
+    def found(self) -> dict[tuple[str, bool], Statement]:
+        """The factors without which there is no attempt, by method and by whether one is asked for."""
+        return {
+            (method, one_factor): self._made(select(*self._factor_fields).where(self._found(method, one_factor)))
+            for method in ("otp", "recovery", "enrollment")
+            for one_factor in (False, True)
+        }
+
+    @cached_property
+    def budget(self) -> Statement:
+        budget = self._tables.budget
+        return self._made(select(budget.c.failures, budget.c.retry_at, budget.c.spent_until).where(self._budget_key))
+
+    @cached_property
+    def correct(self) -> Statement:
+        """Brings the times of a budget back, if it is still as it was read."""
+        budget = self._tables.budget
+        return self._made(
+            update(budget)
+            .where(
+                self._budget_key,
+                budget.c.failures == number("failures"),
+                budget.c.retry_at == number("was_retry_at"),
+                budget.c.spent_until == number("was_spent_until"),
+            )
+            .values(retry_at=number("retry_at"), spent_until=number("spent_until"))
+            .returning(DONE)
+        )
+
+    # Acceptance.
+
+    def _refund(self) -> Any:
+        """`ferrotp.mfa.stores.base.refund`, in SQL."""
+        budget = self._tables.budget
+        left = budget.c.spent_until - number("cost")
+        return (
+            update(budget)
+            .where(self._budget_key)
+            .values(
+                failures=literal_column("0"),
+                retry_at=literal_column("0"),
+                spent_until=_larger(left, literal_column("0", BigInteger())),
+            )
+        )
+
+    def _advance(self) -> Any:
+        factor = self._tables.factor
+        return (
+            update(factor)
+            .where(self._factor_key, factor.c.state == literal_column("'active'"), factor.c.last_step < number("step"))
+            .values(
+                last_step=number("step"),
+                drift=number("drift"),
+                last_used_at=number("now"),
+                sealed=case((factor.c.sealed == binary("was"), binary("resealed")), else_=factor.c.sealed),
+            )
+            .returning(factor.c.factor_id)
+        )
+
+    @cached_property
+    def refund(self) -> Statement:
+        return self._made(self._refund())
+
+    @cached_property
+    def activate(self) -> Statement:
+        factor = self._tables.factor
+        return self._made(
+            update(factor)
+            .where(
+                self._factor_key,
+                factor.c.state == literal_column("'pending'"),
+                factor.c.expires_at > number("now"),
+            )
+            .values(
+                state=literal_column("'active'"),
+                last_step=number("step"),
+                drift=number("drift"),
+                last_used_at=number("now"),
+            )
+            .returning(DONE)
+        )
+
+    @cached_property
+    def disable_others(self) -> Statement:
+        factor = self._tables.factor
+        return self._made(
+            update(factor)
+            .where(
+                self._factor_owner,
+                factor.c.state == literal_column("'active'"),
+                factor.c.factor_id != text("factor_id"),
+            )
+            .values(state=literal_column("'disabled'"))
+        )
+
+    # Records.
+
+    @cached_property
+    def lock(self) -> Statement:
+        """Makes the user's decisions wait for each other, from the first record on. The lock is the row of a budget."""
+        budget = self._tables.budget
+        return self._made(
+            self._fresh_budget()
+            .on_conflict_do_update(
+                index_elements=[budget.c.tenant, budget.c.user_id, budget.c.method],
+                set_={"failures": budget.c.failures},
+            )
+            .returning(budget.c.failures, budget.c.retry_at, budget.c.spent_until)
+        )
+
+    def _fresh_budget(self) -> Any:
+        nothing: ColumnElement[int] = literal_column("0")
+        return self.insert(self._tables.budget).values(
+            tenant=text("tenant"),
+            user_id=text("user_id"),
+            method=text("method"),
+            failures=nothing,
+            retry_at=nothing,
+            spent_until=nothing,
+        )
+
+    @cached_property
+    def clear(self) -> Statement:
+        budget = self._tables.budget
+        nothing: ColumnElement[int] = literal_column("0")
+        return self._made(
+            update(budget).where(self._budget_key).values(failures=nothing, retry_at=nothing, spent_until=nothing)
+        )
+
+    @cached_property
+    def add_factor(self) -> Statement:
+        return self._made(
+            insert(self._tables.factor).values({column.name: _like(column) for column in self._tables.factor.c})
+        )
+
+    @cached_property
+    def add_code(self) -> Statement:
+        return self._made(
+            insert(self._tables.recovery_code).values(
+                {column.name: _like(column) for column in self._tables.recovery_code.c}
+            )
+        )
+
+    @cached_property
+    def factors_of(self) -> Statement:
+        factor = self._tables.factor
+        return self._made(
+            select(*self._factor_fields).where(self._factor_owner).order_by(factor.c.created_at, factor.c.factor_id)
+        )
+
+    @cached_property
+    def budgets_of(self) -> Statement:
+        budget = self._tables.budget
+        return self._made(
+            select(budget.c.method, budget.c.failures, budget.c.retry_at, budget.c.spent_until).where(
+                self._budget_owner
+            )
+        )
+
+    @cached_property
+    def codes_of(self) -> Statement:
+        return self._made(
+            select(func.count(literal_column("*"), type_=BigInteger()))
+            .select_from(self._tables.recovery_code)
+            .where(self._code_owner)
+        )
+
+    @cached_property
+    def take_factor(self) -> Statement:
+        return self._made(delete(self._tables.factor).where(self._factor_key).returning(*self._factor_fields))
+
+    @cached_property
+    def take_code(self) -> Statement:
+        code = self._tables.recovery_code
+        return self._made(delete(code).where(self._code_key, code.c.sealed == binary("sealed")).returning(DONE))
+
+    @cached_property
+    def drop_factors(self) -> Statement:
+        return self._made(delete(self._tables.factor).where(self._factor_owner).returning(DONE))
+
+    @cached_property
+    def drop_codes(self) -> Statement:
+        return self._made(delete(self._tables.recovery_code).where(self._code_owner))
+
+    @cached_property
+    def drop_budgets(self) -> Statement:
+        return self._made(delete(self._tables.budget).where(self._budget_owner))
+
+    # Trusted devices.
+
+    @cached_property
+    def add_device(self) -> Statement:
+        return self._made(
+            insert(self._tables.device).values({column.name: _like(column) for column in self._tables.device.c})
+        )
+
+    @cached_property
+    def renew_device(self) -> Statement:
+        """Puts the next token in the place of the one that was to come, if that is the one that came."""
+        device = self._tables.device
+        return self._made(
+            update(device)
+            .where(
+                self._device_key,
+                device.c.expires_at > number("now"),
+                device.c.token_hash == binary("token_hash"),
+            )
+            .values(token_hash=binary("next_hash"), token_before=binary("token_hash"), last_used_at=number("now"))
+            .returning(DONE)
+        )
+
+    @cached_property
+    def device(self) -> Statement:
+        device = self._tables.device
+        return self._made(
+            select(device.c.expires_at, device.c.token_before, device.c.last_used_at).where(self._device_key)
+        )
+
+    @cached_property
+    def devices_of(self) -> Statement:
+        device = self._tables.device
+        fields = [column for column in device.c if column.name not in ("tenant", "user_id", "token_before")]
+        return self._made(select(*fields).where(self._device_owner).order_by(device.c.created_at, device.c.series))
+
+    @cached_property
+    def drop_device(self) -> Statement:
+        return self._made(delete(self._tables.device).where(self._device_key).returning(DONE))
+
+    @cached_property
+    def drop_devices(self) -> Statement:
+        return self._made(delete(self._tables.device).where(self._device_owner).returning(DONE))
+
+    # All users, in order.
+
+    def _page(self, table: Any, last: str) -> Statement:
+        place = tuple_(table.c.tenant, table.c.user_id, table.c[last])
+        after = tuple_(text("tenant"), text("user_id"), text(last))
+        return self._made(
+            select(*table.c)
+            .where(place > after)
+            .order_by(table.c.tenant, table.c.user_id, table.c[last])
+            .limit(number("limit"))
+            .offset(literal_column("0"))  # else SQLite's has a value of its own for it
+        )
+
+    @cached_property
+    def factors(self) -> Statement:
+        return self._page(self._tables.factor, "factor_id")
+
+    @cached_property
+    def codes(self) -> Statement:
+        return self._page(self._tables.recovery_code, "selector")
+
+    @abstractmethod
+    def _reseal(self, table: Any, last: str) -> Statement:
+        """Replaces a sealed record where it is what was read."""
+
+    @cached_property
+    def reseal_factor(self) -> Statement:
+        return self._reseal(self._tables.factor, "factor_id")
+
+    @cached_property
+    def reseal_code(self) -> Statement:
+        return self._reseal(self._tables.recovery_code, "selector")
+
+    # The version of the tables.
+
+    @cached_property
+    def version(self) -> Statement:
+        return self._made(select(func.max(self._tables.schema.c.version, type_=BigInteger())))
+
+    @cached_property
+    def set_version(self) -> Statement:
+        return self._made(insert(self._tables.schema).values(version=number("version")))
+
+
+def _like(column: "Column[Any]") -> "ColumnElement[Any]":
+    return bindparam(column.name, type_=column.type)

@@ -1,0 +1,369 @@
+"""The store in a SQL database: a SQLite file, or PostgreSQL.
+
+Every decision is made by the database, in a transaction of its own on a connection of its own: what the application
+does with its own transactions changes nothing about it.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, Literal
+
+from sqlalchemy.engine import URL, Engine
+
+from ...errors import FactorExists, StoreRefused
+from ..base import (
+    METHODS,
+    TIMEOUT,
+    Budget,
+    Factor,
+    Limits,
+    Method,
+    NewUser,
+    Owner,
+    RecoveryCode,
+    Refusal,
+    Reservation,
+    TrustedDevice,
+    UserState,
+    surplus,
+)
+from ..pool import ConnectionPool
+from .dialect import Attempt, SQLConnection
+from .opening import dialect_for
+from .records import code_values, device_values, factor_of, factor_values, owner_values
+from .schema import VERSION, Tables, tables
+
+MIGRATIONS: tuple[Callable[[SQLConnection, Tables], None], ...] = ()
+"""What makes version 2 of the tables out of version 1, and so on."""
+
+_NOBODY = Owner("", "")
+
+
+class SQLStore:
+    """Factors, recovery codes and budgets in a SQL database.
+
+    `where` is a URL (``sqlite:///mfa.db``, ``postgresql+psycopg://host/database``) or an engine of the application. An
+    engine lends its way to connect, and nothing else. Each operation answers within `timeout` seconds, or raises
+    `StoreUnavailable`. `table_prefix` begins the name of each table.
+    """
+
+    def __init__(
+        self, where: "str | URL | Engine", *, timeout: float = TIMEOUT, table_prefix: str = "ferrotp_"
+    ) -> None:
+        if not re.fullmatch(r"[a-z_][a-z0-9_]{0,30}", table_prefix):
+            raise ValueError("table_prefix: small letters, digits and underscores, at most 31")
+        if not 0 < timeout <= 60:
+            raise ValueError("timeout: seconds, more than 0 and at most 60")
+        self._tables = tables(table_prefix)
+        self._dialect = dialect_for(where, timeout, self._tables)
+        self._statements = self._dialect.statements
+        self._statements.compile()
+        self._pool: ConnectionPool[SQLConnection] = ConnectionPool(
+            self._dialect.connect, self._dialect.connections, timeout
+        )
+
+    def __repr__(self) -> str:
+        return f"<SQLStore {self._dialect.place}>"
+
+    def prepare(self) -> bool:
+        names = [table.name for table in self._tables.metadata.sorted_tables]
+        with self._pool.borrow() as connection:
+            self._dialect.prepare(connection)
+            if self._version(connection) == VERSION:
+                return False
+            connection.begin()
+            connection.lock_schema()
+            version = self._version(connection)
+            if version is None:
+                there = connection.tables(names)
+                for text in self._statements.create([name for name in names if name not in there]):
+                    connection.script(text)
+            else:
+                for migrate in MIGRATIONS[version - 1 :]:
+                    migrate(connection, self._tables)
+            if version != VERSION:
+                connection.run(self._statements.set_version, {"version": VERSION})
+            connection.commit()
+        if version is None:
+            self._dialect.warn_of_new_store()
+        return version is None
+
+    def close(self) -> None:
+        self._pool.close()
+
+    def add_factor(self, factor: Factor, now: int, max_factors: int, max_pending: int) -> bool:
+        statements = self._statements
+        user = owner_values(factor.owner)
+        with self._pool.borrow() as connection:
+            connection.begin()
+            for method in METHODS:
+                connection.run(statements.lock, {**user, "method": method})
+            mine = self._factors_of(connection, factor.owner)
+            if any(other.factor_id == factor.factor_id for other in mine):
+                connection.rollback()
+                raise FactorExists
+            if sum(other.state != "pending" for other in mine) >= max_factors:
+                connection.rollback()
+                return False
+            pending = [other for other in mine if other.state == "pending"]
+            for other in surplus(pending, now, max_pending - (factor.state == "pending")):
+                connection.run(statements.take_factor, {**user, "factor_id": other.factor_id})
+            connection.run(statements.add_factor, factor_values(factor))
+            connection.commit()
+            return True
+
+    def add_users(self, users: Sequence[NewUser]) -> list[bool]:
+        # In one order, so that no two imports wait for each other. The first budget decides: it is there already, or
+        # this transaction's.
+        first = {user.owner: user for user in reversed(users)}
+        ordered = sorted(first.values(), key=lambda user: (user.owner.tenant, user.owner.user_id))
+        with self._pool.borrow() as connection:
+            connection.begin()
+            added = self._dialect.add_users(connection, ordered)
+            connection.commit()
+        return [user.owner in added and first[user.owner] is user for user in users]
+
+    def reserve(
+        self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
+    ) -> Reservation | Refusal:
+        delays = limits.delays
+        values: dict[str, Any] = {
+            "tenant": owner.tenant,
+            "user_id": owner.user_id,
+            "method": method,
+            "factor_id": factor_id,
+            "selector": selector,
+            "now": now,
+            "free": limits.free,
+            "disable_at": limits.disable_at,
+            "cost": limits.cost,
+            "horizon": now + limits.horizon,
+            "longest": now + delays[-1],
+        }
+        for name, delay in zip(_retries(len(delays)), delays, strict=True):
+            values[name] = now + delay if delay else 0
+        one_factor = method == "enrollment" or (method == "otp" and factor_id != "")
+        count = self._statements.count(method, one_factor, len(delays))
+        attempt = Attempt(owner, method, one_factor, now, limits, count, values)
+        with self._pool.borrow() as connection:
+            return self._dialect.reserve(connection, attempt)
+
+    def accept(
+        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, resealed: bytes | None
+    ) -> bool:
+        owner = reservation.owner
+        was = None
+        if resealed is not None:
+            was = next((factor.sealed for factor in reservation.factors if factor.factor_id == factor_id), None)
+        values: dict[str, Any] = {
+            "tenant": owner.tenant,
+            "user_id": owner.user_id,
+            "method": reservation.method,
+            "factor_id": factor_id,
+            "step": step,
+            "drift": drift,
+            "now": now,
+            "cost": reservation.limits.cost,
+            "was": was,
+            "resealed": resealed,
+        }
+        with self._pool.borrow() as connection:
+            return self._dialect.accept(connection, values)
+
+    def confirm(
+        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, codes: Sequence[RecoveryCode]
+    ) -> bool:
+        statements = self._statements
+        user = owner_values(reservation.owner)
+        otp = {**user, "method": "otp"}
+        with self._pool.borrow() as connection:
+            connection.begin()
+            failures = connection.run(statements.lock, otp)[0][0]
+            if not connection.run(
+                statements.activate, {**user, "factor_id": factor_id, "step": step, "drift": drift, "now": now}
+            ):
+                connection.rollback()
+                return False
+            if failures >= reservation.limits.disable_at:
+                connection.run(statements.clear, otp)
+                connection.run(statements.disable_others, {**user, "factor_id": factor_id})
+            self._refund(connection, reservation)
+            if codes:
+                self._replace_codes(connection, reservation.owner, codes)
+            connection.commit()
+            return True
+
+    def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
+        statements = self._statements
+        user = owner_values(reservation.owner)
+        read = reservation.recovery_code
+        if read is None:
+            return None
+        with self._pool.borrow() as connection:
+            connection.begin()
+            connection.run(statements.lock, {**user, "method": "otp"})
+            if not connection.run(statements.take_code, {**user, "selector": selector, "sealed": read.sealed}):
+                connection.rollback()
+                return None
+            self._refund(connection, reservation)
+            left: int = connection.run(statements.codes_of, user)[0][0]
+            connection.commit()
+            return left
+
+    def replace_recovery_codes(self, owner: Owner, codes: Sequence[RecoveryCode], now: int) -> bool:
+        with self._pool.borrow() as connection:
+            connection.begin()
+            connection.run(self._statements.lock, {**owner_values(owner), "method": "otp"})
+            if all(factor.state == "pending" for factor in self._factors_of(connection, owner)):
+                connection.rollback()
+                return False
+            self._replace_codes(connection, owner, codes)
+            connection.commit()
+            return True
+
+    def remove_factor(self, owner: Owner, factor_id: str) -> Factor | None:
+        user = owner_values(owner)
+        with self._pool.borrow() as connection:
+            connection.begin()
+            connection.run(self._statements.lock, {**user, "method": "otp"})
+            taken = connection.run(self._statements.take_factor, {**user, "factor_id": factor_id})
+            if not taken:
+                connection.rollback()
+                return None
+            if all(factor.state == "pending" for factor in self._factors_of(connection, owner)):
+                connection.run(self._statements.drop_codes, user)
+                connection.run(self._statements.drop_devices, user)
+            connection.commit()
+            return factor_of(owner, taken[0])
+
+    def reset(self, owner: Owner) -> int:
+        user = owner_values(owner)
+        with self._pool.borrow() as connection:
+            connection.begin()
+            # Made, if it is not there: another process may be adding the first factor just now.
+            connection.run(self._statements.lock, {**user, "method": "otp"})
+            gone = len(connection.run(self._statements.drop_factors, user))
+            connection.run(self._statements.drop_codes, user)
+            connection.run(self._statements.drop_devices, user)
+            connection.run(self._statements.drop_budgets, user)
+            connection.commit()
+            return gone
+
+    def add_device(self, device: TrustedDevice, now: int, max_devices: int) -> bool:
+        statements = self._statements
+        user = owner_values(device.owner)
+        with self._pool.borrow() as connection:
+            connection.begin()
+            connection.run(statements.lock, {**user, "method": "otp"})
+            if all(factor.state != "active" for factor in self._factors_of(connection, device.owner)):
+                connection.rollback()
+                return False
+            mine = sorted(
+                self._devices_of(connection, device.owner), key=lambda other: (other.last_used_at, other.series)
+            )
+            for other in surplus(mine, now, max_devices - 1):
+                connection.run(statements.drop_device, {**user, "series": other.series})
+            connection.run(statements.add_device, {**device_values(device), "token_before": b""})
+            connection.commit()
+            return True
+
+    def use_device(
+        self, owner: Owner, series: str, token_hash: bytes, next_hash: bytes, now: int, grace: int
+    ) -> Literal["renewed", "same", "unknown", "stolen"]:
+        values = {
+            **owner_values(owner),
+            "series": series,
+            "token_hash": token_hash,
+            "next_hash": next_hash,
+            "now": now,
+        }
+        with self._pool.borrow() as connection:
+            return self._dialect.use_device(connection, values, grace)
+
+    def devices(self, owner: Owner) -> list[TrustedDevice]:
+        with self._pool.borrow() as connection:
+            return self._devices_of(connection, owner)
+
+    def remove_devices(self, owner: Owner, series: str | None) -> int:
+        statements = self._statements
+        user = owner_values(owner)
+        with self._pool.borrow() as connection:
+            if series is None:
+                return len(connection.run(statements.drop_devices, user))
+            return len(connection.run(statements.drop_device, {**user, "series": series}))
+
+    def user(self, owner: Owner) -> UserState:
+        user = owner_values(owner)
+        with self._pool.borrow() as connection:
+            connection.begin(reading=True)
+            factors = self._factors_of(connection, owner)
+            budgets = {row[0]: Budget(*row[1:]) for row in connection.run(self._statements.budgets_of, user)}
+            codes = connection.run(self._statements.codes_of, user)[0][0]
+            connection.commit()
+        return UserState(tuple(factors), {method: budgets.get(method, Budget()) for method in METHODS}, codes)
+
+    def factors(self, after: Factor | None, limit: int) -> list[Factor]:
+        values = {**owner_values(after.owner if after else _NOBODY), "factor_id": after.factor_id if after else ""}
+        with self._pool.borrow() as connection:
+            rows = connection.run(self._statements.factors, {**values, "limit": limit})
+        return [factor_of(Owner(row[0], row[1]), row[2:]) for row in rows]
+
+    def recovery_codes(self, after: RecoveryCode | None, limit: int) -> list[RecoveryCode]:
+        values = {**owner_values(after.owner if after else _NOBODY), "selector": after.selector if after else ""}
+        with self._pool.borrow() as connection:
+            rows = connection.run(self._statements.codes, {**values, "limit": limit})
+        return [RecoveryCode(Owner(row[0], row[1]), row[2], row[3]) for row in rows]
+
+    def reseal(self, changes: "Sequence[tuple[Factor | RecoveryCode, bytes]]") -> int:
+        # All in one order, so that no two sweeps wait for each other.
+        ordered = sorted((_change(read, sealed) for read, sealed in changes), key=_place)
+        factors = [change for change in ordered if "factor_id" in change]
+        codes = [change for change in ordered if "selector" in change]
+        with self._pool.borrow() as connection:
+            connection.begin()
+            done = self._dialect.reseal(connection, self._statements.reseal_factor, factors)
+            done += self._dialect.reseal(connection, self._statements.reseal_code, codes)
+            connection.commit()
+        return done
+
+    def _version(self, connection: SQLConnection) -> int | None:
+        """The version of the tables; None if there are none, or nobody has said."""
+        name = self._tables.schema.name
+        if name not in connection.tables([name]):
+            return None
+        found: int | None = connection.run(self._statements.version, {})[0][0]
+        if found is not None and found > VERSION:
+            raise StoreRefused(f"the tables are of version {found}, this ferrotp knows {VERSION}: update it")
+        return found
+
+    def _factors_of(self, connection: SQLConnection, owner: Owner) -> list[Factor]:
+        return [factor_of(owner, row) for row in connection.run(self._statements.factors_of, owner_values(owner))]
+
+    def _devices_of(self, connection: SQLConnection, owner: Owner) -> list[TrustedDevice]:
+        return [TrustedDevice(owner, *row) for row in connection.run(self._statements.devices_of, owner_values(owner))]
+
+    def _refund(self, connection: SQLConnection, reservation: Reservation) -> None:
+        user = owner_values(reservation.owner)
+        connection.run(self._statements.refund, {**user, "method": reservation.method, "cost": reservation.limits.cost})
+
+    def _replace_codes(self, connection: SQLConnection, owner: Owner, codes: Sequence[RecoveryCode]) -> None:
+        user = owner_values(owner)
+        connection.run(self._statements.drop_codes, user)
+        for code in codes:
+            connection.run(self._statements.add_code, code_values(code))
+        connection.run(self._statements.clear, {**user, "method": "recovery"})
+
+
+def _change(read: "Factor | RecoveryCode", sealed: bytes) -> dict[str, Any]:
+    key = {"factor_id": read.factor_id} if isinstance(read, Factor) else {"selector": read.selector}
+    return {**owner_values(read.owner), **key, "was": read.sealed, "sealed": sealed}
+
+
+def _place(change: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(value for value in change.values() if isinstance(value, str))
+
+
+@lru_cache(maxsize=16)
+def _retries(delays: int) -> tuple[str, ...]:
+    return tuple(f"retry_{step}" for step in range(delays))

@@ -1,0 +1,174 @@
+"""The API as data: its operations, and the fields that each takes. Starlette's routes look at what is posted by this
+table; FastAPI's routes and models are made from it.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+MAX_TOKEN_LENGTH = 4096
+"""Characters of a token that are looked at."""
+ID_PATTERN = "^[0-9a-f]{32}$"
+ID_EXAMPLE = "5f0c2d7e9a4b4c8d8e1f2a3b4c5d6e7f"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a body: a text, or true or false."""
+
+    type: type = str
+    required: bool = False
+    default: object = None
+    """None: the field may be null, too."""
+    max_length: int | None = None
+    pattern: str | None = None
+    description: str | None = None
+    examples: list[str] | None = None
+
+    def fault(self, value: object) -> str:
+        """What is wrong with a value; empty if nothing is. The value is not repeated: it may be a code."""
+        if value is None and not self.required and self.default is None:
+            return ""
+        if self.type is bool:
+            return "" if isinstance(value, bool) else "must be true or false"
+        if not isinstance(value, str) or (self.pattern and not re.fullmatch(self.pattern, value)):
+            return "must be a string of the documented form"
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return "must be text"
+        if self.max_length is not None and len(value) > self.max_length:
+            return f"must have at most {self.max_length} characters"
+        return ""
+
+
+CODE = Field(
+    required=True, max_length=200, description="As typed: spaces, and digits of any script.", examples=["492 039"]
+)
+RECOVERY_CODE = Field(required=True, max_length=200, description="As typed.", examples=["7K3M-Q2ZP-94TW-XDRA"])
+PENDING_TOKEN = Field(
+    max_length=MAX_TOKEN_LENGTH,
+    description="From the login, while it waits for the second factor. Without it: whoever is logged in.",
+)
+TRUST_DEVICE = Field(bool, default=False, description="Not to be asked on this device again for some days.")
+NAME = Field(default="", max_length=200, examples=["My phone"])
+FACTOR_ID = Field(required=True, pattern=ID_PATTERN, examples=[ID_EXAMPLE])
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What an operation takes: the name of the model, its words, its fields."""
+
+    name: str
+    description: str
+    fields: Mapping[str, Field] = field(default_factory=dict)
+
+    def faults(self, given: Mapping[str, Any]) -> list[dict[str, str]]:
+        """What is wrong with a body, field by field."""
+        # Names that nobody knows are not repeated: somebody may have sent a code as one.
+        unknown = not given.keys() <= self.fields.keys()
+        faults = [{"field": "", "message": "there are fields that are not known"}] if unknown else []
+        for name, rule in self.fields.items():
+            message = rule.fault(given[name]) if name in given else "is missing" if rule.required else ""
+            if message:
+                faults.append({"field": name, "message": message})
+        return faults
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A route. Its name is that of the method of `Operations`."""
+
+    name: str
+    method: str
+    path: str
+    description: str
+    problems: tuple[int, ...]
+    """Statuses that may be answered instead."""
+    body: Body | None = None
+    parameter: str = ""
+    """Of the path."""
+    status: int = 200
+
+
+VERIFY_BODY = Body(
+    "VerifyBody",
+    "A code of an authenticator app.",
+    {"code": CODE, "pending_token": PENDING_TOKEN, "trust_device": TRUST_DEVICE},
+)
+RECOVER_BODY = Body("RecoverBody", "A recovery code.", {"code": RECOVERY_CODE, "pending_token": PENDING_TOKEN})
+ENROLL_BODY = Body("EnrollBody", "What the user calls the device.", {"name": NAME, "pending_token": PENDING_TOKEN})
+CONFIRM_BODY = Body(
+    "ConfirmBody",
+    "The first code of a new factor.",
+    {"factor_id": FACTOR_ID, "code": CODE, "pending_token": PENDING_TOKEN},
+)
+REGENERATE_BODY = Body("RegenerateBody", "Nothing.")
+
+OPERATIONS = (
+    Operation("status", "GET", "/status", "What there is of the user who is logged in.", (401, 403, 500, 503)),
+    Operation(
+        "verify",
+        "POST",
+        "/verify",
+        "Takes a code of an authenticator app, once. It ends a pending login; or, for whoever is logged in, proves "
+        "again who it is, which changes ask for.",
+        (400, 401, 403, 415, 422, 429, 500, 503),
+        VERIFY_BODY,
+    ),
+    Operation(
+        "recover",
+        "POST",
+        "/recover",
+        "The same by a recovery code. It has limits of its own, and works while codes of the app are delayed.",
+        (400, 401, 403, 415, 422, 429, 500, 503),
+        RECOVER_BODY,
+    ),
+    Operation(
+        "enroll",
+        "POST",
+        "/enroll",
+        "Makes a new key, which waits for its first code. It asks for a fresh login.",
+        (400, 401, 403, 409, 415, 422, 500, 503),
+        ENROLL_BODY,
+        status=201,
+    ),
+    Operation(
+        "confirm",
+        "POST",
+        "/confirm",
+        "Makes the new factor active by its first code, which is thereby used up. With the first factor come recovery "
+        "codes.",
+        (400, 401, 403, 415, 422, 429, 500, 503),
+        CONFIRM_BODY,
+    ),
+    Operation(
+        "regenerate",
+        "POST",
+        "/recovery-codes",
+        "Makes new recovery codes. The earlier ones end. It asks for a fresh login.",
+        (401, 403, 415, 422, 500, 503),
+        REGENERATE_BODY,
+        status=201,
+    ),
+    Operation(
+        "remove",
+        "DELETE",
+        "/factors/{factor_id}",
+        "Removes a factor of the user's own. With the last one end the recovery codes. It asks for a fresh login.",
+        (401, 403, 404, 409, 422, 500, 503),
+        parameter="factor_id",
+    ),
+    Operation(
+        "forget_devices", "DELETE", "/devices", "Trusts none of the user's devices any more.", (401, 403, 500, 503)
+    ),
+    Operation(
+        "forget_device",
+        "DELETE",
+        "/devices/{device_id}",
+        "Trusts one of the user's devices no more.",
+        (401, 403, 422, 500, 503),
+        parameter="device_id",
+    ),
+)

@@ -1,0 +1,316 @@
+"""`Operations`: the steps of a login and of its changes, each from a request to an answer.
+
+What a code is worth is decided by `ferrotp.mfa`, and what may be done when by `ferrotp.web.Gate`. Here is only who
+asks, and what is said. The gate asks the store, so it runs in the thread pool.
+"""
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from typing import Any, ParamSpec, TypeAlias, TypeVar, cast
+
+from anyio.to_thread import run_sync
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from ..mfa import MFA, DeviceToken, EnrollmentExpired, FactorInfo, MFAError
+from ..web import Gate, LastFactor, Login, LoginRequired, StepError, Texts, check_store, device_cookie, device_name
+from ..web.gate import Mode
+from ..web.problems import NEXT, Problem, problem_of, rfc3339
+from ..web.texts import Translate
+from .problems import HEADERS, ProblemError, pending_login_expired
+from .tokens import Tokens
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+_MaybeAwaitable: TypeAlias = _T | Awaitable[_T]
+
+
+@dataclass(slots=True)
+class Answer:
+    """What an operation gives: the body, and the cookies that the application and the operation set."""
+
+    body: dict[str, Any] = field(repr=False)
+    status: int = 200
+    cookies: Response = field(default_factory=Response, repr=False)
+
+    def response(self) -> Response:
+        """For the client."""
+        response = JSONResponse(self.body, self.status, dict(HEADERS))
+        response.raw_headers.extend(header for header in self.cookies.raw_headers if header[0] == b"set-cookie")
+        return response
+
+
+class Operations:
+    """Those of one application. Its parameters are those of `StarletteMFA`."""
+
+    def __init__(
+        self,
+        mfa: MFA,
+        *,
+        secret_key: str | Sequence[str],
+        current_user: Callable[[Request], _MaybeAwaitable[str | None]],
+        stamp: Callable[[Request], _MaybeAwaitable[str | None]],
+        on_login: Callable[[Request, Response, str, str], _MaybeAwaitable[Mapping[str, object] | None]],
+        account_name: Callable[[str], _MaybeAwaitable[str]] | None = None,
+        mode: Mode = "optional",
+        fresh_seconds: int = 600,
+        secure_cookies: bool | None = None,
+        translate: Translate | None = None,
+    ) -> None:
+        self.mfa = mfa
+        self.gate = Gate(mfa, mode=mode, fresh_seconds=fresh_seconds, clock=mfa.clock)
+        self.texts = Texts(translate)
+        self._tokens = Tokens(self.gate, secret_key)
+        self._current_user = current_user
+        self._stamp = stamp
+        self._on_login = on_login
+        self._account_name = account_name
+        self._secure_cookies = secure_cookies
+        check_store(mfa)
+
+    async def begin_login(self, request: Request, user_id: str, account_name: str) -> Response:
+        """Call it when the password was right, and return what it gives: that the login is done, or a pending token and
+        which operation leads on.
+
+        :param account_name: as the user knows the account: an address, for one
+        """
+        token = request.cookies.get(device_cookie(user_id))
+        step = await self._in_thread(self.gate.begin, user_id, account_name, device_token=token)
+        login = step.login
+        if step.next_page == "done":
+            done = await self._complete_login(request, login)
+            self._set_device_cookie(request, done, user_id, step.device)
+            return done.response()
+        ends = datetime.fromtimestamp(login.since + self.mfa.policy.half_login_lifetime, timezone.utc)
+        body = {
+            "status": "pending",
+            "next": NEXT[step.next_page],
+            "pending_token": self._tokens.sign_half_login(login, step.next_page),
+            "expires_at": rfc3339(ends),
+            "session": None,
+        }
+        return Answer(body).response()
+
+    # What a route may ask for
+
+    async def require_login(self, request: Request) -> str:
+        """The user's id, if logged in by as many factors as there are.
+
+        :raises ProblemError: if not
+        """
+        return (await self._in_thread(self.gate.require_login, await self._current_login(request))).user_id
+
+    async def require_mfa(self, request: Request) -> str:
+        """The user's id, if the second factor was passed in this login.
+
+        :raises ProblemError: if not
+        """
+        return (await self._in_thread(self.gate.require_mfa, await self._current_login(request))).user_id
+
+    async def require_fresh(self, request: Request) -> str:
+        """The user's id, if all factors that there are were proved within `fresh_seconds`.
+
+        :raises ProblemError: if not
+        """
+        return (await self._in_thread(self.gate.require_fresh, await self._current_login(request))).user_id
+
+    async def require_fresh_mfa(self, request: Request) -> str:
+        """The user's id, if the second factor was passed, within `fresh_seconds`.
+
+        :raises ProblemError: if not
+        """
+        return (await self._in_thread(self.gate.require_fresh_mfa, await self._current_login(request))).user_id
+
+    # The operations
+
+    async def status(self, request: Request) -> Answer:
+        """What there is of the user who is logged in."""
+        login = await self._in_thread(self.gate.require_login, await self._current_login(request))
+        status = await self._in_thread(self.mfa.status, user_id=login.user_id)
+        days = self.mfa.policy.trusted_device_days
+        devices = await self._in_thread(self.mfa.trusted_devices, user_id=login.user_id) if days else []
+        body = {
+            "enrolled": status.enrolled,
+            "required": self.gate.mode == "required",
+            "fresh": self.gate.is_fresh(login),
+            "factors": [_factor_body(factor) for factor in status.factors],
+            "recovery_codes_left": status.recovery_codes,
+            "disabled": status.disabled,
+            "retry_at": None if status.retry_at is None else rfc3339(status.retry_at),
+            "trusted_device_days": days,
+            "trusted_devices": [
+                {
+                    "device_id": device.series,
+                    "name": device.name,
+                    "created_at": rfc3339(device.created_at),
+                    "last_used_at": rfc3339(device.last_used_at),
+                    "expires_at": rfc3339(device.expires_at),
+                }
+                for device in devices
+            ],
+        }
+        return Answer(body)
+
+    async def verify(
+        self, request: Request, *, code: str, pending_token: str | None = None, trust_device: bool = False
+    ) -> Answer:
+        """A code of an authenticator app: ends a pending login, or refreshes one that is done."""
+        login, _ = await self._pending_or_current_login(request, pending_token)
+        verified = await self._in_thread(self.gate.verify, login, code)
+        device = None
+        if trust_device and login.stage == "half":
+            name = device_name(request.headers.get("user-agent", ""))
+            device = await self._in_thread(self.gate.trust_device, verified, name)
+        done = await self._complete_login(request, verified)
+        self._set_device_cookie(request, done, login.user_id, device)
+        return done
+
+    async def recover(self, request: Request, *, code: str, pending_token: str | None = None) -> Answer:
+        """The same by a recovery code."""
+        login, first_page = await self._pending_or_current_login(request, pending_token)
+        if first_page == "challenge" and (await self._in_thread(self.mfa.status, user_id=login.user_id)).disabled:
+            # It ran into the lockout, and died of it: begin with the password.
+            raise pending_login_expired(self.texts)
+        verified, verification = await self._in_thread(self.gate.recover, login, code, recovery=True)
+        done = await self._complete_login(request, verified)
+        done.body["recovery_codes_left"] = verification.remaining
+        return done
+
+    async def enroll(self, request: Request, *, name: str = "", pending_token: str | None = None) -> Answer:
+        """A new key, to be scanned, and confirmed by its first code. No other answer holds it."""
+        login, _ = await self._pending_or_current_login(request, pending_token)
+        login = await self._in_thread(self.gate.enroll, login, name)
+        enrollment = await self._in_thread(self.gate.pending_enrollment, login)
+        if enrollment is None:
+            raise self._problem(EnrollmentExpired())
+        body = {
+            "factor_id": enrollment.factor_id,
+            "uri": enrollment.uri,
+            "secret": enrollment.secret,
+            "qr_svg": enrollment.qr.svg(title=self.texts("setup.qr")),
+            "expires_at": rfc3339(enrollment.expires_at),
+        }
+        return Answer(body, 201)
+
+    async def confirm(self, request: Request, *, factor_id: str, code: str, pending_token: str | None = None) -> Answer:
+        """Ends an enrollment, and with it a login that had to set up first."""
+        login, _ = await self._pending_or_current_login(request, pending_token)
+        confirmed, codes = await self._in_thread(self.gate.confirm, replace(login, pending_factor=factor_id), code)
+        done = await self._complete_login(request, confirmed)
+        done.body["recovery_codes"] = list(codes)
+        return done
+
+    async def regenerate(self, request: Request) -> Answer:
+        """New recovery codes, given this once. The earlier ones end."""
+        _, codes = await self._in_thread(self.gate.new_codes, await self._current_login(request))
+        return Answer({"recovery_codes": list(codes)}, 201)
+
+    async def remove(self, request: Request, *, factor_id: str) -> Answer:
+        """Removes a factor of the user's own."""
+        login = await self._current_login(request)
+        try:
+            removed = await self._in_thread(self.gate.remove, login, factor_id)
+        except ProblemError as error:
+            if error.kind == "not-enrolled":
+                raise ProblemError(Problem("no-such-factor", 404, self.texts("settings.gone"))) from None
+            raise
+        return Answer(_factor_body(removed))
+
+    async def forget_devices(self, request: Request) -> Answer:
+        """Stops trusting all of the user's devices."""
+        count = await self._in_thread(self.gate.forget_devices, await self._current_login(request))
+        return Answer({"forgotten": count})
+
+    async def forget_device(self, request: Request, *, device_id: str) -> Answer:
+        """Stops trusting one of them."""
+        count = await self._in_thread(self.gate.forget_devices, await self._current_login(request), device_id)
+        return Answer({"forgotten": count})
+
+    # Below
+
+    async def _pending_or_current_login(self, request: Request, pending_token: str | None) -> tuple[Login, str]:
+        """The half-login, if the client names one, and the page that it began with; otherwise who is logged in."""
+        if pending_token is not None:
+            half_login = self._tokens.read_half_login(pending_token)
+            if half_login is None:
+                raise pending_login_expired(self.texts)
+            return half_login
+        login = await self._current_login(request)
+        if login is None:
+            raise self._problem(LoginRequired())
+        return login, ""
+
+    async def _current_login(self, request: Request) -> Login | None:
+        """The login of the user whom the application names. Where the stamp is missing, or another user's, that is as
+        good as a password: a token of the application's own, a reset password, a line that someone forgot."""
+        user_id = await _call_application(self._current_user, request)
+        if user_id is None:
+            return None
+        if not isinstance(user_id, str):
+            raise TypeError("current_user must return a str or None")
+        login = self._tokens.read_stamp(await _call_application(self._stamp, request))
+        if login is not None and login.user_id == user_id:
+            return login
+        name = await _call_application(self._account_name, user_id) if self._account_name else user_id
+        return (await self._in_thread(self.gate.adopt, user_id, name)).login
+
+    async def _complete_login(self, request: Request, login: Login) -> Answer:
+        """Lets the application know that the login is done."""
+        done = Answer({"status": "done", "next": None, "pending_token": None, "expires_at": None, "session": None})
+        stamp = self._tokens.sign_stamp(login)
+        session = await _call_application(self._on_login, request, done.cookies, login.user_id, stamp)
+        if session:
+            done.body["session"] = dict(session)
+        return done
+
+    def _set_device_cookie(self, request: Request, done: Answer, user_id: str, device: DeviceToken | None) -> None:
+        if device is None:
+            return
+        secure = request.url.scheme == "https" if self._secure_cookies is None else self._secure_cookies
+        done.cookies.set_cookie(
+            device_cookie(user_id),
+            device.token,
+            expires=device.expires_at,
+            secure=secure,
+            httponly=True,
+            samesite="lax",
+            path=request.scope.get("app_root_path", "") or "/",
+        )
+
+    async def _in_thread(
+        self, step: "Callable[..., _T]", *arguments: object, recovery: bool = False, **more: object
+    ) -> "_T":
+        """What a step of the gate or the service gives. What it raises is told as a problem."""
+        try:
+            return await run_sync(functools.partial(step, *arguments, **more))
+        except (MFAError, StepError, LastFactor) as error:
+            raise self._problem(error, recovery=recovery) from None
+
+    def _problem(self, error: Exception, *, recovery: bool = False) -> ProblemError:
+        return ProblemError(problem_of(error, self.texts, self.gate.now(), recovery=recovery))
+
+
+async def _call_application(function: Callable[_P, _MaybeAwaitable[_T]], *arguments: _P.args, **more: _P.kwargs) -> _T:
+    """What a callable of the application's gives, async or not."""
+    call = functools.partial(function, *arguments, **more)
+    of_class = getattr(function, "__call__", None)  # noqa: B004 — an object whose call is async
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(of_class):
+        given = call()
+    else:
+        given = await run_sync(call)
+    return cast(_T, await given if inspect.isawaitable(given) else given)
+
+
+def _factor_body(factor: FactorInfo) -> dict[str, Any]:
+    return {
+        "factor_id": factor.factor_id,
+        "kind": factor.kind,
+        "name": factor.name,
+        "state": factor.state,
+        "created_at": rfc3339(factor.created_at),
+        "last_used_at": None if factor.last_used_at is None else rfc3339(factor.last_used_at),
+        "legacy": factor.legacy,
+    }

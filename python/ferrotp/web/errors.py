@@ -1,0 +1,34 @@
+"""Why a step of a login is not taken. What a code is worth is said by `ferrotp.mfa.MFAError`."""
+
+from typing import Literal
+
+NextPage = Literal["challenge", "recover", "set-up", "password"]
+"""The page that comes before a step. "password" is the application's login page."""
+
+
+class StepError(Exception):
+    """The step comes too early: `next_page` comes before it."""
+
+    def __init__(self, next_page: NextPage) -> None:
+        super().__init__(next_page)
+        self.next_page = next_page
+
+
+class LoginRequired(StepError):
+    """Nobody is logged in, or the half-login has died: begin with the password."""
+
+    def __init__(self) -> None:
+        super().__init__("password")
+
+
+class SecondFactorRequired(StepError):
+    """The second factor is missing from this login."""
+
+
+class NotFresh(StepError):
+    """It is too long ago that the user proved who it is (ASVS 7.5.1): ask for a code, or, where there is no second
+    factor, for the password."""
+
+
+class LastFactor(Exception):
+    """The second factor is required, and this is the last one."""

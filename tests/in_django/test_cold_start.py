@@ -1,0 +1,36 @@
+"""48 processes of a site that start at once: each logs a user in, and none finds the store unavailable."""
+
+import functools
+import secrets
+from pathlib import Path
+
+import pytest
+from django.db import connections
+from mfa.servers import shared_postgresql
+from mfa.sql.starting import log_in, together
+
+from ferrotp.mfa.stores.base import TIMEOUT
+
+from .databases import database_on
+from .stores import migrate, open_store, set_up
+
+PROCESSES = 48
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, object]:
+    if request.param == "sqlite":
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "db.sqlite3")}
+    # Half of the connections that a server has if nothing is set; a few are the site's own.
+    return database_on(shared_postgresql(max_connections=55))
+
+
+def test_a_cold_start(database: dict[str, object]) -> None:
+    alias = f"cold_{secrets.token_hex(4)}"
+    set_up({alias: database})
+    migrate(alias)
+    opener = functools.partial(open_store, alias, database, TIMEOUT)
+    try:
+        assert together(opener, log_in, PROCESSES) == ["done"] * PROCESSES
+    finally:
+        connections[alias].close()

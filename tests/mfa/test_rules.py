@@ -1,0 +1,136 @@
+"""The rule of attempts that every store follows, number by number: each comparison is at its edge here."""
+
+from dataclasses import replace
+
+import pytest
+
+from ferrotp.mfa.stores.base import (
+    METHODS,
+    NEVER_USED,
+    TIMEOUT,
+    Budget,
+    Factor,
+    Limits,
+    Owner,
+    Refusal,
+    charge,
+    refund,
+    surplus,
+)
+
+NOW = 1_000_000
+LIMITS = Limits(free=2, delays=(100, 200, 400), disable_at=7, cost=10, horizon=1000)
+
+
+def test_delays_begin_after_the_free_failures_and_the_last_one_repeats() -> None:
+    assert [LIMITS.delay(failures) for failures in range(8)] == [0, 0, 0, 100, 200, 400, 400, 400]
+    assert replace(LIMITS, free=0).delay(0) == 0
+    assert replace(LIMITS, free=0).delay(1) == 100
+
+
+def test_an_attempt_is_counted_with_its_delay_and_its_cost() -> None:
+    budget = Budget()
+    for failures, retry_at in ((1, 0), (2, 0), (3, NOW + 100)):
+        budget, refusal = charge(budget, NOW, LIMITS)
+        assert refusal is None
+        assert budget == Budget(failures, retry_at, NOW + 10 * failures)
+
+
+def test_a_delay_ends_at_its_very_moment() -> None:
+    budget = Budget(3, NOW + 100, NOW)
+    assert charge(budget, NOW + 99, LIMITS) == (budget, Refusal("throttled", NOW + 100))
+    after, refusal = charge(budget, NOW + 100, LIMITS)
+    assert refusal is None and after == Budget(4, NOW + 100 + 200, NOW + 110)
+
+
+def test_no_attempt_is_open_that_would_fill_the_bucket_beyond_the_horizon() -> None:
+    full = Budget(0, 0, NOW + 991)
+    assert charge(full, NOW, LIMITS) == (full, Refusal("throttled", NOW + 1))
+    brim = Budget(0, 0, NOW + 990)
+    assert charge(brim, NOW, LIMITS) == (Budget(1, 0, NOW + 1000), None)
+
+
+def test_the_next_attempt_is_open_when_the_delay_is_over_and_the_bucket_has_room() -> None:
+    assert Budget(0, 0, 0).open_at(NOW, LIMITS) <= NOW
+    assert Budget(3, NOW + 5, 0).open_at(NOW, LIMITS) == NOW + 5
+    assert Budget(0, 0, NOW + 995).open_at(NOW, LIMITS) == NOW + 5
+    assert Budget(3, NOW + 7, NOW + 995).open_at(NOW, LIMITS) == NOW + 7
+    assert Budget(3, NOW + 3, NOW + 995).open_at(NOW, LIMITS) == NOW + 5
+    # What was spent long ago is over: the cost counts from now, also where one attempt is all that there is room for.
+    assert Budget(0, 0, NOW - 5000).open_at(NOW, replace(LIMITS, cost=1000)) == NOW
+    assert Budget(0, 0, 0).open_at(NOW, replace(LIMITS, cost=1001)) == NOW + 1
+
+
+def test_what_is_spent_passes_with_time_and_is_no_credit() -> None:
+    assert charge(Budget(0, 0, NOW - 500), NOW, LIMITS)[0].spent_until == NOW + 10
+    assert charge(Budget(0, 0, NOW + 500), NOW, LIMITS)[0].spent_until == NOW + 510
+
+
+def test_the_failure_before_the_last_is_open_and_nothing_is_after_it() -> None:
+    budget, refusal = charge(Budget(6, 0, 0), NOW, LIMITS)
+    assert refusal is None and budget.failures == 7
+    for failures in (7, 8):
+        used_up = Budget(failures, 0, NOW)
+        assert charge(used_up, NOW, LIMITS) == (used_up, Refusal("disabled", 0))
+
+
+def test_a_clock_that_was_ahead_is_brought_back_to_the_longest_delay_and_the_horizon() -> None:
+    for budget, kept, opens in (
+        (Budget(3, NOW + 401, NOW), Budget(3, NOW + 400, NOW), NOW + 400),
+        (Budget(0, 0, NOW + 1001), Budget(0, 0, NOW + 1000), NOW + 10),
+    ):
+        assert charge(budget, NOW, LIMITS) == (kept, Refusal("throttled", opens, clock_was_ahead=True))
+        # Brought back once.
+        assert charge(kept, NOW, LIMITS) == (kept, Refusal("throttled", opens))
+    used_up = Budget(7, NOW + 9999, NOW + 9999)
+    assert charge(used_up, NOW, LIMITS) == (
+        Budget(7, NOW + 400, NOW + 1000),
+        Refusal("disabled", 0, clock_was_ahead=True),
+    )
+
+
+def test_a_success_takes_back_its_own_attempt_and_no_more() -> None:
+    assert refund(Budget(5, NOW + 400, NOW + 50), LIMITS) == Budget(0, 0, NOW + 40)
+    assert refund(Budget(1, 0, 10), LIMITS) == Budget(0, 0, 0)
+    assert refund(Budget(1, 0, 5), LIMITS) == Budget(0, 0, 0), "times begin at 0"
+    charged, _ = charge(Budget(0, 0, NOW + 30), NOW, LIMITS)
+    assert refund(charged, LIMITS) == Budget(0, 0, NOW + 30)
+
+
+def record(name: str, expires_at: int) -> Factor:
+    return Factor(Owner("", "u"), name, "totp", "", "pending", b"", False, 0, expires_at)
+
+
+@pytest.mark.parametrize(
+    ("room", "going"),
+    [(3, ["gone", "now"]), (2, ["gone", "now"]), (1, ["gone", "now", "a"]), (0, ["gone", "now", "a", "b"])],
+)
+def test_expired_records_go_and_the_first_ones_beyond_the_room(room: int, going: list[str]) -> None:
+    records = [record("gone", NOW - 1), record("now", NOW), record("a", NOW + 1), record("b", NOW + 1)]
+    assert [surplus_record.factor_id for surplus_record in surplus(records, NOW, room)] == going
+
+
+def test_a_new_factor_and_a_new_budget_are_unused() -> None:
+    fresh = record("a", 0)
+    assert (fresh.last_step, fresh.drift, fresh.last_used_at) == (NEVER_USED, 0, 0) and NEVER_USED == -1
+    assert Budget() == Budget(0, 0, 0)
+    refusal = Refusal("not enrolled")
+    assert (refusal.retry_at, refusal.clock_was_ahead) == (0, False)
+    assert METHODS == ("otp", "recovery", "enrollment")
+    assert TIMEOUT == 1.8, "as the documents say"
+
+
+def test_a_step_that_was_never_used_leaves_step_0_open() -> None:
+    assert NEVER_USED < 0
+
+
+def test_no_sealed_record_is_in_a_repr() -> None:
+    from ferrotp.mfa.stores.base import RecoveryCode, TrustedDevice
+
+    owner = Owner("", "u")
+    shown = [
+        repr(replace(record("a", 0), sealed=b"hunter2")),
+        repr(RecoveryCode(owner, "AB", b"hunter2")),
+        repr(TrustedDevice(owner, "s", "browser", b"hunter2", 0, 0, 0)),
+    ]
+    assert not any("hunter2" in text for text in shown)
