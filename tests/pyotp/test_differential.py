@@ -80,7 +80,7 @@ class Raised:
         builtin = not kind.__module__.startswith(("ferrotp", "pyotp"))
         self.kind = kind if builtin else tuple(base.__name__ for base in kind.__mro__)
         # Python writes a function's module into some messages.
-        self.message = re.sub(r"\b(ferrotp\.legacy|ferrotp|pyotp_2_1[02]_0)\.", "pyotp.", str(error))
+        self.message = re.sub(r"\b(ferrotp\.legacy|ferrotp|pyotp(?:_\d+){3})\.", "pyotp.", str(error))
 
     def is_a(self, kind: type, message: str) -> bool:
         return self.kind is kind and self.message == message
