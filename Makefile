@@ -10,7 +10,7 @@ DJANGO42 := target/django-4.2
 SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.lua' -o -name '*.html' -o -name '*.pot' -o -name '*.css' -o -name '*.js' -o -name py.typed)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-terminal screenshots test test-rust test-python test-free-threaded test-django42 test-release lint format bench bench-qr bench-verify bench-growth bench-import bench-login bench-django bench-adapters count attack mutants fuzz real-programs soak wheel clean
+.PHONY: help demo demo-terminal screenshots test test-rust test-python test-free-threaded test-django42 test-release lint format bench bench-qr bench-verify bench-growth bench-import bench-login bench-django bench-adapters count attack mutants fuzz real-programs soak wheel clean test-pythons test-arm test-asan test-tsan miri wheels pyotp-newest
 
 help:  ## List the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -57,6 +57,21 @@ test-free-threaded:  ## Run the tests of batches and threads without the GIL (FR
 	$(VENV)-free/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps target/free/wheels/*.whl
 	$(VENV)-free/bin/python -m pytest tests/batch tests/contract/test_threads.py $(ARGS)
 	$(VENV)-free/bin/python benches/threads.py
+
+test-pythons: $(WHEELS)/built  ## Run the contract, batch, vault and service suites on Debian's newer CPythons (ARGS=3.14: that one)
+	@$(PYTHON) tests/machines/pythons.py $(ARGS)
+
+test-arm:  ## Run cargo test, and the same suites, on ARM under emulation (ARGS for pytest: those alone)
+	@$(PYTHON) tests/machines/arm.py $(ARGS)
+
+test-asan:  ## Run the contract suite with AddressSanitizer in the extension; wants a nightly toolchain
+	@$(PYTHON) tests/machines/sanitize.py address $(ARGS)
+
+test-tsan:  ## Run batches in threads with ThreadSanitizer in the extension; wants a nightly toolchain
+	@$(PYTHON) tests/machines/sanitize.py thread $(ARGS)
+
+miri:  ## Run the core's own tests under Miri, by each kernel; wants a nightly toolchain with it
+	@$(PYTHON) tests/machines/sanitize.py miri
 
 lint: $(VENV)/installed $(VENV)/tools  ## Check formatting, lints and types
 	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
@@ -112,6 +127,9 @@ attack: $(VENV)/installed  ## Attack the service for 30 days of its clock, and p
 fuzz:  ## Fuzz what reads foreign bytes, a minute for each target; wants a C++ compiler (ARGS=--quick: two seconds each)
 	@$(PYTHON) fuzz/run.py $(ARGS)
 
+pyotp-newest: $(VENV)/installed $(VENV)/tools  ## Hold ferrotp against the newest pyotp of the package index, and say what is new
+	@$(PY) tests/pyotp/newest.py
+
 real-programs: $(VENV)/installed  ## Run other programs' own tests on ferrotp.legacy
 	@$(PY) tests/real_programs/run.py $(ARGS)
 
@@ -124,7 +142,10 @@ soak: $(VENV)/installed $(VENV)/tools  ## Compare with pyotp on a million cases;
 	FERROTP_SOAK=1 $(PY) -m pytest tests/mfa/sql/test_contract.py tests/mfa/crash $(ARGS)
 	FERROTP_SOAK=1 $(PY) -m pytest tests/in_django/test_contract.py $(ARGS)
 
-wheel: $(WHEELS)/built  ## Build the wheel, in release mode
+wheel: $(WHEELS)/built  ## Build the wheel for this machine, in release mode; its glibc is this machine's
+
+wheels:  ## Cross-build the wheels that ship, and check them (ARGS=TARGET: that one). `make wheel` is for this machine
+	@$(PYTHON) tests/machines/wheels.py $(ARGS)
 
 clean:  ## Remove what was built
 	rm -rf target fuzz/target fuzz/corpus fuzz/artifacts $(VENV) $(VENV)-bench $(VENV)-bench-verify $(VENV)-bench-login

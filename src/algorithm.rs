@@ -300,7 +300,7 @@ hmac!(
     super::truncate_sha256,
     ::sha2::block_api::compress256,
     crate::lanes::sha256_group,
-    crate::lanes::sha2_is_wide,
+    crate::lanes::sha256_is_wide,
     [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,]
 );
 hmac!(
@@ -313,7 +313,7 @@ hmac!(
     super::truncate_sha512,
     ::sha2::block_api::compress512,
     crate::lanes::sha512_group,
-    crate::lanes::sha2_is_wide,
+    crate::lanes::sha512_is_wide,
     [
         0x6a09_e667_f3bc_c908,
         0xbb67_ae85_84ca_a73b,

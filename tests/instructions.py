@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from qr.readers import needs
+from programs import needs
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "benches"))
 

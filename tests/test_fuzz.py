@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from qr.readers import needs
+from programs import needs
 
 ROOT = Path(__file__).resolve().parents[1]
 

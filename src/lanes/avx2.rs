@@ -146,4 +146,5 @@ mod w64 {
     }
 }
 
-super::wide::kernels!("avx2");
+super::wide::kernels_of_32!("avx2");
+super::wide::kernels_of_64!("avx2");

@@ -140,4 +140,5 @@ mod w64 {
     }
 }
 
-super::wide::kernels!("avx512f");
+super::wide::kernels_of_32!("avx512f");
+super::wide::kernels_of_64!("avx512f");

@@ -1,24 +1,30 @@
 //! Many codes side by side.
 //!
 //! One hash leaves most of a CPU idle, since each step waits for the one before it. The kernels here hash several
-//! messages in step: a few lanes by the SHA extensions, or a lane for each word of a vector. What the CPU has is asked
+//! messages in step: a few lanes by the CPU's own instructions for a hash (x86's SHA extensions, ARMv8's), or a lane for
+//! each word of a vector. What the CPU has is asked
 //! for once, at run time; without it, and where one kernel is worse than none, the plain path of
 //! `HmacKey` hashes one message after the other, by the crates `sha1` and `sha2`.
 //!
-//! The environment variable `FERROTP_KERNEL` leaves only one of the kernels: `portable`, `sha-ni`, `avx2` or `avx512`.
+//! The environment variable `FERROTP_KERNEL` leaves only one of the kernels: `portable`, `sha-ni`, `avx2`, `avx512`, `armv8`
+//! or `neon`.
 //! A kernel that the CPU has not, and any other name, is as if it were not set.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
+#[cfg(target_arch = "aarch64")]
+mod armv8;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "what only the kernels use"))]
 mod group;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 #[cfg(target_arch = "x86_64")]
 mod sha_ni;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod wide;
 
 pub(crate) use group::{Group, LANES, Midstates, lane, set_lane, splat, state, truncate};
@@ -32,10 +38,14 @@ impl Kernels {
     const SHA_NI: Self = Self(2);
     const AVX2: Self = Self(4);
     const AVX512: Self = Self(8);
-    const ALL: [(&'static str, Self); 4] = [
+    const NEON: Self = Self(16);
+    const ARMV8: Self = Self(32);
+    const ALL: [(&'static str, Self); 6] = [
         ("avx512", Self::AVX512),
         ("avx2", Self::AVX2),
         ("sha-ni", Self::SHA_NI),
+        ("armv8", Self::ARMV8),
+        ("neon", Self::NEON),
         ("portable", Self::PORTABLE),
     ];
 
@@ -52,16 +62,27 @@ impl Kernels {
                 && std::is_x86_feature_detected!("ssse3");
             let avx2 = std::is_x86_feature_detected!("avx2");
             let avx512 = std::is_x86_feature_detected!("avx512f");
-            let found = [(sha_ni, Self::SHA_NI), (avx2, Self::AVX2), (avx512, Self::AVX512)];
-            Self(
-                found
-                    .iter()
-                    .filter(|(there, _)| *there)
-                    .fold(Self::PORTABLE.0, |all, (_, kernel)| all | kernel.0),
-            )
+            Self::with(&[(sha_ni, Self::SHA_NI), (avx2, Self::AVX2), (avx512, Self::AVX512)])
         }
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(target_arch = "aarch64")]
+        {
+            let neon = std::arch::is_aarch64_feature_detected!("neon");
+            // SHA-1's instructions are asked for under this name too.
+            let armv8 = neon && std::arch::is_aarch64_feature_detected!("sha2");
+            Self::with(&[(neon, Self::NEON), (armv8, Self::ARMV8)])
+        }
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         Self::PORTABLE
+    }
+
+    /// The portable kernel, and those that are there.
+    #[cfg_attr(
+        not(any(target_arch = "x86_64", target_arch = "aarch64")),
+        allow(dead_code, reason = "there are none")
+    )]
+    fn with(found: &[(bool, Self)]) -> Self {
+        let there = found.iter().filter(|(there, _)| *there);
+        Self(there.fold(Self::PORTABLE.0, |all, (_, kernel)| all | kernel.0))
     }
 
     /// What is used of it.
@@ -102,6 +123,11 @@ pub(crate) fn sha1<const N: usize>(key: &Midstates, counters: [u64; N]) -> Optio
         // SAFETY: the CPU has what the kernel is compiled for.
         return Some(unsafe { sha_ni::tags([key; N], counters) });
     }
+    #[cfg(target_arch = "aarch64")]
+    if Kernels::in_use().has(Kernels::ARMV8) {
+        // SAFETY: as above.
+        return Some(unsafe { armv8::sha1::tags([key; N], counters) });
+    }
     let _ = (key, counters);
     None
 }
@@ -139,9 +165,9 @@ mod sha_ni_group {
 
 /// Runs a group's function of the first kernel that is in use.
 macro_rules! by_group {
-    ($function:ident($one:expr, $other:expr), $($kernel:ident $module:path),+) => {{
+    ($function:ident($one:expr, $other:expr), $($arch:tt $kernel:ident $module:path),+) => {{
         $(
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(target_arch = $arch)]
             if Kernels::in_use().has(Kernels::$kernel) {
                 use $module as kernel;
                 // SAFETY: the CPU has what the kernel is compiled for.
@@ -155,34 +181,54 @@ macro_rules! by_group {
 
 /// The truncated tags of a group's counters under SHA-1, if there is a kernel.
 pub(crate) fn sha1_group(keys: &Group<u32, 5>, counters: &[u64; LANES]) -> Option<[u32; LANES]> {
-    by_group!(truncated(keys, counters), AVX512 avx512::sha1, SHA_NI sha_ni_group, AVX2 avx2::sha1)
+    by_group!(
+        truncated(keys, counters),
+        "x86_64" AVX512 avx512::sha1, "x86_64" SHA_NI sha_ni_group, "x86_64" AVX2 avx2::sha1,
+        "aarch64" ARMV8 armv8::sha1, "aarch64" NEON neon::sha1
+    )
 }
 
 /// The states after one block for each lane, if there is a kernel.
 pub(crate) fn sha1_start(initial: &[u32; 5], blocks: &[[u32; LANES]; 16]) -> Option<[[u32; LANES]; 5]> {
-    by_group!(start(initial, blocks), AVX512 avx512::sha1, SHA_NI sha_ni_group, AVX2 avx2::sha1)
+    by_group!(
+        start(initial, blocks),
+        "x86_64" AVX512 avx512::sha1, "x86_64" SHA_NI sha_ni_group, "x86_64" AVX2 avx2::sha1,
+        "aarch64" ARMV8 armv8::sha1, "aarch64" NEON neon::sha1
+    )
 }
 
 /// [`sha1_group`] for SHA-256.
 pub(crate) fn sha256_group(keys: &Group<u32, 8>, counters: &[u64; LANES]) -> Option<[u32; LANES]> {
-    by_group!(truncated(keys, counters), AVX512 avx512::sha256, AVX2 avx2::sha256)
+    by_group!(
+        truncated(keys, counters),
+        "x86_64" AVX512 avx512::sha256, "x86_64" AVX2 avx2::sha256,
+        "aarch64" ARMV8 armv8::sha256, "aarch64" NEON neon::sha256
+    )
 }
 
 /// [`sha1_group`] for SHA-512.
 pub(crate) fn sha512_group(keys: &Group<u64, 8>, counters: &[u64; LANES]) -> Option<[u32; LANES]> {
-    by_group!(truncated(keys, counters), AVX512 avx512::sha512, AVX2 avx2::sha512)
+    by_group!(truncated(keys, counters), "x86_64" AVX512 avx512::sha512, "x86_64" AVX2 avx2::sha512)
 }
 
 /// Whether many counters of one SHA-1 key are better hashed a group at a time than a few.
 #[inline]
 pub(crate) fn sha1_is_wide() -> bool {
     let in_use = Kernels::in_use();
-    in_use.has(Kernels::AVX512) || (in_use.has(Kernels::AVX2) && !in_use.has(Kernels::SHA_NI))
+    let few = in_use.has(Kernels::SHA_NI) || in_use.has(Kernels::ARMV8);
+    in_use.has(Kernels::AVX512) || ((in_use.has(Kernels::AVX2) || in_use.has(Kernels::NEON)) && !few)
 }
 
-/// The same for SHA-256 and SHA-512.
+/// The same for SHA-256, which has no kernel for few.
 #[inline]
-pub(crate) fn sha2_is_wide() -> bool {
+pub(crate) fn sha256_is_wide() -> bool {
+    const WIDE: u8 = Kernels::AVX512.0 | Kernels::AVX2.0 | Kernels::ARMV8.0 | Kernels::NEON.0;
+    Kernels::in_use().has(Kernels(WIDE))
+}
+
+/// The same for SHA-512.
+#[inline]
+pub(crate) fn sha512_is_wide() -> bool {
     let in_use = Kernels::in_use();
     in_use.has(Kernels::AVX512) || in_use.has(Kernels::AVX2)
 }
@@ -232,10 +278,10 @@ mod tests {
 
     /// Every kernel that this CPU has for a hash, called by itself, whatever is in use.
     macro_rules! every_group_kernel {
-        ($check:expr, $($kernel:ident $module:path),+) => {{
+        ($check:expr, $($arch:tt $kernel:ident $module:path),+) => {{
             let detected = Kernels::detected();
             $(
-                #[cfg(target_arch = "x86_64")]
+                #[cfg(target_arch = $arch)]
                 if detected.has(Kernels::$kernel) {
                     use $module as kernel;
                     // SAFETY: the CPU has it.
@@ -247,7 +293,7 @@ mod tests {
     }
 
     macro_rules! groups_are_plain {
-        ($keys:expr, $counters:expr, $plain:ident, $word:ty, $words:literal, $($kernel:ident $module:path),+) => {{
+        ($keys:expr, $counters:expr, $plain:ident, $word:ty, $words:literal, $($arch:tt $kernel:ident $module:path),+) => {{
             let keys: [[[$word; $words]; 2]; LANES] = $keys;
             let counters: [u64; LANES] = $counters;
             let mut group: Group<$word, $words> = [[[0; LANES]; $words]; 2];
@@ -264,7 +310,7 @@ mod tests {
                 |name: &str, kernel: &dyn Fn(&Group<$word, $words>, &[u64; LANES]) -> [u32; LANES]| {
                     assert_eq!(kernel(&group, &counters), expected, "{name}");
                 },
-                $($kernel $module),+
+                $($arch $kernel $module),+
             );
             let _ = expected;
         }};
@@ -285,7 +331,9 @@ mod tests {
         #[test]
         fn every_kernel_for_groups_equals_the_sha1_crate(keys: [Midstates; LANES], counters: [u64; LANES]) {
             groups_are_plain!(
-                keys, counters, plain1, u32, 5, AVX512 avx512::sha1, SHA_NI sha_ni_group, AVX2 avx2::sha1
+                keys, counters, plain1, u32, 5,
+                "x86_64" AVX512 avx512::sha1, "x86_64" SHA_NI sha_ni_group, "x86_64" AVX2 avx2::sha1,
+                "aarch64" ARMV8 armv8::sha1, "aarch64" NEON neon::sha1
             );
         }
 
@@ -293,14 +341,20 @@ mod tests {
         fn every_kernel_for_groups_equals_sha256_of_the_sha2_crate(
             keys: [[[u32; 8]; 2]; LANES], counters: [u64; LANES],
         ) {
-            groups_are_plain!(keys, counters, plain256, u32, 8, AVX512 avx512::sha256, AVX2 avx2::sha256);
+            groups_are_plain!(
+                keys, counters, plain256, u32, 8,
+                "x86_64" AVX512 avx512::sha256, "x86_64" AVX2 avx2::sha256,
+                "aarch64" ARMV8 armv8::sha256, "aarch64" NEON neon::sha256
+            );
         }
 
         #[test]
         fn every_kernel_for_groups_equals_sha512_of_the_sha2_crate(
             keys: [[[u64; 8]; 2]; LANES], counters: [u64; LANES],
         ) {
-            groups_are_plain!(keys, counters, plain512, u64, 8, AVX512 avx512::sha512, AVX2 avx2::sha512);
+            groups_are_plain!(
+                keys, counters, plain512, u64, 8, "x86_64" AVX512 avx512::sha512, "x86_64" AVX2 avx2::sha512
+            );
         }
 
         #[test]
@@ -328,6 +382,15 @@ mod tests {
                     if detected.has(Kernels::AVX512) { check(avx512::sha1::start(&initial, &words)); }
                     if detected.has(Kernels::AVX2) { check(avx2::sha1::start(&initial, &words)); }
                     if detected.has(Kernels::SHA_NI) { check(sha_ni_group::start(&initial, &words)); }
+                }
+            }
+            #[cfg(target_arch = "aarch64")]
+            {
+                let detected = Kernels::detected();
+                // SAFETY: as above.
+                unsafe {
+                    if detected.has(Kernels::ARMV8) { check(armv8::sha1::start(&initial, &words)); }
+                    if detected.has(Kernels::NEON) { check(neon::sha1::start(&initial, &words)); }
                 }
             }
             let _ = check;

@@ -1,7 +1,7 @@
 //! The vector kernels, written once: a vector holds one word of many messages, so that each operation of a hash is one
 //! instruction, or a few, for all of them.
 //!
-//! [`kernels!`] is expanded where the operations on vectors are, under the names used here, and makes one module for each
+//! [`kernels_of_32!`] is expanded where the operations on vectors are, under the names used here, and makes one module for each
 //! hash (FIPS 180-4, sections 6.1.2, 6.2.2 and 6.4.2). Everything is inlined into the functions that [`driver!`] writes.
 
 /// The constants of SHA-512 (FIPS 180-4, section 4.2.3). Their upper halves are those of SHA-256 (section 4.2.2): both
@@ -129,9 +129,9 @@ macro_rules! sha2 {
 }
 pub(super) use sha2;
 
-/// Writes the kernels for a CPU that has `$features`, over the vectors of `w32` and `w64`.
+/// Writes the kernels of SHA-1 and SHA-256 for a CPU that has `$features`, over the vectors of `w32`.
 #[rustfmt::skip] // it moves nested macros to the right each time
-macro_rules! kernels {
+macro_rules! kernels_of_32 {
     ($features:literal) => {
         #[allow(
             clippy::indexing_slicing,
@@ -242,6 +242,15 @@ macro_rules! kernels {
             );
         }
 
+    };
+}
+pub(super) use kernels_of_32;
+
+/// Writes those of SHA-512, over the vectors of `w64`.
+#[cfg(target_arch = "x86_64")]
+#[rustfmt::skip] // as above
+macro_rules! kernels_of_64 {
+    ($features:literal) => {
         #[allow(
             clippy::indexing_slicing,
             clippy::arithmetic_side_effects,
@@ -270,9 +279,11 @@ macro_rules! kernels {
         }
     };
 }
-pub(super) use kernels;
+#[cfg(target_arch = "x86_64")]
+pub(super) use kernels_of_64;
 
 /// SHA-512's constant of a round.
+#[cfg(target_arch = "x86_64")]
 #[allow(clippy::indexing_slicing, reason = "called in constants only")]
 pub(super) const fn k64(round: usize) -> u64 {
     K[round]

@@ -1,5 +1,9 @@
 """What the tests of the service share."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import pytest
 
 from ferrotp.mfa import MFA, Enrollment, Event, Policy, RecoveryCodes
@@ -7,7 +11,9 @@ from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.vault import Keyring
 
 from .authenticator import Clock, Device
-from .servers import PostgreSQLServer, shared_postgresql
+
+if TYPE_CHECKING:
+    from .servers import PostgreSQLServer
 
 pytest.register_assert_rewrite("ferrotp.mfa.testing")
 
@@ -54,4 +60,6 @@ def world() -> World:
 @pytest.fixture(scope="session")
 def postgresql() -> PostgreSQLServer:
     """A server that all tests share, and leave as it was."""
+    from .servers import shared_postgresql  # there is no server in a wheel for each Python that the service runs on
+
     return shared_postgresql()

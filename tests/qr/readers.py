@@ -1,28 +1,17 @@
 """Readers that know nothing of ferrotp, and ways to make a picture of what they are given."""
 
 import io
-import os
-import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import pyte
-import pytest
 import resvg_py
 import zxingcpp
 from PIL import Image, ImageColor
+from programs import needs
 
 HALF = 4  # pixels a side of half a character in a terminal
-
-# Programs that a laptop may lack. Where CI=true their absence is an error, not a skip.
-IN_CI = os.environ.get("CI") == "true"
-
-
-def needs(program: str, package: str) -> pytest.MarkDecorator:
-    missing = shutil.which(program) is None and not IN_CI
-    return pytest.mark.skipif(missing, reason=f"{program} is not installed: apt-get install {package}")
-
 
 needs_zbarimg = needs("zbarimg", "zbar-tools")
 # As root, without a screen, and without asking anybody on the network.

