@@ -9,7 +9,6 @@ usage: python benches/walk.py [--calls] [--memory]
 It counts the answer to one POST of `/mfa/challenge`, the second one: the first has loaded what is loaded once.
 """
 
-import functools
 import os
 import sys
 import tempfile
@@ -28,6 +27,16 @@ from ferrotp.vault import Keyring
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PACKAGE = str(Path(ferrotp.__file__).parent) + os.sep
 USER, PASSWORD = "alice@example.com", "correct horse battery"
+
+
+class Clock:
+    """Unix seconds: the walks' own."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def __call__(self) -> float:
+        return self.now
 
 
 class Walk:
@@ -64,7 +73,7 @@ class Walk:
         return sum(before[1] != after[1] for before, after in pairwise(self.calls))
 
 
-def flask_walk(folder: Path, in_memory: bool) -> Walk:
+def flask_walk(folder: Path, in_memory: bool, clock: Clock) -> Walk:
     """In the Flask example."""
     sys.path.insert(0, str(EXAMPLES / "flask_app"))
     from app import create_app
@@ -74,15 +83,16 @@ def flask_walk(folder: Path, in_memory: bool) -> Walk:
         issuer="ACME",
         keyring=Keyring.generate(),
         policy=Policy.cheap_for_tests(),
+        clock=clock,
     )
     app = create_app(folder, mfa=mfa)
     app.config["WTF_CSRF_ENABLED"] = False
     app.testing = True  # only tests may leave the forms' tokens out
     app.test_client().post("/register", data={"email": USER, "password": PASSWORD})
-    return second_walk(mfa, "1", app.test_client, "email")
+    return second_walk(mfa, clock, "1", app.test_client, "email")
 
 
-def django_walk(folder: Path, in_memory: bool) -> Walk:
+def django_walk(folder: Path, in_memory: bool, clock: Clock) -> Walk:
     """In the Django example."""
     sys.path.insert(0, str(EXAMPLES / "django_app"))
     os.environ.update(DJANGO_SETTINGS_MODULE="example.settings", EXAMPLE_FOLDER=str(folder))
@@ -94,8 +104,7 @@ def django_walk(folder: Path, in_memory: bool) -> Walk:
     mail.outbox = []  # type: ignore[attr-defined] # what marks a test: the store in memory is for tests
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
     settings.ALLOWED_HOSTS = ["testserver"]
-    if in_memory:
-        settings.FERROTP = {**settings.FERROTP, "STORE": "memory"}
+    settings.FERROTP = {**settings.FERROTP, "CLOCK": clock, "STORE": "memory" if in_memory else "django"}
     django.setup()
     call_command("migrate", verbosity=0)
     from django.contrib.auth.models import User
@@ -104,20 +113,17 @@ def django_walk(folder: Path, in_memory: bool) -> Walk:
     from ferrotp.django import get_mfa
 
     user = User.objects.create_user(USER, USER, PASSWORD)
-    return second_walk(get_mfa(), str(user.pk), Client, "username")
+    return second_walk(get_mfa(), clock, str(user.pk), Client, "username")
 
 
-def second_walk(mfa: MFA, user_id: str, new_browser: Callable[[], Any], name_field: str) -> Walk:
+def second_walk(mfa: MFA, clock: Clock, user_id: str, new_browser: Callable[[], Any], name_field: str) -> Walk:
     """Logs in twice, and gives the walk of the second code."""
-    start = time.time()
-    codes = ferrotp.TOTP((enrollment := mfa.enroll(user_id=user_id, account_name=USER)).secret)
-    for steps in (-1, 0, 1):
-        moment = start + 30 * steps
-        mfa.clock = functools.partial(float, moment)
-        code = codes.at(int(moment))
-        if steps < 0:
-            mfa.confirm(user_id=user_id, factor_id=enrollment.factor_id, code=code)
-            continue
+    enrollment = mfa.enroll(user_id=user_id, account_name=USER)
+    totp = ferrotp.TOTP(enrollment.secret)
+    mfa.confirm(user_id=user_id, factor_id=enrollment.factor_id, code=totp.at(int(clock.now)))
+    for _ in range(2):
+        clock.now += 30
+        code = totp.at(int(clock.now))
         browser = new_browser()
         answer = browser.post("/login", data={name_field: USER, "password": PASSWORD})
         assert answer.headers["Location"].endswith("/mfa/challenge"), answer.headers["Location"]
@@ -138,7 +144,7 @@ def main(arguments: list[str]) -> int:
     walks = {}
     for framework, walk_of in (("Flask", flask_walk), ("Django", django_walk)):
         with tempfile.TemporaryDirectory() as folder:
-            walks[framework] = walk = walk_of(Path(folder), in_memory)
+            walks[framework] = walk = walk_of(Path(folder), in_memory, Clock())
         print(f"| {framework} | {len(walk.calls)} | {len(walk.files)} | {walk.changes} |")
     for framework, walk in walks.items():
         print(f"\n{framework}: {', '.join(walk.files)}")

@@ -21,6 +21,8 @@ SEEDS = {
     "migration": [FORMATS / "google/good", FORMATS / "google/bad"],
     "pskc": [FORMATS / "pskc/good", FORMATS / "pskc/bad"],
 }
+# What takes long is long: namespaces, attributes, levels.
+LONGEST = {"pskc": 8000}
 # As cargo-fuzz has them; without a sanitizer of memory, which wants a nightly toolchain.
 COVERAGE = [
     "-Cpasses=sancov-module",
@@ -49,7 +51,7 @@ def fuzz(programs: Path, target: str, seconds: int) -> bool:
     command = [
         str(programs / target),
         f"-max_total_time={seconds}",
-        "-max_len=2000",
+        f"-max_len={LONGEST.get(target, 2000)}",
         "-timeout=2",
         f"-artifact_prefix={artifacts}/{target}-",
         "-print_final_stats=1",

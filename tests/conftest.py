@@ -4,6 +4,11 @@ from typing import Any
 
 import figures
 import pytest
+from hypothesis import settings
+
+# No example fails for being slow: time is the machine's.
+settings.register_profile("ferrotp", deadline=None)
+settings.load_profile("ferrotp")
 
 # These take longest, so they begin first: no worker is left alone with one of them at the end.
 LONG = (

@@ -608,3 +608,107 @@ fn records_that_another_implementation_made_open() {
         }
     }
 }
+
+#[test]
+fn a_weak_key_is_told_from_a_random_one_at_the_bounds_that_are_written_down() {
+    // Seven different values are few, eight are not.
+    let of_values = |count: u8| -> Vec<u8> {
+        (0..32u8).map(|place| 200 + (place.wrapping_mul(place).wrapping_add(place / 3)) % count).collect()
+    };
+    let distinct = |bytes: &[u8]| bytes.iter().collect::<std::collections::HashSet<_>>().len();
+    let (few, enough) = (of_values(7), of_values(8));
+    assert_eq!((distinct(&few), distinct(&enough)), (7, 8));
+    assert_eq!(Key::from_bytes(&few).unwrap_err(), VaultError::WeakKey);
+    assert!(Key::from_bytes(&enough).is_ok());
+    // One byte that cannot be printed, or one step out of the sequence, and it is not text, or a sequence.
+    let mut text = *b"correct horse battery staple 123";
+    assert_eq!(Key::from_bytes(&text).unwrap_err(), VaultError::WeakKey);
+    for byte in [b'\n', 0x7f, 0xc3] {
+        text[31] = byte;
+        assert!(Key::from_bytes(&text).is_ok(), "{byte}");
+    }
+    for byte in *b" ~" {
+        text[31] = byte;
+        assert_eq!(Key::from_bytes(&text).unwrap_err(), VaultError::WeakKey, "{byte}");
+    }
+    let mut sequence: Vec<u8> = (0..32).map(|place| 7u8.wrapping_mul(place)).collect();
+    assert_eq!(Key::from_bytes(&sequence).unwrap_err(), VaultError::WeakKey);
+    sequence[31] ^= 0x80;
+    assert!(Key::from_bytes(&sequence).is_ok());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_of_keys_is_read_where_it_is_its_owners_alone() {
+    use std::io::ErrorKind;
+    use std::os::unix::fs::PermissionsExt;
+
+    let directory = std::env::temp_dir().join(format!("ferrotp-keys-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let file = directory.join("keys");
+    let read = |contents: &[u8], mode: u32, allow_group: bool| {
+        let _ = std::fs::remove_file(&file);
+        std::fs::write(&file, contents).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        Keyring::from_file(&file, allow_group).map(|ring| ring.keys().count())
+    };
+    let keys: Vec<String> = (0..3).map(|_| Key::generate().unwrap().to_text().to_string()).collect();
+    let text = keys.join("\n");
+    for (mode, alone, with_group) in [
+        (0o600, true, true),
+        (0o400, true, true),
+        (0o700, true, true),
+        (0o640, false, true),
+        (0o440, false, true),
+        (0o620, false, false),
+        (0o610, false, false),
+        (0o604, false, false),
+        (0o602, false, false),
+        (0o601, false, false),
+        (0o644, false, false),
+    ] {
+        for (allow_group, allowed) in [(false, alone), (true, with_group)] {
+            let expected = if allowed { Ok(3) } else { Err(VaultError::KeyFileMode(mode)) };
+            assert_eq!(read(text.as_bytes(), mode, allow_group), expected, "{mode:o} {allow_group}");
+        }
+    }
+    // Up to 64 KiB, which a read must be able to end within.
+    let padded = |length: usize| [text.as_bytes(), &vec![b' '; length - text.len()]].concat();
+    assert_eq!(read(&padded((64 << 10) - 1), 0o600, false), Ok(3));
+    assert_eq!(read(&padded(64 << 10), 0o600, false), Err(VaultError::KeyFileContents));
+    assert_eq!(read(&padded(1 << 20), 0o600, false), Err(VaultError::KeyFileContents));
+    assert_eq!(read(b"ferrotp1_\xff", 0o600, false), Err(VaultError::KeyFileContents));
+    assert_eq!(read(b"", 0o600, false), Err(VaultError::NoKeys));
+    assert_eq!(read(b"ferrotp1_", 0o600, false), Err(VaultError::KeyText));
+    // No file, and what is none: a folder, and a pipe, which must not be waited for.
+    assert_eq!(Keyring::from_file(&directory, false).unwrap_err(), VaultError::KeyFileContents);
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(Keyring::from_file(&file, false).unwrap_err(), VaultError::KeyFile(ErrorKind::NotFound));
+    assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+    assert_eq!(Keyring::from_file(&file, false).unwrap_err(), VaultError::KeyFileContents);
+    std::fs::remove_dir_all(&directory).unwrap();
+}
+
+#[test]
+fn limits_are_reached_and_not_passed() {
+    let keyring = Keyring::generate().unwrap();
+    let totp = keyring.seal_otp(&ann(), Parameters::default(), b"12345678901234567890").unwrap();
+    // A window of a thousand on either side, as it is written down.
+    let at = 30 * 1001;
+    assert_eq!(keyring.match_totp(&ann(), &totp, "287082", at, 1000, 0), Ok((1001, Some(1))));
+    assert_eq!(keyring.match_totp(&ann(), &totp, "287082", at, 999, 1000), Ok((1001, None)));
+    assert_eq!(keyring.match_totp(&ann(), &totp, "287082", at, 1001, 0), Err(VaultError::Window));
+    assert_eq!(keyring.match_totp(&ann(), &totp, "287082", at, 0, 1001), Err(VaultError::Window));
+    for length in [16, 128] {
+        let record = keyring.new_otp(&ann(), Parameters::default(), length).unwrap();
+        let (_, secret) = keyring.reveal_otp(&ann(), &record).unwrap();
+        assert_eq!(secret.as_bytes().len(), length);
+        assert!(secret.as_bytes().iter().any(|byte| *byte != 0));
+    }
+    // A version byte, 8 of the key's id, 16 of salt, 12 of nonce, 16 of tag, and at most 160 of contents.
+    assert_eq!(MAX_RECORD, 1 + 8 + 16 + 12 + 16 + 160);
+    assert!(key_id(&[&[1][..], &[0; 52]].concat()).is_ok());
+    assert!(key_id(&[&[1][..], &[0; 51]].concat()).is_err());
+    assert!(key_id(&[&[1][..], &[0; MAX_RECORD - 1]].concat()).is_ok());
+    assert!(key_id(&[&[1][..], &[0; MAX_RECORD]].concat()).is_err());
+}

@@ -207,7 +207,7 @@ def password(request: Request, body: Credentials) -> tuple[str, str]:
     found = users.check(body.email, body.password)
     if found is None:
         raise HTTPException(400, "The address or the password is not right.")
-    users.end(request.cookies.get(COOKIE, ""))  # whoever was logged in here
+    users.end(request.cookies.get(COOKIE, ""))  # the session of any user who was logged in here
     return found
 
 

@@ -40,7 +40,7 @@ class SealedRecordError(VaultError):
 
 
 class OTPSecret(NamedTuple):
-    """A secret in clear, from `Keyring.reveal`. Its `repr` does not show it; the rest is up to whoever asked."""
+    """A secret in clear, from `Keyring.reveal`. Its `repr` does not show it; the rest is up to the caller."""
 
     kind: str
     """"totp" or "hotp"."""

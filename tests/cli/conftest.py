@@ -14,10 +14,10 @@ def terminal():
     opened = []
 
     def open_terminal(**options):
-        one = Terminal(f"ferrotp-{os.getpid()}-{next(_NUMBERS)}", **options)
-        opened.append(one)
-        return one
+        terminal = Terminal(f"ferrotp-{os.getpid()}-{next(_NUMBERS)}", **options)
+        opened.append(terminal)
+        return terminal
 
     yield open_terminal
-    for one in opened:
-        one.close()
+    for terminal in opened:
+        terminal.close()

@@ -89,7 +89,7 @@ def test_what_is_exported_is_what_pyotp_reads(tmp_path):
     path = tmp_path / "uris.txt"
     assert ok("export", AEGIS, "-o", str(path)) == f"{path}\n"
     theirs = [pyotp.parse_uri(line) for line in path.read_text().splitlines()]
-    assert [type(one).__name__ for one in theirs] == ["TOTP", "HOTP", "Steam", "TOTP"]
+    assert [type(otp).__name__ for otp in theirs] == ["TOTP", "HOTP", "Steam", "TOTP"]
     if os.name == "posix":
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert "--force" in error("export", AEGIS, "-o", str(path))
@@ -116,7 +116,9 @@ def test_nothing_is_left_out_in_silence(tmp_path):
     assert done.returncode == 2 and "alice" in done.stdout and done.stderr.startswith("left out: ")
     answer = as_json("import", "--keep-going", str(path), code=2)
     assert [account["name"] for account in answer["accounts"]] == ["alice"]
-    assert [(one["kind"], one["format"], one["place"]) for one in answer["errors"]] == [("malformed", "uris", "line 2")]
+    assert [(error["kind"], error["format"], error["place"]) for error in answer["errors"]] == [
+        ("malformed", "uris", "line 2")
+    ]
     # With several files the place says which.
     answer = as_json("import", "--keep-going", AEGIS, str(path), code=2)
     assert answer["errors"][0]["place"] == f"{path}, line 2"

@@ -12,9 +12,9 @@ def routes(root: str = "", **values: str) -> Iterator[str]:
 
 
 def _below(resolver: URLResolver, before: str, values: dict[str, str]) -> Iterator[str]:
-    for one in resolver.url_patterns:
-        path = before + re.sub(r"<(?:\w+:)?(\w+)>", lambda found: values.get(found[1], "1"), str(one.pattern))
-        if isinstance(one, URLResolver):
-            yield from _below(one, path, values)
+    for pattern in resolver.url_patterns:
+        path = before + re.sub(r"<(?:\w+:)?(\w+)>", lambda found: values.get(found[1], "1"), str(pattern.pattern))
+        if isinstance(pattern, URLResolver):
+            yield from _below(pattern, path, values)
         elif not re.search(r"[\^$(]", path):  # the admin's own page of what is not there
             yield path

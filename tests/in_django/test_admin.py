@@ -56,7 +56,7 @@ def test_staff_with_one_are_asked_and_come_back(client: MFAClient, person: Calla
     assert where(client.get(CHANGELIST)).startswith("/admin/login/")
 
 
-def test_with_the_admin_left_out_it_is_not_gated_for_whoever_has_no_factor(
+def test_with_the_admin_left_out_it_is_not_gated_for_users_without_a_factor(
     client: MFAClient, person: Callable[..., Person], ferrotp: Any
 ) -> None:
     ferrotp(ADMIN=False)
@@ -84,7 +84,7 @@ def test_it_shows_factors_and_no_secret(client: MFAClient, person: Callable[...,
     assert alice.name in text and "Phone" in text and "active" in text
     for secret in (bytes(row.sealed).hex(), repr(bytes(row.sealed)), "sealed", "memory at", *alice.codes):
         assert secret not in text
-    assert not any('"sealed"' in one["sql"] for one in queries.captured_queries)
+    assert not any('"sealed"' in query["sql"] for query in queries.captured_queries)
     assert "Reset this user" not in text
     assert client.get(f"{CHANGELIST}{row.pk}/reset/").status_code == 403
     assert client.post(f"{CHANGELIST}{row.pk}/reset/").status_code == 403

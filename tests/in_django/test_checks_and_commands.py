@@ -26,7 +26,7 @@ from .site import given
 
 def found() -> set[str]:
     """What the checks say, as in earnest."""
-    return {one.id or "" for check in (check_settings, check_stores, check_middleware) for one in check()}
+    return {message.id or "" for check in (check_settings, check_stores, check_middleware) for message in check()}
 
 
 @pytest.fixture
@@ -221,7 +221,7 @@ def test_the_report_says_who_has_none_a_legacy_one_and_a_clock_that_is_off(
     get_mfa().verify(user_id=alice.user_id, code=alice.device.at(clock.now, 1))
     report = json.loads(run("ferrotp_report", "--json"))
     assert {"user": bob.name, "required": True} in report["without"]
-    assert not {alice.name, carol.name} & {one["user"] for one in report["without"]}
+    assert not {alice.name, carol.name} & {user["user"] for user in report["without"]}
     assert carol.name in report["legacy"] and alice.name not in report["legacy"]
     assert {"user": alice.name, "device": "Phone", "steps": 1} in report["drift"]
     text = run("ferrotp_report")

@@ -363,7 +363,7 @@ def test_who_must_have_one_sets_it_up_at_the_next_login(
 def test_a_cookie_that_remembers_sets_up_no_first_factor(
     client: MFAClient, person: Callable[..., Person], clock: Clock, ferrotp: Any
 ) -> None:
-    """Or whoever stole it would bind a device of its own: the password comes first, as for every change."""
+    """Or a thief would bind a device of its own: the password comes first, as for every change."""
     ferrotp(REQUIRED="all")
     bob = person()
     client.cookies["remember"] = bob.name
@@ -450,7 +450,7 @@ def test_a_trusted_device_is_not_asked_until_the_password_changes(
     ferrotp(POLICY={"trusted_device_days": 30})
     alice.password(client)
     client.post("/mfa/challenge", {"code": alice.code(), "trust": "y"}, headers={"User-Agent": "Firefox/1 Linux"})
-    cookie = next(one for one in client.cookies.values() if one.key.startswith("ferrotp_device_"))
+    cookie = next(cookie for cookie in client.cookies.values() if cookie.key.startswith("ferrotp_device_"))
     assert cookie["httponly"] and cookie["secure"] and cookie["samesite"] == "Lax"
     token = cookie.value
     client.post("/logout")

@@ -72,8 +72,8 @@ def test_each_page_is_what_flask_shows(alice: Person, in_flask: Callable[..., st
         for recovery in (False, True)
         for error in ("", "It is <wrong>.")
     ]
-    rows += [("set_up", {"page": set_up_page(gate, login, texts, one, error=error)})
-             for login in (half, full) for one in (None, enrollment) for error in ("", "Wrong.")]  # fmt: skip
+    rows += [("set_up", {"page": set_up_page(gate, login, texts, waiting, error=error)})
+             for login in (half, full) for waiting in (None, enrollment) for error in ("", "Wrong.")]  # fmt: skip
     rows += [
         ("set_up", {"page": replace(rows[-1][1]["page"], required=True, qr="", key="")}),
         ("codes", {"page": CodesPage(("AAAA-BBBB", "CCCC-DDDD"))}),
@@ -265,7 +265,7 @@ def test_a_report_of_a_fault_holds_no_code_and_no_secret(
     assert [answer.status_code for answer in answers] == [500] * len(answers) == [500] * len(reports)
     for report in reports:
         assert "RuntimeError" in report
-        assert not any(one in report for one in (*codes, secret, *alice.codes))
+        assert not any(secret_text in report for secret_text in (*codes, secret, *alice.codes))
 
 
 def test_a_path_cannot_forge_a_line_of_the_log(

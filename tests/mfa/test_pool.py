@@ -1,9 +1,11 @@
 """The pool under every store that holds connections: in order, in time, and never a connection that is dead."""
 
+import gc
 import os
 import signal
 import threading
 import time
+import weakref
 from collections import Counter
 from collections.abc import Callable
 
@@ -114,7 +116,13 @@ def test_a_thread_that_is_interrupted_takes_no_place() -> None:
     semaphore = FairSemaphore(1)
     assert semaphore.acquire(1)
     main = threading.main_thread().ident or 0
-    timer = threading.Timer(0.05, lambda: signal.pthread_kill(main, signal.SIGINT))
+
+    def interrupt() -> None:
+        queued(semaphore, 1)
+        time.sleep(0.05)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    timer = threading.Thread(target=interrupt)
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         semaphore.acquire(60)
@@ -245,3 +253,24 @@ def test_a_forked_child_begins_with_no_connection_and_with_all_places(
                 os._exit(status)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert pool.unused == 2 and all(connection.open for connection in made)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+def test_a_forked_child_keeps_its_parents_connections_from_the_garbage(
+    pool: ConnectionPool[Fake], made: list[Fake]
+) -> None:
+    """As garbage they would be closed, and with them the parent's sessions."""
+    with pool.borrow(), pool.borrow():
+        pass
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            kept = [weakref.ref(connection) for connection in made]
+            made.clear()
+            gc.collect()
+            assert all(reference() is not None for reference in kept)
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -1,8 +1,10 @@
 """Waits end at their deadline, and no sooner than they must. Time is a list here: nothing is measured."""
 
 import os
+import socket
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -124,6 +126,7 @@ def failing(*errors: BaseException) -> Callable[[], str]:
 def test_a_connection_that_is_made_in_time_is_given(connector: Connector[str], discarded: list[str]) -> None:
     for _ in range(3 * POOL_SIZE):  # and its thread's place is free again
         assert connector.connect(failing(), FAR) == "connection"
+    assert connector.connect(lambda: (time.sleep(0.05), "connection")[1], FAR) == "connection", "it is waited for"
     assert discarded == []
 
 
@@ -218,21 +221,48 @@ def test_several_are_watched_at_once_by_one_thread() -> None:
         assert watchdog._thread is thread
 
 
+def in_a_child(work: Callable[[], None]) -> int:
+    """Runs it in a forked child, whose number it gives."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    return child
+
+
+def succeeded(child: int) -> bool:
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
 def test_a_forked_child_has_a_watchdog_of_its_own() -> None:
     watchdog = Watchdog()
+
+    def work() -> None:
+        ended = threading.Event()
+        with pytest.raises(StoreUnavailable), watchdog.watching(0.0, ended.set):
+            assert ended.wait(60)
+
     with watchdog.watching(FAR, lambda: None):
-        child = os.fork()
-        if child == 0:
-            status = 1
-            try:
-                ended = threading.Event()
-                with pytest.raises(StoreUnavailable), watchdog.watching(0.0, ended.set):
-                    assert ended.wait(60)
-                status = 0
-            finally:
-                os._exit(status)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        with watchdog._lock:  # as if another thread of the parent were at it
+            child = in_a_child(work)
+        assert succeeded(child)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+def test_a_forked_child_connects_though_its_parent_was_connecting(connector: Connector[str]) -> None:
+    def work() -> None:
+        assert connector.connect(failing(), waiting.monotonic() + 60) == "connection"
+
+    for _ in range(POOL_SIZE):
+        assert connector._threads.acquire(0)
+    with connector._threads._lock:
+        child = in_a_child(work)
+    assert succeeded(child)
 
 
 def test_a_socket_that_has_something_to_read_is_told() -> None:
@@ -242,3 +272,10 @@ def test_a_socket_that_has_something_to_read_is_told() -> None:
     os.write(writing, b"x")
     assert waiter(60.0, False)
     os.close(reading), os.close(writing)
+
+
+def test_a_socket_that_can_be_written_to_is_told_where_that_is_asked() -> None:
+    one_end, other_end = socket.socketpair()
+    waiter = socket_waiter(one_end.fileno())
+    assert not waiter(0.0, False) and waiter(60.0, True)
+    one_end.close(), other_end.close()

@@ -176,5 +176,5 @@ class _Now(datetime.datetime, metaclass=_IsAnyDatetime):
 def surfaces(legacy: bool) -> tuple[Surface, Surface]:
     """ferrotp's surface, and pyotp's release."""
     if legacy:
-        return Surface(ferrotp.legacy, False), Surface(releases.load("2.10.0"), False)
-    return Surface(ferrotp, False), Surface(releases.load("2.12.0"), True)
+        return Surface(ferrotp.legacy, False), Surface(releases.load(releases.LEGACY), False)
+    return Surface(ferrotp, False), Surface(releases.load(releases.COMPARED), True)

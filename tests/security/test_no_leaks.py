@@ -52,24 +52,24 @@ def chain(error: BaseException) -> list[BaseException]:
     found: list[BaseException] = []
     waiting: list[BaseException | None] = [error]
     while waiting:
-        one = waiting.pop()
-        if one is not None and one not in found:
-            found.append(one)
-            waiting += [one.__cause__, one.__context__]
+        link = waiting.pop()
+        if link is not None and link not in found:
+            found.append(link)
+            waiting += [link.__cause__, link.__context__]
     return found
 
 
 def examine(error: BaseException, allow: tuple[str, ...] = ()) -> None:
     """Looks everywhere in an exception. The frames of the caller, who has the secret, are the caller's own."""
-    for one in chain(error):
-        kind = type(one).__name__
-        look(str(one), f"str({kind})")
-        look(repr(one), f"repr({kind})")
-        look(repr(one.args), f"{kind}.args")
-        look(repr(vars(one)), f"vars({kind})")
-        if isinstance(one, UnicodeError):
-            look(repr(getattr(one, "object", "")), f"{kind}.object")
-        for frame, _ in traceback.walk_tb(one.__traceback__):
+    for link in chain(error):
+        kind = type(link).__name__
+        look(str(link), f"str({kind})")
+        look(repr(link), f"repr({kind})")
+        look(repr(link.args), f"{kind}.args")
+        look(repr(vars(link)), f"vars({kind})")
+        if isinstance(link, UnicodeError):
+            look(repr(getattr(link, "object", "")), f"{kind}.object")
+        for frame, _ in traceback.walk_tb(link.__traceback__):
             name = frame.f_code.co_filename
             if name == __file__:
                 continue
@@ -232,6 +232,12 @@ def test_a_subclass_that_fails_during_construction_shows_no_secret_of_ours(surfa
             super().__setattr__(name, value)
 
     fails(lambda: Refusing(CANARY), RuntimeError)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_subclass_that_asks_for_a_longer_secret_fails_without_showing_it(surface, kind):
+    strict = type("Strict", (kind_of(surface, kind),), {"min_secret_length_bits": 999})
+    fails(lambda: strict(CANARY).generate_otp(1), ValueError)
 
 
 # --- use --------------------------------------------------------------------------------------------------------------
@@ -428,8 +434,8 @@ def test_a_code_that_cannot_be_compared_leaves_the_right_code_in_no_frame(surfac
         lambda: surface.HOTP(CANARY).verify("\ud800", 1),
     ):
         error = fails(use, UnicodeEncodeError)
-        for one in chain(error):
-            for frame, _ in traceback.walk_tb(one.__traceback__):
+        for link in chain(error):
+            for frame, _ in traceback.walk_tb(link.__traceback__):
                 if frame.f_code.co_filename == __file__:
                     continue
                 for local, value in frame.f_locals.items():

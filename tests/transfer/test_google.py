@@ -77,7 +77,11 @@ def test_what_is_written_is_read_back_in_any_order(written: list[Account]) -> No
 @given(st.lists(accounts, min_size=1, max_size=5))
 def test_protobuf_and_otpa_read_what_we_write(written: list[Account]) -> None:
     ours = [account for uri in google.encode(written) for account in Payload.FromString(data(uri)).otp_parameters]
-    theirs = [one for uri in google.encode(written) for one in otpa.migration_link_to_payload(uri).otp_parameters]
+    theirs = [
+        parameters
+        for uri in google.encode(written)
+        for parameters in otpa.migration_link_to_payload(uri).otp_parameters
+    ]
     for account, plain, other in zip(written, ours, theirs, strict=True):
         label = f"{account.issuer}:{account.name}" if account.issuer else account.name
         assert plain.secret == other.secret == account.secret

@@ -1,4 +1,4 @@
-"""What no honest export is: huge, deep, endless. Each is a typed error."""
+"""What no honest export is: huge, deep, endless. Each is a typed error, and soon."""
 
 import contextlib
 import io
@@ -7,48 +7,45 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import instructions
 import pytest
-from hypothesis import given, settings
+from hostile_files import FILES
+from hypothesis import given
 from hypothesis import strategies as st
+from instructions import needs_valgrind
 
 from ferrotp import transfer
 
-PSKC = '<KeyContainer Version="1.0" xmlns="urn:ietf:params:xml:ns:keyprov:pskc">'
-AEGIS = '{"version":1,"header":{},"db":{"version":3,"entries":'
-MIB = 1 << 20
 
-HUGE = {
-    "17 MiB of nothing": b" " * (17 * MIB),
-    "17 MiB of XML": PSKC.encode() + b"<a/>" * (17 * MIB // 4),
-    "nested JSON": b'{"db":' + b"[" * (10 * MIB),
-    "nested JSON objects": b'{"a":' * MIB,
-    "nested XML": PSKC.encode() + b"<a>" * MIB,
-    "many attributes": (PSKC + "<a " + " ".join(f'a{n}="" ' for n in range(MIB)) + "/>").encode(),
-    "many namespaces": (PSKC + "<a " + " ".join(f'xmlns:a{n}="b{n}" ' for n in range(500_000)) + "/>").encode(),
-    "one long tag": (PSKC + "<" + "a" * (15 * MIB)).encode(),
-    "many keys": (PSKC + "<KeyPackage/>" * 120_000 + "</KeyContainer>").encode(),
-    "many accounts": (AEGIS + "[" + ",".join(["0"] * 120_000) + "]}}").encode(),
-    "a long number": b'{"db":' + b"9" * (10 * MIB) + b"}",
-    "a long field": b"1001," + b"0" * MIB,
-    "many lines": b"1001,00,totp\n" * 120_000,
-    "a long URI": b"otpauth-migration://offline?data=" + b"A" * (10 * MIB),
-    "a long otpauth URI": b"otpauth://totp/a?secret=" + b"1" * (10 * MIB),
-    "long NUL": bytes(10 * MIB),
-}
-
-
-@pytest.mark.parametrize("name", HUGE)
+@pytest.mark.parametrize("name", FILES)
 def test_a_hostile_file_is_a_typed_error(name: str) -> None:
-    # Time that grew with the square of the size would be hours here.
+    make, huge = FILES[name]
     errors: list[transfer.TransferError] = []
     try:
-        assert transfer.load(HUGE[name], on_error=errors.append) == []
+        assert transfer.load(make(huge), on_error=errors.append) == []
     except transfer.TransferError as error:
         errors.append(error)
     assert errors and len(str(errors[-1])) < 400
 
 
-@settings(deadline=None)
+@needs_valgrind
+def test_reading_a_hostile_file_takes_work_that_grows_with_its_length_and_not_with_the_square() -> None:
+    setup = """
+from ferrotp import transfer
+from hostile_files import FILES
+def load(file):
+    try:
+        transfer.load(file, on_error=lambda error: None)
+    except transfer.TransferError:
+        pass
+files = {(name, part): make(huge // part) for name, (make, huge) in FILES.items() for part in (512, 256)}
+"""
+    pieces = {f"{name} / {part}": f"load(files[{name!r}, {part}])" for name in FILES for part in (512, 256)}
+    work = instructions.count(setup, pieces, warm_up=1)
+    growth = {name: work[f"{name} / 256"].all / work[f"{name} / 512"].all for name in FILES}
+    assert max(growth.values()) < 2.5, growth
+
+
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=200).map(lambda text: "\n" + text)))
 def test_any_input_is_read_or_a_typed_error(data: "bytes | str") -> None:
     with contextlib.suppress(transfer.TransferError):
@@ -92,7 +89,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(JSON, st.sampled_from(["aegis", "2fas", "whole"]))
 def test_any_json_is_read_or_a_typed_error(value: Any, shape: str) -> None:
     whole = {
@@ -104,7 +100,6 @@ def test_any_json_is_read_or_a_typed_error(value: Any, shape: str) -> None:
         transfer.load("\n" + json.dumps(whole))
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(alphabet='0123456789ABCDEFabc,;\t" totphotp', max_size=80), max_size=5))
 def test_any_csv_is_read_or_a_typed_error(lines: list[str]) -> None:
     with contextlib.suppress(transfer.TransferError):

@@ -28,11 +28,13 @@ def contents(image: Any, format: str = "PNG") -> bytes:
 
 def screenshot(texts: list[str]) -> Any:
     codes = [code(text) for text in texts]
-    page = Image.new("RGB", (max(one.width for one in codes) + 80, sum(one.height + 40 for one in codes)), "white")
+    page = Image.new(
+        "RGB", (max(image.width for image in codes) + 80, sum(image.height + 40 for image in codes)), "white"
+    )
     y = 20
-    for one in codes:
-        page.paste(one, (40, y))
-        y += one.height + 40
+    for image in codes:
+        page.paste(image, (40, y))
+        y += image.height + 40
     return page
 
 

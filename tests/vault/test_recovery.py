@@ -146,6 +146,13 @@ def test_a_missing_row_takes_as_long_as_a_wrong_code(work: dict[str, Instruction
     assert 1 <= work["wrong"].all / work["missing"].all < 1.002
 
 
+@pytest.mark.parametrize("codes", ["abcdef", "29758852", "", type("Text", (str,), {})("abcdef")])
+def test_one_text_is_not_taken_for_a_code_of_each_of_its_characters(codes: str) -> None:
+    with pytest.raises(TypeError, match="codes must be several, not one str"):
+        KEYRING.hash_recovery_codes("acme", "ann", codes, hashing=CHEAP)  # type: ignore[arg-type, unused-ignore]
+    assert len(KEYRING.hash_recovery_codes("acme", "ann", iter(["abcdef", "ghijkl"]), hashing=CHEAP)) == 2
+
+
 def test_hashings_are_values() -> None:
     assert Hashing.argon2id() == Hashing.argon2id(19456, 2, 1) == Hashing.argon2id(memory_kib=19456, passes=2, lanes=1)
     assert Hashing.argon2id() != Hashing.argon2id(passes=3) != Hashing.pbkdf2()

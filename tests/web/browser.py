@@ -39,7 +39,7 @@ def scan(page: Page) -> str:
     """The text of the QR code, from a picture of the screen."""
     picture = Image.open(io.BytesIO(page.screenshot(full_page=True)))
     found = zxingcpp.read_barcodes(picture.convert("L"), formats=zxingcpp.BarcodeFormat.QRCode, try_invert=False)
-    assert len(found) == 1, [one.text for one in found]
+    assert len(found) == 1, [code.text for code in found]
     return str(found[0].text)
 
 
@@ -57,9 +57,9 @@ def serious(page: Page) -> list[str]:
 
     found: dict[str, Any] = Axe().run(page).response
     return [
-        f"{one['id']}: {one['help']}: {[node['html'][:120] for node in one['nodes']]}"
-        for one in found["violations"]
-        if one["impact"] in ("serious", "critical")
+        f"{fault['id']}: {fault['help']}: {[node['html'][:120] for node in fault['nodes']]}"
+        for fault in found["violations"]
+        if fault["impact"] in ("serious", "critical")
     ]
 
 

@@ -77,6 +77,8 @@ def test_a_login_survives_its_session(world: World) -> None:
     login = world.begin(next_url="/inside?a=b")
     assert world.gate.load(json.loads(json.dumps(login.dump()))) == login
     assert login.next == "/inside?a=b"
+    for remember in (True, False, None):
+        assert world.begin(remember=remember).remember is remember
 
 
 def test_a_half_login_dies_after_ten_minutes(world: World) -> None:
@@ -165,7 +167,7 @@ def test_nobody_is_let_in_without_a_login(world: World) -> None:
             step(None)
 
 
-def test_whoever_must_set_up_can_do_nothing_else() -> None:
+def test_a_user_who_must_set_up_can_do_nothing_else() -> None:
     world = World("required")
     login = world.begin()
     assert login.stage == "set-up"
@@ -276,7 +278,7 @@ def test_a_login_that_the_application_made_by_itself_is_asked_for_a_code(world: 
     assert (step.next_page, step.login.stage, step.login.passed) == ("challenge", "half", False)
 
 
-def test_a_trusted_device_proves_nothing_anew_whoever_logs_in() -> None:
+def test_a_trusted_device_proves_nothing_anew() -> None:
     world = World(trusted_device_days=30)
     _, device = world.enrolled()
     token = world.gate.trust_device(world.gate.verify(world.begin(), device.at(world.clock.now)), "")
@@ -351,9 +353,13 @@ def test_an_enrollment_that_has_expired_is_not_shown(world: World) -> None:
     assert world.gate.pending_enrollment(replace(login, fresh_at=int(world.clock.now))) is None
 
 
-def test_a_user_whose_factors_are_switched_off_is_asked_for_a_recovery_code(world: World) -> None:
-    full, device = world.enrolled()
+def test_a_user_whose_factors_are_switched_off_is_asked_for_a_recovery_code() -> None:
+    world = World(trusted_device_days=30)
+    _, device = world.enrolled()
     half = world.begin()
+    full = world.gate.verify(half, device.at(world.clock.now))
+    trusted = world.gate.trust_device(full, "Firefox on Linux")
+    assert trusted is not None
     for _ in range(200):
         try:
             world.gate.verify(half, device.wrong(world.clock.now))
@@ -363,7 +369,7 @@ def test_a_user_whose_factors_are_switched_off_is_asked_for_a_recovery_code(worl
             world.clock.now = error.retry_at.timestamp()
         except FactorDisabled:
             break
-    step = world.gate.begin("42", "alice", device_token="no.token")
+    step = world.gate.begin("42", "alice", device_token=trusted.token)
     assert step.next_page == "recover" and step.login.stage == "half"
     with pytest.raises(NotFresh) as raised:
         world.gate.require_fresh(full)
@@ -390,6 +396,7 @@ def test_a_name_is_printable_trimmed_and_short() -> None:
     assert tidy_name("x" * 100) == "x" * 60 and tidy_name("x" * 59 + " y") == "x" * 59
     world = World()
     assert world.gate.begin("42", " \n").login.account_name == "42"
+    assert world.gate.begin("42", " alice@example.com").login.account_name == "alice@example.com"
 
 
 def test_a_mode_that_is_none_is_refused() -> None:

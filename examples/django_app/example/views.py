@@ -15,7 +15,7 @@ from .forms import LoginForm, PasswordForm, RegisterForm
 
 
 class Login(LoginView):  # MFA: instead of Django's
-    """The first factor, and then the second. Whoever asks for it is remembered, once both were right."""
+    """The first factor, and then the second. A user who asks for it is remembered, once both were right."""
 
     authentication_form = LoginForm
     template_name = "form.html"
@@ -50,7 +50,7 @@ def inside(request: HttpRequest) -> HttpResponse:
 
 @mfa_required  # MFA
 def vault(request: HttpRequest) -> HttpResponse:
-    """For whoever has passed a second factor."""
+    """For users who have passed a second factor."""
     return render(request, "page.html", {"title": "Vault", "text": "Only a second factor leads here."})
 
 

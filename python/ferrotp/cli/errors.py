@@ -76,8 +76,8 @@ def masked(text: str) -> str:
 
 
 def redacted(message: str) -> str:
-    """A message without what could be a secret that was typed in another thing's place. Whoever typed
-    ``--digits JBSWY3DPEHPK3PXP`` did not want it in a log."""
+    """A message without what could be a secret that was typed in another thing's place. A user who
+    types ``--digits JBSWY3DPEHPK3PXP`` does not want it in a log."""
     words: set[str] = set()
     for argument in sys.argv[1:]:
         if not os.path.lexists(argument):

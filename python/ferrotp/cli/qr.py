@@ -19,7 +19,7 @@ def qr(
 ) -> int:
     """Draw the QR code of a secret or URI, here or into a file.
 
-    A URI is drawn as it is, unless an option changes it. The picture is the secret: whoever sees it has it.
+    A URI is drawn as it is, unless an option changes it. The picture is the secret: who sees it has it.
     """
     text = source.read()
     account = settings.of(settings.account(text), name, issuer)

@@ -77,7 +77,7 @@ def begin_login(
     path = backend or getattr(user, "backend", None) or _only_backend()
     if step.next_page == "done":
         return complete_login(request, step.login, step.device, user, path)
-    # Whoever was logged in here is out, and the session has a new key.
+    # Any user who was logged in here is out, and the session has a new key.
     if SESSION_KEY in request.session:
         auth.logout(request)
     else:

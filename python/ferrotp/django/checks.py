@@ -5,13 +5,13 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.core import checks, mail
+from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 
-from .conf import conf, keyring_fault, raw
+from .conf import conf, is_testing, keyring_fault, raw
 
 _MAKE_KEY = "Make one with: manage.py ferrotp_keys --new. Keep it out of the code and of the database."
 
@@ -121,10 +121,12 @@ def check_middleware(app_configs: Any = None, **more: Any) -> list[checks.CheckM
         message = "MFAMiddleware is missing: nothing is gated."
         return [checks.Error(message, hint=hint, id="ferrotp.E010")]
     for needed in (SessionMiddleware, AuthenticationMiddleware):
-        if not any(_is(one, needed) for one in classes[: ours[0]]):
+        if not any(_is(class_, needed) for class_ in classes[: ours[0]]):
             message = f"MFAMiddleware must come after {needed.__name__}."
             return [checks.Error(message, hint=hint, id="ferrotp.E011")]
-    late = [one.__name__ for one in classes[ours[0] :] if isinstance(one, type) and "RemoteUser" in one.__name__]
+    late = [
+        class_.__name__ for class_ in classes[ours[0] :] if isinstance(class_, type) and "RemoteUser" in class_.__name__
+    ]
     if late:
         message = f"{late[0]} logs users in behind MFAMiddleware."
         return [checks.Error(message, hint="Put it before MFAMiddleware.", id="ferrotp.E011")]
@@ -151,4 +153,4 @@ def _adapted() -> bool:
 
 
 def _testing() -> bool:
-    return hasattr(mail, "outbox") or not apps.ready
+    return is_testing() or not apps.ready

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from django.conf import settings
+from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
@@ -100,6 +101,11 @@ def conf() -> Conf:
     )
 
 
+def is_testing() -> bool:
+    """Whether Django's test environment is set up, as its runner and pytest-django do."""
+    return hasattr(mail, "outbox")
+
+
 def keyring() -> Keyring:
     """The keys: ``KEYS``, or the file ``KEY_FILE``, or the environment variable ``FERROTP_KEYS``.
 
@@ -152,7 +158,7 @@ def _rules(given: Any) -> tuple[Rule, ...]:
         given = [{"who": given}]
     if not isinstance(given, Sequence):
         raise ImproperlyConfigured('FERROTP["REQUIRED"] must be a list of rules')
-    return tuple(_rule(one) for one in given)
+    return tuple(_rule(rule) for rule in given)
 
 
 def _rule(given: Any) -> Rule:

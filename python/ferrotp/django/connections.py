@@ -11,7 +11,6 @@ from contextlib import contextmanager, nullcontext, suppress
 from time import monotonic
 from typing import Any
 
-from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, IntegrityError, InterfaceError, OperationalError, connections, transaction
 from django.db.backends.signals import connection_created
@@ -20,6 +19,8 @@ from django.db.utils import load_backend
 from ferrotp.mfa.errors import StoreRefused, StoreUnavailable
 from ferrotp.mfa.stores.pool import POOL_SIZE, ConnectionPool
 from ferrotp.mfa.stores.waiting import Connector, LockWait, is_sqlite_busy, socket_waiter, watchdog
+
+from .conf import is_testing
 
 _ADVICE = (
     "The decision was not made and nothing was counted. Make it outside of the transaction; or, in a view under "
@@ -53,7 +54,7 @@ class StoreConnections:
             self._class.pool_size,
             timeout,
             # A test runner drops its database while this process lives, which an open connection would prevent.
-            keep=lambda: not _testing(),
+            keep=lambda: not is_testing(),
         )
 
     @contextmanager
@@ -137,7 +138,7 @@ class _SQLiteConnection(_StoreConnection):
         options.pop("transaction_mode", None)
 
     def open(self: Any) -> None:
-        if self.is_in_memory_db() and not _testing():
+        if self.is_in_memory_db() and not is_testing():
             raise StoreRefused("a SQLite database in memory is lost with its process: name a file")
         try:
             self.connect()
@@ -324,11 +325,6 @@ def _class_for(alias: str) -> Any:
             'FERROTP["DATABASE"] may name another alias than "default"'
         )
     return type(f"Store{base.__name__}", (mixins[base.vendor], base), {})
-
-
-def _testing() -> bool:
-    """Whether Django's test environment is set up, as its runner and pytest-django do."""
-    return hasattr(mail, "outbox")
 
 
 def _is_busy(error: BaseException) -> bool:

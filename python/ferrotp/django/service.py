@@ -16,7 +16,7 @@ from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.vault import VaultError
 from ferrotp.web import Gate, Notice, Notifier
 
-from .conf import conf, keyring
+from .conf import conf, is_testing, keyring
 from .texts import texts
 
 mfa_event = Signal()
@@ -127,7 +127,7 @@ def _store(given: Any, database: str) -> "Store | str":
 
         return DjangoStore(database)
     if given == "memory":
-        if not hasattr(mail, "outbox"):
+        if not is_testing():
             raise ImproperlyConfigured('FERROTP["STORE"] is "memory", which is for tests only')
         return memory
     return given  # type: ignore[no-any-return] # MFA says what it does not know

@@ -1,4 +1,4 @@
-"""The pages' words in the language of whoever looks: `ferrotp.web.texts`, by way of gettext.
+"""The pages' words in the language of the reader: `ferrotp.web.texts`, by way of gettext.
 
 The English text is the message id, so that a site translates it in a catalogue of its own.
 """

@@ -45,7 +45,7 @@ def current_login() -> Login | None:
     here = state()
     login = here.gate.load(session.get(LOGIN_KEY))
     if here.current_user_id is not None or hasattr(current_app, "login_manager"):
-        user_id = application_user_id()
+        user_id = application_user_id(here)
         if login is not None and login.user_id != user_id and (user_id is not None or login.stage == "full"):
             login = None
         if login is None and user_id is not None:
@@ -97,7 +97,7 @@ def promote(login: Login, *, next_url: str = "") -> None:
     :param next_url: where to go after one more page
     :raises LoginRequired: if Flask-Login does not let the user in
     """
-    before = current_login()
+    before: Login | None = g.get(LOGIN_KEY)
     renew_session()
     save_login(replace(login, next=next_url, remember=None))
     if before is not None and before.stage == "full":
@@ -163,9 +163,10 @@ def require_login_everywhere() -> Response | None:
     if endpoint in login_views or request.path in login_views:
         return None
     view = current_app.view_functions.get(endpoint)
-    if getattr(view, "ferrotp_exempt", False) or application_user_id() is None:
+    here = state()
+    if getattr(view, "ferrotp_exempt", False) or application_user_id(here) is None:
         return None
-    gate = state().gate
+    gate = here.gate
     try:
         (gate.require_mfa if gate.mode == "required" else gate.require_login)(current_login())
     except StepError as error:
@@ -176,11 +177,10 @@ def require_login_everywhere() -> Response | None:
 # The application
 
 
-def application_user_id() -> str | None:
+def application_user_id(here: State) -> str | None:
     """Who is logged in for the application; None for nobody, or if it has not told how to find out."""
-    current_user_id = state().current_user_id
-    if current_user_id is not None:
-        user_id = current_user_id()
+    if here.current_user_id is not None:
+        user_id = here.current_user_id()
         if user_id is not None and not isinstance(user_id, str):
             raise TypeError("current_user_id must return a str or None")
         return user_id

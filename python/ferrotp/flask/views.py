@@ -66,7 +66,7 @@ def challenge() -> ResponseReturnValue:
     login = gate.allow_challenge(current_login())
     if request.method == "GET":
         return render("challenge", page=challenge_page(gate, login, texts, recovery=False))
-    problem = code_problem()
+    problem = form_problem(with_code=True)
     if problem is None:
         try:
             verified = gate.verify(login, request.form["code"])
@@ -87,7 +87,7 @@ def recover() -> ResponseReturnValue:
     login = gate.allow_challenge(current_login())
     if request.method == "GET":
         return render("challenge", page=challenge_page(gate, login, texts, recovery=True))
-    problem = code_problem()
+    problem = form_problem(with_code=True)
     if problem is None:
         try:
             verified, _ = gate.recover(login, request.form["code"])
@@ -147,7 +147,7 @@ def confirm() -> ResponseReturnValue:
     here = state()
     gate, texts = here.gate, here.texts
     login = gate.allow_set_up(current_login())
-    problem = code_problem()
+    problem = form_problem(with_code=True)
     if problem is None:
         try:
             confirmed, codes = gate.confirm(login, request.form["code"])
@@ -259,25 +259,21 @@ def forget_devices(series: str | None = None) -> ResponseReturnValue:
 # What was posted
 
 
-def form_problem() -> Problem | None:
+def form_problem(*, with_code: bool = False) -> Problem | None:
     """The page was open for too long, or the request does not come from it. The token is looked at even where the
-    application turned that off for its own forms: only tests may do so."""
+    application turned that off for its own forms: only tests may do so.
+
+    :param with_code: whether the form has to hold a code
+    """
     config = current_app.config
-    if g.get("csrf_valid", False) or (current_app.testing and not config.get("WTF_CSRF_ENABLED", True)):
-        return None
-    try:
-        validate_csrf(request.form.get(config.get("WTF_CSRF_FIELD_NAME", "csrf_token")))
-    except ValidationError:
-        return Problem("invalid-request", 400, state().texts("error.form"))
+    if not g.get("csrf_valid", False) and (not current_app.testing or config.get("WTF_CSRF_ENABLED", True)):
+        try:
+            validate_csrf(request.form.get(config.get("WTF_CSRF_FIELD_NAME", "csrf_token")))
+        except ValidationError:
+            return Problem("invalid-request", 400, state().texts("error.form"))
+    if with_code and not request.form.get("code", "").strip():
+        return Problem("invalid-request", 400, state().texts("error.empty"))
     return None
-
-
-def code_problem() -> Problem | None:
-    """The same for a form that has to hold a code: whether it does."""
-    problem = form_problem()
-    if problem is None and not request.form.get("code", "").strip():
-        problem = Problem("invalid-request", 400, state().texts("error.empty"))
-    return problem
 
 
 def _with_headers(response: Response) -> Response:

@@ -1,9 +1,8 @@
 """The factors that a user has: seen, taken out, and removed."""
 
-from .core import Core, factor_info
+from .core import Core, existing_factor_id, factor_info, identifier
 from .errors import NotEnrolled, moment
-from .identifiers import UserId, existing_factor_id, identifier
-from .results import FactorInfo, RevealedSecret, Status
+from .results import FactorInfo, RevealedSecret, Status, UserId
 from .stores.base import Factor, Owner
 
 

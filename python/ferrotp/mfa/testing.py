@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from multiprocessing.connection import Connection
+from queue import SimpleQueue
 from typing import Any, ClassVar, Literal, TypeVar
 
 from .. import TOTP, random_base32
@@ -740,7 +741,7 @@ class _Crowd:
     def __init__(self, size: int, across_processes: bool) -> None:
         self._suite: type[StoreContract] | None = None
         self._keys = Keyring.generate().export()
-        self._pipes: list[Connection] = []
+        self._pipes: list[Any] = []
         self._members: list[Any] = []
         context: Any
         if across_processes:
@@ -750,11 +751,10 @@ class _Crowd:
                 context.set_forkserver_preload([__name__, *PRELOADED])
             barrier, start = context.Barrier(size), context.Process
         else:
-            context = multiprocessing
             barrier, start = threading.Barrier(size), threading.Thread
         self._barrier = barrier  # collected as garbage, it would be gone before the last process looks for it
         for _ in range(size):
-            mine, theirs = context.Pipe()
+            mine, theirs = context.Pipe() if across_processes else _line()
             member = start(target=_member, args=(self._keys, barrier, theirs), daemon=True)
             member.start()
             if across_processes:
@@ -813,7 +813,29 @@ def _service(store: Store, keys: str, clock: Callable[[], float]) -> MFA:
     )
 
 
-def _member(keys: str, barrier: Any, pipe: Connection) -> None:
+class _LineEnd:
+    """One end of a line between two threads. Nothing is pickled."""
+
+    def __init__(self, incoming: "SimpleQueue[Any]", outgoing: "SimpleQueue[Any]") -> None:
+        self._incoming, self._outgoing = incoming, outgoing
+
+    def recv(self) -> Any:
+        return self._incoming.get()
+
+    def send(self, task: object) -> None:
+        self._outgoing.put(task)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _line() -> tuple[_LineEnd, _LineEnd]:
+    there: SimpleQueue[Any] = SimpleQueue()
+    back: SimpleQueue[Any] = SimpleQueue()
+    return _LineEnd(back, there), _LineEnd(there, back)
+
+
+def _member(keys: str, barrier: Any, pipe: "Connection | _LineEnd") -> None:
     """Does what it is told, until it is told nothing more."""
     member: _Member | None = None
     while (task := pipe.recv()) is not None:

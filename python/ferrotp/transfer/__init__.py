@@ -118,9 +118,9 @@ def duplicates(accounts: Iterable[Account]) -> list[list[int]]:
     Readers keep duplicates, since only the reader's user knows which one to drop.
     """
     groups: dict[tuple[str, object], list[int]] = {}
-    for place, one in enumerate(accounts):
-        groups.setdefault(("secret", one.secret), []).append(place)
-        if one.serial:
-            groups.setdefault(("serial", one.serial), []).append(place)
+    for place, kept in enumerate(accounts):
+        groups.setdefault(("secret", kept.secret), []).append(place)
+        if kept.serial:
+            groups.setdefault(("serial", kept.serial), []).append(place)
     found = {tuple(places) for places in groups.values() if len(places) > 1}
     return [list(places) for places in sorted(found)]

@@ -43,7 +43,7 @@ def decode(
     if isinstance(answer, tuple):
         raise fault(answer, FORMAT)
     return collect(
-        (fault(one, FORMAT) if len(one) == 4 else _account(one) for one in answer),
+        (fault(fields, FORMAT) if len(fields) == 4 else _account(fields) for fields in answer),
         FORMAT,
         on_error,
     )

@@ -60,10 +60,11 @@ class Gate:
         self.mode = mode
         self.fresh_seconds = fresh_seconds
         self.now = clock
+        self._half_login_lifetime = mfa.policy.half_login_lifetime
 
     def load(self, record: object) -> Login | None:
         """The login in a session, if it lives."""
-        return Login.load(record, self.now(), self.mfa.policy.half_login_lifetime)
+        return Login.load(record, self.now(), self._half_login_lifetime)
 
     # The way in
 

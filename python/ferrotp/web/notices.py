@@ -9,7 +9,7 @@ from .texts import ENGLISH, Texts
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A mail to a user, in plain text. It holds no code, no secret and no link: whoever reads it opens the site."""
+    """A mail to a user, in plain text. It holds no code, no secret and no link: its reader opens the site."""
 
     user_id: str
     subject: str

@@ -169,7 +169,7 @@ def factor_row(factor: FactorInfo, texts: Texts, now: float) -> FactorRow:
 
 
 def settings_page(gate: Gate, login: Login, texts: Texts, *, message: str = "") -> SettingsPage:
-    """For whoever is logged in."""
+    """For a user who is logged in."""
     mfa, now = gate.mfa, gate.now()
     status = mfa.status(user_id=login.user_id)
     left = status.recovery_codes
@@ -183,12 +183,12 @@ def settings_page(gate: Gate, login: Login, texts: Texts, *, message: str = "") 
         codes_unsaved=login.unsaved_codes,
         devices=tuple(
             DeviceRow(
-                one.series,
-                one.name,
-                texts("settings.used", when=texts.ago(one.last_used_at, now)),
-                texts("settings.devices.until", date=f"{one.expires_at:%Y-%m-%d}"),
+                device.series,
+                device.name,
+                texts("settings.used", when=texts.ago(device.last_used_at, now)),
+                texts("settings.devices.until", date=f"{device.expires_at:%Y-%m-%d}"),
             )
-            for one in devices
+            for device in devices
         ),
         trust_days=trust_days,
         message=message,
@@ -209,4 +209,6 @@ def remove_page(gate: Gate, factor: FactorInfo, texts: Texts) -> RemovePage:
     """For a factor that may be removed."""
     row = factor_row(factor, texts, gate.now())
     factors = gate.mfa.status(user_id=factor.user_id).factors
-    return RemovePage(row, texts("remove.title", name=row.name), [one.factor_id for one in factors] == [row.factor_id])
+    return RemovePage(
+        row, texts("remove.title", name=row.name), [other.factor_id for other in factors] == [row.factor_id]
+    )

@@ -173,7 +173,7 @@ language with more plurals than English looks at the values."""
 
 
 class Texts:
-    """The words, in the language of whoever looks."""
+    """The words, in the language of the reader."""
 
     def __init__(self, translate: Translate | None = None) -> None:
         self._translate = translate
@@ -190,7 +190,7 @@ class Texts:
         return self(f"{message_id}.{'one' if count == 1 else 'other'}", count=count, **values)
 
     def until(self, moment: datetime, now: float) -> str:
-        """``in 2 minutes``, rounded up: whoever waits so long is let try."""
+        """``in 2 minutes``, rounded up: after so long a code is looked at."""
         return self._span("in", max(moment.timestamp() - now, 1))
 
     def lasting(self, moment: datetime, now: float) -> str:

@@ -89,7 +89,7 @@ def test_of_64_posts_of_one_code_one_logs_in(site: tuple[str, Path, Any], sessio
     answers = at_once([visitor.clone() for visitor in visitors for _ in range(64 // sessions)], "/mfa/challenge", code)
     inside = [answer for answer in answers if answer.location == "/inside"]
     assert len(inside) == 1, [(answer.status, answer.location) for answer in answers]
-    # Whoever came after the winner's new session key is at the login page.
+    # A request that came after the winner's new session key is at the login page.
     assert {answer.status for answer in answers} <= {302, 400, 429}
     assert {answer.location for answer in answers if answer.status == 302} <= {"/inside", "/login"}
 

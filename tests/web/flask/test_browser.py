@@ -181,7 +181,7 @@ def test_a_remembered_user_is_asked_for_a_code(site: FlaskSite, open_page: Calla
     log_out(page)
     log_in(page, site, "remembered@example.com", remember=True)
     type_code(page, phone.code(site.now()))
-    session = next(one for one in page.context.cookies() if one["name"] == "session")
+    session = next(cookie for cookie in page.context.cookies() if cookie["name"] == "session")
     page.context.clear_cookies(name=session["name"])
     go(page, site, "inside")
     title(page, "challenge.title")

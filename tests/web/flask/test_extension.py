@@ -190,7 +190,7 @@ def test_a_login_page_that_is_named_by_its_path_is_no_loop() -> None:
     assert client.get("/").location == "/password?next=%2F"
 
 
-def test_whoever_the_application_logs_in_by_itself_is_led_to_the_challenge(world: World) -> None:
+def test_a_user_whom_the_application_logs_in_by_itself_is_led_to_the_challenge(world: World) -> None:
     device = world.enrolled()
     client = world.client()
     with client.session_transaction() as session:

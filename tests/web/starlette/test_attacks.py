@@ -412,7 +412,7 @@ def test_cookies_are_out_of_reach_of_scripts_and_of_other_sites(victim: Victim) 
     reply = client.do("verify", code=victim.code(), trust_device=True)
     cookies = reply.headers.get_all("Set-Cookie") or []
     assert len(cookies) == 2
-    assert all("httponly" in one.lower() and "samesite" in one.lower() for one in cookies)
+    assert all("httponly" in cookie.lower() and "samesite" in cookie.lower() for cookie in cookies)
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_the_whole_story(site: FastAPISite, open_page: Callable[..., Page], way:
     with page.expect_download() as download:
         page.get_by_role("link", name=t("codes.download")).click()
     text = download.value.path().read_text()
-    assert all(one in text for one in codes)
+    assert all(code in text for code in codes)
     page.get_by_role("button", name=t("codes.continue")).click()
     alert(page, t("codes.unsaved"))
     say_saved(page)

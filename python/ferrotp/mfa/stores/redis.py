@@ -346,6 +346,9 @@ class RedisStore:
     def _pool(self, client: "redis.Redis", share: int = 1) -> "redis.ConnectionPool":
         """A pool like the client's, with what this store needs of its connections.
 
+        It is redis-py's, and not `ferrotp.mfa.stores.pool`: it knows Sentinel and TLS, minds forks, and has room for
+        any number of connections, so that nobody queues for one.
+
         :param share: each wait takes at most this part of what is left of the time
         """
         theirs: Any = getattr(client, "connection_pool", None)
