@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from flask import Response, current_app, g, redirect, request, session, url_for
 
-from ..mfa import DeviceToken
+from ..mfa import DeviceToken, UserId, user_id_text
 from ..web import Gate, Login, LoginRequired, StepError, Texts, device_cookie, safe_next
 from ..web.login import LOGIN_KEY, MESSAGE_KEY
 from ..web.problems import MEDIA_TYPE, problem_of
@@ -26,7 +26,7 @@ class State:
     gate: Gate
     texts: Texts
     on_login: Callable[[str], object] | None
-    current_user_id: Callable[[], str | None] | None
+    current_user_id: Callable[[], UserId | None] | None
     account_name: Callable[[str], str] | None
 
 
@@ -178,16 +178,17 @@ def require_login_everywhere() -> Response | None:
 
 
 def application_user_id(here: State) -> str | None:
-    """Who is logged in for the application; None for nobody, or if it has not told how to find out."""
+    """Who is logged in for the application; None for nobody, or if it has not told how to find out.
+
+    :raises InvalidIdentifier: if it says what is no id
+    """
     if here.current_user_id is not None:
         user_id = here.current_user_id()
-        if user_id is not None and not isinstance(user_id, str):
-            raise TypeError("current_user_id must return a str or None")
-        return user_id
+        return None if user_id is None else user_id_text(user_id)
     if not hasattr(current_app, "login_manager"):
         return None
     user = importlib.import_module("flask_login").current_user
-    return str(user.get_id()) if user.is_authenticated else None
+    return user_id_text(user.get_id()) if user.is_authenticated else None
 
 
 def login_page(next_url: str = "") -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Flask, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from ..mfa import MFA, Event, Policy, SealedRecordError, StoreUnavailable
+from ..mfa import MFA, Event, Policy, SealedRecordError, StoreUnavailable, UserId, user_id_text
 from ..web import Gate, StepError, Texts, check_secret_key, check_store, device_cookie, open_mfa
 from ..web.texts import Translate
 from . import auth
@@ -51,7 +51,7 @@ class FlaskMFA:
         policy: Policy | None = None,
         on_event: Callable[[Event], None] | None = None,
         on_login: Callable[[str], object] | None = None,
-        current_user_id: Callable[[], str | None] | None = None,
+        current_user_id: Callable[[], UserId | None] | None = None,
         account_name: Callable[[str], str] | None = None,
         translate: Translate | None = None,
     ) -> None:
@@ -112,15 +112,18 @@ class FlaskMFA:
         return login.user_id if login is not None and login.stage == "full" else None
 
     def begin_login(
-        self, user_id: str, account_name: str, *, next_url: str | None = None, remember: bool = False
+        self, user_id: UserId, account_name: str, *, next_url: str | None = None, remember: bool = False
     ) -> ResponseReturnValue:
         """Call it when the password was right, and return what it gives: a redirect to the challenge, to set-up, or
         straight on. Any login that this session had is over.
 
+        :param user_id: immutable and never used again: the primary key, and no address or login name
         :param account_name: as the user knows the account: an address, for one
         :param next_url: where to go afterwards, if it is on this site
         :param remember: handed to Flask-Login's ``login_user``
+        :raises InvalidIdentifier: if the id is none
         """
+        user_id = user_id_text(user_id)
         step = auth.state().gate.begin(
             user_id,
             account_name,

@@ -15,7 +15,7 @@ from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ..mfa import MFA, DeviceToken, EnrollmentExpired, FactorInfo, MFAError
+from ..mfa import MFA, DeviceToken, EnrollmentExpired, FactorInfo, MFAError, UserId, user_id_text
 from ..web import Gate, LastFactor, Login, LoginRequired, StepError, Texts, check_store, device_cookie, device_name
 from ..web.gate import Mode
 from ..web.problems import NEXT, Problem, problem_of, rfc3339
@@ -51,7 +51,7 @@ class Operations:
         mfa: MFA,
         *,
         secret_key: str | Sequence[str],
-        current_user: Callable[[Request], _MaybeAwaitable[str | None]],
+        current_user: Callable[[Request], _MaybeAwaitable[UserId | None]],
         stamp: Callable[[Request], _MaybeAwaitable[str | None]],
         on_login: Callable[[Request, Response, str, str], _MaybeAwaitable[Mapping[str, object] | None]],
         account_name: Callable[[str], _MaybeAwaitable[str]] | None = None,
@@ -71,12 +71,15 @@ class Operations:
         self._secure_cookies = secure_cookies
         check_store(mfa)
 
-    async def begin_login(self, request: Request, user_id: str, account_name: str) -> Response:
+    async def begin_login(self, request: Request, user_id: UserId, account_name: str) -> Response:
         """Call it when the password was right, and return what it gives: that the login is done, or a pending token and
         which operation leads on.
 
+        :param user_id: immutable and never used again: the primary key, and no address or login name
         :param account_name: as the user knows the account: an address, for one
+        :raises InvalidIdentifier: if the id is none
         """
+        user_id = user_id_text(user_id)
         token = request.cookies.get(device_cookie(user_id))
         step = await self._in_thread(self.gate.begin, user_id, account_name, device_token=token)
         login = step.login
@@ -246,11 +249,10 @@ class Operations:
     async def _current_login(self, request: Request) -> Login | None:
         """The login of the user whom the application names. Where the stamp is missing, or another user's, that is as
         good as a password: a token of the application's own, a reset password, a line that someone forgot."""
-        user_id = await _call_application(self._current_user, request)
-        if user_id is None:
+        application_id = await _call_application(self._current_user, request)
+        if application_id is None:
             return None
-        if not isinstance(user_id, str):
-            raise TypeError("current_user must return a str or None")
+        user_id = user_id_text(application_id)
         login = self._tokens.read_stamp(await _call_application(self._stamp, request))
         if login is not None and login.user_id == user_id:
             return login

@@ -20,7 +20,9 @@ from ..mfa import (
     NotEnrolled,
     RecoveryCodes,
     Status,
+    UserId,
     Verification,
+    user_id_text,
 )
 from .errors import LastFactor, LoginRequired, NotFresh, SecondFactorRequired
 from .login import Login, Stage
@@ -70,7 +72,7 @@ class Gate:
 
     def begin(
         self,
-        user_id: str,
+        user_id: UserId,
         account_name: str,
         *,
         next_url: object = "",
@@ -81,8 +83,9 @@ class Gate:
 
         :param next_url: where the user wants to go. What leads off this site is dropped
         :param device_token: what the browser keeps if the user trusts it
+        :raises InvalidIdentifier: if the id is none
         """
-        now = self.now()
+        now, user_id = self.now(), user_id_text(user_id)
         account_name = tidy_name(account_name) or user_id
         status = self.mfa.status(user_id=user_id)
 
@@ -105,7 +108,7 @@ class Gate:
         return LoginStep(login("half"), page)
 
     def adopt(
-        self, user_id: str, account_name: str, *, proved_at: int = 0, device_token: str | None = None
+        self, user_id: UserId, account_name: str, *, proved_at: int = 0, device_token: str | None = None
     ) -> LoginStep:
         """The same for a user whom the application says to be logged in, by a way that did not lead past the gate: a
         cookie that remembers, a password reset, a line of its own. It counts as the password.
