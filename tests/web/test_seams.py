@@ -1,18 +1,25 @@
 """Where the web meets an application: what an attacker, or an honest deployment, gets past the second factor by."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
 from flask.typing import ResponseReturnValue
+from mfa.authenticator import Device
+from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ferrotp.mfa import InvalidIdentifier, UserId
+from ferrotp.mfa import MFA, InvalidIdentifier, UserId
+from ferrotp.starlette import StarletteMFA
+from ferrotp.starlette.tokens import Tokens
+from ferrotp.web import Gate, device_cookie
 
 from .flask.test_extension import World as FlaskWorld
+from .starlette.test_router import GUARDS, KEY
 from .starlette.test_router import World as StarletteWorld
 
 LONG_ID = UUID("F81D4FAE-7DEC-11D0-A765-00A0C91E6BF6")
@@ -101,8 +108,8 @@ def test_starlette_takes_the_ids_that_applications_have(user_id: UserId, text: s
     assert status == 200 and world.logged_in == [text]
     token = done["session"]["token"]
     assert world.ask("GET", "/guarded/login", token=token) == (200, {"user": text})
-    status, enrolled = world.ask("POST", "/mfa/enroll", {"name": "Phone"}, token)
-    assert status == 201 and world.mfa.status(user_id=text).pending
+    assert world.ask("POST", "/mfa/enroll", {"name": "Phone"}, token)[0] == 201
+    assert world.mfa.status(user_id=text).pending
 
 
 @pytest.mark.parametrize("user_id", NO_IDS)
@@ -114,3 +121,138 @@ def test_starlette_refuses_what_is_no_id(user_id: Any) -> None:
         world.sessions["Bearer 1"] = ("", "")
         with pytest.raises(InvalidIdentifier):
             world.ask("GET", "/guarded/login", token="Bearer 1")
+
+
+# Two applications that share a secret key
+
+
+def other_tenant(world: Any) -> Any:
+    """The service of another customer, in the same store and with the same keys: the least that keeps them apart."""
+    mfa = world.mfa
+    options = {"keyring": mfa.keyring, "policy": mfa.policy, "clock": world.clock}
+    return MFA(mfa.store, issuer=mfa.issuer, tenant="other", **options)
+
+
+def other_issuer(world: Any) -> Any:
+    """The service of another application."""
+    mfa = world.mfa
+    return MFA(mfa.store, issuer="Other", keyring=mfa.keyring, policy=mfa.policy, clock=world.clock)
+
+
+OTHERS = [other_tenant, other_issuer]
+Other = Callable[[Any], MFA]
+
+
+class OtherStarlette(StarletteWorld):
+    """Has the session table of another application, as two with one session store do."""
+
+    def __init__(self, world: StarletteWorld, other: Other, **options: Any) -> None:
+        super().__init__(**options)
+        mfa = other(world)
+        self.clock, self.sessions, self.mfa = world.clock, world.sessions, mfa
+        self.app = Starlette()
+        api = self.api
+        self.api = StarletteMFA(
+            mfa,
+            secret_key=KEY,
+            current_user=api._current_user,
+            stamp=api._stamp,
+            on_login=api._on_login,
+            **options,
+        )
+
+        async def login(request: Request) -> Response:
+            return await self.api.begin_login(request, request.query_params["user"], "alice@example.com")
+
+        async def guarded(request: Request) -> Response:
+            return JSONResponse({"user": await GUARDS[request.path_params["how"]](request)})
+
+        self.app.router.routes += [Route("/login", login, methods=["POST"]), Route("/guarded/{how}", guarded)]
+        self.api.install(self.app, "/mfa")
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_no_pending_token_of_another_application_binds_a_factor(other: Other) -> None:
+    """An account was taken over like this: a password of one's own at A, and the id of the victim at B."""
+    here = StarletteWorld(mode="required")
+    there = OtherStarlette(here, other, mode="required")
+    pending = here.ask("POST", "/login?user=42")[1]["pending_token"]
+    posts: dict[str, dict[str, object]] = {
+        "enroll": {"name": "Mine"},
+        "confirm": {"factor_id": "f" * 32, "code": "123456"},
+        "verify": {"code": "123456"},
+        "recover": {"code": "123456"},
+    }
+    for path, body in posts.items():
+        status, problem = there.ask("POST", f"/mfa/{path}", {**body, "pending_token": pending})
+        assert (status, problem["type"]) == (401, "urn:ferrotp:problem:pending-login-expired"), path
+    assert not there.mfa.status(user_id="42").pending
+    assert here.ask("POST", "/mfa/enroll", {"name": "Mine", "pending_token": pending})[0] == 201
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_no_stamp_of_another_application_counts(other: Other) -> None:
+    here = StarletteWorld()
+    token, _, _ = here.enrolled()
+    there = OtherStarlette(here, other)
+    if there.mfa.tenant:
+        enrollment = there.mfa.enroll(user_id="42", account_name="alice")
+        code = Device(enrollment.uri).at(here.clock.now)
+        there.mfa.confirm(user_id="42", factor_id=enrollment.factor_id, code=code)
+    assert here.ask("GET", "/guarded/mfa", token=token)[0] == 200
+    for how in GUARDS:
+        assert there.ask("GET", f"/guarded/{how}", token=token)[0] == 403, how
+    for method, path, body in (
+        ("POST", "recovery-codes", {}),
+        ("POST", "enroll", {"name": "Mine"}),
+        ("DELETE", "devices", None),
+        ("GET", "status", None),
+    ):
+        assert there.ask(method, f"/mfa/{path}", body, token)[0] == 403, path
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_no_token_says_another_application_even_with_its_salt(other: Other) -> None:
+    world = StarletteWorld()
+    here, there = world.api.gate, Gate(other(world), clock=world.clock)
+    login = here.begin("42", "alice").login
+    record = login.dump()
+    assert here.load(record) == login and there.load(record) is None
+    for name in ("issuer", "tenant"):
+        assert here.load({**record, name: "?"}) is None
+        assert here.load({key: value for key, value in record.items() if key != name}) is None
+    stamp = Tokens(here, KEY)._stamps.dumps(there.begin("42", "alice").login.dump())
+    assert Tokens(here, KEY).read_stamp(stamp) is None
+    assert Tokens(there, KEY).read_stamp(stamp) is None
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_no_session_of_another_flask_application_counts(other: Other) -> None:
+    here = FlaskWorld(FERROTP_LOGIN_VIEW="password")
+    device = here.enrolled()
+    there = FlaskWorld(FERROTP_LOGIN_VIEW="password")
+    there.clock = here.clock
+    mfa = other(here)
+    state = there.app.extensions["ferrotp"]
+    there.app.extensions["ferrotp"] = replace(state, gate=Gate(mfa, clock=here.clock))
+    half, full = here.client(), here.client()
+    assert half.post("/login/7").location == full.post("/login/7").location == "/mfa/challenge"
+    code = device.at(here.clock.now)
+    assert full.post("/mfa/challenge", data={"code": code, "trust": "1"}).status_code == 303
+    assert full.get("/vault").text == "vault of 7"
+    for client in (half, full):
+        copy = there.client()
+        for cookie in client._cookies.values():
+            copy.set_cookie(cookie.key, cookie.value)
+        for path in ("/vault", "/safe", "/mfa/", "/mfa/set-up"):
+            assert copy.get(path).status_code == 303, path
+        assert copy.post("/mfa/challenge", data={"code": code}).location != "/"
+    # Nor does its cookie of a trusted device, for whom the browser keeps both.
+    copy = there.client()
+    for cookie in full._cookies.values():
+        if cookie.key.startswith("ferrotp_device_"):
+            copy.set_cookie(cookie.key, cookie.value)
+    if not mfa.tenant:
+        assert copy.post("/login/7").location == "/mfa/challenge"
+    with there.app.test_request_context():
+        assert device_cookie("7", mfa.issuer, mfa.tenant) != device_cookie("7", here.mfa.issuer, here.mfa.tenant)
