@@ -1,13 +1,22 @@
 """Where Django meets the service: ids, tenants, and what the site's own tables know better."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 import pytest
 from django.db import models
+from django.test import RequestFactory
 
+from ferrotp.django import get_mfa
+from ferrotp.django.auth import device_token
 from ferrotp.django.service import user_id_of
+from ferrotp.django.test import MFAClient
 from ferrotp.mfa import InvalidIdentifier
+from ferrotp.web import device_cookie
+from ferrotp.web.login import LOGIN_KEY
+
+from .conftest import Person
 
 TEXT = "f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
 
@@ -41,3 +50,43 @@ def test_a_number_has_one_text_too(key: Any) -> None:
 def test_a_user_who_was_never_saved_has_no_id() -> None:
     with pytest.raises(InvalidIdentifier, match="save it first"):
         user_id_of(Member())
+
+
+# Two sites that share a secret key and a session store
+
+OTHERS = [{"TENANT": "other"}, {"ISSUER": "Other"}]
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_no_login_of_another_site_counts(
+    client: MFAClient, alice: Person, ferrotp: Callable[..., None], other: dict[str, str]
+) -> None:
+    alice.password(client)
+    half = client.session[LOGIN_KEY]
+    client.post("/mfa/challenge", {"code": alice.code(), "trust": "1"})
+    assert client.get("/vault").status_code == 200
+    full = client.session[LOGIN_KEY]
+    assert half["issuer"] == full["issuer"] == get_mfa().issuer and full["stage"] == "full"
+    ferrotp(REQUIRED="all", POLICY={"trusted_device_days": 30}, **other)
+    for path in ("/vault", "/inside", "/mfa/", "/mfa/set-up"):
+        assert client.get(path).status_code in (302, 303), path
+    assert not get_mfa().status(user_id=alice.user_id).pending
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_no_trusted_device_of_another_site_counts(
+    client: MFAClient, alice: Person, ferrotp: Callable[..., None], other: dict[str, str]
+) -> None:
+    ferrotp(POLICY={"trusted_device_days": 30})
+    alice.password(client)
+    client.post("/mfa/challenge", {"code": alice.code(), "trust": "1"})
+    cookies = {name: morsel.value for name, morsel in client.cookies.items() if name.startswith("ferrotp_device")}
+    assert len(cookies) == 1
+    request = RequestFactory().get("/")
+    request.COOKIES = cookies
+    assert device_token(request, alice.user) is not None
+    ferrotp(POLICY={"trusted_device_days": 30}, **other)
+    assert device_token(request, alice.user) is None
+    here, there = next(iter(cookies)), device_cookie(alice.user_id, get_mfa().issuer, get_mfa().tenant)
+    request.COOKIES = {there: cookies[here]}  # under the other's name: the mark says whose it is
+    assert here != there and device_token(request, alice.user) is None

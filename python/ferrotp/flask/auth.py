@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from flask import Response, current_app, g, redirect, request, session, url_for
 
 from ..mfa import DeviceToken, UserId, user_id_text
-from ..web import Gate, Login, LoginRequired, StepError, Texts, device_cookie, safe_next
+from ..web import Gate, Login, LoginRequired, StepError, Texts, safe_next
 from ..web.login import LOGIN_KEY, MESSAGE_KEY
 from ..web.problems import MEDIA_TYPE, problem_of
 
@@ -210,7 +210,7 @@ def set_device_cookie(response: Response, user_id: str, device: DeviceToken) -> 
     """Gives the browser the token of a trusted device."""
     config = current_app.config
     response.set_cookie(
-        device_cookie(user_id),
+        state().gate.device_cookie(user_id),
         device.token,
         expires=device.expires_at,
         secure=request.is_secure or bool(config["SESSION_COOKIE_SECURE"]),

@@ -8,7 +8,7 @@ from flask import Flask, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from ..mfa import MFA, Event, Policy, SealedRecordError, StoreUnavailable, UserId, user_id_text
-from ..web import Gate, StepError, Texts, check_secret_key, check_store, device_cookie, open_mfa
+from ..web import Gate, StepError, Texts, check_secret_key, check_store, open_mfa
 from ..web.texts import Translate
 from . import auth
 from .rendering import unavailable
@@ -124,12 +124,13 @@ class FlaskMFA:
         :raises InvalidIdentifier: if the id is none
         """
         user_id = user_id_text(user_id)
-        step = auth.state().gate.begin(
+        gate = auth.state().gate
+        step = gate.begin(
             user_id,
             account_name,
             next_url=request.args.get("next") if next_url is None else next_url,
             remember=remember,
-            device_token=request.cookies.get(device_cookie(user_id)),
+            device_token=request.cookies.get(gate.device_cookie(user_id)),
         )
         auth.log_out()
         if step.next_page == "done":

@@ -15,8 +15,8 @@ from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ..mfa import MFA, DeviceToken, EnrollmentExpired, FactorInfo, MFAError, UserId, user_id_text
-from ..web import Gate, LastFactor, Login, LoginRequired, StepError, Texts, check_store, device_cookie, device_name
+from ..mfa import MFA, DeviceToken, EnrollmentExpired, FactorInfo, InvalidIdentifier, MFAError, UserId, user_id_text
+from ..web import Gate, LastFactor, Login, LoginRequired, StepError, Texts, check_store, device_name
 from ..web.gate import Mode
 from ..web.problems import NEXT, Problem, problem_of, rfc3339
 from ..web.texts import Translate
@@ -77,10 +77,11 @@ class Operations:
 
         :param user_id: immutable and never used again: the primary key, and no address or login name
         :param account_name: as the user knows the account: an address, for one
-        :raises InvalidIdentifier: if the id is none
+        :raises InvalidIdentifier: if the id is of another type
+        :raises ProblemError: if nobody can have such an id
         """
-        user_id = user_id_text(user_id)
-        token = request.cookies.get(device_cookie(user_id))
+        user_id = self._user_id_text(user_id)
+        token = request.cookies.get(self.gate.device_cookie(user_id))
         step = await self._in_thread(self.gate.begin, user_id, account_name, device_token=token)
         login = step.login
         if step.next_page == "done":
@@ -252,7 +253,7 @@ class Operations:
         application_id = await _call_application(self._current_user, request)
         if application_id is None:
             return None
-        user_id = user_id_text(application_id)
+        user_id = self._user_id_text(application_id)
         login = self._tokens.read_stamp(await _call_application(self._stamp, request))
         if login is not None and login.user_id == user_id:
             return login
@@ -273,7 +274,7 @@ class Operations:
             return
         secure = request.url.scheme == "https" if self._secure_cookies is None else self._secure_cookies
         done.cookies.set_cookie(
-            device_cookie(user_id),
+            self.gate.device_cookie(user_id),
             device.token,
             expires=device.expires_at,
             secure=secure,
@@ -290,6 +291,16 @@ class Operations:
             return await run_sync(functools.partial(step, *arguments, **more))
         except (MFAError, StepError, LastFactor) as error:
             raise self._problem(error, recovery=recovery) from None
+
+    def _user_id_text(self, user_id: UserId) -> str:
+        """The id in the service's text. A text that is no id may come from a visitor: nobody has it. Another type is
+        the application's fault, and raised as it is."""
+        try:
+            return user_id_text(user_id)
+        except InvalidIdentifier as error:
+            if isinstance(user_id, str):
+                raise self._problem(error) from None
+            raise
 
     def _problem(self, error: Exception, *, recovery: bool = False) -> ProblemError:
         return ProblemError(problem_of(error, self.texts, self.gate.now(), recovery=recovery))

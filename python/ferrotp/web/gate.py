@@ -26,7 +26,7 @@ from ..mfa import (
 )
 from .errors import LastFactor, LoginRequired, NotFresh, SecondFactorRequired
 from .login import Login, Stage
-from .safety import safe_next
+from .safety import device_cookie, safe_next
 
 Mode = Literal["optional", "required"]
 
@@ -66,7 +66,12 @@ class Gate:
 
     def load(self, record: object) -> Login | None:
         """The login in a session, if it lives."""
-        return Login.load(record, self.now(), self._half_login_lifetime)
+        mfa = self.mfa
+        return Login.load(record, self.now(), self._half_login_lifetime, issuer=mfa.issuer, tenant=mfa.tenant)
+
+    def device_cookie(self, user_id: UserId) -> str:
+        """The name of the cookie of a trusted device of this user, here."""
+        return device_cookie(user_id_text(user_id), self.mfa.issuer, self.mfa.tenant)
 
     # The way in
 
@@ -90,7 +95,8 @@ class Gate:
         status = self.mfa.status(user_id=user_id)
 
         def login(stage: Stage) -> Login:
-            started = Login.start(stage, user_id, account_name, now)
+            mfa = self.mfa
+            started = Login.start(stage, user_id, account_name, now, issuer=mfa.issuer, tenant=mfa.tenant)
             return replace(started, next=safe_next(next_url), remember=remember)
 
         if not status.enrolled:
