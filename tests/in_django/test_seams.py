@@ -5,20 +5,37 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.backends.db import SessionStore
 from django.db import models
+from django.http import HttpResponse
 from django.test import RequestFactory
 
-from ferrotp.django import get_mfa
+from ferrotp.django import begin_login, get_mfa
 from ferrotp.django.auth import device_token
+from ferrotp.django.middleware import MFAMiddleware
 from ferrotp.django.service import user_id_of
-from ferrotp.django.test import MFAClient
-from ferrotp.mfa import InvalidIdentifier
+from ferrotp.django.test import Clock, MFAClient
+from ferrotp.mfa import EnrollmentLost, Event, InvalidIdentifier
 from ferrotp.web import device_cookie
 from ferrotp.web.login import LOGIN_KEY
 
 from .conftest import Person
 
+BACKEND = "django.contrib.auth.backends.ModelBackend"
 TEXT = "f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
+
+
+@pytest.fixture
+def rf_session(clock: Clock) -> Callable[[], Any]:
+    """Makes requests with a session and nobody in it."""
+
+    def made() -> Any:
+        request: Any = RequestFactory().post("/login")
+        request.session, request.user = SessionStore(), AnonymousUser()
+        return request
+
+    return made
 
 
 class Account(models.Model):
@@ -90,3 +107,20 @@ def test_no_trusted_device_of_another_site_counts(
     here, there = next(iter(cookies)), device_cookie(alice.user_id, get_mfa().issuer, get_mfa().tenant)
     request.COOKIES = {there: cookies[here]}  # under the other's name: the mark says whose it is
     assert here != there and device_token(request, alice.user) is None
+
+
+# What the site's own tables know better
+
+
+def test_nobody_comes_in_where_the_site_knows_of_a_factor_and_the_store_does_not(
+    alice: Person, events: list[Event], rf_session: Callable[[], Any]
+) -> None:
+    begin_login(rf_session(), alice.user, enrolled=True, backend=BACKEND)
+    assert get_mfa().reset(user_id=alice.user_id, by="somebody with the database") == 1
+    request = rf_session()
+    with pytest.raises(EnrollmentLost) as raised:
+        begin_login(request, alice.user, enrolled=True, backend=BACKEND)
+    assert dict(request.session) == {}
+    assert events[-1].kind == "enrollment lost" and events[-1].user_id == alice.user_id and events[-1].notify_user
+    answer = MFAMiddleware(lambda request: HttpResponse()).process_exception(request, raised.value)
+    assert answer is not None and answer.status_code == 503

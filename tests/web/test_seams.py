@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ferrotp.mfa import MFA, InvalidIdentifier, UserId
-from ferrotp.starlette import StarletteMFA
+from ferrotp.mfa import MFA, Event, InvalidIdentifier, UserId
+from ferrotp.starlette import ProblemError, StarletteMFA
 from ferrotp.starlette.tokens import Tokens
 from ferrotp.web import Gate, device_cookie
 
@@ -261,3 +261,47 @@ def test_no_session_of_another_flask_application_counts(other: Other) -> None:
     if not mfa.tenant:
         assert copy.post("/login/7").location == "/mfa/challenge"
     assert device_cookie("7", mfa.issuer, mfa.tenant) != device_cookie("7", here.mfa.issuer, here.mfa.tenant)
+
+
+# The application knows better
+
+
+def test_flask_lets_nobody_in_whose_factor_the_store_has_lost() -> None:
+    world = FlaskIds("7")
+    events: list[Event] = []
+    world.mfa._core.on_event = events.append
+    world.app.add_url_rule(
+        "/known",
+        "known",
+        lambda: world.flask_mfa.begin_login("7", "alice@example.com", enrolled=True),
+        methods=["POST"],
+    )
+    world.enrolled("7")
+    assert world.client().post("/known").location == "/mfa/challenge"
+    world.mfa.reset(user_id="7", by="somebody with the database")
+    client = world.client()
+    assert client.post("/known").status_code == 503 and world.logins == []
+    assert client.get("/vault").location == "/password?next=/vault"
+    assert events[-1].kind == "enrollment lost" and events[-1].notify_user
+    assert world.client().post("/mine").location == "/"  # who does not say it is let in
+
+
+def test_starlette_lets_nobody_in_whose_factor_the_store_has_lost() -> None:
+    world = StarletteWorld()
+    events: list[Event] = []
+    world.mfa._core.on_event = events.append
+
+    async def known(request: Request) -> Response:
+        try:
+            return await world.api.begin_login(request, 42, "alice@example.com", enrolled=True)
+        except ProblemError as error:
+            return error.response()
+
+    world.app.router.routes.insert(0, Route("/known", known, methods=["POST"]))
+    world.enrolled()
+    assert world.ask("POST", "/known")[1]["next"] == "verify"
+    world.mfa.reset(user_id="42", by="somebody with the database")
+    status, problem = world.ask("POST", "/known")
+    assert (status, problem["type"]) == (503, "urn:ferrotp:problem:store-unavailable")
+    assert len(world.logged_in) == 2  # those of the enrollment
+    assert events[-1].kind == "enrollment lost" and events[-1].user_id == "42"

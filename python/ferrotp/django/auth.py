@@ -57,7 +57,13 @@ class SeeOther(HttpResponseRedirect):
 
 
 def begin_login(
-    request: HttpRequest, user: Any, *, next_url: str = "", remember: bool | None = None, backend: str | None = None
+    request: HttpRequest,
+    user: Any,
+    *,
+    next_url: str = "",
+    remember: bool | None = None,
+    backend: str | None = None,
+    enrolled: bool = False,
 ) -> HttpResponse:
     """For a login view of your own: call it when the password was right, instead of `django.contrib.auth.login`, and
     return what it gives: a redirect to the challenge, to set-up, or straight on.
@@ -66,6 +72,8 @@ def begin_login(
     :param next_url: where to go afterwards, if it is on this site; otherwise ``next`` of the request
     :param remember: whether the session outlives the browser; None leaves that to Django's settings
     :param backend: the dotted path of the backend that knew the user, if `authenticate` did not say
+    :param enrolled: whether the site's own record says that the user has a second factor
+    :raises EnrollmentLost: if the site knows of a second factor, and the store does not: answered 503
     """
     step = gate_for(user).begin(
         user_id_of(user),
@@ -73,6 +81,7 @@ def begin_login(
         next_url=next_url or request.POST.get(REDIRECT_FIELD_NAME, request.GET.get(REDIRECT_FIELD_NAME, "")),
         remember=remember,
         device_token=device_token(request, user),
+        enrolled=enrolled,
     )
     path = backend or getattr(user, "backend", None) or _only_backend()
     if step.next_page == "done":

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Flask, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from ..mfa import MFA, Event, Policy, SealedRecordError, StoreUnavailable, UserId, user_id_text
+from ..mfa import MFA, EnrollmentLost, Event, Policy, SealedRecordError, StoreUnavailable, UserId, user_id_text
 from ..web import Gate, StepError, Texts, check_secret_key, check_store, open_mfa
 from ..web.texts import Translate
 from . import auth
@@ -94,6 +94,7 @@ class FlaskMFA:
         # A view that asks the service something (`begin_login` does) may find the store away.
         app.register_error_handler(StoreUnavailable, unavailable)
         app.register_error_handler(SealedRecordError, unavailable)
+        app.register_error_handler(EnrollmentLost, unavailable)
         try:
             signals = importlib.import_module("flask_login.signals")
         except ImportError:
@@ -112,7 +113,13 @@ class FlaskMFA:
         return login.user_id if login is not None and login.stage == "full" else None
 
     def begin_login(
-        self, user_id: UserId, account_name: str, *, next_url: str | None = None, remember: bool = False
+        self,
+        user_id: UserId,
+        account_name: str,
+        *,
+        next_url: str | None = None,
+        remember: bool = False,
+        enrolled: bool = False,
     ) -> ResponseReturnValue:
         """Call it when the password was right, and return what it gives: a redirect to the challenge, to set-up, or
         straight on. Any login that this session had is over.
@@ -121,7 +128,9 @@ class FlaskMFA:
         :param account_name: as the user knows the account: an address, for one
         :param next_url: where to go afterwards, if it is on this site
         :param remember: handed to Flask-Login's ``login_user``
+        :param enrolled: whether the application's own record says that the user has a second factor
         :raises InvalidIdentifier: if the id is none
+        :raises EnrollmentLost: if the application knows of a second factor, and the store does not: answered 503
         """
         user_id = user_id_text(user_id)
         gate = auth.state().gate
@@ -130,6 +139,7 @@ class FlaskMFA:
             account_name,
             next_url=request.args.get("next") if next_url is None else next_url,
             remember=remember,
+            enrolled=enrolled,
             device_token=request.cookies.get(gate.device_cookie(user_id)),
         )
         auth.log_out()

@@ -7,6 +7,7 @@
 from .errors import (
     DeviceNotTrusted,
     EnrollmentExpired,
+    EnrollmentLost,
     FactorDisabled,
     FactorExists,
     InvalidCode,
@@ -50,6 +51,7 @@ __all__ = [
     "DeviceToken",
     "Enrollment",
     "EnrollmentExpired",
+    "EnrollmentLost",
     "Event",
     "FactorDisabled",
     "FactorExists",

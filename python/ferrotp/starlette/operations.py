@@ -71,18 +71,22 @@ class Operations:
         self._secure_cookies = secure_cookies
         check_store(mfa)
 
-    async def begin_login(self, request: Request, user_id: UserId, account_name: str) -> Response:
+    async def begin_login(
+        self, request: Request, user_id: UserId, account_name: str, *, enrolled: bool = False
+    ) -> Response:
         """Call it when the password was right, and return what it gives: that the login is done, or a pending token and
         which operation leads on.
 
         :param user_id: immutable and never used again: the primary key, and no address or login name
         :param account_name: as the user knows the account: an address, for one
+        :param enrolled: whether the application's own record says that the user has a second factor: where the store
+            has none, nobody is let in
         :raises InvalidIdentifier: if the id is of another type
-        :raises ProblemError: if nobody can have such an id
+        :raises ProblemError: if nobody can have such an id, or the second factor is lost
         """
         user_id = self._user_id_text(user_id)
         token = request.cookies.get(self.gate.device_cookie(user_id))
-        step = await self._in_thread(self.gate.begin, user_id, account_name, device_token=token)
+        step = await self._in_thread(self.gate.begin, user_id, account_name, device_token=token, enrolled=enrolled)
         login = step.login
         if step.next_page == "done":
             done = await self._complete_login(request, login)

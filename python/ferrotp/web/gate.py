@@ -83,16 +83,19 @@ class Gate:
         next_url: object = "",
         remember: bool | None = None,
         device_token: str | None = None,
+        enrolled: bool = False,
     ) -> LoginStep:
         """The password was right: what comes next.
 
         :param next_url: where the user wants to go. What leads off this site is dropped
         :param device_token: what the browser keeps if the user trusts it
+        :param enrolled: whether the application's own record says that the user has a second factor
         :raises InvalidIdentifier: if the id is none
+        :raises EnrollmentLost: if the application knows of a second factor, and the store does not
         """
         now, user_id = self.now(), user_id_text(user_id)
         account_name = tidy_name(account_name) or user_id
-        status = self.mfa.status(user_id=user_id)
+        status = self.mfa.status(user_id=user_id, enrolled=enrolled)
 
         def login(stage: Stage) -> Login:
             mfa = self.mfa
