@@ -5,19 +5,27 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+import flask
+import flask_login
 import pytest
 from flask.typing import ResponseReturnValue
-from mfa.authenticator import Device
+from mfa.authenticator import Clock, Device
+from sqlalchemy import create_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ferrotp.mfa import MFA, Event, InvalidIdentifier, UserId
+from ferrotp.flask import FlaskMFA, SetupError, mfa_required
+from ferrotp.mfa import MFA, Event, InvalidIdentifier, Policy, UserId
+from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.starlette import ProblemError, StarletteMFA
 from ferrotp.starlette.tokens import Tokens
+from ferrotp.vault import Keyring
 from ferrotp.web import Gate, device_cookie
 
+from .flask.test_extension import SECRET_KEY
 from .flask.test_extension import World as FlaskWorld
 from .starlette.test_router import GUARDS, KEY
 from .starlette.test_router import World as StarletteWorld
@@ -305,3 +313,163 @@ def test_starlette_lets_nobody_in_whose_factor_the_store_has_lost() -> None:
     assert (status, problem["type"]) == (503, "urn:ferrotp:problem:store-unavailable")
     assert len(world.logged_in) == 2  # those of the enrollment
     assert events[-1].kind == "enrollment lost" and events[-1].user_id == "42"
+
+
+# Flask-Login: an id that changes is none
+
+
+class LoginUser(flask_login.UserMixin):
+    """As Flask-Login's documents have it for "alternative tokens": the id of the session changes with the password."""
+
+    def __init__(self, id: Any, token: str) -> None:
+        self.id, self.token = id, token
+
+    def get_id(self) -> str:
+        return self.token
+
+
+class FlaskLogin:
+    """An application with Flask-Login, and one user."""
+
+    def __init__(self, user: Any, load: Callable[[str], Any] | None = None, **options: Any) -> None:
+        self.user = user
+        self.clock = Clock()
+        self.mfa = MFA(
+            MemoryStore(),
+            issuer="ACME",
+            keyring=Keyring.generate(),
+            policy=Policy.cheap_for_tests(),
+            clock=self.clock,
+        )
+        app = self.app = flask.Flask(__name__)
+        app.config.update(SECRET_KEY=SECRET_KEY, TESTING=True, WTF_CSRF_ENABLED=False, FERROTP_LOGIN_VIEW="/password")
+        manager = flask_login.LoginManager(app)
+        manager.user_loader(load or (lambda text: self.user if text == self.user.get_id() else None))
+        flask_mfa = FlaskMFA(app, mfa=self.mfa, **options)
+        self.begin_with: Any = user.id
+
+        @app.post("/login")
+        def login() -> ResponseReturnValue:
+            return flask_mfa.begin_login(self.begin_with, "alice@example.com")
+
+        @app.post("/plain-login")
+        def plain_login() -> str:
+            flask_login.login_user(self.user)
+            return "in"
+
+        @app.get("/vault")
+        @mfa_required
+        def vault() -> str:
+            return f"vault of {flask_mfa.user_id}"
+
+        @app.get("/inside")
+        @flask_login.login_required
+        def inside() -> str:
+            return f"inside {flask_login.current_user.id}"
+
+    def enroll(self, user_id: Any) -> Device:
+        enrollment = self.mfa.enroll(user_id=user_id, account_name="alice")
+        device = Device(enrollment.uri)
+        self.mfa.confirm(user_id=user_id, factor_id=enrollment.factor_id, code=device.at(self.clock.now))
+        self.clock.now += 60
+        return device
+
+    def by_id(self, text: str) -> Any:
+        return self.user if text == str(self.user.id) else None
+
+
+def mapped_user() -> Any:
+    """A model of SQLAlchemy's, read from a database, whose id for Flask-Login is another column."""
+
+    class Base(DeclarativeBase):
+        pass
+
+    class User(flask_login.UserMixin, Base):
+        __tablename__ = "user"
+        number: Mapped[int] = mapped_column(primary_key=True)
+        token: Mapped[str]
+
+        def get_id(self) -> str:
+            return self.token
+
+        @property
+        def id(self) -> int:
+            return self.number
+
+    engine = create_engine("sqlite://")
+    Base.metadata.create_all(engine)
+    session = Session(engine)
+    session.add(User(number=7, token="first"))
+    session.commit()
+    return session.get(User, 7)
+
+
+def test_flask_knows_a_mapped_user_by_the_primary_key_when_the_alternative_id_rotates() -> None:
+    """After a change of the password nobody was asked for a code: the factor was under the old id."""
+    user = mapped_user()
+    world = FlaskLogin(user)
+    world.app.extensions["ferrotp"] = replace(world.app.extensions["ferrotp"], load_user=world.by_id)
+    device = world.enroll(user.id)
+    for token in ("first", "second"):
+        user.token = token  # the password was changed
+        client = world.app.test_client()
+        client.post("/plain-login")
+        assert client.get("/inside").location == "/mfa/challenge"
+        assert client.post("/login").location == "/mfa/challenge"
+        answer = client.post("/mfa/challenge", data={"code": device.at(world.clock.now)})
+        assert answer.location == "/inside" and client.get("/vault").text == "vault of 7"
+        assert client.get("/inside").text == "inside 7"
+        world.clock.now += 60
+
+
+def test_flask_asks_the_application_for_the_id_that_stays() -> None:
+    user = LoginUser(UUID(int=7), "first")
+    world = FlaskLogin(
+        user, user_id=lambda user: user.id, load_user=lambda text: user if text == str(user.id) else None
+    )
+    device = world.enroll(user.id)
+    client = world.app.test_client()
+    assert client.post("/login").location == "/mfa/challenge"
+    client.post("/mfa/challenge", data={"code": device.at(world.clock.now)})
+    assert client.get("/vault").text == f"vault of {user.id}"
+    user.token = "second"
+    client = world.app.test_client()
+    client.post("/plain-login")
+    assert client.get("/inside").location == "/mfa/challenge"
+
+
+@pytest.mark.parametrize("post", ["/login", "/plain-login"])
+@pytest.mark.parametrize("by_token", [False, True])
+def test_flask_refuses_an_alternative_id_that_nobody_explained(post: str, by_token: bool) -> None:
+    world = FlaskLogin(LoginUser(7, "first"))
+    if by_token:
+        world.begin_with = "first"
+    client = world.app.test_client()
+    if post == "/plain-login":
+        assert client.post(post).text == "in"
+    for _ in range(2):
+        with pytest.raises(SetupError, match=r"FlaskMFA\(user_id=|begin_login.*user_id="):
+            client.get("/inside") if post == "/plain-login" else client.post(post)
+
+
+def test_flask_says_so_where_the_loader_takes_another_id() -> None:
+    world = FlaskLogin(LoginUser(7, "first"), user_id=lambda user: user.id)
+    with pytest.raises(SetupError, match="load_user="):
+        world.app.test_client().post("/login")
+    world = FlaskLogin(LoginUser(7, "first"), user_id=lambda user: user.id, load_user=lambda _: LoginUser(8, "other"))
+    with pytest.raises(SetupError, match="another user"):
+        world.app.test_client().post("/login")
+
+
+def test_flask_refuses_two_answers_to_who_is_logged_in() -> None:
+    with pytest.raises(SetupError, match="current_user_id"):
+        FlaskLogin(LoginUser(7, "first"), user_id=lambda user: user.id, current_user_id=lambda: "7")
+
+
+def test_flask_takes_get_id_where_it_is_the_id() -> None:
+    class Plain(flask_login.UserMixin):
+        id = 7
+
+    world = FlaskLogin(Plain())
+    client = world.app.test_client()
+    assert client.post("/login").location == "/" and client.get("/inside").text == "inside 7"

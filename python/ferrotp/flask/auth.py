@@ -15,6 +15,7 @@ from ..mfa import DeviceToken, UserId, user_id_text
 from ..web import Gate, Login, LoginRequired, StepError, Texts, safe_next
 from ..web.login import LOGIN_KEY, MESSAGE_KEY
 from ..web.problems import MEDIA_TYPE, problem_of
+from .users import check_user, load_user, stable_user_id
 
 PAGES = {"challenge": "ferrotp.challenge", "recover": "ferrotp.recover", "set-up": "ferrotp.set_up"}
 
@@ -28,6 +29,8 @@ class State:
     on_login: Callable[[str], object] | None
     current_user_id: Callable[[], UserId | None] | None
     account_name: Callable[[str], str] | None
+    user_id: Callable[[Any], UserId] | None = None
+    load_user: Callable[[str], Any] | None = None
 
 
 def state() -> State:
@@ -106,7 +109,8 @@ def promote(login: Login, *, next_url: str = "") -> None:
     if on_login is not None:
         on_login(login.user_id)
     elif hasattr(current_app, "login_manager"):
-        user = current_app.login_manager._user_callback(login.user_id)
+        here = state()
+        user = load_user(current_app.login_manager, login.user_id, here.load_user, here.user_id)
         flask_login = importlib.import_module("flask_login")
         if user is None or not flask_login.login_user(user, remember=bool(login.remember)):
             end_login()
@@ -181,6 +185,7 @@ def application_user_id(here: State) -> str | None:
     """Who is logged in for the application; None for nobody, or if it has not told how to find out.
 
     :raises InvalidIdentifier: if it says what is no id
+    :raises SetupError: if it is an id of Flask-Login's that may change
     """
     if here.current_user_id is not None:
         user_id = here.current_user_id()
@@ -188,7 +193,17 @@ def application_user_id(here: State) -> str | None:
     if not hasattr(current_app, "login_manager"):
         return None
     user = importlib.import_module("flask_login").current_user
-    return user_id_text(user.get_id()) if user.is_authenticated else None
+    return stable_user_id(user._get_current_object(), here.user_id) if user.is_authenticated else None
+
+
+def check_flask_login(user_id: str) -> None:
+    """Whether Flask-Login, if it is what logs in, finds the user again when the second factor is passed.
+
+    :raises SetupError: if not
+    """
+    here = state()
+    if here.on_login is None and here.current_user_id is None and hasattr(current_app, "login_manager"):
+        check_user(current_app.login_manager, user_id, here.load_user, here.user_id)
 
 
 def login_page(next_url: str = "") -> str:

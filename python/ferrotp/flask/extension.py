@@ -8,7 +8,7 @@ from flask import Flask, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from ..mfa import MFA, EnrollmentLost, Event, Policy, SealedRecordError, StoreUnavailable, UserId, user_id_text
-from ..web import Gate, StepError, Texts, check_secret_key, check_store, open_mfa
+from ..web import Gate, SetupError, StepError, Texts, check_secret_key, check_store, open_mfa
 from ..web.texts import Translate
 from . import auth
 from .rendering import unavailable
@@ -38,6 +38,10 @@ class FlaskMFA:
     :param on_login: logs the user in, without Flask-Login: called with the user id after the second factor
     :param current_user_id: who is logged in for the application, without Flask-Login. None: what this extension says
     :param account_name: a user's name or address, where a login began elsewhere (a cookie that remembers)
+    :param user_id: gives the immutable id of a user object of Flask-Login's, where ``get_id()`` is an alternative id,
+        which changes with the password. None: the primary key of a model of SQLAlchemy's, otherwise ``get_id()``
+    :param load_user: gives the user object of such an id, or None. None: Flask-Login's ``user_loader``, which takes
+        what ``get_id()`` gives
     :param translate: the pages' words in other languages; see `ferrotp.web.texts`
 
     :raises SetupError: from `init_app`, if the application cannot start like this
@@ -53,6 +57,8 @@ class FlaskMFA:
         on_login: Callable[[str], object] | None = None,
         current_user_id: Callable[[], UserId | None] | None = None,
         account_name: Callable[[str], str] | None = None,
+        user_id: Callable[[Any], UserId] | None = None,
+        load_user: Callable[[str], Any] | None = None,
         translate: Translate | None = None,
     ) -> None:
         self._mfa = mfa
@@ -61,6 +67,8 @@ class FlaskMFA:
         self._on_login = on_login
         self._current_user_id = current_user_id
         self._account_name = account_name
+        self._stable_id = user_id
+        self._load_user = load_user
         self._translate = translate
         if app is not None:
             self.init_app(app)
@@ -70,6 +78,10 @@ class FlaskMFA:
         for name, value in _DEFAULTS.items():
             app.config.setdefault(name, value)
         config = app.config
+        if self._current_user_id is not None and self._stable_id is not None:
+            raise SetupError(
+                "user_id is for users of Flask-Login; current_user_id says the id itself: pass one of them."
+            )
         if not app.testing:
             check_secret_key(app.secret_key)
         mfa = mfa or self._mfa
@@ -88,6 +100,8 @@ class FlaskMFA:
             self._on_login,
             self._current_user_id,
             self._account_name,
+            self._stable_id,
+            self._load_user,
         )
         app.register_blueprint(blueprint(), url_prefix=config["FERROTP_URL_PREFIX"])
         app.before_request(auth.require_login_everywhere)
@@ -130,9 +144,11 @@ class FlaskMFA:
         :param remember: handed to Flask-Login's ``login_user``
         :param enrolled: whether the application's own record says that the user has a second factor
         :raises InvalidIdentifier: if the id is none
+        :raises SetupError: if Flask-Login does not find the user by it
         :raises EnrollmentLost: if the application knows of a second factor, and the store does not: answered 503
         """
         user_id = user_id_text(user_id)
+        auth.check_flask_login(user_id)
         gate = auth.state().gate
         step = gate.begin(
             user_id,
