@@ -1,15 +1,17 @@
 """Where Django meets the service: ids, tenants, and what the site's own tables know better."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.db import SessionStore
+from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 from django.http import HttpResponse
-from django.test import RequestFactory
+from django.test import RequestFactory, override_settings
 
 from ferrotp.django import begin_login, get_mfa
 from ferrotp.django.auth import device_token
@@ -67,6 +69,21 @@ def test_a_number_has_one_text_too(key: Any) -> None:
 def test_a_user_who_was_never_saved_has_no_id() -> None:
     with pytest.raises(InvalidIdentifier, match="save it first"):
         user_id_of(Member())
+
+
+def test_a_relative_file_is_in_the_folder_of_the_site(
+    ferrotp: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with override_settings(BASE_DIR=tmp_path):
+        ferrotp(STORE="sqlite:///mfa.db")
+        get_mfa().store.prepare()
+        assert (tmp_path / "mfa.db").exists() and list((tmp_path / "elsewhere").iterdir()) == []
+        (tmp_path / "mfa.db").rename(tmp_path / "elsewhere" / "mfa.db")
+        ferrotp(STORE="sqlite:///mfa.db")
+        with pytest.raises(ImproperlyConfigured, match="move it there"):
+            get_mfa()
 
 
 # Two sites that share a secret key and a session store

@@ -1,7 +1,10 @@
 """Where the web meets an application: what an attacker, or an honest deployment, gets past the second factor by."""
 
+import stat
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +13,7 @@ import flask_login
 import pytest
 from flask.typing import ResponseReturnValue
 from mfa.authenticator import Clock, Device
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, make_url
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -23,7 +26,7 @@ from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.starlette import ProblemError, StarletteMFA
 from ferrotp.starlette.tokens import Tokens
 from ferrotp.vault import Keyring
-from ferrotp.web import Gate, device_cookie
+from ferrotp.web import Gate, absolute_store, device_cookie
 
 from .flask.test_extension import SECRET_KEY
 from .flask.test_extension import World as FlaskWorld
@@ -473,3 +476,69 @@ def test_flask_takes_get_id_where_it_is_the_id() -> None:
     world = FlaskLogin(Plain())
     client = world.app.test_client()
     assert client.post("/login").location == "/" and client.get("/inside").text == "inside 7"
+
+
+# Where the store is
+
+
+def stored_flask(folder: Path, store: str) -> flask.Flask:
+    app = flask.Flask(__name__, instance_path=str(folder / "instance"))
+    keys = Keyring.generate().export()
+    app.config.update(SECRET_KEY=SECRET_KEY, FERROTP_STORE=store, FERROTP_ISSUER="ACME", FERROTP_KEYS=keys)
+    FlaskMFA(app)
+    return app
+
+
+@pytest.mark.parametrize("store", ["sqlite:///mfa.db", "sqlite+pysqlite:///mfa.db?journal=delete"])
+def test_flask_finds_the_same_store_from_every_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: str
+) -> None:
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # the store says so of a relative path
+            app = stored_flask(tmp_path, store)
+        mfa = app.extensions["ferrotp"].gate.mfa
+        assert mfa.status(user_id="7").pending == () if name == "here" else len(mfa.status(user_id="7").pending) == 1
+        mfa.enroll(user_id="7", account_name="alice")
+        mfa.close()
+        assert list((tmp_path / name).iterdir()) == []
+    assert (tmp_path / "instance" / "mfa.db").exists()
+    assert stat.S_IMODE((tmp_path / "instance").stat().st_mode) == 0o700
+
+
+def test_flask_does_not_begin_an_empty_store_beside_the_one_that_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A release that looks for the file in another place must not let everybody in by password."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mfa.db").touch()
+    with pytest.raises(SetupError, match=r"FERROTP_STORE.*mfa\.db.*move"):
+        stored_flask(tmp_path, "sqlite:///mfa.db")
+    assert not (tmp_path / "instance" / "mfa.db").exists()
+    (tmp_path / "instance").mkdir(exist_ok=True)
+    (tmp_path / "mfa.db").rename(tmp_path / "instance" / "mfa.db")
+    stored_flask(tmp_path, "sqlite:///mfa.db")
+
+
+@pytest.mark.parametrize(
+    ("store", "found"),
+    [
+        ("sqlite:///mfa.db", "sqlite:///{}/mfa.db"),
+        ("sqlite:///a/../mfa.db?journal=delete", "sqlite:///{}/a/../mfa.db?journal=delete"),
+        ("sqlite:////var/lib/mfa.db", "sqlite:////var/lib/mfa.db"),
+        ("sqlite:///file:mfa.db?uri=true&mode=rw", "sqlite:///file:{}/mfa.db?uri=true&mode=rw"),
+        ("sqlite://", "sqlite://"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("postgresql+psycopg://u:p@host/mfa.db", "postgresql+psycopg://u:p@host/mfa.db"),
+        ("redis://host/0", "redis://host/0"),
+        ("sqlite", "sqlite"),
+    ],
+)
+def test_only_a_relative_path_is_resolved(tmp_path: Path, store: str, found: str) -> None:
+    resolved = absolute_store(store, tmp_path, "FERROTP_STORE")
+    if "://" in store:
+        assert make_url(resolved) == make_url(found.format(tmp_path))
+    else:
+        assert resolved == found

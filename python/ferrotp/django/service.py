@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
@@ -15,7 +16,7 @@ from ferrotp.mfa import MFA, Event, InvalidIdentifier, user_id_text
 from ferrotp.mfa.stores.base import Store
 from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.vault import VaultError
-from ferrotp.web import Gate, Notice, Notifier
+from ferrotp.web import Gate, Notice, Notifier, SetupError, absolute_store
 
 from .conf import conf, is_testing, keyring
 from .texts import texts
@@ -138,7 +139,13 @@ def _store(given: Any, database: str) -> "Store | str":
         if not is_testing():
             raise ImproperlyConfigured('FERROTP["STORE"] is "memory", which is for tests only')
         return memory
-    return given  # type: ignore[no-any-return] # MFA says what it does not know
+    folder = getattr(settings, "BASE_DIR", None)
+    if folder is None or not isinstance(given, str):
+        return given  # type: ignore[no-any-return] # MFA says what it does not know
+    try:
+        return absolute_store(given, folder, 'FERROTP["STORE"]')
+    except SetupError as error:
+        raise ImproperlyConfigured(str(error)) from None
 
 
 def _outside_transaction_store(given: Any, database: str) -> "Store | str":

@@ -8,7 +8,7 @@ from flask import Flask, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from ..mfa import MFA, EnrollmentLost, Event, Policy, SealedRecordError, StoreUnavailable, UserId, user_id_text
-from ..web import Gate, SetupError, StepError, Texts, check_secret_key, check_store, open_mfa
+from ..web import Gate, SetupError, StepError, Texts, absolute_store, check_secret_key, check_store, open_mfa
 from ..web.texts import Translate
 from . import auth
 from .rendering import unavailable
@@ -86,8 +86,9 @@ class FlaskMFA:
             check_secret_key(app.secret_key)
         mfa = mfa or self._mfa
         if mfa is None:
+            store = config["FERROTP_STORE"]
             mfa = open_mfa(
-                store=config["FERROTP_STORE"],
+                store=store and absolute_store(store, app.instance_path, "FERROTP_STORE"),
                 issuer=config["FERROTP_ISSUER"],
                 keys=config["FERROTP_KEYS"],
                 policy=self._policy,

@@ -1,6 +1,9 @@
 """Start-up: what is wrong with the set-up is said then, in one sentence that says what to do."""
 
+import importlib
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 from ..mfa import MFA, Event, MFAError, Policy
 from ..vault import Keyring, VaultError
@@ -45,6 +48,36 @@ def open_mfa(
         return MFA(store or "", issuer=issuer or "", keyring=keyring, policy=policy, on_event=on_event)
     except MFAError as error:
         raise SetupError(f"{setting.format('STORE')} cannot be used: {str(error).rstrip('.')}.") from None
+
+
+def absolute_store(store: str, folder: str | Path, setting: str) -> str:
+    """The URL of a store. A SQLite file that is named by a relative path is in `folder`: in the directory that a
+    process happens to be started from, a new empty one would know of no second factor, and let all in by password.
+
+    :param folder: made if it is not there, for its owner alone
+    :param setting: how the application calls the store, for messages
+    :raises SetupError: if the file is in the working directory, and not yet in `folder`
+    """
+    if store.partition(":")[0].partition("+")[0] != "sqlite":
+        return store
+    try:
+        sqlalchemy = importlib.import_module("sqlalchemy")
+        url = sqlalchemy.make_url(store)
+    except Exception:  # it is not installed, or no URL: the service says so
+        return store
+    named = url.database or ""
+    prefix = "file:" if "uri" in url.query and named.startswith("file:") else ""
+    path = named.removeprefix(prefix)
+    if path in ("", ":memory:") or os.path.isabs(path) or url.query.get("mode") == "memory":
+        return store
+    file = os.path.join(os.path.abspath(folder), path)
+    if os.path.exists(path) and not os.path.exists(file):
+        raise SetupError(
+            f"{setting} is {path!r}, which is {file}, and the file is in the working directory: move it there (with its"
+            " -wal, while nothing runs), or name it by its whole path."
+        )
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    return str(url.set(database=prefix + file).render_as_string(hide_password=False))
 
 
 def check_store(mfa: MFA) -> None:
