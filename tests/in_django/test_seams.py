@@ -1,6 +1,11 @@
 """Where Django meets the service: ids, tenants, and what the site's own tables know better."""
 
-from collections.abc import Callable
+import base64
+import io
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -9,12 +14,15 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.exceptions import ImproperlyConfigured
-from django.db import models
+from django.core.management import CommandError, call_command
+from django.db import connection, models
 from django.http import HttpResponse
 from django.test import RequestFactory, override_settings
 
 from ferrotp.django import begin_login, get_mfa
 from ferrotp.django.auth import device_token
+from ferrotp.django.management.commands import ferrotp_import
+from ferrotp.django.management.commands.ferrotp_import import find_users
 from ferrotp.django.middleware import MFAMiddleware
 from ferrotp.django.service import user_id_of
 from ferrotp.django.test import Clock, MFAClient
@@ -141,3 +149,75 @@ def test_nobody_comes_in_where_the_site_knows_of_a_factor_and_the_store_does_not
     assert events[-1].kind == "enrollment lost" and events[-1].user_id == alice.user_id and events[-1].notify_user
     answer = MFAMiddleware(lambda request: HttpResponse()).process_exception(request, raised.value)
     assert answer is not None and answer.status_code == 503
+
+
+# Imports
+
+
+@pytest.fixture
+def column(alice: Person) -> Iterator[Callable[[str, list[Any]], None]]:
+    """Makes a table as applications with pyotp have it: an owner, and a secret."""
+
+    def made(kind: str, owners: list[Any]) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"CREATE TABLE app_otp (id INTEGER PRIMARY KEY, owner {kind}, secret TEXT)")
+            for owner in owners:
+                values = [owner, base64.b32encode(secrets.token_bytes(20)).decode()]
+                cursor.execute("INSERT INTO app_otp (owner, secret) VALUES (%s, %s)", values)
+
+    yield made
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE app_otp")
+
+
+def run_import(*options: str) -> dict[str, Any]:
+    """What the command says, whether it fails or not."""
+    names = ("--table", "app_otp", "--user-column", "owner", "--secret-column", "secret", "--last-used", "none")
+    output = io.StringIO()
+    with suppress(CommandError):
+        call_command("ferrotp_import", "--from", "pyotp-column", "--json", *names, *options, stdout=output)
+    return dict(json.loads(output.getvalue()))
+
+
+@pytest.mark.parametrize("options", [[], ["--write"]])
+def test_no_factor_is_imported_under_an_id_that_no_login_asks_for(
+    person: Callable[..., Person], column: Callable[[str, list[Any]], None], options: list[str]
+) -> None:
+    """It said "2 of 2 came", and both logged in by password."""
+    bob, carol = person(), person()
+    column("TEXT", [bob.user.email, carol.user.email, bob.user_id, "9" * 30, ""])
+    said = run_import(*options)
+    assert said["users"] == 5 and said["imported"] == 1
+    errors = [note for note in said["notes"] if note["outcome"] == "error"]
+    assert [(note["reason"], note["count"]) for note in errors] == [("no user here has this id", 3)]
+    assert said["errors"] == 3 and said["enrolled"] == (1 if options else None)
+    assert get_mfa().status(user_id=bob.user_id).enrolled is bool(options)
+    for address in (bob.user.email, carol.user.email):
+        assert not get_mfa().status(user_id=address).enrolled
+
+
+def test_an_import_that_leaves_somebody_to_the_password_alone_fails(
+    person: Callable[..., Person], column: Callable[[str, list[Any]], None]
+) -> None:
+    column("TEXT", [person().user.email])
+    names = ("--table", "app_otp", "--user-column", "owner", "--secret-column", "secret", "--last-used", "none")
+    with pytest.raises(CommandError, match="1 of the source's users are nobody here"):
+        call_command("ferrotp_import", "--from", "pyotp-column", *names, stdout=io.StringIO())
+
+
+def test_ids_of_another_table_are_read_as_the_primary_key_reads_them(
+    tables: None, person: Callable[..., Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bob = person()
+    found = {bob.user_id: bob.user_id, f"0{bob.user_id}": bob.user_id}
+    assert find_users([*found, "bob@example.com", "999999", "9" * 30, "x"]) == found
+    monkeypatch.setattr(ferrotp_import, "get_user_model", lambda: Account)
+    with connection.schema_editor() as editor:
+        editor.create_model(Account)
+    try:
+        Account.objects.create(pk=TEXT)
+        plain = TEXT.replace("-", "")  # as SQLite has it
+        assert find_users([plain, TEXT.upper(), str(UUID(int=1)), "x"]) == {plain: TEXT, TEXT.upper(): TEXT}
+    finally:
+        with connection.schema_editor() as editor:
+            editor.delete_model(Account)
