@@ -4,7 +4,6 @@
 another user each time, who has no second factor, and comes in by the password alone.
 """
 
-import importlib
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -70,8 +69,7 @@ def check_user(
 
 def _primary_key(user: Any) -> Any:
     """Of a model of SQLAlchemy's that is in the database; None for anything else."""
-    if "sqlalchemy" not in sys.modules:
-        return None
-    state = importlib.import_module("sqlalchemy").inspect(user, raiseerr=False)
+    sqlalchemy = sys.modules.get("sqlalchemy")  # not loaded: no such model
+    state = sqlalchemy.inspect(user, raiseerr=False) if sqlalchemy is not None else None
     identity = getattr(state, "identity", None)
     return identity[0] if identity is not None and len(identity) == 1 else None

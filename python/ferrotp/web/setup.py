@@ -1,6 +1,5 @@
 """Start-up: what is wrong with the set-up is said then, in one sentence that says what to do."""
 
-import importlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -61,23 +60,20 @@ def absolute_store(store: str, folder: str | Path, setting: str) -> str:
     if store.partition(":")[0].partition("+")[0] != "sqlite":
         return store
     try:
-        sqlalchemy = importlib.import_module("sqlalchemy")
-        url = sqlalchemy.make_url(store)
-    except Exception:  # it is not installed, or no URL: the service says so
+        from ..mfa.stores.sql.opening import sqlite_in_folder
+    except ImportError:  # SQLAlchemy is not installed: the service says so
         return store
-    named = url.database or ""
-    prefix = "file:" if "uri" in url.query and named.startswith("file:") else ""
-    path = named.removeprefix(prefix)
-    if path in ("", ":memory:") or os.path.isabs(path) or url.query.get("mode") == "memory":
+    resolved = sqlite_in_folder(store, os.fspath(folder))
+    if resolved is None:
         return store
-    file = os.path.join(os.path.abspath(folder), path)
+    path, file, url = resolved
     if os.path.exists(path) and not os.path.exists(file):
         raise SetupError(
             f"{setting} is {path!r}, which is {file}, and the file is in the working directory: move it there (with its"
             " -wal, while nothing runs), or name it by its whole path."
         )
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    return str(url.set(database=prefix + file).render_as_string(hide_password=False))
+    return url
 
 
 def check_store(mfa: MFA) -> None:
