@@ -10,7 +10,7 @@ DJANGO42 := target/django-4.2
 SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.lua' -o -name '*.html' -o -name '*.pot' -o -name '*.css' -o -name '*.js' -o -name py.typed)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-terminal screenshots test test-rust test-python test-free-threaded test-django42 test-release lint format bench bench-qr bench-verify bench-growth bench-import bench-login bench-django bench-adapters count attack fuzz real-programs soak wheel clean test-pythons test-arm test-asan test-tsan miri wheels
+.PHONY: help demo demo-terminal screenshots test test-rust test-python test-free-threaded test-django42 test-release lint format bench bench-qr bench-verify bench-growth bench-import bench-login bench-django bench-adapters count attack mutants fuzz real-programs soak wheel clean test-pythons test-arm test-asan test-tsan miri wheels pyotp-newest
 
 help:  ## List the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -116,11 +116,19 @@ count: $(VENV)/installed  ## Count the instructions of the hot calls (ARGS=--rec
 bench-adapters: $(VENV)/installed $(VENV)/tools  ## Compare a code's check by the adapters with the packages alone (ARGS=--quick: within a minute)
 	@$(PY) benches/adapters.py $(ARGS)
 
+mutants: $(VENV)/installed $(VENV)/tools $(VENV)/mutants  ## Break the code in many places and see which tests notice (ARGS: files such as ferrotp/web/gate.py)
+	$(PY) benches/mutants.py --jobs $(JOBS) $(ARGS)
+	@if cargo mutants --version >/dev/null 2>&1; then cargo mutants $(MUTANTS); \
+	else echo "The Rust half wants cargo-mutants: cargo install cargo-mutants --locked"; exit 1; fi
+
 attack: $(VENV)/installed  ## Attack the service for 30 days of its clock, and print how far a guesser comes
 	@$(PY) benches/attack.py $(ARGS)
 
 fuzz:  ## Fuzz what reads foreign bytes, a minute for each target; wants a C++ compiler (ARGS=--quick: two seconds each)
 	@$(PYTHON) fuzz/run.py $(ARGS)
+
+pyotp-newest: $(VENV)/installed $(VENV)/tools  ## Hold ferrotp against the newest pyotp of the package index, and say what is new
+	@$(PY) tests/pyotp/newest.py
 
 real-programs: $(VENV)/installed  ## Run other programs' own tests on ferrotp.legacy
 	@$(PY) tests/real_programs/run.py $(ARGS)
@@ -155,6 +163,10 @@ $(VENV)/tools: requirements/test.txt $(VENV)/builder
 $(DJANGO42)/installed: requirements/django42.txt $(VENV)/builder
 	rm -rf $(DJANGO42)
 	$(PY) -m pip install --quiet --disable-pip-version-check --target $(DJANGO42) -r requirements/django42.txt
+	@touch $@
+
+$(VENV)/mutants: requirements/mutants.txt $(VENV)/builder
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/mutants.txt
 	@touch $@
 
 $(VENV)/demo: requirements/demo.txt $(VENV)/builder

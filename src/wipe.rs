@@ -15,22 +15,36 @@ pub(crate) fn wipe<T: Copy + Default>(values: &mut [T]) {
 /// How much stack an operation uses at most. In a build without optimisation, frames are some times as large.
 const STACK: usize = if cfg!(debug_assertions) { 48 << 10 } else { 12 << 10 };
 
+/// How much stack it takes to make a key.
+#[cfg(feature = "python")]
+const KEY_STACK: usize = if cfg!(debug_assertions) { 16 << 10 } else { 2 << 10 };
+
 /// Calls `operation`, and then wipes the stack that it used: where values were moved from, and what other crates keep in
 /// locals. Deeper frames than [`STACK`] bytes are not reached.
-#[inline(never)]
 pub(crate) fn with_wiped_stack<R>(operation: impl FnOnce() -> R) -> R {
+    with_wiped::<STACK, R>(operation)
+}
+
+/// The same for what makes a key, and no more.
+#[cfg(feature = "python")]
+pub(crate) fn with_wiped_key_stack<R>(operation: impl FnOnce() -> R) -> R {
+    with_wiped::<KEY_STACK, R>(operation)
+}
+
+#[inline(never)]
+fn with_wiped<const SIZE: usize, R>(operation: impl FnOnce() -> R) -> R {
     #[inline(never)]
     fn call<R>(operation: impl FnOnce() -> R) -> R {
         operation()
     }
     #[inline(never)]
-    fn wipe() {
+    fn wipe<const SIZE: usize>() {
         // Not in the call itself: it would be a constant then, which lies elsewhere.
-        let stack = [0u8; STACK];
+        let stack = [0u8; SIZE];
         zeroize::optimization_barrier(&stack);
     }
     let result = call(operation);
-    wipe();
+    wipe::<SIZE>();
     result
 }
 

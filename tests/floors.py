@@ -12,7 +12,7 @@ FLOORS = [
         "values",
         [
             f"ferrotp/mfa/{name}.py"
-            for name in ("errors", "events", "foreign_users", "identifiers", "policy", "results", "stores/base")
+            for name in ("errors", "events", "foreign_users", "policy", "results", "stores/base")
         ],
     ),
     ("stores", ["ferrotp/mfa/stores/"]),

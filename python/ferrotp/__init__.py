@@ -1,6 +1,6 @@
 """One-time passwords: pyotp's names, with the hashing in Rust.
 
-``import ferrotp as pyotp`` behaves as pyotp 2.12.0; ``import ferrotp.legacy as pyotp`` as pyotp 2.10.0 and before.
+``import ferrotp as pyotp`` behaves as pyotp 2.12.1; ``import ferrotp.legacy as pyotp`` as pyotp 2.10.0 and before.
 """
 
 from . import _native
@@ -63,7 +63,7 @@ def random_base32(length: int = 32, chars: "Sequence[str]" = _BASE32) -> str:
         if text is not None:
             return text
     random: Any = _find("random")
-    return "".join(map(random.choice, [chars] * length))
+    return "".join(map(random.choice, [chars] * len(range(length))))
 
 
 def random_hex(length: int = 40, chars: "Sequence[str]" = _HEX) -> str:

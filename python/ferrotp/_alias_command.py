@@ -8,7 +8,7 @@ _USAGE = """usage: python -m ferrotp alias --install [--legacy] | --remove | --s
 
 Puts ferrotp under pyotp's name in this environment, so that installed programs that import pyotp run on ferrotp.
 
-  --install   from the next process on: as pyotp 2.12.0
+  --install   from the next process on: as pyotp 2.12.1
   --legacy    as pyotp 2.10.0 instead: secrets of any length, any interval
   --remove    undo it
   --status    say which it is"""

@@ -37,6 +37,9 @@ class OTPBase:
         interval: int = 30,
     ) -> None: ...
 
+# What this import of the module knows of its classes and functions.
+_registry: Final[object]
+
 # Registration, once for each public class and each module whose functions tests replace.
 def register(
     class_: type[OTPBase], kind: Literal["otp", "hotp", "totp", "steam"], legacy: bool, watched: tuple[type, ...]

@@ -36,7 +36,7 @@ _VERBS = [(TOTP, "at", TOTP.at), (TOTP, "verify", TOTP.verify), (_LegacyTOTP, "v
 def _is_genuine() -> bool:
     """Whether the verbs are what the native path stands for. The guard of single calls does not look: the verbs ask
     it themselves."""
-    return all(vars(owner).get(name) is verb for owner, name, verb in _VERBS)
+    return all(getattr(owner, name, None) is verb for owner, name, verb in _VERBS)
 
 
 class Reason(Enum):

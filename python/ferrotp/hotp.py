@@ -3,10 +3,14 @@
 from . import _native
 from .otp import OTP, _lazy_names, _long_enough, _OTPVerbs
 
+__all__ = ["HOTP", "OTP", "hashlib", "utils"]
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import hashlib
     from typing import Any
 
+    from . import utils
     from .qr import QR, _ErrorCorrection
 
 _init, _at, _verify, _uri = _native.init_hotp, _native.hotp_at, _native.hotp_verify, _native.hotp_uri

@@ -4,11 +4,16 @@ import sys
 
 from . import _native
 
+__all__ = ["OTP", "base64", "hashlib", "hmac"]
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import base64
+    import hashlib
+    import hmac
     from collections.abc import Callable
     from types import ModuleType
-    from typing import Any
+    from typing import Any, ClassVar
 
 
 class _Modern:
@@ -119,6 +124,7 @@ class _OTPVerbs(_native.OTPBase):
     ordinary; otherwise it returns None and the plain rules, pyotp's own, decide."""
 
     _pyotp_rules: "type[_Modern | _Legacy]"
+    min_secret_length_bits: "ClassVar[int]"
 
     def __init__(
         self, s: str, digits: int = 6, digest: "Any" = _SHA1, name: str | None = None, issuer: str | None = None
@@ -168,6 +174,18 @@ class _OTPVerbs(_native.OTPBase):
         number = (digest[offset] & 0x7F) << 24 | digest[offset + 1] << 16 | digest[offset + 2] << 8 | digest[offset + 3]
         return str(10_000_000_000 + number % 10**self.digits)[-self.digits :]
 
+    def byte_secret(self) -> bytes:
+        """The decoded secret.
+
+        :raises ValueError: if it has less than `min_secret_length_bits`; `binascii.Error` if it is not base32
+        """
+        key = _decode_secret(self)
+        bits = len(key) * 8
+        if bits < self.min_secret_length_bits:
+            del key
+            raise ValueError(f"Secrets must be at least {self.min_secret_length_bits} bits after decoding")
+        return key
+
     @staticmethod
     def int_to_bytestring(i: int, padding: int = 8) -> bytes:
         """The counter as big-endian bytes, at least `padding` of them (RFC 4226, section 5.1)."""
@@ -183,9 +201,12 @@ class _OTPVerbs(_native.OTPBase):
     __dict__ = property(_native.instance_dict, _native.set_instance_dict)
 
     def __getstate__(self) -> "Any":
+        state = _native.getstate(self)
+        # `_slotnames` writes into the class, which the guard would have to look at from then on.
+        if not any("__slots__" in vars(kind) for kind in type(self).__mro__):
+            return state
         import copyreg
 
-        state = _native.getstate(self)
         names: list[str] = copyreg._slotnames(type(self))  # type: ignore[attr-defined]  # as `object` asks it
         slots = {name: getattr(self, name) for name in names if hasattr(self, name)}
         return (state, slots) if slots else state
@@ -200,8 +221,6 @@ class _OTPVerbs(_native.OTPBase):
         return super().__reduce_ex__(max(2, protocol))  # protocols 0 and 1 know no native base
 
     if TYPE_CHECKING:
-
-        def byte_secret(self) -> bytes: ...
 
         @staticmethod
         def _pyotp_utils() -> ModuleType: ...
@@ -266,25 +285,14 @@ class _OTP(_OTPVerbs):
     that class: see `src/python/guard.rs`."""
 
     _pyotp_rules = _Modern
+    # NIST SP 800-63B-4, sections 3.1.4.1 and 3.1.4.2. Subclasses may ask for more or less.
+    min_secret_length_bits = 112
 
     @staticmethod
     def _pyotp_utils() -> "ModuleType":
         from . import utils
 
         return utils
-
-    def byte_secret(self) -> bytes:
-        """The decoded secret.
-
-        :raises ValueError: if it has less than 112 bits (NIST SP 800-63B-4, section 3.1.4.1);
-            `binascii.Error` if it is not base32
-        """
-        key = _decode_secret(self)
-        too_short = len(key) < 14
-        if too_short:
-            del key
-            raise ValueError("Secrets must be at least 112 bits after decoding")
-        return key
 
 
 class OTP(_OTP):

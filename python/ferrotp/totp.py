@@ -5,11 +5,17 @@ import time
 from . import _native
 from .otp import OTP, _lazy_names, _long_enough, _NativeSignature, _OTPVerbs
 
+__all__ = ["OTP", "TOTP", "OTPVerificationError", "calendar", "datetime", "hashlib", "time", "utils"]
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import calendar
     import datetime
+    import hashlib
     from typing import Any, NoReturn
 
+    from . import utils
+    from .exceptions import OTPVerificationError
     from .qr import QR, _ErrorCorrection
 
     Time = int | float | datetime.datetime

@@ -49,10 +49,9 @@ fn counter_blocks<const N: usize>(counters: [u64; N]) -> Block<N> {
 /// Whole blocks.
 #[inline]
 #[target_feature(enable = "neon,sha2")]
+#[allow(clippy::indexing_slicing, reason = "zeros for a part that is not there would become a key")]
 fn blocks<const N: usize>(blocks: [&[u32; 16]; N]) -> Block<N> {
-    let quarter =
-        |block: &[u32; 16], place| vector(block.as_chunks().0.get(place).copied().unwrap_or_default());
-    [0, 1, 2, 3].map(|place| blocks.map(|block| quarter(block, place)))
+    [0, 1, 2, 3].map(|place| blocks.map(|block| vector(block.as_chunks().0[place])))
 }
 
 /// Adds words lane by lane.
@@ -67,7 +66,7 @@ fn add<const N: usize>(mut a: Lanes<N>, b: Lanes<N>) -> Lanes<N> {
 
 /// Writes the functions for a group, [`STEP`] lanes at a time, over a hash's `tags`.
 macro_rules! group {
-    ($words:literal) => {
+    ($words:literal, $truncate:ident) => {
         /// The truncated tags of a group's counters.
         #[target_feature(enable = "neon,sha2")]
         pub(in crate::lanes) fn truncated(
@@ -82,7 +81,7 @@ macro_rules! group {
                     group::set_lane(&mut words, step.wrapping_mul(STEP).wrapping_add(lane), tag);
                 }
             }
-            group::truncate(group::ends_of_32(&words))
+            group::$truncate(words)
         }
     };
 }
@@ -97,7 +96,7 @@ pub(super) mod sha1 {
         e: [u32; N],
     }
 
-    group!(5);
+    group!(5, truncate_sha1);
 
     /// HMAC tags of `N` eight-byte counters, each under its own key.
     #[target_feature(enable = "neon,sha2")]
@@ -209,7 +208,7 @@ pub(super) mod sha256 {
         efgh: Lanes<N>,
     }
 
-    group!(8);
+    group!(8, truncate_sha256);
 
     /// HMAC tags of `N` eight-byte counters, each under its own key.
     #[target_feature(enable = "neon,sha2")]

@@ -68,7 +68,7 @@ pub(super) fn truncate_sha512([w0, w1, w2, .., last]: [[u64; LANES]; 8]) -> [u32
 
 /// Some words of a group, those that one vector holds.
 #[inline(always)]
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[allow(clippy::indexing_slicing, reason = "zeros for a part that is not there would become a code")]
 pub(super) fn part<W, const WIDTH: usize>(words: &[W; LANES], part: usize) -> &[W; WIDTH] {
     &words.as_chunks().0[part]
@@ -76,7 +76,7 @@ pub(super) fn part<W, const WIDTH: usize>(words: &[W; LANES], part: usize) -> &[
 
 /// [`part`], to be written.
 #[inline(always)]
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[allow(clippy::indexing_slicing, reason = "as in `part`")]
 pub(super) fn part_mut<W, const WIDTH: usize>(words: &mut [W; LANES], part: usize) -> &mut [W; WIDTH] {
     &mut words.as_chunks_mut().0[part]

@@ -4,7 +4,7 @@
 mod w32 {
     use core::arch::aarch64::*;
 
-    use crate::lanes::group::LANES;
+    use crate::lanes::group::{self, LANES};
 
     pub(super) type Vector = uint32x4_t;
     pub(super) const WIDTH: usize = 4;
@@ -12,7 +12,7 @@ mod w32 {
     #[inline]
     #[target_feature(enable = "neon")]
     pub(super) fn load(words: &[u32; LANES], part: usize) -> Vector {
-        let words: &[u32; WIDTH] = words.as_chunks().0.get(part).unwrap_or(&[0; WIDTH]);
+        let words: &[u32; WIDTH] = group::part(words, part);
         // SAFETY: the array is as long as the vector, and may stand at any address.
         unsafe { vld1q_u32(words.as_ptr()) }
     }
@@ -20,11 +20,9 @@ mod w32 {
     #[inline]
     #[target_feature(enable = "neon")]
     pub(super) fn store(words: &mut [u32; LANES], part: usize, vector: Vector) {
-        let (words, _) = words.as_chunks_mut::<WIDTH>();
-        if let Some(words) = words.get_mut(part) {
-            // SAFETY: as above.
-            unsafe { vst1q_u32(words.as_mut_ptr(), vector) }
-        }
+        let words: &mut [u32; WIDTH] = group::part_mut(words, part);
+        // SAFETY: as above.
+        unsafe { vst1q_u32(words.as_mut_ptr(), vector) }
     }
 
     #[inline]

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString};
 
 use super::codes::{WIDEST_WINDOW, is_over, is_totp, plain_text};
-use super::guard::{Kind, pristine};
+use super::guard::{Kind, Registry};
 use super::state::MODERN_KEY_BYTES;
 use crate::batch::{KeySet, Numbers, Refused, in_parts};
 use crate::{Digits, Error, HmacKey};
@@ -23,11 +23,12 @@ const CHUNK: usize = 8192;
 
 /// Lends an ordinary TOTP object's key and its numbers, unless `seconds` is a time that it does not know.
 fn with_key<R>(
+    registry: Option<&Registry>,
     otp: &Bound<'_, PyAny>,
     seconds: u64,
-    use_key: impl FnOnce(&HmacKey, Numbers) -> R,
+    use_key: impl FnOnce(&HmacKey, Numbers) -> R + Send,
 ) -> Option<R> {
-    let pristine = pristine(otp).filter(is_totp)?;
+    let pristine = registry?.pristine(otp).filter(is_totp)?;
     let class = pristine.class;
     if pristine.base.dict().is_some_and(|names| !names.is_empty()) {
         return None; // a verb of its own, perhaps
@@ -44,6 +45,10 @@ fn with_key<R>(
 /// A string's characters, while a `TOTP` made of it would be ordinary.
 fn base32<'a>(item: &'a Bound<'_, PyAny>) -> Option<&'a [u8]> {
     Some(item.cast_exact::<PyString>().ok()?.to_str().ok()?.as_bytes())
+}
+
+fn is_pristine(registry: Option<&Registry>, otp: &Bound<'_, PyAny>) -> bool {
+    registry.is_some_and(|registry| registry.pristine(otp).is_some())
 }
 
 /// A fault of ours: sizes and keys were right when the call began.
@@ -66,12 +71,15 @@ impl<'a> Chunk<'a> {
         wanted: impl Fn(usize) -> bool,
     ) -> Self {
         let mut chunk = Self { objects: KeySet::default(), strings: Vec::with_capacity(items.len()) };
-        let strings_are_ordinary = pristine(probe).is_some() && !is_over(seconds, false);
+        let registry = Registry::of_object(probe);
+        let registry = registry.as_ref().map(Bound::get);
+        let strings_are_ordinary = is_pristine(registry, probe) && !is_over(seconds, false);
         for (place, item) in items.iter().enumerate() {
             let string = base32(item).filter(|_| strings_are_ordinary && wanted(place));
             let pushed = string.is_none()
                 && wanted(place)
-                && with_key(item, seconds, |key, numbers| chunk.objects.push(key, numbers)).is_some();
+                && with_key(registry, item, seconds, |key, numbers| chunk.objects.push(key, numbers))
+                    .is_some();
             if !pushed {
                 chunk.objects.push_empty();
             }
@@ -191,7 +199,10 @@ pub(super) struct KeySetBase {
 
 impl KeySetBase {
     /// Takes strings and objects to the next places.
-    fn extend(&mut self, items: &[Bound<'_, PyAny>], strings_are_ordinary: bool) {
+    fn extend(&mut self, items: &[Bound<'_, PyAny>], probe: &Bound<'_, PyAny>) {
+        let registry = Registry::of_object(probe);
+        let registry = registry.as_ref().map(Bound::get);
+        let strings_are_ordinary = is_pristine(registry, probe);
         let mut rest = items;
         while let Some((first, others)) = rest.split_first() {
             if base32(first).is_some() && strings_are_ordinary {
@@ -211,7 +222,7 @@ impl KeySetBase {
                 continue;
             }
             rest = others;
-            if with_key(first, 0, |key, numbers| self.keys.push(key, numbers)).is_none() {
+            if with_key(registry, first, 0, |key, numbers| self.keys.push(key, numbers)).is_none() {
                 self.refused.push((self.keys.len(), "not ordinary"));
                 self.keys.push_empty();
             }
@@ -228,12 +239,12 @@ impl KeySetBase {
         for item in otps.try_iter()? {
             items.push(item?);
             if items.len() == CHUNK {
-                set.extend(&items, pristine(probe).is_some());
+                set.extend(&items, probe);
                 items.clear();
                 py.check_signals()?;
             }
         }
-        set.extend(&items, pristine(probe).is_some());
+        set.extend(&items, probe);
         Ok(set)
     }
 

@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyString};
 
 use super::fastcall::{add, verb};
-use super::guard::{Kind, Pristine, generates_plainly, pristine};
+use super::guard::{Kind, Pristine, Registry};
 use super::state::Ready;
 use crate::{Code, Digits, HmacKey, hotp, steam, totp};
 
@@ -37,7 +37,7 @@ pub(super) fn is_over(seconds: u64, legacy: bool) -> bool {
 }
 
 /// Whole seconds of an ordinary time: an exact `int` or `float` in pyotp's range.
-#[inline]
+#[inline(always)]
 fn seconds(time: &Bound<'_, PyAny>, legacy: bool) -> Option<u64> {
     let end = if legacy { LEGACY_END_OF_TIME } else { END_OF_TIME };
     let seconds = if let Ok(time) = time.cast_exact::<PyFloat>() {
@@ -54,7 +54,7 @@ fn seconds(time: &Bound<'_, PyAny>, legacy: bool) -> Option<u64> {
 }
 
 /// An exact, non-negative `int` of at most 63 bits: to read a signed number costs CPython half of an unsigned one.
-#[inline]
+#[inline(always)]
 fn counter(value: &Bound<'_, PyAny>) -> Option<u64> {
     value.cast_exact::<PyInt>().ok()?.extract::<i64>().ok()?.try_into().ok()
 }
@@ -63,14 +63,15 @@ pub(super) fn is_totp(pristine: &Pristine<'_, '_>) -> bool {
     matches!(pristine.class.kind, Kind::Totp | Kind::Steam)
 }
 
-#[inline]
+#[inline(always)]
 fn totp_code<'py>(
+    registry: &Registry,
     slf: &Bound<'py, PyAny>,
     time: &Bound<'py, PyAny>,
     offset: i64,
 ) -> Option<Bound<'py, PyAny>> {
     let py = slf.py();
-    let pristine = pristine(slf).filter(is_totp)?;
+    let pristine = registry.pristine(slf).filter(is_totp)?;
     let class = pristine.class;
     let seconds = seconds(time, class.legacy)?;
     let code = pristine.base.with_ready(class.legacy, |ready| {
@@ -81,14 +82,15 @@ fn totp_code<'py>(
 }
 
 /// The first matching step of the window; the outer `None` leaves it to the plain rules.
-#[inline]
+#[inline(always)]
 fn find(
+    registry: &Registry,
     slf: &Bound<'_, PyAny>,
     otp: &Bound<'_, PyAny>,
     for_time: &Bound<'_, PyAny>,
     valid_window: &Bound<'_, PyAny>,
 ) -> Option<Option<u64>> {
-    let pristine = pristine(slf).filter(is_totp)?;
+    let pristine = registry.pristine(slf).filter(is_totp)?;
     let class = pristine.class;
     let text = plain_text(otp)?;
     let window = counter(valid_window).filter(|window| *window <= WIDEST_WINDOW)?;
@@ -111,13 +113,14 @@ pub(super) fn plain_text<'a>(otp: &'a Bound<'_, PyAny>) -> Option<&'a str> {
 }
 
 /// Runs `make` on an HOTP object's key at its initial count plus `count`.
-#[inline]
+#[inline(always)]
 fn with_hotp<R>(
+    registry: &Registry,
     slf: &Bound<'_, PyAny>,
     count: &Bound<'_, PyAny>,
-    make: impl FnOnce(&HmacKey, u64, Digits) -> R,
+    make: impl FnOnce(&HmacKey, u64, Digits) -> R + Send,
 ) -> Option<R> {
-    let pristine = pristine(slf).filter(|pristine| pristine.class.kind == Kind::Hotp)?;
+    let pristine = registry.pristine(slf).filter(|pristine| pristine.class.kind == Kind::Hotp)?;
     let count = counter(count)?;
     pristine.base.with_ready(pristine.class.legacy, |ready| {
         let counter = count.checked_add(ready.initial_count?.into())?;
@@ -125,16 +128,21 @@ fn with_hotp<R>(
     })
 }
 
-verb!(TotpNow, c"totp_now", c"The code at a time that the caller read off the clock.", |slf, time| {
-    totp_code(slf, time, 0)
-});
+verb!(
+    TotpNow,
+    c"totp_now",
+    c"The code at a time that the caller read off the clock.",
+    registry,
+    |slf, time| totp_code(registry, slf, time, 0)
+);
 
 verb!(
     TotpAt,
     c"totp_at",
     c"The code at a time, some steps before or after.",
+    registry,
     |slf, for_time, counter_offset| {
-        totp_code(slf, for_time, counter_offset.cast_exact::<PyInt>().ok()?.extract().ok()?)
+        totp_code(registry, slf, for_time, counter_offset.cast_exact::<PyInt>().ok()?.extract().ok()?)
     }
 );
 
@@ -142,15 +150,20 @@ verb!(
     TotpVerify,
     c"totp_verify",
     c"Whether a code is one of the window's.",
-    |slf, otp, for_time, valid_window| to_bool(slf.py(), find(slf, otp, for_time, valid_window)?.is_some())
+    registry,
+    |slf, otp, for_time, valid_window| to_bool(
+        slf.py(),
+        find(registry, slf, otp, for_time, valid_window)?.is_some()
+    )
 );
 
 verb!(
     TotpFind,
     c"totp_find",
     c"The first step of the window that the code belongs to, or False.",
+    registry,
     |slf, otp, for_time, valid_window| {
-        match find(slf, otp, for_time, valid_window)? {
+        match find(registry, slf, otp, for_time, valid_window)? {
             None => to_bool(slf.py(), false),
             Some(step) => step.into_pyobject(slf.py()).ok().map(Bound::into_any),
         }
@@ -161,33 +174,38 @@ verb!(
     Generate,
     c"generate",
     c"What the default generate_otp returns for a counter: decimal digits, for Steam objects as well.",
+    registry,
     |slf, counter| {
         let counter = self::counter(counter)?;
-        let Pristine { base, class } = pristine(slf).or_else(|| generates_plainly(slf))?;
+        let Pristine { base, class } = registry.pristine(slf).or_else(|| registry.generates_plainly(slf))?;
         let code =
             base.with_ready(class.legacy, |ready| Some(hotp::code(ready.key, counter, ready.digits)))?;
         to_str(slf.py(), &code)
     }
 );
 
-verb!(HotpAt, c"hotp_at", c"The code of a count.", |slf, count| {
-    to_str(slf.py(), &with_hotp(slf, count, hotp::code)?)
+verb!(HotpAt, c"hotp_at", c"The code of a count.", registry, |slf, count| {
+    to_str(slf.py(), &with_hotp(registry, slf, count, hotp::code)?)
 });
 
-verb!(HotpVerify, c"hotp_verify", c"Whether a code is that of a count.", |slf, otp, count| {
+verb!(HotpVerify, c"hotp_verify", c"Whether a code is that of a count.", registry, |slf, otp, count| {
     let text = plain_text(otp)?;
-    to_bool(slf.py(), with_hotp(slf, count, |key, counter, digits| hotp::verify(key, counter, digits, text))?)
+    to_bool(
+        slf.py(),
+        with_hotp(registry, slf, count, |key, counter, digits| hotp::verify(key, counter, digits, text))?,
+    )
 });
 
 verb!(
     HotpResync,
     c"hotp_resync",
     c"The highest count of a window whose code is the second, and the count's before it the first; or False.",
+    registry,
     |slf, otp, next_otp, counter, window| {
         let (text, next_text) = (plain_text(otp)?, plain_text(next_otp)?);
         let more = self::counter(window).filter(|window| *window <= WIDEST_WINDOW)?;
         let first = self::counter(counter)?;
-        let found = with_hotp(slf, counter, |key, start, digits| {
+        let found = with_hotp(registry, slf, counter, |key, start, digits| {
             let last = start.checked_add(more)?;
             let found = hotp::resync(key, start, last, digits, text, next_text).ok()?;
             // In counts, which begin at the object's initial count.

@@ -4,7 +4,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use super::guard::{Kind, Pristine, pristine};
+use super::guard::{Kind, Pristine, Registry};
+use super::layout::release;
 use super::state::{
     Field, MODERN_KEY_BYTES, Ordinary, key_length, ordinary_digits, recognised, small_number,
 };
@@ -22,15 +23,17 @@ pub(super) struct Arguments<'a, 'py> {
     pub(super) moving: Option<&'a Bound<'py, PyAny>>,
 }
 
-/// Sets all attributes of an object of this kind, if it is pristine and they are ordinary. `None`: the plain rules must.
+/// Sets all attributes of an object, if it is of this kind and they are ordinary. `None`: the plain rules must.
 pub(super) fn init(
-    object: &Bound<'_, PyAny>,
+    Pristine { base, class }: Pristine<'_, '_>,
     kind: Kind,
     default_digits: Digits,
     arguments: &Arguments<'_, '_>,
 ) -> Option<()> {
-    let py = object.py();
-    let Pristine { base, class } = pristine(object).filter(|pristine| pristine.class.kind == kind)?;
+    if class.kind != kind {
+        return None;
+    }
+    let py = base.py();
     let legacy = class.legacy;
     let number = |number: u8| number.into_pyobject(py).ok().map(Bound::into_any);
     let mut ordinary = Ordinary::default();
@@ -80,21 +83,27 @@ pub(super) fn init(
         Some(issuer) => issuer.clone(),
     };
 
-    let mut state = base.lock();
-    if state.in_dict {
-        return None;
-    }
-    let old = (
-        state.replace(py, moving, Some(moving_value), ordinary),
-        state.replace(py, Field::Digits, Some(digits_value), ordinary),
-        state.replace(py, Field::Digest, digest.cloned(), ordinary),
-        state.replace(py, Field::Secret, Some(secret.clone()), ordinary),
-        state.replace(py, Field::Name, Some(name.clone()), ordinary),
-        state.replace(py, Field::Issuer, Some(issuer), ordinary),
-    );
-    drop(state);
-    drop(old);
-    Some(())
+    let mut values = [
+        (moving, Some(moving_value.unbind())),
+        (Field::Digits, Some(digits_value.unbind())),
+        (Field::Digest, digest.map(|digest| digest.clone().unbind())),
+        (Field::Secret, Some(secret.clone().unbind())),
+        (Field::Name, Some(name.clone().unbind())),
+        (Field::Issuer, Some(issuer.unbind())),
+    ];
+    let set = base.state().with(|state| !state.in_dict && state.swap(&mut values, ordinary));
+    release(py, values.map(|(_, value)| value));
+    set.then_some(())
+}
+
+/// The same for an object by itself.
+fn init_object(
+    object: &Bound<'_, PyAny>,
+    kind: Kind,
+    default_digits: Digits,
+    arguments: &Arguments<'_, '_>,
+) -> Option<()> {
+    init(Registry::pristine_object(object)?, kind, default_digits, arguments)
 }
 
 /// `TOTP.__init__`, with its arguments as they come.
@@ -130,7 +139,7 @@ pub(super) fn init_totp(
     }
     let [secret, digits, digest, name, issuer, moving] = given.each_ref().map(Option::as_ref);
     let arguments = Arguments { secret, digits, digest, name, issuer, moving };
-    init(object, Kind::Totp, Digits::SIX, &arguments)
+    init_object(object, Kind::Totp, Digits::SIX, &arguments)
 }
 
 /// Does what `HOTP.__init__` would. False if the plain rules must.
@@ -152,7 +161,7 @@ pub(super) fn init_hotp<'py>(
         issuer: Some(issuer),
         moving: Some(initial_count),
     };
-    init(slf, Kind::Hotp, Digits::SIX, &arguments).is_some()
+    init_object(slf, Kind::Hotp, Digits::SIX, &arguments).is_some()
 }
 
 /// Does what `Steam.__init__` would. False if the plain rules must.
@@ -167,5 +176,5 @@ pub(super) fn init_steam<'py>(
 ) -> bool {
     let arguments =
         Arguments { secret: Some(secret), name: Some(name), issuer: Some(issuer), ..Arguments::default() };
-    init(slf, Kind::Steam, Digits::MAX, &arguments).is_some()
+    init_object(slf, Kind::Steam, Digits::MAX, &arguments).is_some()
 }

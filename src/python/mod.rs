@@ -5,10 +5,13 @@
 //! exceptions are `qr` and `vault`, which pyotp does not have: they decide, and raise.
 
 mod batch;
+mod boundary;
 mod codes;
 mod fastcall;
 mod guard;
 mod init;
+mod layout;
+mod locked;
 mod object;
 mod qr;
 mod state;
@@ -19,7 +22,9 @@ mod vault;
 use pyo3::prelude::*;
 
 /// The native floor of ferrotp. Private: use `ferrotp`.
-#[pymodule(gil_used = false)]
+///
+/// It asks for the GIL: nobody has shown it without, and the registries and an object's dict are read under it.
+#[pymodule(gil_used = true)]
 mod _native {
     use super::*;
 
@@ -48,7 +53,8 @@ mod _native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.add("OTPBase", super::object::make_type(module.py())?)?;
+        super::boundary::prepare(module.py())?;
+        module.add("OTPBase", super::object::base_type(module.py())?)?;
         super::codes::add_to(module)?;
         super::text::add_to(module)
     }

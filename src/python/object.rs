@@ -6,221 +6,25 @@
 //! fifth of which pyotp is measured. Seven attributes with one getter and one setter come with it.
 
 use core::ffi::{CStr, c_int, c_void};
-use core::mem::{ManuallyDrop, offset_of};
+use core::mem::offset_of;
 use core::ptr::{self, addr_of_mut, null_mut};
-use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyType};
+use pyo3::types::{PyDict, PyTuple, PyType};
 
-use super::fastcall::drop_pending;
+use super::boundary::{End, enter, enter_quietly};
 use super::init::init_totp;
-use super::state::{Field, Ordinary, Ready, State, hashlib_function};
+use super::layout::{Base, Layout, base_type_or, is_base_type, release, write_state};
+use super::state::{Field, State};
 
-/// The memory of an object. Subclasses in Python add nothing in front of it.
-#[repr(C)]
-struct Layout {
-    head: ffi::PyObject,
-    /// Null until the instance gets a name that is not an attribute here.
-    dict: *mut ffi::PyObject,
-    weakrefs: *mut ffi::PyObject,
-    // No Python code runs while it is held: no attribute look-up, no reference dropped.
-    state: Mutex<State>,
+/// The type.
+pub(super) fn base_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+    base_type_or(py, || make_type(py))
 }
 
-/// Attributes by name.
-type Attributes<'py> = Vec<(&'static str, Bound<'py, PyAny>)>;
-
-/// The type, once it is made. It is never freed.
-static TYPE: AtomicPtr<ffi::PyTypeObject> = AtomicPtr::new(null_mut());
-
-/// An object that is known to derive from `OTPBase`.
-#[derive(Clone, Copy)]
-pub(super) struct Base<'a, 'py>(&'a Bound<'py, PyAny>);
-
-impl<'a, 'py> Base<'a, 'py> {
-    /// Checks the type.
-    pub(super) fn of(object: &'a Bound<'py, PyAny>) -> PyResult<Self> {
-        if is_base_type(&object.get_type()) {
-            Ok(Self(object))
-        } else {
-            Err(PyTypeError::new_err("not an object of an OTP class"))
-        }
-    }
-
-    /// # Safety
-    /// The object's type derives from `OTPBase`.
-    pub(super) unsafe fn of_unchecked(object: &'a Bound<'py, PyAny>) -> Self {
-        Self(object)
-    }
-
-    fn layout(self) -> *mut Layout {
-        self.0.as_ptr().cast()
-    }
-
-    pub(super) fn py(self) -> Python<'py> {
-        self.0.py()
-    }
-
-    /// Locks the attributes.
-    #[inline]
-    pub(super) fn lock(self) -> MutexGuard<'a, State> {
-        // SAFETY: the type derives from OTPBase, so the memory is a Layout, whose state was written by `new` and lives
-        // as long as the object, which `'a` borrows.
-        let state: &'a Mutex<State> = unsafe { &(*self.layout()).state };
-        // Nothing panics while it is held; were it poisoned, the state would still be whole.
-        state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Runs `use_ready` on the key, or returns `None` where the attributes are not ordinary.
-    #[inline]
-    pub(super) fn with_ready<R>(
-        self,
-        legacy: bool,
-        use_ready: impl FnOnce(Ready<'_>) -> Option<R>,
-    ) -> Option<R> {
-        use_ready(self.lock().ready(self.py(), legacy)?)
-    }
-
-    /// The instance's dict, if it has one.
-    #[inline]
-    pub(super) fn dict(self) -> Option<Bound<'py, PyDict>> {
-        // SAFETY: as in `lock`. The load is atomic, since a free-threaded interpreter may be setting the pointer.
-        let dict =
-            unsafe { AtomicPtr::from_ptr(addr_of_mut!((*self.layout()).dict)) }.load(Ordering::Acquire);
-        if dict.is_null() {
-            return None;
-        }
-        // SAFETY: the pointer is the object's own reference to its dict.
-        unsafe { Bound::from_borrowed_ptr(self.py(), dict) }.cast_into().ok()
-    }
-
-    /// The instance's dict, made if it has none.
-    pub(super) fn make_dict(self) -> PyResult<Bound<'py, PyDict>> {
-        generic_dict(self.0)
-    }
-
-    fn get(self, field: Field) -> PyResult<Bound<'py, PyAny>> {
-        let py = self.py();
-        let state = self.lock();
-        if let Some(value) = state.field(field) {
-            return Ok(value.bind(py).clone());
-        }
-        let algorithm = state.ordinary.algorithm;
-        drop(state);
-        if let Some(algorithm) = algorithm.filter(|_| field == Field::Digest) {
-            return hashlib_function(py, algorithm);
-        }
-        // Moved there, or set while a class attribute of this name stood in the way.
-        if let Some(dict) = self.dict()
-            && let Some(value) = dict.get_item(field.name())?
-        {
-            return Ok(value);
-        }
-        let class = self.0.get_type().name()?;
-        Err(PyAttributeError::new_err(format!("'{class}' object has no attribute '{}'", field.name())))
-    }
-
-    fn set(self, field: Field, value: Option<Bound<'py, PyAny>>) -> PyResult<()> {
-        let meaning = match &value {
-            Some(value) => Ordinary::of(field, value)?,
-            None => {
-                self.get(field)?; // raises AttributeError where there is nothing to delete
-                Ordinary::default()
-            }
-        };
-        let mut state = self.lock();
-        if state.in_dict {
-            drop(state);
-            let dict = self.make_dict()?;
-            return match value {
-                Some(value) => dict.set_item(field.name(), value),
-                None => dict.del_item(field.name()),
-            };
-        }
-        let old = state.replace(self.py(), field, value, meaning);
-        drop(state);
-        drop(old);
-        Ok(())
-    }
-
-    /// The attributes that are set, as name and value, and the number of writes so far.
-    pub(super) fn attributes(self) -> PyResult<(Attributes<'py>, u16)> {
-        let py = self.py();
-        let state = self.lock();
-        let (writes, algorithm) = (state.writes, state.ordinary.algorithm);
-        let values = Field::ALL.map(|(field, _)| state.field(field).map(|value| value.bind(py).clone()));
-        drop(state);
-        let mut set = Vec::new();
-        for ((field, name), value) in Field::ALL.into_iter().zip(values) {
-            match (field, value, algorithm) {
-                (_, Some(value), _) => set.push((name, value)),
-                (Field::Digest, None, Some(algorithm)) => set.push((name, hashlib_function(py, algorithm)?)),
-                _ => {}
-            }
-        }
-        Ok((set, writes))
-    }
-
-    /// Moves the attributes to the instance's dict, where they stay.
-    pub(super) fn move_to_dict(self) -> PyResult<Bound<'py, PyDict>> {
-        let dict = self.make_dict()?;
-        while !self.lock().in_dict {
-            let (values, writes) = self.attributes()?;
-            let further = dict.copy()?; // set since, so they come after
-            dict.clear();
-            for (name, value) in values {
-                dict.set_item(name, value)?;
-            }
-            dict.update(further.as_mapping())?;
-            let mut state = self.lock();
-            if state.writes == writes {
-                let moved = core::mem::replace(&mut *state, State::in_dict());
-                drop(state);
-                release(self.py(), moved);
-            }
-        }
-        Ok(dict)
-    }
-
-    /// Makes another dict the instance's.
-    pub(super) fn replace_dict(self, dict: &Bound<'py, PyDict>) -> PyResult<()> {
-        self.move_to_dict()?;
-        // SAFETY: a plain C API call on live objects; -1 means that an exception is set.
-        let result = unsafe { ffi::PyObject_GenericSetDict(self.0.as_ptr(), dict.as_ptr(), null_mut()) };
-        if result < 0 { Err(PyErr::fetch(self.py())) } else { Ok(()) }
-    }
-}
-
-/// Whether objects of this class are laid out as `OTPBase`'s.
-pub(super) fn is_base_type(class: &Bound<'_, PyType>) -> bool {
-    // SAFETY: both are live type objects; TYPE is set before any function of the module can be called.
-    unsafe { ffi::PyType_IsSubtype(class.as_ptr().cast(), TYPE.load(Ordering::Acquire)) != 0 }
-}
-
-/// Drops a state's references while the thread is attached, so that they are released at once.
-fn release(py: Python<'_>, mut state: State) {
-    for value in &mut state.fields {
-        drop(value.take().map(|value| value.into_bound(py)));
-    }
-}
-
-/// The dict that Python itself keeps for an object, whatever its class answers for `__dict__`.
-pub(super) fn generic_dict<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
-    // SAFETY: a plain C API call on a live object; it returns a new reference, or null with an exception set.
-    let dict = unsafe {
-        let pointer = ffi::PyObject_GenericGetDict(object.as_ptr(), null_mut());
-        Bound::from_owned_ptr_or_err(object.py(), pointer)
-    }?;
-    Ok(dict.cast_into()?)
-}
-
-/// Makes the type. Called once, when the module is loaded.
-pub(super) fn make_type(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
+fn make_type(py: Python<'_>) -> PyResult<Py<PyType>> {
     const fn offset(name: &'static CStr, offset: usize) -> ffi::PyMemberDef {
         ffi::PyMemberDef {
             name: name.as_ptr(),
@@ -280,8 +84,7 @@ pub(super) fn make_type(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
     };
     // SAFETY: the spec describes the functions and tables above; the interpreter copies it.
     let class = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyType_FromSpec(&raw mut spec)) }?;
-    TYPE.store(class.clone().into_ptr().cast(), Ordering::Release);
-    Ok(class.cast_into()?)
+    Ok(class.cast_into::<PyType>()?.unbind())
 }
 
 /// A new object of a class that derives from `OTPBase`, without attributes.
@@ -305,22 +108,25 @@ unsafe extern "C" fn new(
     const IS_ABSTRACT: core::ffi::c_ulong = 1 << 20; // Py_TPFLAGS_IS_ABSTRACT
     // SAFETY: the interpreter gives the class to make an object of. What `tp_alloc` returns is zeroed memory of that
     // class, hence a Layout in front, or null with an exception set; nothing reads it before the state is written.
-    unsafe {
+    enter_quietly(null_mut(), || unsafe {
         if ffi::PyType_GetFlags(class) & IS_ABSTRACT != 0 {
             // `object` knows how to refuse it, and by what names.
             let object = &raw mut ffi::PyBaseObject_Type;
             let refuse: ffi::newfunc = core::mem::transmute(ffi::PyType_GetSlot(object, ffi::Py_tp_new));
             let args = ffi::PyTuple_New(0);
+            if args.is_null() {
+                return null_mut();
+            }
             let refused = refuse(class, args, null_mut());
             ffi::Py_DECREF(args);
             return refused;
         }
         let object = ffi::PyType_GenericAlloc(class, 0);
         if !object.is_null() {
-            addr_of_mut!((*object.cast::<Layout>()).state).write(Mutex::new(State::default()));
+            write_state(object);
         }
         object
-    }
+    })
 }
 
 /// `TOTP.__init__`, and by name that of no other class: those have Python functions.
@@ -330,34 +136,30 @@ unsafe extern "C" fn init(
     kwargs: *mut ffi::PyObject,
 ) -> c_int {
     // SAFETY: the interpreter calls with an attached thread state, an object of this type, a tuple, and a dict or null.
-    let (py, object, args, kwargs) = unsafe {
-        let py = Python::assume_attached();
-        (
-            py,
-            Bound::ref_from_ptr(py, &object),
-            Bound::ref_from_ptr(py, &args).cast_unchecked(),
-            Bound::from_borrowed_ptr_or_opt(py, kwargs).map(|kwargs| kwargs.cast_into_unchecked::<PyDict>()),
-        )
-    };
-    if init_totp(object, args, kwargs.as_ref()).is_some() {
-        return 0;
-    }
-    drop_pending();
-    match object.call_method(intern!(py, "_init_by_rules"), args, kwargs.as_ref()) {
-        Ok(_) => 0,
-        Err(error) => {
-            error.set_traceback(py, None); // the frames of the rules hold the secret
-            error.restore(py);
-            -1
-        }
+    unsafe {
+        enter(|py| {
+            let object = Bound::ref_from_ptr(py, &object);
+            let args = Bound::ref_from_ptr(py, &args).cast_unchecked::<PyTuple>();
+            let kwargs = Bound::from_borrowed_ptr_or_opt(py, kwargs)
+                .map(|kwargs| kwargs.cast_into_unchecked::<PyDict>());
+            if init_totp(object, args, kwargs.as_ref()).is_some() {
+                return Ok(End::Ordinary(0));
+            }
+            match object.call_method(intern!(py, "_init_by_rules"), args, kwargs.as_ref()) {
+                Ok(_) => Ok(End::Odd(0)),
+                Err(error) => {
+                    error.set_traceback(py, None); // the frames of the rules hold the secret
+                    Err(error)
+                }
+            }
+        })
     }
 }
 
 unsafe extern "C" fn dealloc(object: *mut ffi::PyObject) {
-    // SAFETY: called once for an object of this type, without references to it. What it holds is released before its
-    // memory, and its type last.
-    unsafe {
-        let py = Python::assume_attached();
+    // SAFETY: called once for an object of this type, without references to it, by an attached thread. What it holds is
+    // released before its memory, and its type last. The state is dropped where it is: moved, it would leave its key.
+    enter_quietly((), || unsafe {
         let layout = object.cast::<Layout>();
         let class = ffi::Py_TYPE(object);
         ffi::PyObject_GC_UnTrack(object.cast());
@@ -365,29 +167,23 @@ unsafe extern "C" fn dealloc(object: *mut ffi::PyObject) {
             ffi::PyObject_ClearWeakRefs(object);
         }
         ffi::Py_CLEAR(addr_of_mut!((*layout).dict));
-        let state = ptr::read(addr_of_mut!((*layout).state));
-        release(py, state.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let state = addr_of_mut!((*layout).state);
+        release(Python::assume_attached(), (*state).get_mut().empty());
+        state.drop_in_place();
         let free: ffi::freefunc = core::mem::transmute(ffi::PyType_GetSlot(class, ffi::Py_tp_free));
         free(object.cast());
         ffi::Py_DECREF(class.cast());
-    }
+    });
 }
 
 unsafe extern "C" fn traverse(object: *mut ffi::PyObject, visit: ffi::visitproc, arg: *mut c_void) -> c_int {
     // SAFETY: the collector gives a live object of this type; `visit` takes borrowed references. The collector must
     // not wait for a lock, and a state that is locked is in use, and so is what it holds.
-    unsafe {
+    enter_quietly(0, || unsafe {
         let layout = object.cast::<Layout>();
-        let mut held = [null_mut(); 2 + Field::ALL.len()];
-        let [class, dict, fields @ ..] = &mut held;
-        *class = ffi::Py_TYPE(object).cast();
-        *dict = (*layout).dict;
-        if let Ok(state) = (*layout).state.try_lock() {
-            for (slot, value) in fields.iter_mut().zip(&state.fields) {
-                *slot = value.as_ref().map_or(null_mut(), Py::as_ptr);
-            }
-        }
-        for held in held {
+        let own = [ffi::Py_TYPE(object).cast(), (*layout).dict];
+        let fields = (*layout).state.try_with(|state| state.pointers()).unwrap_or([null_mut(); _]);
+        for held in own.into_iter().chain(fields) {
             if !held.is_null() {
                 let result = visit(held, arg);
                 if result != 0 {
@@ -395,22 +191,18 @@ unsafe extern "C" fn traverse(object: *mut ffi::PyObject, visit: ffi::visitproc,
                 }
             }
         }
-    }
-    0
+        0
+    })
 }
 
 unsafe extern "C" fn clear(object: *mut ffi::PyObject) -> c_int {
-    // SAFETY: the collector gives a live object of this type, with an attached thread state.
-    unsafe {
-        let py = Python::assume_attached();
+    // SAFETY: the collector gives a live object of this type, with an attached thread state, and holds a reference.
+    enter_quietly(0, || unsafe {
         let layout = object.cast::<Layout>();
         ffi::Py_CLEAR(addr_of_mut!((*layout).dict));
-        let base = ManuallyDrop::new(Bound::from_borrowed_ptr(py, object));
-        let state = core::mem::take(&mut *Base::of_unchecked(&base).lock());
-        release(py, state);
-        ffi::Py_DECREF(object); // the reference that `base` took, which must not be dropped where it might be the last
-    }
-    0
+        release(Python::assume_attached(), (*layout).state.with(State::empty));
+        0
+    })
 }
 
 fn field(closure: *mut c_void) -> Field {
@@ -419,16 +211,11 @@ fn field(closure: *mut c_void) -> Field {
 
 unsafe extern "C" fn get(object: *mut ffi::PyObject, closure: *mut c_void) -> *mut ffi::PyObject {
     // SAFETY: the descriptor checked the object's type; the thread is attached.
-    let (py, base) = unsafe {
-        let py = Python::assume_attached();
-        (py, Base::of_unchecked(Bound::ref_from_ptr(py, &object)))
-    };
-    match base.get(field(closure)) {
-        Ok(value) => value.into_ptr(),
-        Err(error) => {
-            error.restore(py);
-            null_mut()
-        }
+    unsafe {
+        enter(|py| {
+            let base = Base::of_unchecked(Bound::ref_from_ptr(py, &object));
+            Ok(End::Ordinary(base.get(field(closure))?.into_ptr()))
+        })
     }
 }
 
@@ -438,16 +225,14 @@ unsafe extern "C" fn set(
     closure: *mut c_void,
 ) -> c_int {
     // SAFETY: as in `get`; the value is borrowed, or null to delete the attribute.
-    let (py, base, value) = unsafe {
-        let py = Python::assume_attached();
-        (py, Base::of_unchecked(Bound::ref_from_ptr(py, &object)), Bound::from_borrowed_ptr_or_opt(py, value))
-    };
-    match base.set(field(closure), value) {
-        Ok(()) => 0,
-        Err(error) => {
-            error.restore(py);
-            -1
-        }
+    unsafe {
+        enter(|py| {
+            let base = Base::of_unchecked(Bound::ref_from_ptr(py, &object));
+            match base.set(field(closure), Bound::from_borrowed_ptr_or_opt(py, value))? {
+                true => Ok(End::Ordinary(0)),
+                false => Ok(End::Odd(0)),
+            }
+        })
     }
 }
 
@@ -481,8 +266,10 @@ pub(super) fn getstate<'py>(slf: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDi
 #[pyfunction]
 pub(super) fn setstate<'py>(slf: &Bound<'py, PyAny>, state: &Bound<'py, PyDict>) -> PyResult<()> {
     let base = Base::of(slf)?;
-    let (class, own) = (slf.get_type(), base_type(slf.py()));
-    for (name, value) in state {
+    let (class, own) = (slf.get_type(), base_type(slf.py())?);
+    // A list of them: to look at the class may run code that changes the dict.
+    for item in state.items() {
+        let (name, value): (Bound<'py, PyAny>, Bound<'py, PyAny>) = item.extract()?;
         let field = match name.extract::<&str>() {
             Ok(name) => Field::ALL.into_iter().find(|(_, known)| *known == name).map(|(field, _)| field),
             Err(_) => None,
@@ -490,7 +277,7 @@ pub(super) fn setstate<'py>(slf: &Bound<'py, PyAny>, state: &Bound<'py, PyDict>)
         match field {
             // Where the class has our descriptor. Another attribute of that name, or none, lets `__dict__`'s be seen.
             Some(field)
-                if class.getattr(field.name()).is_ok_and(|found| is_descriptor(&own, field, &found)) =>
+                if class.getattr(field.name()).is_ok_and(|found| is_descriptor(own, field, &found)) =>
             {
                 base.set(field, Some(value))?;
             }
@@ -500,13 +287,7 @@ pub(super) fn setstate<'py>(slf: &Bound<'py, PyAny>, state: &Bound<'py, PyDict>)
     Ok(())
 }
 
-/// `OTPBase` itself.
-fn base_type(py: Python<'_>) -> Bound<'_, PyAny> {
-    // SAFETY: TYPE holds a reference of its own since the module was loaded, and never gives it up.
-    unsafe { Bound::from_borrowed_ptr(py, TYPE.load(Ordering::Acquire).cast()) }
-}
-
-fn is_descriptor(own: &Bound<'_, PyAny>, field: Field, found: &Bound<'_, PyAny>) -> bool {
+fn is_descriptor(own: &Bound<'_, PyType>, field: Field, found: &Bound<'_, PyAny>) -> bool {
     let name = match field {
         Field::Interval => "_interval",
         Field::InitialCount => "_initial_count",

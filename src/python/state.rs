@@ -1,12 +1,17 @@
 //! An object's attributes, and the key made from them.
+//!
+//! What is done to a [`State`] is done under its lock, so nothing here that takes one has a way to call Python.
 
 use core::num::NonZeroU32;
+use core::ptr::null_mut;
 
+use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyInt, PyString};
 
+use crate::wipe::with_wiped_key_stack;
 use crate::{Algorithm, Digits, HmacKey, secret};
 
 /// The attributes of pyotp's objects, in the order in which pyotp sets them.
@@ -70,6 +75,32 @@ impl Ordinary {
         }
         Ok(ordinary)
     }
+
+    /// Whether a field's value means something.
+    pub(super) fn has(self, field: Field) -> bool {
+        match field {
+            Field::Digits => self.digits.is_some(),
+            Field::Digest => self.algorithm.is_some(),
+            Field::Interval => self.interval != 0,
+            Field::InitialCount => self.initial_count_and_one.is_some(),
+            Field::Secret | Field::Name | Field::Issuer => true,
+        }
+    }
+}
+
+/// A reference as the state holds it.
+pub(super) type Value = Py<PyAny>;
+
+/// A reference that has left the state. It must become this before it is dropped: see `boundary`.
+pub(super) fn bound(py: Python<'_>, value: Value) -> Bound<'_, PyAny> {
+    value.into_bound(py)
+}
+
+/// A further reference to what the state holds.
+fn shared(value: &Value) -> Value {
+    // SAFETY: an object's state is reached through a `Bound` of the object alone, so the thread is attached. To take a
+    // reference runs nothing; the token goes no further.
+    value.clone_ref(unsafe { Python::assume_attached() })
 }
 
 /// A key and its numbers, lent while the state is locked.
@@ -81,14 +112,54 @@ pub(super) struct Ready<'a> {
 }
 
 /// Attributes as a URI needs them; the interval is 0 where the object has none.
-pub(super) struct UriFields<'py> {
-    pub(super) secret: Bound<'py, PyAny>,
-    pub(super) name: Bound<'py, PyAny>,
-    pub(super) issuer: Bound<'py, PyAny>,
+pub(super) struct UriFields<V> {
+    pub(super) secret: V,
+    pub(super) name: V,
+    pub(super) issuer: V,
     pub(super) algorithm: Algorithm,
     pub(super) digits: Digits,
     pub(super) interval: u32,
     pub(super) initial_count: Option<u32>,
+}
+
+impl<V> UriFields<V> {
+    #[inline]
+    pub(super) fn map<W>(self, to: impl Fn(V) -> W) -> UriFields<W> {
+        UriFields {
+            secret: to(self.secret),
+            name: to(self.name),
+            issuer: to(self.issuer),
+            algorithm: self.algorithm,
+            digits: self.digits,
+            interval: self.interval,
+            initial_count: self.initial_count,
+        }
+    }
+}
+
+/// A key that was made of a secret while the state was open, and goes in if the secret is still there.
+pub(super) struct MadeKey {
+    key: Option<HmacKey>,
+    is_long: bool,
+    algorithm: Algorithm,
+    /// The secret's address. The maker of the key holds a reference to it, so that no other object has the address.
+    secret: usize,
+}
+
+impl MadeKey {
+    /// `None` if the secret is not ordinary.
+    pub(super) fn of(secret: &Bound<'_, PyAny>, algorithm: Algorithm) -> Option<Self> {
+        let text = base32_text(secret)?;
+        let mut made = Self { key: None, is_long: false, algorithm, secret: secret.as_ptr().addr() };
+        with_wiped_key_stack(|| {
+            secret::with_decoded(text, |key| {
+                made.is_long = key.len() >= MODERN_KEY_BYTES;
+                made.key = Some(HmacKey::new(algorithm, key));
+            })
+        })
+        .ok()?;
+        Some(made)
+    }
 }
 
 // 64-bit pointers; see `Ordinary`.
@@ -98,10 +169,10 @@ const _: () = assert!(size_of::<State>() <= 120);
 /// The attributes of one object.
 #[derive(Default)]
 pub(super) struct State {
-    // References are taken out as `Bound` and dropped so, after the lock: dropping one may run Python code.
-    pub(super) fields: [Option<Py<PyAny>>; Field::ALL.len()],
+    // They leave the state before they are dropped, since that may run Python code.
+    fields: [Option<Value>; Field::ALL.len()],
     pub(super) ordinary: Ordinary,
-    /// Made at first use, dropped when `secret` or `digest` is set.
+    /// Made at first use, dropped when `secret` or `digest` is set. In place always: a key that is moved leaves a copy.
     key: Option<HmacKey>,
     /// Whether the key has the 112 bits that pyotp 2.12 asks for.
     key_is_long: bool,
@@ -112,23 +183,23 @@ pub(super) struct State {
 }
 
 impl State {
-    /// What is left here when the attributes have moved to `__dict__`.
-    pub(super) fn in_dict() -> Self {
-        Self { in_dict: true, ..Self::default() }
-    }
-
-    pub(super) fn field(&self, field: Field) -> Option<&Py<PyAny>> {
+    fn field(&self, field: Field) -> Option<&Value> {
         self.fields.get(field as usize)?.as_ref()
     }
 
+    /// A reference to a field's value.
+    pub(super) fn value(&self, field: Field) -> Option<Value> {
+        self.field(field).map(shared)
+    }
+
+    /// What the collector follows.
+    pub(super) fn pointers(&self) -> [*mut ffi::PyObject; Field::ALL.len()] {
+        self.fields.each_ref().map(|value| value.as_ref().map_or(null_mut(), Py::as_ptr))
+    }
+
     /// Puts a value in place, with what it means, and gives back the old one.
-    pub(super) fn replace<'py>(
-        &mut self,
-        py: Python<'py>,
-        field: Field,
-        value: Option<Bound<'py, PyAny>>,
-        meaning: Ordinary,
-    ) -> Option<Bound<'py, PyAny>> {
+    #[must_use = "it must be dropped when the state is open again"]
+    pub(super) fn replace(&mut self, field: Field, value: Option<Value>, meaning: Ordinary) -> Option<Value> {
         self.writes = self.writes.wrapping_add(1);
         match field {
             Field::Digits => self.ordinary.digits = meaning.digits,
@@ -140,16 +211,60 @@ impl State {
         if matches!(field, Field::Secret | Field::Digest) {
             self.key = None;
         }
-        let slot = self.fields.get_mut(field as usize)?;
-        core::mem::replace(slot, value.map(Bound::unbind)).map(|old| old.into_bound(py))
+        core::mem::replace(self.fields.get_mut(field as usize)?, value)
     }
 
-    /// The key for these attributes, made if there is none. `None` if they are not ordinary.
-    #[inline]
-    pub(super) fn ready(&mut self, py: Python<'_>, legacy: bool) -> Option<Ready<'_>> {
-        if self.key.is_none() {
-            self.make_key(py)?;
+    /// Puts several values in place, with what all of the fields mean, and gives back the old ones.
+    pub(super) fn swap<const N: usize>(
+        &mut self,
+        values: &mut [(Field, Option<Value>); N],
+        meaning: Ordinary,
+    ) -> bool {
+        self.writes = self.writes.wrapping_add(1);
+        self.ordinary = meaning;
+        self.key = None;
+        for (field, value) in values {
+            if let Some(slot) = self.fields.get_mut(*field as usize) {
+                core::mem::swap(slot, value);
+            }
         }
+        true
+    }
+
+    /// Takes everything out, and wipes the key.
+    #[must_use = "it must be dropped when the state is open again"]
+    pub(super) fn empty(&mut self) -> [Option<Value>; Field::ALL.len()] {
+        self.key = None;
+        self.ordinary = Ordinary::default();
+        core::mem::take(&mut self.fields)
+    }
+
+    #[inline]
+    pub(super) fn has_key(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// What a key is made of. `None` if it is not ordinary.
+    pub(super) fn key_material(&self) -> Option<(Value, Algorithm)> {
+        let algorithm = self.ordinary.algorithm?;
+        Some((self.value(Field::Secret)?, algorithm))
+    }
+
+    /// Takes a key, unless it is another secret's by now.
+    pub(super) fn take_key(&mut self, made: &mut MadeKey) -> bool {
+        let same_secret =
+            self.field(Field::Secret).is_some_and(|secret| secret.as_ptr().addr() == made.secret);
+        if !same_secret || self.ordinary.algorithm != Some(made.algorithm) {
+            return false;
+        }
+        core::mem::swap(&mut self.key, &mut made.key);
+        self.key_is_long = made.is_long;
+        true
+    }
+
+    /// The key for these attributes. `None` if there is none, or they are not ordinary.
+    #[inline]
+    pub(super) fn ready(&self, legacy: bool) -> Option<Ready<'_>> {
         if !legacy && !self.key_is_long {
             return None;
         }
@@ -161,27 +276,17 @@ impl State {
         })
     }
 
-    #[cold]
-    fn make_key(&mut self, py: Python<'_>) -> Option<()> {
-        let algorithm = self.ordinary.algorithm?;
-        let secret = self.field(Field::Secret)?.bind(py);
-        let (key, length) = with_key_bytes(secret, |key| (HmacKey::new(algorithm, key), key.len()))?;
-        self.key = Some(key);
-        self.key_is_long = length >= MODERN_KEY_BYTES;
-        Some(())
-    }
-
-    pub(super) fn uri_fields<'py>(&self, py: Python<'py>) -> Option<UriFields<'py>> {
-        let field = |field| Some(self.field(field)?.bind(py).clone());
-        Some(UriFields {
-            secret: field(Field::Secret)?,
-            name: field(Field::Name)?,
-            issuer: field(Field::Issuer)?,
+    pub(super) fn uri_fields(&self) -> Option<UriFields<Value>> {
+        let fields = UriFields {
+            secret: self.field(Field::Secret)?,
+            name: self.field(Field::Name)?,
+            issuer: self.field(Field::Issuer)?,
             algorithm: self.ordinary.algorithm?,
             digits: self.ordinary.digits?,
             interval: self.ordinary.interval,
             initial_count: self.ordinary.initial_count(),
-        })
+        };
+        Some(fields.map(shared))
     }
 }
 

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyString};
 
 use super::fastcall::{add, verb};
-use super::guard::{Kind, pristine};
+use super::guard::Kind;
 use super::init::{Arguments, init};
 use super::object::new_object;
 use super::state::{UriFields, hashlib_function, with_key_bytes};
@@ -31,7 +31,7 @@ fn argument<'a>(value: &'a Bound<'_, PyAny>) -> Option<Option<&'a str>> {
 }
 
 fn uri<'py>(
-    fields: &UriFields<'py>,
+    fields: &UriFields<Bound<'py, PyAny>>,
     name: &Bound<'py, PyAny>,
     issuer_name: &Bound<'py, PyAny>,
     moving: Moving,
@@ -61,9 +61,10 @@ verb!(
     TotpUri,
     c"totp_uri",
     c"What TOTP.provisioning_uri returns without further parameters.",
+    registry,
     |slf, name, issuer_name| {
-        let pristine = pristine(slf).filter(|pristine| pristine.class.kind != Kind::Hotp)?;
-        let fields = pristine.base.lock().uri_fields(slf.py())?;
+        let pristine = registry.pristine(slf).filter(|pristine| pristine.class.kind != Kind::Hotp)?;
+        let fields = pristine.base.uri_fields()?;
         let period = Some(fields.interval).filter(|interval| *interval != 0)?;
         uri(&fields, name, issuer_name, Moving::Period(period.into()))
     }
@@ -73,9 +74,10 @@ verb!(
     HotpUri,
     c"hotp_uri",
     c"What HOTP.provisioning_uri returns without further parameters.",
+    registry,
     |slf, name, initial_count, issuer_name| {
-        let pristine = pristine(slf).filter(|pristine| pristine.class.kind == Kind::Hotp)?;
-        let fields = pristine.base.lock().uri_fields(slf.py())?;
+        let pristine = registry.pristine(slf).filter(|pristine| pristine.class.kind == Kind::Hotp)?;
+        let fields = pristine.base.uri_fields()?;
         let given = match initial_count.is_none() {
             true => None,
             false => {
@@ -95,6 +97,7 @@ verb!(
     RandomBase32,
     c"random_base32",
     c"A new secret of so many base32 characters, from the operating system's generator.",
+    _,
     |length| {
         const SHORTEST: usize = 32;
         const LONGEST: usize = 1 << 20;
@@ -113,7 +116,7 @@ verb!(
     ParseUri,
     c"parse_uri",
     c"The object for an ordinary URI, if its class is among the names, is pristine, and takes what the URI says.",
-    |uri, names| {
+    registry, |uri, names| {
         let py = uri.py();
         let fields = OtpAuth::parse(uri.cast_exact::<PyString>().ok()?.to_str().ok()?).ok()?;
         let (class, kind, moving) = match fields.moving {
@@ -136,7 +139,7 @@ verb!(
             issuer: issuer.as_ref(),
             moving: Some(&moving.into_pyobject(py).ok()?.into_any()),
         };
-        init(&object, kind, Digits::SIX, &arguments)?;
+        init(registry.pristine(&object)?, kind, Digits::SIX, &arguments)?;
         Some(object)
     }
 );

@@ -138,7 +138,7 @@ def test_a_set_answers_as_its_objects_did(items: list[Any], at: int, window: int
     assert shown == [right and index not in keys.errors for index, right in enumerate(alone)]
 
 
-@pytest.mark.parametrize("kernel", ["portable", "sha-ni", "avx2", "avx512"])
+@pytest.mark.parametrize("kernel", ["portable", "sha-ni", "avx2", "avx512", "armv8", "neon"])
 def test_every_kernel_makes_the_same_codes(kernel: str) -> None:
     if kernel not in _native.kernels() and "FERROTP_KERNEL" not in os.environ:
         pytest.skip(f"this CPU has no {kernel}")

@@ -13,8 +13,6 @@ from typing import Any
 
 from ferrotp import _native
 
-RELEASES = {"ferrotp": "2.12.0", "ferrotp.legacy": "2.10.0"}
-
 SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"  # RFC 6238's, "12345678901234567890"
 OTHER_SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 
@@ -30,6 +28,8 @@ def _releases() -> types.ModuleType:
 
 
 _fetched = _releases()
+MIRRORED: str = _fetched.MIRRORED
+RELEASES = {"ferrotp": MIRRORED, "ferrotp.legacy": _fetched.LEGACY}
 
 
 def release_path(version: str) -> str:

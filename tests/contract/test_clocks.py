@@ -9,7 +9,7 @@ import freezegun
 import pytest
 import time_machine
 
-from .helpers import SECRET, is_fast, run_python
+from .helpers import MIRRORED, RELEASES, SECRET, is_fast, load_release, outcome, run_python
 
 MOMENT = 1234567890  # 2009-02-13 23:31:30 UTC
 CODE = "005924"  # of the RFC's secret at that moment
@@ -83,35 +83,63 @@ def test_time_machine_as_a_decorator_is_seen(surface):
 
 
 @pytest.mark.parametrize("value", [MOMENT, MOMENT + 0.999])
-def test_a_patched_time_dot_time_is_seen(surface, otp, value):
-    with mock.patch(f"{surface.__name__}.totp.time.time", return_value=value):
+def test_a_patched_time_dot_time_is_seen(modern, value):
+    otp = modern.TOTP(SECRET)
+    with mock.patch("ferrotp.totp.time.time", return_value=value):
         assert all(uses(otp, CODE))
     with mock.patch("time.time", return_value=value):
         assert all(uses(otp, CODE))
 
 
-def test_a_replaced_time_module_is_seen(surface, otp):
-    with mock.patch(f"{surface.__name__}.totp.time") as clock:
+def test_a_replaced_time_module_is_seen(modern):
+    otp = modern.TOTP(SECRET)
+    with mock.patch("ferrotp.totp.time") as clock:
         clock.time.return_value = MOMENT
         assert all(uses(otp, CODE))
-    with mock.patch.object(surface.totp, "time", mock.Mock(time=lambda: MOMENT)):
+    with mock.patch.object(modern.totp, "time", mock.Mock(time=lambda: MOMENT)):
         assert all(uses(otp, CODE))
 
 
-def test_the_clock_is_read_once_for_each_question(surface):
-    otp = surface.TOTP(SECRET)
+def test_a_patched_time_dot_time_changes_nothing_in_legacy_as_in_pyotp_2_10(legacy):
+    # A test of a session's end patches it; a `side_effect` list is for the code under test, and loses no entry.
+    theirs = load_release(RELEASES["ferrotp.legacy"])
+    for module in (legacy, theirs):
+        otp = module.TOTP(SECRET)
+        right = otp.now(), otp.at(time.time())
+        with mock.patch("time.time", side_effect=[MOMENT]) as clock:
+            assert otp.now() in (*right, otp.at(datetime.datetime.now()))
+            assert not otp.verify(CODE)
+            assert not otp.verify(CODE, valid_window=1)
+            assert clock.call_count == 0
+            assert time.time() == MOMENT
+    with mock.patch("time.time", return_value=MOMENT), pytest.raises(legacy.OTPVerificationError):
+        legacy.TOTP(SECRET).verify_and_get_timecode(CODE)
+
+
+def test_the_clock_is_read_once_for_each_question(modern):
+    otp = modern.TOTP(SECRET)
     for use in (otp.now, lambda: otp.verify("000000"), lambda: otp.verify("000000", valid_window=3)):
-        with mock.patch(f"{surface.__name__}.totp.time.time", return_value=MOMENT) as clock:
+        with mock.patch("ferrotp.totp.time.time", return_value=MOMENT) as clock:
             use()
         assert clock.call_count == 1
-    with mock.patch(f"{surface.__name__}.totp.time.time", return_value=MOMENT) as clock:
+    with mock.patch("ferrotp.totp.time.time", return_value=MOMENT) as clock:
         otp.at(59)
         otp.verify("000000", for_time=59)
     assert clock.call_count == 0
 
 
-def test_a_clock_that_ticks_is_followed(surface):
-    otp = surface.TOTP(SECRET)
+def test_legacy_reads_its_clock_once_for_each_question(legacy):
+    otp = legacy.TOTP(SECRET)
+    moment = datetime.datetime.fromtimestamp(MOMENT)
+    for use in (otp.now, lambda: otp.verify("000000")):
+        with mock.patch("datetime.datetime") as clock:
+            clock.now.return_value = moment
+            use()
+        assert clock.now.call_count == 1
+
+
+def test_a_clock_that_ticks_is_followed(modern):
+    otp = modern.TOTP(SECRET)
     ticks = [MOMENT, MOMENT + 30, MOMENT + 60]
     with mock.patch("time.time", side_effect=ticks):
         assert [otp.now() for _ in ticks] == [otp.at(tick) for tick in ticks]
@@ -119,18 +147,16 @@ def test_a_clock_that_ticks_is_followed(surface):
 
 def test_a_clock_that_fails_fails_the_question(surface):
     otp = surface.TOTP(SECRET)
+    target = "time.time" if surface.__name__ == "ferrotp" else "datetime.datetime"
     for use in (otp.now, lambda: otp.verify("000000")):
-        with (
-            mock.patch("time.time", side_effect=RuntimeError("no clock")),
-            pytest.raises(RuntimeError, match="no clock"),
-        ):
-            use()
+        with mock.patch(target) as clock:
+            clock.side_effect = clock.now.side_effect = RuntimeError("no clock")
+            with pytest.raises(RuntimeError, match="no clock"):
+                use()
 
 
 def test_odd_clocks_are_judged_as_by_pyotp(modern):
-    from .helpers import load_release, outcome
-
-    theirs = load_release("2.12.0")
+    theirs = load_release(MIRRORED)
     for value in (-1, -0.5, 0, 0.9, 253402300799.9, 253402300800, float("nan"), float("inf"), None, "59", 10**30):
 
         def use(module, value=value):

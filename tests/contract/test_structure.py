@@ -6,12 +6,12 @@ import types
 
 import pytest
 
-from .helpers import SECRET, kinds, run_python
+from .helpers import MIRRORED, SECRET, kinds, load_release, run_python
 
 MODULES = ["", ".otp", ".totp", ".hotp", ".utils", ".compat", ".contrib", ".contrib.steam"]
 
 # What pyotp's modules import for their own annotations and version checks: nobody imports that from them.
-INCIDENTAL = {"annotations", "Any", "Dict", "Optional", "Sequence", "Union", "sys", "SystemRandom"}
+INCIDENTAL = {"annotations", "Any", "ClassVar", "Dict", "Optional", "Sequence", "Union", "sys", "SystemRandom"}
 # Nor these: the functions of others that reading a URI takes, and a module that is the same one everywhere.
 INCIDENTAL |= {"split", "parse_qsl", "unquote", "urlparse", "hashlib"}
 
@@ -154,6 +154,23 @@ def test_a_star_import_gives_what_pyotp_itself_defines(surface, reference):
     }
     assert {"TOTP", "HOTP", "OTP", "random_base32", "random_hex", "parse_uri", "contrib"} <= own
     assert own <= set(ours)
+
+
+@pytest.mark.parametrize("name", ["otp", "totp", "hotp", "utils", "exceptions", "compat", "contrib", "contrib.steam"])
+def test_a_star_import_of_a_module_gives_what_pyotps_gives_and_nothing_of_ours(surface, reference, name):
+    ours: dict[str, object] = {}
+    theirs: dict[str, object] = {}
+    exec(f"from {surface.__name__}.{name} import *", ours)
+    try:
+        exec(f"from {reference.__name__}.{name} import *", theirs)
+    except ModuleNotFoundError:  # pyotp 2.10 has no exceptions
+        exec(f"from {load_release(MIRRORED).__name__}.{name} import *", theirs)
+    incidental = {"annotations", "Any", "ClassVar", "Dict", "List", "Optional", "Union", "hashlib", "steam", "sys"}
+    assert set(theirs) - incidental <= set(ours)
+    assert set(ours) - {"hashlib"} <= set(theirs) | {"SystemRandom"}
+    assert "TYPE_CHECKING" not in ours
+    if name in ("otp", "totp", "hotp"):
+        assert ours["hashlib"] is __import__("hashlib")
 
 
 def test_the_modules_have_what_tests_patch(surface):

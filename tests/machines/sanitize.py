@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import debian
+import rust
 import suites
 
 TARGET = "x86_64-unknown-linux-gnu"
@@ -56,7 +57,7 @@ def extension(sanitizer: str) -> Path:
         "RUSTFLAGS": f"-Zsanitizer={sanitizer} -Zexternal-clangrt -Cunsafe-allow-abi-mismatch=sanitizer",
         "CARGO_TARGET_DIR": str(work / "build"),
     }
-    folder = debian.tools("maturin==1.16.0", *suites.requirements())
+    folder = debian.tools(sanitizer, rust.MATURIN, *suites.requirements())
     # With a target named, build scripts and macros are compiled unwatched: no program that runs them has the runtime.
     command = [folder / "bin/maturin", "build", "--quiet", "--locked", "--profile", "dev", "--target", TARGET]
     debian.run(*command, "--compatibility", "linux", "--out", work / "wheels", cwd=debian.ROOT, env=environment)

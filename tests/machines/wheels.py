@@ -52,7 +52,7 @@ def expected() -> set[str]:
 
 def check(wheel: Path) -> None:
     """Asks a wheel for what it promises; the first thing that is wrong is an error."""
-    folder = debian.tools(*CHECKERS) / "bin"
+    folder = debian.tools("checkers", *CHECKERS) / "bin"
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     inside = {name for name in names if name.startswith("ferrotp/")}

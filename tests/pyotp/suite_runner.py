@@ -64,7 +64,8 @@ def main(release: str, surface: str) -> None:
     modules = [module for name, module in sys.modules.items() if f"{name}.".startswith("pyotp.")]
     if surface.startswith("ferrotp"):
         for thing in (pyotp.TOTP, pyotp.HOTP, pyotp.contrib.Steam):
-            assert f"{thing.__module__}.".startswith(f"{surface}."), thing.__module__
+            assert thing.__module__.startswith("pyotp."), thing.__module__
+            assert sys.modules[thing.__module__].__name__.startswith(f"{surface}."), thing.__module__
         for module in modules:
             assert f"{module.__name__}.".startswith(f"{surface}."), module.__name__
     else:

@@ -141,8 +141,12 @@ def zone(name: str):
 
 @contextlib.contextmanager
 def clock(reading, *modules: ModuleType):
-    """A clock that stands still. pyotp 2.10 asks `datetime.datetime`: it gets another one in those of its modules."""
+    """A clock that stands still. pyotp 2.10 asks `datetime.datetime`: it gets another one in those of its modules.
+
+    `ferrotp.legacy` asks for the same moment in a way that no replaced `time.time` reaches.
+    """
     genuine, time.time = time.time, lambda: reading
+    genuine_legacy, ferrotp.legacy.totp._unix_time = ferrotp.legacy.totp._unix_time, lambda: reading
     datetimes = [module.datetime for module in modules]
     _Now.reading = reading
     for module in modules:
@@ -150,7 +154,7 @@ def clock(reading, *modules: ModuleType):
     try:
         yield
     finally:
-        time.time = genuine
+        time.time, ferrotp.legacy.totp._unix_time = genuine, genuine_legacy
         for module, before in zip(modules, datetimes, strict=True):
             module.datetime = before
 
@@ -176,5 +180,5 @@ class _Now(datetime.datetime, metaclass=_IsAnyDatetime):
 def surfaces(legacy: bool) -> tuple[Surface, Surface]:
     """ferrotp's surface, and pyotp's release."""
     if legacy:
-        return Surface(ferrotp.legacy, False), Surface(releases.load("2.10.0"), False)
-    return Surface(ferrotp, False), Surface(releases.load("2.12.0"), True)
+        return Surface(ferrotp.legacy, False), Surface(releases.load(releases.LEGACY), False)
+    return Surface(ferrotp, False), Surface(releases.load(releases.COMPARED), True)

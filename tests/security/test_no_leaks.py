@@ -234,6 +234,12 @@ def test_a_subclass_that_fails_during_construction_shows_no_secret_of_ours(surfa
     fails(lambda: Refusing(CANARY), RuntimeError)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_subclass_that_asks_for_a_longer_secret_fails_without_showing_it(surface, kind):
+    strict = type("Strict", (kind_of(surface, kind),), {"min_secret_length_bits": 999})
+    fails(lambda: strict(CANARY).generate_otp(1), ValueError)
+
+
 # --- use --------------------------------------------------------------------------------------------------------------
 
 

@@ -77,6 +77,8 @@ def test_a_login_survives_its_session(world: World) -> None:
     login = world.begin(next_url="/inside?a=b")
     assert world.gate.load(json.loads(json.dumps(login.dump()))) == login
     assert login.next == "/inside?a=b"
+    for remember in (True, False, None):
+        assert world.begin(remember=remember).remember is remember
 
 
 def test_a_half_login_dies_after_ten_minutes(world: World) -> None:
@@ -351,9 +353,13 @@ def test_an_enrollment_that_has_expired_is_not_shown(world: World) -> None:
     assert world.gate.pending_enrollment(replace(login, fresh_at=int(world.clock.now))) is None
 
 
-def test_a_user_whose_factors_are_switched_off_is_asked_for_a_recovery_code(world: World) -> None:
-    full, device = world.enrolled()
+def test_a_user_whose_factors_are_switched_off_is_asked_for_a_recovery_code() -> None:
+    world = World(trusted_device_days=30)
+    _, device = world.enrolled()
     half = world.begin()
+    full = world.gate.verify(half, device.at(world.clock.now))
+    trusted = world.gate.trust_device(full, "Firefox on Linux")
+    assert trusted is not None
     for _ in range(200):
         try:
             world.gate.verify(half, device.wrong(world.clock.now))
@@ -363,7 +369,7 @@ def test_a_user_whose_factors_are_switched_off_is_asked_for_a_recovery_code(worl
             world.clock.now = error.retry_at.timestamp()
         except FactorDisabled:
             break
-    step = world.gate.begin("42", "alice", device_token="no.token")
+    step = world.gate.begin("42", "alice", device_token=trusted.token)
     assert step.next_page == "recover" and step.login.stage == "half"
     with pytest.raises(NotFresh) as raised:
         world.gate.require_fresh(full)

@@ -33,7 +33,7 @@ def completion(context: click.Context, shell: str, as_json: bool) -> int:
 
 
 @click.command()
-@click.option("--install", is_flag=True, help="From the next process on: as pyotp 2.12.0.")
+@click.option("--install", is_flag=True, help="From the next process on: as pyotp 2.12.1.")
 @click.option("--legacy", is_flag=True, help="With --install: as pyotp 2.10.0.")
 @click.option("--remove", is_flag=True, help="Undo it.")
 @click.option("--status", is_flag=True, help="Say which it is.")

@@ -4,6 +4,8 @@ from .. import _native
 from ..otp import OTP
 from ..totp import TOTP, _TOTPVerbs
 
+__all__ = ["STEAM_CHARS", "STEAM_DEFAULT_DIGITS", "TOTP", "Steam"]
+
 STEAM_CHARS = "23456789BCDFGHJKMNPQRTVWXY"
 STEAM_DEFAULT_DIGITS = 5
 

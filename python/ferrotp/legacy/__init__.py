@@ -59,7 +59,7 @@ def random_base32(length: int = 32, chars: "Sequence[str]" = _BASE32) -> str:
         if text is not None:
             return text
     random: Any = _find("random")
-    return "".join(map(random.choice, [chars] * length))
+    return "".join(map(random.choice, [chars] * len(range(length))))
 
 
 def random_hex(length: int = 40, chars: "Sequence[str]" = _HEX) -> str:

@@ -5,7 +5,13 @@ from ..hotp import _HOTPVerbs
 from ..otp import _lazy_names
 from .otp import OTP
 
+__all__ = ["HOTP", "OTP", "hashlib", "utils"]
+
 TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import hashlib
+
+    from . import utils
 
 
 class _HOTP(_HOTPVerbs, OTP):

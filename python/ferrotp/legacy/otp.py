@@ -1,10 +1,15 @@
 """`OTP` as pyotp 2.10.0 has it: the secret is decoded at first use, whatever its length."""
 
 from .. import _native
-from ..otp import _decode_secret, _lazy_names, _Legacy, _OTPVerbs
+from ..otp import _lazy_names, _Legacy, _OTPVerbs
+
+__all__ = ["OTP", "base64", "hashlib", "hmac"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import base64
+    import hashlib
+    import hmac
     from types import ModuleType
 
 
@@ -12,19 +17,13 @@ class _OTP(_OTPVerbs):
     """What the fast path stands for: see `ferrotp.otp._OTP`."""
 
     _pyotp_rules = _Legacy
+    min_secret_length_bits = 0
 
     @staticmethod
     def _pyotp_utils() -> "ModuleType":
         from . import utils
 
         return utils
-
-    def byte_secret(self) -> bytes:
-        """The decoded secret, of any length.
-
-        :raises binascii.Error: if it is not base32
-        """
-        return _decode_secret(self)
 
 
 class OTP(_OTP):

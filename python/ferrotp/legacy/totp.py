@@ -1,16 +1,23 @@
-"""`TOTP` as pyotp 2.10.0 has it: any interval, and `datetime.datetime` is a clock that tests replace."""
+"""`TOTP` as pyotp 2.10.0 has it: any interval, and `datetime.datetime` is the clock that tests replace."""
 
 import calendar
 import datetime
 import time
+from time import time as _unix_time
 
 from .. import _native
 from ..otp import _lazy_names
 from ..totp import _refuse, _TOTPVerbs
 from .otp import OTP
 
+__all__ = ["OTP", "TOTP", "calendar", "datetime", "hashlib", "time", "utils"]
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import hashlib
+
+    from . import utils
+
     Time = int | float | datetime.datetime
 
 _now, _verify, _find = _native.totp_now, _native.totp_verify, _native.totp_find
@@ -18,12 +25,13 @@ _datetime = datetime.datetime
 
 
 def _clock() -> "Time":
-    """This moment: by `time.time`, or by `datetime.datetime` where something stands in its place.
+    """This moment: what `datetime.datetime.now()` says, which pyotp 2.10 asks.
 
-    pyotp 2.10 asks `datetime.datetime.now()`, a local time without its offset, and so makes wrong codes for an hour
-    when summer time ends. A Unix time has no such hour.
+    Where that is Python's own, as a Unix time: a local time has no offset, and so pyotp 2.10 makes wrong codes for an
+    hour when summer time ends. The function is the one of the import, since there a replaced `time.time` changes
+    nothing; time-machine changes it in place, and freezegun puts its own here, both as with `datetime`.
     """
-    return time.time() if datetime.datetime is _datetime else datetime.datetime.now()
+    return _unix_time() if datetime.datetime is _datetime else datetime.datetime.now()
 
 
 class _TOTP(_TOTPVerbs, OTP):

@@ -4,6 +4,7 @@
 `MFAError`. `ferrotp.mfa.testing` holds a store of your own to what the service asks of it.
 """
 
+from .core import user_id_text
 from .errors import (
     DeviceNotTrusted,
     EnrollmentExpired,
@@ -25,7 +26,6 @@ from .errors import (
 )
 from .events import Event
 from .foreign_users import ImportedFactor, ImportedUser
-from .identifiers import UserId, user_id_text
 from .policy import Policy
 from .results import (
     DeviceInfo,
@@ -38,6 +38,7 @@ from .results import (
     RevealedSecret,
     Rotation,
     Status,
+    UserId,
     Verification,
 )
 from .service import MFA

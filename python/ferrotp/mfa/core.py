@@ -6,12 +6,14 @@ import secrets
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Concatenate, NoReturn, ParamSpec, TypeVar
+from uuid import UUID
 
 from .. import vault
 from .errors import (
     EnrollmentExpired,
     FactorDisabled,
     InvalidCode,
+    InvalidIdentifier,
     NotEnrolled,
     SealedRecordError,
     Throttled,
@@ -19,9 +21,8 @@ from .errors import (
     moment,
 )
 from .events import NOTIFY, Event, Kind
-from .identifiers import UserId, identifier, user_id_text
 from .policy import Policy
-from .results import FactorInfo
+from .results import FactorInfo, UserId
 from .stores.base import Factor, Method, Owner, RecoveryCode, Refusal, Reservation, Store
 
 _P = ParamSpec("_P")
@@ -176,6 +177,43 @@ def factor_info(factor: Factor) -> FactorInfo:
         drift=factor.drift,
         legacy=factor.legacy,
     )
+
+
+def user_id_text(user_id: UserId) -> str:
+    """The one text of a user's id: a `str` as it is, an `int` in decimal, a `UUID` in lower case with hyphens.
+
+    :raises InvalidIdentifier: for anything else, and for a text that is no identifier
+    """
+    if isinstance(user_id, str):
+        return identifier("user_id", user_id)
+    if type(user_id) is int or isinstance(user_id, UUID):
+        return str(user_id)
+    raise InvalidIdentifier(f"user_id must be a str, an int or a UUID, not {type(user_id).__name__}")
+
+
+def identifier(what: str, text: str) -> str:
+    """An id or a name as it is. Refuses what databases cut, fold or choke on: two users must never become one."""
+    if not isinstance(text, str):
+        raise InvalidIdentifier(f"{what} must be a str")
+    if not (0 < len(text) <= 255 and text == text.strip() and text.isprintable()):
+        raise InvalidIdentifier(f"{what} must be 1 to 255 printable characters, without space at its ends")
+    return text
+
+
+def is_identifier(text: str) -> bool:
+    """Whether a text can be an id or a name."""
+    try:
+        identifier("", text)
+    except InvalidIdentifier:
+        return False
+    return True
+
+
+def existing_factor_id(factor_id: str) -> str:
+    """The id of a factor that must be there. To a store, an empty one would mean any."""
+    if not isinstance(factor_id, str) or not factor_id:
+        raise NotEnrolled
+    return factor_id
 
 
 def new_id() -> str:

@@ -3,10 +3,9 @@
 import hashlib
 import secrets
 
-from .core import Core, new_id
+from .core import Core, identifier, new_id
 from .errors import DeviceNotTrusted, NotEnrolled, PolicyError, moment
-from .identifiers import UserId, identifier
-from .results import DeviceInfo, DeviceToken
+from .results import DeviceInfo, DeviceToken, UserId
 from .stores.base import TrustedDevice
 
 LONGEST_TOKEN = 199

@@ -3,12 +3,11 @@
 from typing import Any, Literal
 
 from ..utils import build_uri
-from .core import Core, new_id
+from .core import Core, existing_factor_id, identifier, new_id
 from .errors import EnrollmentExpired, PolicyError, moment
 from .foreign_users import secret_bytes
-from .identifiers import UserId, existing_factor_id, identifier
 from .recovery import new_codes
-from .results import Enrollment, RecoveryCodes
+from .results import Enrollment, RecoveryCodes, UserId
 from .stores.base import Factor
 from .verification import match_code, typed_digits
 

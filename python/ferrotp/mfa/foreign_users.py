@@ -6,8 +6,8 @@ from typing import Literal
 
 from .. import _native
 from .errors import PolicyError
-from .identifiers import UserId
 from .policy import Policy
+from .results import UserId
 
 LEAST_BITS = 19.9
 """Of a recovery code: six digits (NIST SP 800-63B-4, section 3.1.2.2). Nothing below the

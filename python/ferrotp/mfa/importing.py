@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from .core import Core, factor_info, new_id
+from .core import Core, factor_info, identifier, new_id
 from .errors import PolicyError
 from .foreign_users import ImportedFactor, ImportedUser, check, is_legacy, secret_bytes
-from .identifiers import UserId, identifier
-from .results import FactorInfo
+from .results import FactorInfo, UserId
 from .stores.base import NEVER_USED, Factor, NewUser, Owner, RecoveryCode
 
 

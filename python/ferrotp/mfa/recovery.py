@@ -6,8 +6,7 @@ from .. import vault
 from .core import Core
 from .errors import NotEnrolled
 from .foreign_users import MAX_CODES
-from .identifiers import UserId
-from .results import RecoveryCodes, Verification
+from .results import RecoveryCodes, UserId, Verification
 from .stores.base import Owner, RecoveryCode
 
 IMPORTED = "~"

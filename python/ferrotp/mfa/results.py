@@ -1,15 +1,21 @@
-"""What the service answers with. There is no falsy answer: what is not a yes is raised."""
+"""What the service is asked with and answers with. There is no falsy answer: what is not a yes is raised."""
 
 from base64 import b32decode
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
+from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex, TypeAlias
+from uuid import UUID
 
 from ..qr import QR
 
 if TYPE_CHECKING:
     from .errors import MFAError
+
+
+UserId: TypeAlias = str | int | UUID
+"""A user's id, as applications keep it. It must be immutable and never be used again: no e-mail address, no login name.
+The primary key is one, where a deleted row's number is not given to a new row."""
 
 
 @dataclass(frozen=True, slots=True)

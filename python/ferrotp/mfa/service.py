@@ -17,7 +17,6 @@ from .enrollment import OTPKind
 from .errors import MFAError
 from .events import Event
 from .foreign_users import ImportedFactor, ImportedUser
-from .identifiers import UserId
 from .policy import Policy
 from .results import (
     DeviceInfo,
@@ -30,6 +29,7 @@ from .results import (
     RevealedSecret,
     Rotation,
     Status,
+    UserId,
     Verification,
 )
 from .stores import open_store

@@ -3,10 +3,9 @@
 import unicodedata
 from collections.abc import Collection
 
-from .core import Core
+from .core import Core, existing_factor_id
 from .errors import PolicyError, SealedRecordError
-from .identifiers import UserId, existing_factor_id
-from .results import Verification
+from .results import UserId, Verification
 from .stores.base import Factor, Reservation
 
 LONGEST = 64

@@ -1,6 +1,8 @@
 """48 processes that start at once: each prepares the store and logs a user in, and none finds it unavailable."""
 
 import functools
+import sqlite3
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,16 @@ def started(url: str) -> list[str]:
 @pytest.mark.parametrize("journal", ["wal", "delete"])
 def test_on_a_file_that_is_not_there_yet(tmp_path: Path, journal: str) -> None:
     assert started(f"sqlite:///{tmp_path}/mfa.db?journal={journal}") == ["done"] * PROCESSES
+
+
+def test_preparing_waits_longer_than_an_answer_to_a_code_may_take(tmp_path: Path) -> None:
+    """No user waits for it, and others that start at the same moment hold the file."""
+    store = SQLStore(f"sqlite:///{tmp_path}/mfa.db", timeout=0.05)
+    holder = sqlite3.connect(tmp_path / "mfa.db", isolation_level=None, check_same_thread=False)
+    holder.execute("BEGIN EXCLUSIVE")
+    threading.Timer(0.5, holder.close).start()
+    assert store.prepare()
+    store.close()
 
 
 def test_on_a_server_without_tables_and_with_as_many_connections_as_servers_have(

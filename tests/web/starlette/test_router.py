@@ -325,7 +325,8 @@ def test_a_token_that_is_too_long_or_no_token_is_not_looked_at() -> None:
     assert tokens.read_half_login(tokens._half_logins.dumps(["login"])) is None
     good = tokens.sign_half_login(replace(half, account_name="a"), "challenge")
     assert tokens.read_half_login(good) is not None
-    assert tokens.read_half_login(good[:-2] + ("A" if good[-2] != "A" else "B") + good[-1]) is None
+    for index in (5, -20):  # of the payload, of the signature; the last character has bits that say nothing
+        assert tokens.read_half_login(good[:index] + ("A" if good[index] != "A" else "B") + good[index + 1 :]) is None
 
 
 def test_a_pending_token_lives_as_long_as_the_policy_says() -> None:

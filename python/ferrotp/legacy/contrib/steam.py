@@ -5,7 +5,7 @@ from ...contrib.steam import STEAM_CHARS, STEAM_DEFAULT_DIGITS, _SteamVerbs
 from ..otp import OTP
 from ..totp import TOTP
 
-__all__ = ["STEAM_CHARS", "STEAM_DEFAULT_DIGITS", "Steam"]
+__all__ = ["STEAM_CHARS", "STEAM_DEFAULT_DIGITS", "TOTP", "Steam"]
 
 
 class _Steam(_SteamVerbs, TOTP):

@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from sqlalchemy import Engine
 
 from ..._tracebacks import without_frames
+from ..core import is_identifier
 from ..errors import PolicyError
 from ..foreign_users import MAX_CODES, ImportedFactor, ImportedUser, code_bits, is_legacy, is_taken, secret_bytes
-from ..identifiers import is_identifier
 from ..policy import Policy
 from ..service import MFA
 from ..time_step import time_step_of

@@ -110,12 +110,13 @@ class ConnectionPool(Generic[ConnectionT]):
         self._places = FairSemaphore(self._size)
         self._unused: list[tuple[float, ConnectionT]] = []
 
-    def borrow(self) -> "_Loan[ConnectionT]":
+    def borrow(self, timeout: float | None = None) -> "_Loan[ConnectionT]":
         """A connection within `with`: it comes back if all went well, and is hung up otherwise.
 
+        :param timeout: seconds for this operation, instead of the pool's
         :raises StoreUnavailable: if no connection was free, or could be made, within the timeout
         """
-        return _Loan(self)
+        return _Loan(self, self._timeout if timeout is None else timeout)
 
     def close(self) -> None:
         """Hangs up the connections that are not in use."""
@@ -152,16 +153,17 @@ class ConnectionPool(Generic[ConnectionT]):
 class _Loan(Generic[ConnectionT]):
     """One operation on a connection of a pool."""
 
-    __slots__ = ("_connection", "_places", "_pool")
+    __slots__ = ("_connection", "_places", "_pool", "_timeout")
 
-    def __init__(self, pool: ConnectionPool[ConnectionT]) -> None:
+    def __init__(self, pool: ConnectionPool[ConnectionT], timeout: float) -> None:
         self._pool = pool
+        self._timeout = timeout
 
     def __enter__(self) -> ConnectionT:
         pool = self._pool
-        deadline = monotonic() + pool._timeout
+        deadline = monotonic() + self._timeout
         self._places = pool._places
-        if not self._places.acquire(pool._timeout):
+        if not self._places.acquire(self._timeout):
             raise StoreUnavailable("all of the store's connections to the database are busy")
         try:
             self._connection = pool._take(deadline)

@@ -11,8 +11,7 @@ from sqlalchemy.pool import SingletonThreadPool, StaticPool
 from ...errors import StoreRefused
 from .dialect import Dialect
 from .schema import Tables
-from .sqlite import SQLiteFile
-from .sqlite_dialect import SQLite
+from .sqlite import SQLite, SQLiteFile
 
 if TYPE_CHECKING:  # psycopg is loaded for PostgreSQL alone
     from .postgresql import PostgreSQLServer
@@ -93,6 +92,6 @@ def _sqlite(url: URL, journal: str, tables: Tables) -> SQLite:
 
 
 def _postgresql(server: "PostgreSQLServer", tables: Tables) -> "Dialect[Any, Any]":
-    from .postgresql_dialect import PostgreSQL
+    from .postgresql import PostgreSQL
 
     return PostgreSQL(server, tables)

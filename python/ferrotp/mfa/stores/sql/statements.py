@@ -5,7 +5,7 @@ has waited for it (READ COMMITTED), and at nothing else.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
@@ -72,6 +72,17 @@ def _larger(left: "ColumnElement[int]", right: "ColumnElement[int]") -> "ColumnE
     return case((left > right, left), else_=right)
 
 
+class _Counts(dict[tuple[str, bool, int], Statement]):
+    """Statements by their key, each made when it is asked for first."""
+
+    def __init__(self, make: Callable[[str, bool, int], Statement]) -> None:
+        self._make = make
+
+    def __missing__(self, key: tuple[str, bool, int]) -> Statement:
+        made = self[key] = self._make(*key)
+        return made
+
+
 class Statements(ABC):
     """All statements, for one set of tables. What only one of the databases takes is in its own class."""
 
@@ -81,7 +92,8 @@ class Statements(ABC):
     def __init__(self, tables: Tables, dialect: Dialect) -> None:
         self._dialect = dialect
         self._tables = tables
-        self._counts: dict[tuple[str, bool, int], Statement] = {}
+        self.counts = _Counts(self._count)
+        """What counts an attempt, by method, by whether one factor is asked for, and by how many delays there are."""
         factor, budget, code = tables.factor, tables.budget, tables.recovery_code
         self._factor_owner = and_(factor.c.tenant == text("tenant"), factor.c.user_id == text("user_id"))
         self._budget_owner = and_(budget.c.tenant == text("tenant"), budget.c.user_id == text("user_id"))
@@ -165,16 +177,10 @@ class Statements(ABC):
             return and_(owned, factor.c.state == literal_column("'pending'"), factor.c.expires_at > number("now"))
         return and_(owned, factor.c.state == literal_column("'active'"))
 
-    def count(self, method: str, one_factor: bool, delays: int) -> Statement:
+    def _count(self, method: str, one_factor: bool, delays: int) -> Statement:
         """Counts an attempt, if one is open and there is something to try it on."""
-        key = (method, one_factor, delays)
-        made = self._counts.get(key)
-        if made is None:
-            usable = exists(select(literal_column("1")).where(self._found(method, one_factor)))
-            made = self._counts[key] = self._made(
-                self._counting(self._charged(delays).where(usable), method, one_factor)
-            )
-        return made
+        usable = exists(select(literal_column("1")).where(self._found(method, one_factor)))
+        return self._made(self._counting(self._charged(delays).where(usable), method, one_factor))
 
     @abstractmethod
     def _counting(self, charged: Any, method: str, one_factor: bool) -> Executable:

@@ -37,6 +37,10 @@ from .schema import VERSION, Tables, tables
 MIGRATIONS: tuple[Callable[[SQLConnection, Tables], None], ...] = ()
 """What makes version 2 of the tables out of version 1, and so on."""
 
+START_TIMEOUT = 30.0
+"""Seconds for `prepare`. Nobody waits for an answer to a code then; processes that start at once wait for each other,
+and for the processor."""
+
 _NOBODY = Owner("", "")
 
 
@@ -68,7 +72,7 @@ class SQLStore:
 
     def prepare(self) -> bool:
         names = [table.name for table in self._tables.metadata.sorted_tables]
-        with self._pool.borrow() as connection:
+        with self._pool.borrow(START_TIMEOUT) as connection:
             self._dialect.prepare(connection)
             if self._version(connection) == VERSION:
                 return False
@@ -144,7 +148,7 @@ class SQLStore:
         for name, delay in zip(_retries(len(delays)), delays, strict=True):
             values[name] = now + delay if delay else 0
         one_factor = method == "enrollment" or (method == "otp" and factor_id != "")
-        count = self._statements.count(method, one_factor, len(delays))
+        count = self._statements.counts[method, one_factor, len(delays)]
         attempt = Attempt(owner, method, one_factor, now, limits, count, values)
         with self._pool.borrow() as connection:
             return self._dialect.reserve(connection, attempt)
