@@ -22,25 +22,9 @@ PLACE = ROOT / "target" / "mutants-python"
 LIST = ROOT / "tests" / "mutants.md"
 MUTMUT = Path(sys.executable).with_name("mutmut")
 
-# No demonstrations, no data, and not the suite that is itself a test.
-FILES = [
-    "ferrotp/mfa/*.py",
-    "ferrotp/mfa/stores/base.py",
-    "ferrotp/mfa/stores/memory.py",
-    "ferrotp/mfa/stores/pool.py",
-    "ferrotp/mfa/stores/waiting.py",
-    "ferrotp/web/*.py",
-    "ferrotp/flask/extension.py",
-    "ferrotp/flask/auth.py",
-    "ferrotp/django/auth.py",
-    "ferrotp/django/middleware.py",
-    "ferrotp/starlette/api.py",
-    "ferrotp/starlette/guards.py",
-    "ferrotp/starlette/tokens.py",
-]
-NOT = ["ferrotp/mfa/testing.py"]
-# Those that run in this process and in seconds: the store is in memory, or SQLite.
-TESTS = [
+# Files, and the tests that run on each of their mutants: those that run in this process and in seconds, where the store
+# is in memory, or SQLite. The suite for stores is itself a test.
+SHARED = [
     "tests/mfa/test_service.py",
     "tests/mfa/test_memory_store.py",
     "tests/mfa/test_no_leaks.py",
@@ -50,17 +34,34 @@ TESTS = [
     "tests/web/flask/test_extension.py",
     "tests/web/flask/test_attacks.py",
     "tests/web/starlette/test_router.py",
+]
+FILES = [
+    "ferrotp/mfa/*.py",
+    "ferrotp/mfa/stores/base.py",
+    "ferrotp/mfa/stores/memory.py",
+    "ferrotp/mfa/stores/pool.py",
+    "ferrotp/mfa/stores/waiting.py",
+    "ferrotp/web/*.py",
+    "ferrotp/flask/extension.py",
+    "ferrotp/flask/auth.py",
+    "ferrotp/starlette/api.py",
+    "ferrotp/starlette/guards.py",
+    "ferrotp/starlette/tokens.py",
+]
+DJANGO_TESTS = [
     "tests/in_django/test_login.py",
     "tests/in_django/test_pages.py",
     "tests/in_django/test_routes.py",
     "tests/in_django/test_admin.py",
 ]
+DJANGO_FILES = ["ferrotp/django/auth.py", "ferrotp/django/middleware.py"]
+NOT = ["ferrotp/mfa/testing.py"]
 
 # A mutant is known by its function and the lines that it takes and puts, since its number changes with the code.
 Mutant = tuple[str, str, str]
 
 
-def prepare(files: list[str]) -> None:
+def prepare(files: list[str], tests: list[str], isolation: str) -> None:
     """A copy of the package, with its library, and of the tests, in which mutmut may write."""
     shutil.rmtree(PLACE, ignore_errors=True)
     shutil.copytree(ROOT / "python/ferrotp", PLACE / "ferrotp")
@@ -68,14 +69,14 @@ def prepare(files: list[str]) -> None:
         shutil.copy(library, PLACE / "ferrotp")
     for folder in ("tests", "examples", "benches"):
         shutil.copytree(ROOT / folder, PLACE / folder)
-    there = [test for test in TESTS if (ROOT / test).exists()]
+    there = [test for test in tests if (ROOT / test).exists()]
     settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     pytest_settings = re.search(r"^\[tool\.pytest\.ini_options\]\n.*?(?=^\[)", settings, re.M | re.S)
     assert pytest_settings
     (PLACE / "pyproject.toml").write_text(
         f"{pytest_settings[0]}\n[tool.mutmut]\nsource_paths = ['ferrotp']\n"
         f"only_mutate = {files}\ndo_not_mutate = {NOT}\n"
-        f"also_copy = ['examples', 'benches']\nuse_git_change_detection = false\n"
+        f"also_copy = ['examples', 'benches']\nuse_git_change_detection = false\n{isolation}"
         f"pytest_add_cli_args = ['-m', 'not races', '-p', 'no:xdist']\npytest_add_cli_args_test_selection = {there}\n",
         encoding="utf-8",
     )
@@ -106,17 +107,29 @@ def harmless() -> set[Mutant]:
     return {(name, taken.replace(r"\|", "|"), put.replace(r"\|", "|")) for name, taken, put in rows}
 
 
+def tried(files: list[str], tests: list[str], jobs: str, isolation: str = "") -> dict[Mutant, str]:
+    """The survivors among the mutants of some files."""
+    prepare(files, tests, isolation)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    subprocess.run([MUTMUT, "run", "--max-children", jobs], cwd=PLACE, env=environment, check=True)
+    return survivors()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", metavar="file", help="such as ferrotp/web/gate.py; all unless named")
     parser.add_argument("--jobs", default="2", help="how many at a time")
     options = parser.parse_args()
-    prepare(options.files or FILES)
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    run = subprocess.run([MUTMUT, "run", "--max-children", options.jobs], cwd=PLACE, env=environment, check=False)
-    if run.returncode:
-        return run.returncode
-    found, listed = survivors(), harmless()
+    files = options.files or [*FILES, *DJANGO_FILES]
+    in_django = [file for file in files if file.startswith("ferrotp/django/")]
+    found: dict[Mutant, str] = {}
+    if rest := [file for file in files if file not in in_django]:
+        found |= tried(rest, SHARED, options.jobs)
+    if in_django:
+        # A site is made where it is imported, and its users once: each mutant has a process that imports it anew.
+        anew = "process_isolation = 'forkserver'\nforkserver_warmup = 'none'\n"
+        found |= tried(in_django, DJANGO_TESTS, options.jobs, anew)
+    listed = harmless()
     unexplained = {mutant: name for mutant, name in found.items() if mutant not in listed}
     for (where, taken, put), name in unexplained.items():
         print(f"{where} survives ({name}):\n  - {taken}\n  + {put}")
