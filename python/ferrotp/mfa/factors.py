@@ -1,15 +1,8 @@
 """The factors that a user has: seen, taken out, and removed."""
 
-<<<<<<< HEAD
-from .core import Core, factor_info
-from .errors import EnrollmentLost, NotEnrolled, moment
-from .identifiers import UserId, existing_factor_id, identifier
-from .results import FactorInfo, RevealedSecret, Status
-=======
 from .core import Core, existing_factor_id, factor_info, identifier
-from .errors import NotEnrolled, moment
+from .errors import EnrollmentLost, NotEnrolled, moment
 from .results import FactorInfo, RevealedSecret, Status, UserId
->>>>>>> main
 from .stores.base import Factor, Owner
 
 
