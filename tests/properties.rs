@@ -210,6 +210,17 @@ fn the_types_for_one_secret_do_what_the_functions_do() {
     assert_eq!(hotp.resync("338314", "254676", 0, 4), Ok(Some(5)));
     assert_eq!(hotp.resync("338314", "254676", 0, 3), Ok(None));
     assert_eq!(hotp.resync("338314", "254676", u64::MAX, 0), Err(Error::WindowOutOfRange));
+    // One of the two is not enough, nor both in another order or with one between.
+    for (text, next_text) in [
+        ("338314", "000000"),
+        ("000000", "254676"),
+        ("254676", "338314"),
+        ("969429", "254676"),
+        ("33831", "254676"),
+        ("338314", "25467"),
+    ] {
+        assert_eq!(hotp.resync(text, next_text, 0, 9), Ok(None), "{text} {next_text}");
+    }
 
     let totp = Totp::with(&secret, Algorithm::Sha1, Digits::new(8).unwrap(), 30).unwrap();
     assert_eq!(totp.code(1_111_111_109).as_str(), "07081804"); // RFC 6238, appendix B
@@ -262,6 +273,34 @@ fn a_code_of_every_length_is_accepted_and_its_neighbours_are_not() {
                     assert!(!hotp::verify(&key, counter, digits, &wrong), "{digits:?} {counter} {place}");
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn base32_has_its_thirty_two_symbols_in_either_case_and_no_other() {
+    for byte in 0..128u8 {
+        for place in 0..8 {
+            let mut text = *b"ABCDWXYZ";
+            text[place] = byte;
+            let symbol =
+                matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'2'..=b'7') || (byte == b'=' && place == 7);
+            let text = std::str::from_utf8(&text).unwrap();
+            assert_eq!(Secret::from_base32(text).is_ok(), symbol, "{text:?}");
+            assert_eq!(secret::decoded_len(text.as_bytes()).is_ok(), symbol, "{text:?}");
+        }
+    }
+    for length in 0..=300usize {
+        let text = "A".repeat(length);
+        let expected =
+            if matches!(length % 8, 1 | 3 | 6) { Err(Error::InvalidBase32) } else { Ok(length * 5 / 8) };
+        assert_eq!(secret::decoded_len(text.as_bytes()), expected);
+        assert_eq!(Secret::from_base32(&text).map(|secret| secret.as_bytes().len()), expected);
+        for padding in 1..=9 {
+            let fits = padding < 8 && (length + padding) % 8 == 0;
+            let padded = Secret::from_base32(&(text.clone() + &"=".repeat(padding)))
+                .map(|secret| secret.as_bytes().len());
+            assert_eq!(padded, if fits { expected } else { Err(Error::InvalidBase32) }, "{length} {padding}");
         }
     }
 }

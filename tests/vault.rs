@@ -324,6 +324,7 @@ fn a_keyring_reads_lists_lines_and_comments() {
     ] {
         assert_eq!(ids(&Keyring::from_text(&text).unwrap()), expected, "{text}");
     }
+    assert_eq!(*Keyring::from_text(&keys.join("\n")).unwrap().to_text(), keys.join(" "));
     assert_eq!(Keyring::from_text("").unwrap_err(), VaultError::NoKeys);
     assert_eq!(Keyring::from_text(" ,\n# ferrotp1_\n").unwrap_err(), VaultError::NoKeys);
     assert!(matches!(Keyring::from_text(&format!("{a} {b} {a}")), Err(VaultError::DuplicateKey(_))));
