@@ -76,7 +76,9 @@ def prepare(files: list[str], tests: list[str], isolation: str) -> None:
     (PLACE / "pyproject.toml").write_text(
         f"{pytest_settings[0]}\n[tool.mutmut]\nsource_paths = ['ferrotp']\n"
         f"only_mutate = {files}\ndo_not_mutate = {NOT}\n"
-        f"also_copy = ['examples', 'benches']\nuse_git_change_detection = false\n{isolation}"
+        f"also_copy = ['examples', 'benches']\nuse_git_change_detection = false\n"
+        # Only what hangs ends so, and not what a busy machine is slow with.
+        f"timeout_constant = 60.0\n{isolation}"
         f"pytest_add_cli_args = ['-m', 'not races', '-p', 'no:xdist']\npytest_add_cli_args_test_selection = {there}\n",
         encoding="utf-8",
     )
