@@ -1,6 +1,5 @@
 # Everything here sets itself up: Python 3.10 or newer, make and a Rust toolchain are all it asks for.
 PYTHON ?= python3
-FREE_PYTHON ?= python3.14t
 # How many things run at a time: checks first, then workers of pytest. Two are what CI has.
 JOBS ?= 2
 VENV := .venv
@@ -10,7 +9,7 @@ DJANGO42 := target/django-4.2
 SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.lua' -o -name '*.html' -o -name '*.pot' -o -name '*.css' -o -name '*.js' -o -name py.typed)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-terminal screenshots test test-rust test-python test-free-threaded test-django42 test-release lint format bench bench-qr bench-verify bench-growth bench-import bench-login bench-django bench-adapters count attack fuzz real-programs soak wheel clean test-pythons test-arm test-asan test-tsan miri wheels pyotp-newest
+.PHONY: help demo demo-terminal screenshots test test-rust test-python test-django42 test-release lint format bench bench-qr bench-verify bench-growth bench-import bench-login bench-django bench-adapters count attack mutants fuzz real-programs soak wheel clean test-pythons test-arm test-asan test-tsan miri wheels pyotp-newest
 
 help:  ## List the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -47,16 +46,6 @@ test-python: $(VENV)/installed $(VENV)/tools  ## Run pytest on the installed whe
 
 test-django42: $(VENV)/installed $(VENV)/tools $(DJANGO42)/installed  ## Run the tests of ferrotp.django on Django 4.2 LTS, but for the races
 	PYTHONPATH=$(DJANGO42) $(PY) -m pytest tests/in_django -m "not races" $(ARGS)
-
-test-free-threaded:  ## Run the tests of batches and threads without the GIL (FREE_PYTHON=python3.14t, or newer)
-	$(FREE_PYTHON) -c 'import sys, sysconfig; sys.exit(not (sysconfig.get_config_var("Py_GIL_DISABLED") and sys.version_info >= (3, 14)) and "PyO3 wants a free-threaded CPython 3.14 or newer")'
-	$(FREE_PYTHON) -m venv $(VENV)-free
-	$(VENV)-free/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/build.txt $$(grep -E '^(pytest|hypothesis)==' requirements/test.txt)
-	rm -f target/free/wheels/*.whl
-	CARGO_TARGET_DIR=target/free $(VENV)-free/bin/python -m maturin build --quiet --release --locked --interpreter $(abspath $(VENV)-free/bin/python) --out target/free/wheels
-	$(VENV)-free/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps target/free/wheels/*.whl
-	$(VENV)-free/bin/python -m pytest tests/batch tests/contract/test_threads.py $(ARGS)
-	$(VENV)-free/bin/python benches/threads.py
 
 test-pythons: $(WHEELS)/built  ## Run the contract, batch, vault and service suites on Debian's newer CPythons (ARGS=3.14: that one)
 	@$(PYTHON) tests/machines/pythons.py $(ARGS)
@@ -116,6 +105,11 @@ count: $(VENV)/installed  ## Count the instructions of the hot calls (ARGS=--rec
 bench-adapters: $(VENV)/installed $(VENV)/tools  ## Compare a code's check by the adapters with the packages alone (ARGS=--quick: within a minute)
 	@$(PY) benches/adapters.py $(ARGS)
 
+mutants: $(VENV)/installed $(VENV)/tools $(VENV)/mutants  ## Break the code in many places and see which tests notice (ARGS: files such as ferrotp/web/gate.py)
+	$(PY) benches/mutants.py --jobs $(JOBS) $(ARGS)
+	@if cargo mutants --version >/dev/null 2>&1; then cargo mutants $(MUTANTS); \
+	else echo "The Rust half wants cargo-mutants: cargo install cargo-mutants --locked"; exit 1; fi
+
 attack: $(VENV)/installed  ## Attack the service for 30 days of its clock, and print how far a guesser comes
 	@$(PY) benches/attack.py $(ARGS)
 
@@ -158,6 +152,10 @@ $(VENV)/tools: requirements/test.txt $(VENV)/builder
 $(DJANGO42)/installed: requirements/django42.txt $(VENV)/builder
 	rm -rf $(DJANGO42)
 	$(PY) -m pip install --quiet --disable-pip-version-check --target $(DJANGO42) -r requirements/django42.txt
+	@touch $@
+
+$(VENV)/mutants: requirements/mutants.txt $(VENV)/builder
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/mutants.txt
 	@touch $@
 
 $(VENV)/demo: requirements/demo.txt $(VENV)/builder

@@ -236,16 +236,19 @@ impl KeySet {
             return Err(Error::BufferSize);
         }
         self.groups(places, unix_seconds, |profile, group, step, lanes| {
+            let length = profile.numbers.width();
+            if length > width {
+                return Err(Error::BufferSize);
+            }
             let truncated = profile.keys.truncated(group, &[step; LANES]).ok_or(Error::MissingKey)?;
             for (lane, place) in lanes {
                 let code = profile.numbers.code(*truncated.get(lane).ok_or(Error::MissingKey)?);
                 let from = place.saturating_sub(start).saturating_mul(width);
-                let to = codes.get_mut(from..).and_then(|rest| rest.get_mut(..width));
-                let (to, rest) = to
-                    .and_then(|to| to.split_at_mut_checked(code.as_bytes().len()))
-                    .ok_or(Error::BufferSize)?;
-                to.copy_from_slice(code.as_bytes());
-                rest.fill(0);
+                let rest = codes.get_mut(from..).unwrap_or_default();
+                rest.get_mut(..length).ok_or(Error::BufferSize)?.copy_from_slice(code.as_bytes());
+                if length < width {
+                    rest.get_mut(length..width).ok_or(Error::BufferSize)?.fill(0);
+                }
             }
             Ok(())
         })

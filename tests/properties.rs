@@ -243,3 +243,25 @@ fn of_several_steps_with_the_same_code_the_newest_is_found() {
         assert_eq!(totp.find(digit, 15 * 30, 15), Ok(newest));
     }
 }
+
+#[test]
+fn a_code_of_every_length_is_accepted_and_its_neighbours_are_not() {
+    for algorithm in Algorithm::ALL {
+        let key = HmacKey::new(algorithm, b"12345678901234567890");
+        for digits in 1..=10 {
+            let digits = Digits::new(digits).unwrap();
+            for counter in 0..30 {
+                let code = hotp::code(&key, counter, digits);
+                assert!(hotp::verify(&key, counter, digits, code.as_str()), "{digits:?} {counter}");
+                assert!(totp::find(&key, counter, 0, digits, code.as_str()).unwrap() == Some(counter));
+                // Each digit counts.
+                for place in 0..code.as_str().len() {
+                    let mut wrong = code.as_str().as_bytes().to_vec();
+                    wrong[place] = if wrong[place] == b'9' { b'0' } else { wrong[place] + 1 };
+                    let wrong = String::from_utf8(wrong).unwrap();
+                    assert!(!hotp::verify(&key, counter, digits, &wrong), "{digits:?} {counter} {place}");
+                }
+            }
+        }
+    }
+}

@@ -90,14 +90,18 @@ const fn xenc(local: &'static str) -> Name {
     Name { spaces: &[Some("http://www.w3.org/2001/04/xmlenc#")], local }
 }
 
+const ENCRYPTION_1_1: Option<&str> = Some("http://www.w3.org/2009/xmlenc11#");
+
 /// An element of XML Encryption 1.1.
 const fn xenc11(local: &'static str) -> Name {
-    Name { spaces: &[Some("http://www.w3.org/2009/xmlenc11#")], local }
+    Name { spaces: &[ENCRYPTION_1_1], local }
 }
 
-/// An element of PKCS #5. What is inside PBKDF2-params has no namespace (RFC 6030, figure 7), or this one.
-const fn pkcs5(local: &'static str) -> Name {
-    Name { spaces: &[Some("http://www.rsasecurity.com/rsalabs/pkcs/schemas/pkcs-5v2-0#"), None], local }
+/// An element of PBKDF2's parameters: of PKCS #5, whose children have no namespace (RFC 6030, figure 7), or of XML
+/// Encryption 1.1, which took them over.
+const fn pbkdf2(local: &'static str) -> Name {
+    const PKCS_5: Option<&str> = Some("http://www.rsasecurity.com/rsalabs/pkcs/schemas/pkcs-5v2-0#");
+    Name { spaces: &[PKCS_5, ENCRYPTION_1_1, None], local }
 }
 
 /// Reads a document: each key, or what is wrong with it. Keys that are another key's PIN are left out.
@@ -584,12 +588,12 @@ fn derive(derived: Node<'_, '_>, password: &[u8]) -> Result<Zeroizing<Vec<u8>>, 
         || fault(Kind::Unsupported, "the key's derivation is not PBKDF2 over HMAC-SHA-1 or -256");
     let method = child(derived, xenc11("KeyDerivationMethod"))?;
     let method = method.filter(|method| algorithm_name(*method) == "pbkdf2").ok_or_else(unsupported)?;
-    let parameters = child(method, pkcs5("PBKDF2-params"))?.ok_or_else(unsupported)?;
+    let parameters = child(method, pbkdf2("PBKDF2-params"))?.ok_or_else(unsupported)?;
     let incomplete = "PBKDF2's parameters are incomplete";
     let malformed = || fault(Kind::Malformed, incomplete);
-    let salt = child(parameters, pkcs5("Salt"))?.ok_or_else(malformed)?;
-    let salt = bytes(child(salt, pkcs5("Specified"))?.ok_or_else(malformed)?, incomplete)?;
-    let value = |name| text_of(parameters, pkcs5(name))?.as_deref().and_then(number).ok_or_else(malformed);
+    let salt = child(parameters, pbkdf2("Salt"))?.ok_or_else(malformed)?;
+    let salt = bytes(child(salt, pbkdf2("Specified"))?.ok_or_else(malformed)?, incomplete)?;
+    let value = |name| text_of(parameters, pbkdf2(name))?.as_deref().and_then(number).ok_or_else(malformed);
     let iterations = u32::try_from(value("IterationCount")?).unwrap_or(u32::MAX);
     if iterations == 0 || iterations > MAX_ITERATIONS {
         return Err(fault(Kind::Limit, "PBKDF2 would run too often, or never"));
@@ -598,7 +602,7 @@ fn derive(derived: Node<'_, '_>, password: &[u8]) -> Result<Zeroizing<Vec<u8>>, 
         length @ (16 | 24 | 32) => Zeroizing::new(vec![0; length as usize]),
         _ => return Err(unsupported()),
     };
-    let function = child(parameters, pkcs5("PRF"))?.and_then(|function| function.attribute("Algorithm"));
+    let function = child(parameters, pbkdf2("PRF"))?.and_then(|function| function.attribute("Algorithm"));
     let result = match function.map(|name| name.rsplit([':', '#']).next().unwrap_or_default()) {
         None | Some("" | "hmac-sha1") => {
             pbkdf2::pbkdf2::<hmac::Hmac<sha1::Sha1>>(password, &salt, iterations, &mut key)

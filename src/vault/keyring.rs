@@ -211,24 +211,15 @@ impl Keyring {
         if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
             return Err(VaultError::KeyFileContents);
         }
-        let mut file = File::open(path).map_err(unreadable)?;
+        let file = File::open(path).map_err(unreadable)?;
         check_permissions(&file, allow_group)?;
-        // One read into a buffer that is wiped and does not grow.
-        let mut bytes = Zeroizing::new(vec![0; MAX_FILE]);
-        let mut length = 0usize;
-        loop {
-            let space = bytes.get_mut(length..).unwrap_or_default();
-            if space.is_empty() {
-                return Err(VaultError::KeyFileContents);
-            }
-            match file.read(space) {
-                Ok(0) => break,
-                Ok(read) => length = length.saturating_add(read),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(unreadable(error)),
-            }
+        // Into a buffer that is wiped and does not grow: a larger one would leave a copy behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(2 * MAX_FILE));
+        file.take(MAX_FILE as u64).read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() >= MAX_FILE {
+            return Err(VaultError::KeyFileContents);
         }
-        let text = core::str::from_utf8(bytes.get(..length).unwrap_or_default());
+        let text = core::str::from_utf8(&bytes);
         Self::from_text(text.map_err(|_| VaultError::KeyFileContents)?)
     }
 

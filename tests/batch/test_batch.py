@@ -8,7 +8,6 @@ import os
 import pickle
 import subprocess
 import sys
-import sysconfig
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -280,11 +279,6 @@ def test_resync_finds_two_codes_in_a_row(digits: int) -> None:
     assert batch.resync(odd, odd.at(40), odd.at(41), 5, 100) == 41
     with pytest.raises(ValueError, match="negative"):
         batch.resync(otp, "1", "2", 0, -1)
-
-
-@pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="needs a free-threaded CPython")
-def test_ferrotp_leaves_the_interpreter_free_threaded() -> None:
-    assert not sys._is_gil_enabled()  # type: ignore[attr-defined]  # importing ferrotp must not turn it on
 
 
 def test_a_call_that_waits_holds_no_other_up() -> None:

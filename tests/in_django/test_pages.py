@@ -61,7 +61,7 @@ def test_each_page_is_what_flask_shows(alice: Person, in_flask: Callable[..., st
     ferrotp(POLICY={"trusted_device_days": 30})
     gate, texts = gate_for(alice.user), Texts()
     now = gate.now()
-    half = Login.start("half", alice.user_id, "al<i>ce@example.com", now)
+    half = Login.start("half", alice.user_id, "al<i>ce@example.com", now, issuer=get_mfa().issuer)
     full = half.promote(now, fresh=True)
     enrollment = get_mfa().enroll(user_id=alice.user_id, account_name=alice.name)
     get_mfa().trust_device(user_id=alice.user_id, name="Firefox <b>")

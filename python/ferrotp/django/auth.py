@@ -57,7 +57,13 @@ class SeeOther(HttpResponseRedirect):
 
 
 def begin_login(
-    request: HttpRequest, user: Any, *, next_url: str = "", remember: bool | None = None, backend: str | None = None
+    request: HttpRequest,
+    user: Any,
+    *,
+    next_url: str = "",
+    remember: bool | None = None,
+    backend: str | None = None,
+    enrolled: bool = False,
 ) -> HttpResponse:
     """For a login view of your own: call it when the password was right, instead of `django.contrib.auth.login`, and
     return what it gives: a redirect to the challenge, to set-up, or straight on.
@@ -66,6 +72,8 @@ def begin_login(
     :param next_url: where to go afterwards, if it is on this site; otherwise ``next`` of the request
     :param remember: whether the session outlives the browser; None leaves that to Django's settings
     :param backend: the dotted path of the backend that knew the user, if `authenticate` did not say
+    :param enrolled: whether the site's own record says that the user has a second factor
+    :raises EnrollmentLost: if the site knows of a second factor, and the store does not: answered 503
     """
     step = gate_for(user).begin(
         user_id_of(user),
@@ -73,6 +81,7 @@ def begin_login(
         next_url=next_url or request.POST.get(REDIRECT_FIELD_NAME, request.GET.get(REDIRECT_FIELD_NAME, "")),
         remember=remember,
         device_token=device_token(request, user),
+        enrolled=enrolled,
     )
     path = backend or getattr(user, "backend", None) or _only_backend()
     if step.next_page == "done":
@@ -104,7 +113,11 @@ def end_login(request: HttpRequest) -> None:
 def load(request: HttpRequest) -> Login | None:
     """The login in a session, if it lives, and is of the user that the session and the request are of."""
     record = request.session.get(LOGIN_KEY)
-    login = None if record is None else Login.load(record, now(), conf().policy.half_login_lifetime)
+    if record is None:
+        return None
+    given = conf()
+    lifetime = given.policy.half_login_lifetime
+    login = Login.load(record, now(), lifetime, issuer=given.issuer, tenant=given.tenant)
     if login is None:
         return None
     user = getattr(request, "user", None)  # by a token, it may be another user than the session's
@@ -274,7 +287,7 @@ def problem_of(request: HttpRequest, error: MFAError, *, recovery: bool = False)
 
 def device_token(request: HttpRequest, user: Any) -> str | None:
     """What this browser keeps for this user, unless the user's password has changed since."""
-    kept = request.COOKIES.get(device_cookie(user_id_of(user)), "")
+    kept = request.COOKIES.get(_device_cookie(user), "")
     token, _, mark = kept.rpartition(".")
     return token if token and constant_time_compare(mark, _device_mark(token, user)) else None
 
@@ -282,7 +295,7 @@ def device_token(request: HttpRequest, user: Any) -> str | None:
 def set_device_cookie(response: HttpResponse, user: Any, device: DeviceToken) -> None:
     """Gives the browser the token of a trusted device."""
     response.set_cookie(
-        device_cookie(user_id_of(user)),
+        _device_cookie(user),
         f"{device.token}.{_device_mark(device.token, user)}",
         expires=device.expires_at,
         secure=settings.SESSION_COOKIE_SECURE,
@@ -337,8 +350,13 @@ def _password_hash(user: Any) -> str:
     return str(user.get_session_auth_hash()) if hasattr(user, "get_session_auth_hash") else ""
 
 
+def _device_cookie(user: Any) -> str:
+    return device_cookie(user_id_of(user), conf().issuer, conf().tenant)
+
+
 def _device_mark(token: str, user: Any) -> str:
-    value = f"{token} {user_id_of(user)} {_password_hash(user)}"
+    whose = conf().issuer, conf().tenant, user_id_of(user)
+    value = "\0".join((token, *whose, _password_hash(user)))
     return salted_hmac("ferrotp.django.device", value, algorithm="sha256").hexdigest()
 
 

@@ -11,7 +11,7 @@ from django.contrib.staticfiles.views import serve as serve_from_apps
 from django.http import HttpRequest, HttpResponse
 from django.views.static import serve
 
-from ferrotp.mfa import DeviceToken, MFAError, SealedRecordError, StoreUnavailable
+from ferrotp.mfa import DeviceToken, EnrollmentLost, MFAError, SealedRecordError, StoreUnavailable
 from ferrotp.web import LoginRequired, SecondFactorRequired, StepError
 
 from . import auth
@@ -108,8 +108,9 @@ class MFAMiddleware:
         return None
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """A view that asks the service something may find the store away."""
-        return unavailable(request, error) if isinstance(error, (StoreUnavailable, SealedRecordError)) else None
+        """A view that asks the service something may find the store away, or empty."""
+        faults = (StoreUnavailable, SealedRecordError, EnrollmentLost)
+        return unavailable(request, error) if isinstance(error, faults) else None
 
     # Below
 

@@ -4,17 +4,19 @@ import functools
 import time
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 from django.dispatch import Signal
 
-from ferrotp.mfa import MFA, Event
+from ferrotp.mfa import MFA, Event, InvalidIdentifier, user_id_text
 from ferrotp.mfa.stores.base import Store
 from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.vault import VaultError
-from ferrotp.web import Gate, Notice, Notifier
+from ferrotp.web import Gate, Notice, Notifier, SetupError, absolute_store
 
 from .conf import conf, is_testing, keyring
 from .texts import texts
@@ -98,8 +100,15 @@ def is_enrolled(user: Any) -> bool:
 
 
 def user_id_of(user: Any) -> str:
-    """The user as the service knows it: by the primary key, which never goes to somebody else."""
-    return str(user._meta.pk.value_to_string(user))
+    """The user as the service knows it: the primary key's one text, whatever type of value the object holds.
+
+    :raises InvalidIdentifier: if the user was never saved
+    """
+    key = user._meta.pk
+    value = key.to_python(key.value_from_object(user))  # an object made by hand may hold a UUID's text, or a number's
+    if value is None:
+        raise InvalidIdentifier("the user has no primary key: save it first")
+    return user_id_text(value) if isinstance(value, (int, UUID)) else str(key.value_to_string(user))
 
 
 def user_of(user_id: str) -> Any:
@@ -130,7 +139,13 @@ def _store(given: Any, database: str) -> "Store | str":
         if not is_testing():
             raise ImproperlyConfigured('FERROTP["STORE"] is "memory", which is for tests only')
         return memory
-    return given  # type: ignore[no-any-return] # MFA says what it does not know
+    folder = getattr(settings, "BASE_DIR", None)
+    if folder is None or not isinstance(given, str):
+        return given  # type: ignore[no-any-return] # MFA says what it does not know
+    try:
+        return absolute_store(given, folder, 'FERROTP["STORE"]')
+    except SetupError as error:
+        raise ImproperlyConfigured(str(error)) from None
 
 
 def _outside_transaction_store(given: Any, database: str) -> "Store | str":

@@ -24,6 +24,7 @@ from ferrotp.web import Login
 from ferrotp.web.login import LOGIN_KEY
 
 from . import auth, service
+from .conf import conf
 
 
 class MFAClientMixin:
@@ -37,7 +38,8 @@ class MFAClientMixin:
         self.force_login(user, backend)  # type: ignore[attr-defined]
         session = self.session  # type: ignore[attr-defined]
         now = service.now()
-        login = Login.start("full", service.user_id_of(user), user.get_username(), now).promote(now, fresh=fresh)
+        user_id, whose = service.user_id_of(user), {"issuer": conf().issuer, "tenant": conf().tenant}
+        login = Login.start("full", user_id, user.get_username(), now, **whose).promote(now, fresh=fresh)
         bound = auth.binding(session.get(HASH_SESSION_KEY, ""))
         session[LOGIN_KEY] = replace(login, bound=bound, backend=session[BACKEND_SESSION_KEY]).dump()
         session.save()

@@ -11,10 +11,11 @@ from urllib.parse import urlencode
 
 from flask import Response, current_app, g, redirect, request, session, url_for
 
-from ..mfa import DeviceToken
-from ..web import Gate, Login, LoginRequired, StepError, Texts, device_cookie, safe_next
+from ..mfa import DeviceToken, UserId, user_id_text
+from ..web import Gate, Login, LoginRequired, StepError, Texts, safe_next
 from ..web.login import LOGIN_KEY, MESSAGE_KEY
 from ..web.problems import MEDIA_TYPE, problem_of
+from .users import check_user, load_user, stable_user_id
 
 PAGES = {"challenge": "ferrotp.challenge", "recover": "ferrotp.recover", "set-up": "ferrotp.set_up"}
 
@@ -26,8 +27,10 @@ class State:
     gate: Gate
     texts: Texts
     on_login: Callable[[str], object] | None
-    current_user_id: Callable[[], str | None] | None
+    current_user_id: Callable[[], UserId | None] | None
     account_name: Callable[[str], str] | None
+    user_id: Callable[[Any], UserId] | None = None
+    load_user: Callable[[str], Any] | None = None
 
 
 def state() -> State:
@@ -106,7 +109,8 @@ def promote(login: Login, *, next_url: str = "") -> None:
     if on_login is not None:
         on_login(login.user_id)
     elif hasattr(current_app, "login_manager"):
-        user = current_app.login_manager._user_callback(login.user_id)
+        here = state()
+        user = load_user(current_app.login_manager, login.user_id, here.load_user, here.user_id)
         flask_login = importlib.import_module("flask_login")
         if user is None or not flask_login.login_user(user, remember=bool(login.remember)):
             end_login()
@@ -178,16 +182,28 @@ def require_login_everywhere() -> Response | None:
 
 
 def application_user_id(here: State) -> str | None:
-    """Who is logged in for the application; None for nobody, or if it has not told how to find out."""
+    """Who is logged in for the application; None for nobody, or if it has not told how to find out.
+
+    :raises InvalidIdentifier: if it says what is no id
+    :raises SetupError: if it is an id of Flask-Login's that may change
+    """
     if here.current_user_id is not None:
         user_id = here.current_user_id()
-        if user_id is not None and not isinstance(user_id, str):
-            raise TypeError("current_user_id must return a str or None")
-        return user_id
+        return None if user_id is None else user_id_text(user_id)
     if not hasattr(current_app, "login_manager"):
         return None
     user = importlib.import_module("flask_login").current_user
-    return str(user.get_id()) if user.is_authenticated else None
+    return stable_user_id(user._get_current_object(), here.user_id) if user.is_authenticated else None
+
+
+def check_flask_login(user_id: str) -> None:
+    """Whether Flask-Login, if it is what logs in, finds the user again when the second factor is passed.
+
+    :raises SetupError: if not
+    """
+    here = state()
+    if here.on_login is None and here.current_user_id is None and hasattr(current_app, "login_manager"):
+        check_user(current_app.login_manager, user_id, here.load_user, here.user_id)
 
 
 def login_page(next_url: str = "") -> str:
@@ -209,7 +225,7 @@ def set_device_cookie(response: Response, user_id: str, device: DeviceToken) -> 
     """Gives the browser the token of a trusted device."""
     config = current_app.config
     response.set_cookie(
-        device_cookie(user_id),
+        state().gate.device_cookie(user_id),
         device.token,
         expires=device.expires_at,
         secure=request.is_secure or bool(config["SESSION_COOKIE_SECURE"]),

@@ -7,8 +7,8 @@ from typing import Any
 from flask import Flask, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from ..mfa import MFA, Event, Policy, SealedRecordError, StoreUnavailable
-from ..web import Gate, StepError, Texts, check_secret_key, check_store, device_cookie, open_mfa
+from ..mfa import MFA, EnrollmentLost, Event, Policy, SealedRecordError, StoreUnavailable, UserId, user_id_text
+from ..web import Gate, SetupError, StepError, Texts, absolute_store, check_secret_key, check_store, open_mfa
 from ..web.texts import Translate
 from . import auth
 from .rendering import unavailable
@@ -38,6 +38,10 @@ class FlaskMFA:
     :param on_login: logs the user in, without Flask-Login: called with the user id after the second factor
     :param current_user_id: who is logged in for the application, without Flask-Login. None: what this extension says
     :param account_name: a user's name or address, where a login began elsewhere (a cookie that remembers)
+    :param user_id: gives the immutable id of a user object of Flask-Login's, where ``get_id()`` is an alternative id,
+        which changes with the password. None: the primary key of a model of SQLAlchemy's, otherwise ``get_id()``
+    :param load_user: gives the user object of such an id, or None. None: Flask-Login's ``user_loader``, which takes
+        what ``get_id()`` gives
     :param translate: the pages' words in other languages; see `ferrotp.web.texts`
 
     :raises SetupError: from `init_app`, if the application cannot start like this
@@ -51,8 +55,10 @@ class FlaskMFA:
         policy: Policy | None = None,
         on_event: Callable[[Event], None] | None = None,
         on_login: Callable[[str], object] | None = None,
-        current_user_id: Callable[[], str | None] | None = None,
+        current_user_id: Callable[[], UserId | None] | None = None,
         account_name: Callable[[str], str] | None = None,
+        user_id: Callable[[Any], UserId] | None = None,
+        load_user: Callable[[str], Any] | None = None,
         translate: Translate | None = None,
     ) -> None:
         self._mfa = mfa
@@ -61,6 +67,8 @@ class FlaskMFA:
         self._on_login = on_login
         self._current_user_id = current_user_id
         self._account_name = account_name
+        self._stable_id = user_id
+        self._load_user = load_user
         self._translate = translate
         if app is not None:
             self.init_app(app)
@@ -70,12 +78,17 @@ class FlaskMFA:
         for name, value in _DEFAULTS.items():
             app.config.setdefault(name, value)
         config = app.config
+        if self._current_user_id is not None and self._stable_id is not None:
+            raise SetupError(
+                "user_id is for users of Flask-Login; current_user_id says the id itself: pass one of them."
+            )
         if not app.testing:
             check_secret_key(app.secret_key)
         mfa = mfa or self._mfa
         if mfa is None:
+            store = config["FERROTP_STORE"]
             mfa = open_mfa(
-                store=config["FERROTP_STORE"],
+                store=store and absolute_store(store, app.instance_path, "FERROTP_STORE"),
                 issuer=config["FERROTP_ISSUER"],
                 keys=config["FERROTP_KEYS"],
                 policy=self._policy,
@@ -88,12 +101,15 @@ class FlaskMFA:
             self._on_login,
             self._current_user_id,
             self._account_name,
+            self._stable_id,
+            self._load_user,
         )
         app.register_blueprint(blueprint(), url_prefix=config["FERROTP_URL_PREFIX"])
         app.before_request(auth.require_login_everywhere)
         # A view that asks the service something (`begin_login` does) may find the store away.
         app.register_error_handler(StoreUnavailable, unavailable)
         app.register_error_handler(SealedRecordError, unavailable)
+        app.register_error_handler(EnrollmentLost, unavailable)
         try:
             signals = importlib.import_module("flask_login.signals")
         except ImportError:
@@ -112,21 +128,36 @@ class FlaskMFA:
         return login.user_id if login is not None and login.stage == "full" else None
 
     def begin_login(
-        self, user_id: str, account_name: str, *, next_url: str | None = None, remember: bool = False
+        self,
+        user_id: UserId,
+        account_name: str,
+        *,
+        next_url: str | None = None,
+        remember: bool = False,
+        enrolled: bool = False,
     ) -> ResponseReturnValue:
         """Call it when the password was right, and return what it gives: a redirect to the challenge, to set-up, or
         straight on. Any login that this session had is over.
 
+        :param user_id: immutable and never used again: the primary key, and no address or login name
         :param account_name: as the user knows the account: an address, for one
         :param next_url: where to go afterwards, if it is on this site
         :param remember: handed to Flask-Login's ``login_user``
+        :param enrolled: whether the application's own record says that the user has a second factor
+        :raises InvalidIdentifier: if the id is none
+        :raises SetupError: if Flask-Login does not find the user by it
+        :raises EnrollmentLost: if the application knows of a second factor, and the store does not: answered 503
         """
-        step = auth.state().gate.begin(
+        user_id = user_id_text(user_id)
+        auth.check_flask_login(user_id)
+        gate = auth.state().gate
+        step = gate.begin(
             user_id,
             account_name,
             next_url=request.args.get("next") if next_url is None else next_url,
             remember=remember,
-            device_token=request.cookies.get(device_cookie(user_id)),
+            enrolled=enrolled,
+            device_token=request.cookies.get(gate.device_cookie(user_id)),
         )
         auth.log_out()
         if step.next_page == "done":

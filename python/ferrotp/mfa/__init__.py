@@ -8,6 +8,7 @@ from .core import user_id_text
 from .errors import (
     DeviceNotTrusted,
     EnrollmentExpired,
+    EnrollmentLost,
     FactorDisabled,
     FactorExists,
     InvalidCode,
@@ -51,6 +52,7 @@ __all__ = [
     "DeviceToken",
     "Enrollment",
     "EnrollmentExpired",
+    "EnrollmentLost",
     "Event",
     "FactorDisabled",
     "FactorExists",

@@ -92,6 +92,14 @@ class StoreUnavailable(MFAError):
     """The store did not answer in time, or cannot write. Nothing was accepted."""
 
 
+class EnrollmentLost(MFAError):
+    """The application knows of a second factor of this user, and the store has none: the wrong store, an empty one, or
+    rows that are gone. Nobody is let in."""
+
+    def __str__(self) -> str:
+        return "the application says that the user has a second factor, and the store has none: look at the store"
+
+
 class StoreRefused(MFAError):
     """The store cannot hold the guarantees as it is set up. The message says what to change."""
 

@@ -29,6 +29,7 @@ Kind = Literal[
     "clock was ahead",
     "keys rotated",
     "store created",
+    "enrollment lost",
 ]
 
 NOTIFY: frozenset[Kind] = frozenset(
@@ -43,10 +44,11 @@ NOTIFY: frozenset[Kind] = frozenset(
         "reset",
         "device trusted",
         "device theft suspected",
+        "enrollment lost",
     }
 )
-"""What the user should hear of by mail: changes of a factor, recovery, and a factor disabled by failures
-(NIST SP 800-63B-4, section 4.6)."""
+"""What the user should hear of by mail: changes of a factor, recovery, a factor disabled by failures
+(NIST SP 800-63B-4, section 4.6), and one that the store has lost."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,22 @@
 """The factors that a user has: seen, taken out, and removed."""
 
 from .core import Core, existing_factor_id, factor_info, identifier
-from .errors import NotEnrolled, moment
+from .errors import EnrollmentLost, NotEnrolled, moment
 from .results import FactorInfo, RevealedSecret, Status, UserId
 from .stores.base import Factor, Owner
 
 
-def status(core: Core, user_id: UserId) -> Status:
+def status(core: Core, user_id: UserId, enrolled: bool) -> Status:
     """`MFA.status`."""
-    state = core.store.user(core.owner(user_id))
+    owner = core.owner(user_id)
+    state = core.store.user(owner)
     now = core.now()
     budget = state.budgets["otp"]
     open_at = budget.open_at(now, core.limits)
     bound = tuple(factor_info(factor) for factor in state.factors if factor.state != "pending")
+    if enrolled and not bound:
+        core.emit("enrollment lost", now, owner)
+        raise EnrollmentLost
     waiting = (factor for factor in state.factors if factor.state == "pending" and factor.expires_at > now)
     return Status(
         factors=bound,

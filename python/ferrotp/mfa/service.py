@@ -321,9 +321,13 @@ class MFA:
     # Looking after it
 
     @without_frames
-    def status(self, *, user_id: UserId) -> Status:
-        """What there is of a user: for pages, never instead of `verify`."""
-        return factors.status(self._core, user_id)
+    def status(self, *, user_id: UserId, enrolled: bool = False) -> Status:
+        """What there is of a user: for pages, never instead of `verify`.
+
+        :param enrolled: whether the application's own record says that the user has a second factor
+        :raises EnrollmentLost: if it does, and the store has none. The event ``enrollment lost`` tells of it
+        """
+        return factors.status(self._core, user_id, enrolled)
 
     @without_frames
     def factor(self, *, user_id: UserId, factor_id: str) -> FactorInfo:

@@ -15,8 +15,8 @@ from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ..mfa import MFA, DeviceToken, EnrollmentExpired, FactorInfo, MFAError
-from ..web import Gate, LastFactor, Login, LoginRequired, StepError, Texts, check_store, device_cookie, device_name
+from ..mfa import MFA, DeviceToken, EnrollmentExpired, FactorInfo, InvalidIdentifier, MFAError, UserId, user_id_text
+from ..web import Gate, LastFactor, Login, LoginRequired, StepError, Texts, check_store, device_name
 from ..web.gate import Mode
 from ..web.problems import NEXT, Problem, problem_of, rfc3339
 from ..web.texts import Translate
@@ -51,7 +51,7 @@ class Operations:
         mfa: MFA,
         *,
         secret_key: str | Sequence[str],
-        current_user: Callable[[Request], _MaybeAwaitable[str | None]],
+        current_user: Callable[[Request], _MaybeAwaitable[UserId | None]],
         stamp: Callable[[Request], _MaybeAwaitable[str | None]],
         on_login: Callable[[Request, Response, str, str], _MaybeAwaitable[Mapping[str, object] | None]],
         account_name: Callable[[str], _MaybeAwaitable[str]] | None = None,
@@ -71,14 +71,22 @@ class Operations:
         self._secure_cookies = secure_cookies
         check_store(mfa)
 
-    async def begin_login(self, request: Request, user_id: str, account_name: str) -> Response:
+    async def begin_login(
+        self, request: Request, user_id: UserId, account_name: str, *, enrolled: bool = False
+    ) -> Response:
         """Call it when the password was right, and return what it gives: that the login is done, or a pending token and
         which operation leads on.
 
+        :param user_id: immutable and never used again: the primary key, and no address or login name
         :param account_name: as the user knows the account: an address, for one
+        :param enrolled: whether the application's own record says that the user has a second factor: where the store
+            has none, nobody is let in
+        :raises InvalidIdentifier: if the id is of another type
+        :raises ProblemError: if nobody can have such an id, or the second factor is lost
         """
-        token = request.cookies.get(device_cookie(user_id))
-        step = await self._in_thread(self.gate.begin, user_id, account_name, device_token=token)
+        user_id = self._user_id_text(user_id)
+        token = request.cookies.get(self.gate.device_cookie(user_id))
+        step = await self._in_thread(self.gate.begin, user_id, account_name, device_token=token, enrolled=enrolled)
         login = step.login
         if step.next_page == "done":
             done = await self._complete_login(request, login)
@@ -246,11 +254,10 @@ class Operations:
     async def _current_login(self, request: Request) -> Login | None:
         """The login of the user whom the application names. Where the stamp is missing, or another user's, that is as
         good as a password: a token of the application's own, a reset password, a line that someone forgot."""
-        user_id = await _call_application(self._current_user, request)
-        if user_id is None:
+        application_id = await _call_application(self._current_user, request)
+        if application_id is None:
             return None
-        if not isinstance(user_id, str):
-            raise TypeError("current_user must return a str or None")
+        user_id = self._user_id_text(application_id)
         login = self._tokens.read_stamp(await _call_application(self._stamp, request))
         if login is not None and login.user_id == user_id:
             return login
@@ -271,7 +278,7 @@ class Operations:
             return
         secure = request.url.scheme == "https" if self._secure_cookies is None else self._secure_cookies
         done.cookies.set_cookie(
-            device_cookie(user_id),
+            self.gate.device_cookie(user_id),
             device.token,
             expires=device.expires_at,
             secure=secure,
@@ -288,6 +295,16 @@ class Operations:
             return await run_sync(functools.partial(step, *arguments, **more))
         except (MFAError, StepError, LastFactor) as error:
             raise self._problem(error, recovery=recovery) from None
+
+    def _user_id_text(self, user_id: UserId) -> str:
+        """The id in the service's text. A text that is no id may come from a visitor: nobody has it. Another type is
+        the application's fault, and raised as it is."""
+        try:
+            return user_id_text(user_id)
+        except InvalidIdentifier as error:
+            if isinstance(user_id, str):
+                raise self._problem(error) from None
+            raise
 
     def _problem(self, error: Exception, *, recovery: bool = False) -> ProblemError:
         return ProblemError(problem_of(error, self.texts, self.gate.now(), recovery=recovery))

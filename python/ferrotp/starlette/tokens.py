@@ -2,7 +2,8 @@
 
 A pending token is a half-login on its way through the client; a stamp is what the application keeps in its own session
 of a login that is done. Each has a salt of its own, and holds stages that the other never has: neither is taken for the
-other, nor for anything else that the application signs with the same key.
+other, nor for anything else that the application signs with the same key. Salt and login name the issuer and
+the tenant: applications that share a key refuse each other's.
 
 A pending token can be used more than once within its ten minutes. A thief who has one is where somebody with the
 password is: before a code, on the user's one budget of attempts. So there is nothing to keep of it on the server.
@@ -30,8 +31,8 @@ class Tokens:
         for key in keys:
             check_secret_key(key, "secret_key")
         self._gate = gate
-        self._half_logins = _serializer(keys, "pending login")
-        self._stamps = _serializer(keys, "stamp")
+        self._half_logins = _serializer(keys, "pending login", gate)
+        self._stamps = _serializer(keys, "stamp", gate)
 
     def sign_half_login(self, login: Login, first_page: str) -> str:
         """A half-login, or one that has to set up, for the client to give back with the code.
@@ -67,9 +68,11 @@ def _read(serializer: URLSafeSerializer, token: object) -> dict[str, object]:
     return data if isinstance(data, dict) else {}
 
 
-def _serializer(keys: list[str], purpose: str) -> URLSafeSerializer:
+def _serializer(keys: list[str], purpose: str, gate: Gate) -> URLSafeSerializer:
+    # No issuer and no tenant holds a NUL.
+    salt = "\0".join(("ferrotp.starlette", purpose, "version 3", gate.mfa.issuer, gate.mfa.tenant))
     return URLSafeSerializer(
         keys,
-        salt=f"ferrotp.starlette: {purpose}, version 2",
+        salt=salt,
         signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"},
     )

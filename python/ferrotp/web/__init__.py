@@ -9,7 +9,7 @@ from .gate import Gate, LoginStep
 from .login import Login
 from .notices import Notice, Notifier
 from .safety import PAGE_HEADERS, device_cookie, device_name, safe_next
-from .setup import SetupError, check_secret_key, check_store, open_mfa
+from .setup import SetupError, absolute_store, check_secret_key, check_store, open_mfa
 from .texts import ENGLISH, Texts
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "SetupError",
     "StepError",
     "Texts",
+    "absolute_store",
     "check_secret_key",
     "check_store",
     "device_cookie",

@@ -20,11 +20,13 @@ from ..mfa import (
     NotEnrolled,
     RecoveryCodes,
     Status,
+    UserId,
     Verification,
+    user_id_text,
 )
 from .errors import LastFactor, LoginRequired, NotFresh, SecondFactorRequired
 from .login import Login, Stage
-from .safety import safe_next
+from .safety import device_cookie, safe_next
 
 Mode = Literal["optional", "required"]
 
@@ -64,30 +66,40 @@ class Gate:
 
     def load(self, record: object) -> Login | None:
         """The login in a session, if it lives."""
-        return Login.load(record, self.now(), self._half_login_lifetime)
+        mfa = self.mfa
+        return Login.load(record, self.now(), self._half_login_lifetime, issuer=mfa.issuer, tenant=mfa.tenant)
+
+    def device_cookie(self, user_id: UserId) -> str:
+        """The name of the cookie of a trusted device of this user, here."""
+        return device_cookie(user_id_text(user_id), self.mfa.issuer, self.mfa.tenant)
 
     # The way in
 
     def begin(
         self,
-        user_id: str,
+        user_id: UserId,
         account_name: str,
         *,
         next_url: object = "",
         remember: bool | None = None,
         device_token: str | None = None,
+        enrolled: bool = False,
     ) -> LoginStep:
         """The password was right: what comes next.
 
         :param next_url: where the user wants to go. What leads off this site is dropped
         :param device_token: what the browser keeps if the user trusts it
+        :param enrolled: whether the application's own record says that the user has a second factor
+        :raises InvalidIdentifier: if the id is none
+        :raises EnrollmentLost: if the application knows of a second factor, and the store does not
         """
-        now = self.now()
+        now, user_id = self.now(), user_id_text(user_id)
         account_name = tidy_name(account_name) or user_id
-        status = self.mfa.status(user_id=user_id)
+        status = self.mfa.status(user_id=user_id, enrolled=enrolled)
 
         def login(stage: Stage) -> Login:
-            started = Login.start(stage, user_id, account_name, now)
+            mfa = self.mfa
+            started = Login.start(stage, user_id, account_name, now, issuer=mfa.issuer, tenant=mfa.tenant)
             return replace(started, next=safe_next(next_url), remember=remember)
 
         if not status.enrolled:
@@ -105,7 +117,7 @@ class Gate:
         return LoginStep(login("half"), page)
 
     def adopt(
-        self, user_id: str, account_name: str, *, proved_at: int = 0, device_token: str | None = None
+        self, user_id: UserId, account_name: str, *, proved_at: int = 0, device_token: str | None = None
     ) -> LoginStep:
         """The same for a user whom the application says to be logged in, by a way that did not lead past the gate: a
         cookie that remembers, a password reset, a line of its own. It counts as the password.

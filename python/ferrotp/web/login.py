@@ -27,6 +27,9 @@ SKEW = 60
 class Login:
     """A login under way, or done. Times are Unix seconds."""
 
+    issuer: str
+    """The application's, and `tenant` the customer's: those that share a secret key refuse each other's logins."""
+    tenant: str
     user_id: str
     account_name: str
     """As the user knows the account: the authenticator app and the pages show it."""
@@ -53,9 +56,11 @@ class Login:
     """Which of the framework's backends knew the user, where it has several."""
 
     @classmethod
-    def start(cls, stage: Stage, user_id: str, account_name: str, now: float) -> "Login":
+    def start(
+        cls, stage: Stage, user_id: str, account_name: str, now: float, *, issuer: str, tenant: str = ""
+    ) -> "Login":
         """A new stage of a new login."""
-        return cls(user_id, account_name, stage, int(now), secrets.token_urlsafe(16))
+        return cls(issuer, tenant, user_id, account_name, stage, int(now), secrets.token_urlsafe(16))
 
     def promote(self, now: float, *, fresh: bool) -> "Login":
         """The login when the second factor was passed: everything that tied the session to the one before is new."""
@@ -73,8 +78,11 @@ class Login:
         return dict(zip(_TYPES, _values(self), strict=True))
 
     @classmethod
-    def load(cls, data: object, now: float, half_login_lifetime: float) -> "Login | None":
-        """The login that `dump` wrote, or None: for anything else, and for a half-login that has died.
+    def load(
+        cls, data: object, now: float, half_login_lifetime: float, *, issuer: str, tenant: str = ""
+    ) -> "Login | None":
+        """The login that `dump` wrote, or None: for anything else, for one of another issuer or tenant, and for a
+        half-login that has died.
 
         :param half_login_lifetime: seconds
         """
@@ -85,6 +93,8 @@ class Login:
                 return None
         login = cls(**data)
         if login.stage not in ("half", "set-up", "full") or not login.user_id:
+            return None
+        if (login.issuer, login.tenant) != (issuer, tenant):
             return None
         if login.stage != "full" and not -SKEW <= now - login.since < half_login_lifetime:
             return None

@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 
 from ..mfa import (
     EnrollmentExpired,
+    EnrollmentLost,
     FactorDisabled,
     InvalidCode,
     InvalidIdentifier,
@@ -125,7 +126,7 @@ def problem_of(error: Exception, texts: Texts, now: float, *, recovery: bool = F
         return Problem("enrollment-expired", 400, texts("setup.expired"))
     if isinstance(error, TooManyFactors):
         return Problem("too-many-factors", 409, texts("setup.full"))
-    if isinstance(error, StoreUnavailable):
+    if isinstance(error, (StoreUnavailable, EnrollmentLost)):  # which of them it is, is for the log alone
         retry_at = datetime.fromtimestamp(math.ceil(now + STORE_RETRY_SECONDS), timezone.utc)
         return Problem("store-unavailable", 503, texts("error.unavailable"), STORE_RETRY_SECONDS, retry_at)
     if isinstance(error, MFAError):

@@ -38,9 +38,11 @@ def safe_next(url: object, default: str = "") -> str:
     return url
 
 
-def device_cookie(user_id: str) -> str:
-    """The name of the cookie of a trusted device: one for each user, since people share browsers."""
-    return "ferrotp_device_" + hashlib.sha256(user_id.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+def device_cookie(user_id: str, issuer: str, tenant: str = "") -> str:
+    """The name of the cookie of a trusted device: one for each user, since people share browsers, of each application
+    and customer, since these share hosts."""
+    whose = "\0".join((issuer, tenant, user_id))  # no identifier holds a NUL
+    return "ferrotp_device_" + hashlib.sha256(whose.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 _BROWSERS = (("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrom", "Chrome"), ("Safari/", "Safari"))

@@ -1,6 +1,8 @@
 """Start-up: what is wrong with the set-up is said then, in one sentence that says what to do."""
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 from ..mfa import MFA, Event, MFAError, Policy
 from ..vault import Keyring, VaultError
@@ -45,6 +47,33 @@ def open_mfa(
         return MFA(store or "", issuer=issuer or "", keyring=keyring, policy=policy, on_event=on_event)
     except MFAError as error:
         raise SetupError(f"{setting.format('STORE')} cannot be used: {str(error).rstrip('.')}.") from None
+
+
+def absolute_store(store: str, folder: str | Path, setting: str) -> str:
+    """The URL of a store. A SQLite file that is named by a relative path is in `folder`: in the directory that a
+    process happens to be started from, a new empty one would know of no second factor, and let all in by password.
+
+    :param folder: made if it is not there, for its owner alone
+    :param setting: how the application calls the store, for messages
+    :raises SetupError: if the file is in the working directory, and not yet in `folder`
+    """
+    if store.partition(":")[0].partition("+")[0] != "sqlite":
+        return store
+    try:
+        from ..mfa.stores.sql.opening import sqlite_in_folder
+    except ImportError:  # SQLAlchemy is not installed: the service says so
+        return store
+    resolved = sqlite_in_folder(store, os.fspath(folder))
+    if resolved is None:
+        return store
+    path, file, url = resolved
+    if os.path.exists(path) and not os.path.exists(file):
+        raise SetupError(
+            f"{setting} is {path!r}, which is {file}, and the file is in the working directory: move it there (with its"
+            " -wal, while nothing runs), or name it by its whole path."
+        )
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    return url
 
 
 def check_store(mfa: MFA) -> None:

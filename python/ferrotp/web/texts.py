@@ -162,6 +162,8 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "notice.device-trusted": "A device is now trusted by your account: you are not asked for a code there.",
         "notice.device-theft-suspected": "Somebody may have copied the cookie of a trusted device. No device is "
         "trusted any more.",
+        "notice.enrollment-lost": "Somebody with your password tried to log in, and your second step was not found. "
+        "Nobody was let in.",
         "notice.other": "The two-step login of your account was changed.",
     }
 )

@@ -9,6 +9,7 @@ import flask_login
 import pytest
 
 from ferrotp.mfa import Policy
+from ferrotp.web import Gate
 
 from ..steps import PASSWORD, Phone
 from ..visitor import Answer, Visitor
@@ -326,9 +327,8 @@ def test_a_trusted_device_of_another_user_cannot_be_forgotten_or_used(victim: Vi
     # Another user's token under one's own name
     mine = next(name for name in visitor.cookies if name.startswith("ferrotp_device"))
     stolen = Visitor(victim.site.base)
-    from ferrotp.web import device_cookie
-
-    stolen.cookies[device_cookie(other.user_id)] = visitor.cookies[mine]
+    gate = Gate(victim.site.mfa)
+    stolen.cookies[gate.device_cookie(other.user_id)] = visitor.cookies[mine]
     assert other.password(stolen).location == "/mfa/challenge"
 
 

@@ -218,19 +218,6 @@ def test_a_post_needs_the_second_factor_as_a_get_does(world: World) -> None:
     assert client.post("/transfer").text == "sent" and world.transfers == 1
 
 
-def test_a_user_id_that_is_no_text_is_an_error_and_no_login() -> None:
-    class Numbers(World):
-        def _logged_in(self, user_id: str) -> None:
-            flask.session["user"] = int(user_id)
-
-    world = Numbers(FERROTP_LOGIN_VIEW="password")
-    client = world.client()
-    client.post("/login/7")
-    for path in ("/", "/vault", "/mfa/"):
-        with pytest.raises(TypeError, match="current_user_id must return a str or None"):
-            client.get(path)
-
-
 def test_fresh_is_asked_of_every_factor_that_there_is(world: World) -> None:
     client = world.client()
     client.post("/login/7")

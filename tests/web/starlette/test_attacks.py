@@ -10,7 +10,7 @@ from itsdangerous import TimestampSigner, URLSafeSerializer
 
 from ferrotp.mfa import Policy, StoreUnavailable
 from ferrotp.starlette import require_login
-from ferrotp.web import device_cookie
+from ferrotp.web import Gate
 
 from ..steps import PASSWORD
 from .example import Client, FastAPISite, Reply, Victim
@@ -357,7 +357,8 @@ def test_a_trusted_device_of_another_user_cannot_be_forgotten_or_used(victim: Vi
     assert other.full().ask("DELETE", f"/mfa/devices/{series}").body == {"forgotten": 0}
     assert len(victim.site.mfa.trusted_devices(user_id=victim.user_id)) == 1
     stolen = Client(victim.site.base)
-    stolen.cookies[device_cookie(other.user_id)] = client.cookies[device_cookie(victim.user_id)]
+    gate = Gate(victim.site.mfa)
+    stolen.cookies[gate.device_cookie(other.user_id)] = client.cookies[gate.device_cookie(victim.user_id)]
     assert stolen.password(other.email).body["next"] == "verify"
 
 

@@ -6,7 +6,7 @@ was removed since does not come back.
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import Engine
@@ -31,6 +31,8 @@ report: no policy."""
 PROOF_WINDOW = 2
 """Time steps that a proof may be off by, whatever the policy: it shows that keys are right, and lets nobody in."""
 
+FindUsers = Callable[[Sequence[str]], Mapping[str, str]]
+"""Gives for ids of the source the application's own: those that are missing are nobody's."""
 Progress = Callable[[int, int], None]
 """Called with how many users were looked at, and how many there are."""
 
@@ -45,6 +47,7 @@ def preview_import(
     clock: Callable[[], float] = time.time,
     progress: Progress | None = None,
     on_note: Callable[[Note], None] | None = None,
+    find_users: FindUsers | None = None,
 ) -> ImportReport:
     """Says what `run_import` would do with a store in which nobody is yet. It writes nothing.
 
@@ -53,9 +56,12 @@ def preview_import(
     :param policy: of the service that the users would come to
     :param proofs: by user id the code that an app shows just now, to prove that the secrets are read rightly
     :param on_note: called with each `Note`, of what is left out and what is to be looked at
+    :param find_users: looks ids of the source up in the application: a factor under an id that no login asks for is
+        lost. Called with some at a time, it gives each one's own id, as the application's logins have it; a user who
+        is not found is an error of the report. None takes all ids as they are
     :raises SourceError: if the source is not what was said
     """
-    run = _ImportRun(source, format, policy or Policy(), clock, progress, on_note, None)
+    run = _ImportRun(source, format, policy or Policy(), clock, progress, on_note, find_users, None)
     return run.run(proofs or {})
 
 
@@ -69,6 +75,7 @@ def run_import(
     clock: Callable[[], float] = time.time,
     progress: Progress | None = None,
     on_note: Callable[[Note], None] | None = None,
+    find_users: FindUsers | None = None,
 ) -> ImportReport:
     """Takes the users of a source over, with the service's policy and into its tenant. It can be killed and begun
     again. Its arguments are those of `preview_import`.
@@ -80,7 +87,7 @@ def run_import(
             "these records open with a wrong key, too, to garbage: prove the key by a user id and the code that this "
             "user's app shows now"
         )
-    run = _ImportRun(source, format, mfa.policy, clock, progress, on_note, mfa)
+    run = _ImportRun(source, format, mfa.policy, clock, progress, on_note, find_users, mfa)
     return run.run(proofs or {})
 
 
@@ -95,6 +102,7 @@ class _ImportRun:
         clock: Callable[[], float],
         progress: Progress | None,
         on_note: Callable[[Note], None] | None,
+        find_users: FindUsers | None,
         mfa: MFA | None,
     ) -> None:
         self._database = Database(source)
@@ -104,8 +112,9 @@ class _ImportRun:
         self._clock = clock
         self._progress = progress
         self._on_note = on_note
+        self._find_users = find_users
         self._mfa = mfa
-        self._report = ImportReport(format.name, mfa is not None)
+        self._report = ImportReport(format.name, mfa is not None, enrolled=None if mfa is None else 0)
 
     def run(self, proofs: Mapping[str, str]) -> ImportReport:
         try:
@@ -118,10 +127,12 @@ class _ImportRun:
             with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
                 for page in self._database.pages(queries):
                     # Opening the records of a page may take a while, and lets other threads run.
-                    sources = pool.map(self._read, self._newcomers(page))
+                    users_of_page = self._users_of(page)
+                    sources = pool.map(self._read, self._newcomers(users_of_page))
                     accepted = filter(None, map(self._within_policy, sources))
                     for users in _batches(accepted):
                         self._import(users)
+                    self._count_enrolled(users_of_page)
                     self._report.users += len(page)
                     if self._progress is not None:
                         self._progress(self._report.users, max(total, self._report.users))
@@ -129,8 +140,9 @@ class _ImportRun:
         finally:
             self._database.close()
 
-    def _newcomers(self, page: Users) -> Iterator[tuple[str, dict[str, list[Row]]]]:
-        """Those who can come, by the id that they get: not who is gone, and not who is there."""
+    def _users_of(self, page: Users) -> dict[str, dict[str, list[Row]]]:
+        """Those of a page who are users here, by the id that they get."""
+        users: dict[str, dict[str, list[Row]]] = {}
         for owner, rows in page.items():
             accounts = (row["account"] for table in rows.values() for row in table)
             account = next((account for account in accounts if account is not None), None)
@@ -139,10 +151,32 @@ class _ImportRun:
                 self._report_note(Note(str(owner), "user", "skipped", "the user is gone"))
             elif not is_identifier(user_id):
                 self._report_note(Note("", "user", "skipped", "the user's id is none that ferrotp takes"))
-            elif self._mfa is not None and self._is_there(self._mfa, user_id):
+            else:
+                users[user_id] = rows
+        if self._find_users is None:
+            return users
+        found, own = self._find_users(list(users)), {}
+        for user_id, rows in users.items():
+            if user_id not in found:
+                self._report_note(Note(user_id, "user", "error", "no user here has this id"))
+            elif found[user_id] in own:
+                self._report_note(Note(user_id, "user", "skipped", "another id of the source is the same user's here"))
+            else:
+                own[found[user_id]] = rows
+        return own
+
+    def _newcomers(self, users: dict[str, dict[str, list[Row]]]) -> Iterator[tuple[str, dict[str, list[Row]]]]:
+        """Those who are not there already."""
+        for user_id, rows in users.items():
+            if self._mfa is not None and self._is_there(self._mfa, user_id):
                 self._report.already += 1
             else:
                 yield user_id, rows
+
+    def _count_enrolled(self, users: Iterable[str]) -> None:
+        """Asks the store anew, by the ids that logins will ask for."""
+        if self._mfa is not None and self._report.enrolled is not None:
+            self._report.enrolled += sum(self._mfa.status(user_id=user_id).enrolled for user_id in users)
 
     @staticmethod
     def _is_there(mfa: MFA, user_id: str) -> bool:

@@ -26,8 +26,10 @@ class ImportReport:
     """Users of whom the store keeps something already. They were left alone."""
     factors: int = 0
     recovery_codes: int = 0
+    enrolled: int | None = None
+    """Users of the source who have a second factor here, asked of the store afterwards. None: nothing was written."""
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """How often something was ``skipped`` or ``flagged``, and why."""
+    """How often something was ``skipped``, ``flagged`` or an ``error``, and why."""
     examples: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
     def add(self, note: Note) -> None:
@@ -37,6 +39,11 @@ class ImportReport:
         users = self.examples.setdefault(key, [])
         if len(users) < EXAMPLES and note.user_id not in users:
             users.append(note.user_id)
+
+    @property
+    def errors(self) -> int:
+        """Users of the source who are nobody here: they log in by the password alone."""
+        return sum(count for (outcome, _), count in self.reasons.items() if outcome == "error")
 
     def as_json(self) -> dict[str, Any]:
         """For machines."""
@@ -48,6 +55,8 @@ class ImportReport:
             "already": self.already,
             "factors": self.factors,
             "recovery_codes": self.recovery_codes,
+            "enrolled": self.enrolled,
+            "errors": self.errors,
             "notes": [
                 {"outcome": outcome, "reason": reason, "count": count, "users": self.examples[outcome, reason]}
                 for (outcome, reason), count in self.reasons.most_common()
@@ -61,7 +70,10 @@ class ImportReport:
         lines = [f"{self.imported:,} of {_many(self.users, 'user')} {came}, with {brought}"]
         if self.already:
             lines.append(f"{self.already:,} were there already, and were left alone")
-        for outcome, title in (("flagged", "to be looked at:"), ("skipped", "left out:")):
+        if self.enrolled is not None:
+            lines.append(f"{self.enrolled:,} of {_many(self.users, 'user')} are enrolled here now")
+        titles = (("error", "ERRORS:"), ("flagged", "to be looked at:"), ("skipped", "left out:"))
+        for outcome, title in titles:
             found = [(reason, count) for (one, reason), count in self.reasons.most_common() if one == outcome]
             if found:
                 lines.append(title)

@@ -9,8 +9,8 @@ from .database import Accounts, Database, Query, Row
 
 __all__ = ["Format", "Moment", "Note", "Row", "SourceUser", "factor_id"]
 
-Outcome = Literal["skipped", "flagged"]
-"""Left where it is; or taken over, and somebody should look at it."""
+Outcome = Literal["skipped", "flagged", "error"]
+"""Left where it is; or taken over, and somebody should look at it; or of nobody here, though it should be."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 import json
 import os
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from importlib import import_module
 from typing import Any
@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections, models
 
 from ferrotp.django.conf import conf, keyring
-from ferrotp.django.service import get_mfa, now
+from ferrotp.django.service import get_mfa, now, user_id_of
 from ferrotp.mfa import MFA, MFAError
 
 _FORMATS = ("pyotp-column", "django-otp", "django-two-factor-auth", "django-allauth")
@@ -47,6 +47,7 @@ class Command(BaseCommand):
         service = get_mfa()
         with ExitStack() as stack:
             run_options: dict[str, Any] = {"progress": self._progress(options["verbosity"]), "clock": now}
+            run_options["find_users"] = find_users
             if options["report"]:
                 handle = os.open(options["report"], os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
                 file = stack.enter_context(open(handle, "w", encoding="ascii"))
@@ -72,6 +73,11 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps(report.as_json()) if options["json"] else "\n".join(report.lines()))
         if not options["write"] and not options["json"]:
             self.stdout.write("nothing was written: --write brings them")
+        if report.errors:
+            log_in = "log in" if options["write"] else "would log in"
+            raise CommandError(
+                f"{report.errors} of the source's users are nobody here: they {log_in} by password alone"
+            )
 
     def _progress(self, verbosity: int) -> Callable[[int, int], None] | None:
         if not self.stderr.isatty() or not verbosity:
@@ -81,6 +87,24 @@ class Command(BaseCommand):
             self.stderr.write(f"\r{done} of {total} users", ending="" if done < total else "\n")
 
         return show
+
+
+def find_users(ids: Sequence[str]) -> dict[str, str]:
+    """The site's users of ids as another table has them: by the primary key's own reading of a text."""
+    model = get_user_model()
+    key: Any = model._meta.pk
+    keys: dict[str, Any] = {}
+    for text in ids:
+        with suppress(Exception):  # whatever a field of the site raises for what is no key
+            value = key.to_python(text)
+            key.run_validators(value)  # refuses a number that the database has no room for
+            if value is not None:
+                keys[text] = value
+    own = {text: user_id_of(model(pk=value)) for text, value in keys.items()}
+    # All rows: a manager that hides some would have their users log in by the password alone.
+    there = model._base_manager.filter(pk__in=set(keys.values())).values_list("pk", flat=True)
+    found = {user_id_of(model(pk=pk)) for pk in there}
+    return {text: user_id for text, user_id in own.items() if user_id in found}
 
 
 def _source(alias: str) -> str:

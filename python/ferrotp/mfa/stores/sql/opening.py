@@ -48,6 +48,22 @@ def dialect_for(where: "str | URL | Engine", timeout: float, tables: Tables) -> 
     raise StoreRefused(f"{backend} is no database that passes the store's tests: SQLite and PostgreSQL are")
 
 
+def sqlite_in_folder(where: str, folder: str) -> tuple[str, str, str] | None:
+    """For a URL of a SQLite file that is named by a relative path: this path, the file of that name in `folder`, and
+    the file's URL. None for anything else."""
+    try:
+        url = make_url(where)
+    except ArgumentError:
+        return None
+    named = url.database or ""
+    prefix = "file:" if "uri" in url.query and named.startswith("file:") else ""
+    path = named.removeprefix(prefix)
+    if path in ("", ":memory:") or os.path.isabs(path) or url.query.get("mode") == "memory":
+        return None
+    file = os.path.join(os.path.abspath(folder), path)
+    return path, file, url.set(database=prefix + file).render_as_string(hide_password=False)
+
+
 def _of_engine(engine: Engine, timeout: float, tables: Tables) -> "Dialect[Any, Any]":
     if engine.dialect.name == "sqlite" and engine.dialect.driver == "pysqlite":
         return _sqlite(engine.url, "", tables)
