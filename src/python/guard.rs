@@ -45,12 +45,35 @@ pub(super) struct Class {
 struct PublicClass {
     class: Py<PyType>,
     facts: Class,
-    /// This class and the public ones above it: their names, and how many there are in one that nobody has changed.
-    watched: Box<[(Py<PyDict>, usize)]>,
+    /// The names of this class and of the public ones above it.
+    watched: Box<[Py<PyDict>]>,
+    /// The one name of theirs that can be deleted, where Python gives it: since 3.13 a write to `__module__` does.
+    line: Option<Py<PyString>>,
     /// What `generate_otp` calls and reads, as found on the class; a subclass must have the same.
     genuine: Names,
     /// The class that was registered after this one: also when its module was loaded again.
     next: OnceLock<Box<Self>>,
+}
+
+impl PublicClass {
+    /// Whether nobody has put a name into the class or one above it: each has the two that cannot be deleted, and the
+    /// line if that is among what is left.
+    #[inline(always)]
+    fn is_untouched(&self, py: Python<'_>) -> bool {
+        match &self.line {
+            None => self.watched.iter().all(|names| names.bind(py).len() == LASTING),
+            Some(line) => self.watched.iter().all(|names| {
+                let names = names.bind(py);
+                names.len() == LASTING + 1 && names.contains(line.bind(py)).unwrap_or(false)
+            }),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn has_only_python_s_names(&self, py: Python<'_>) -> bool {
+        self.watched.iter().all(|names| has_only_python_s_names(names.bind(py)))
+    }
 }
 
 /// Functions of a module that tests replace, as they were when it was loaded.
@@ -146,7 +169,7 @@ impl Registry {
         }
         for public in self.classes() {
             visit.call(&public.class)?;
-            public.watched.iter().try_for_each(|(names, _)| visit.call(names))?;
+            public.watched.iter().try_for_each(|names| visit.call(names))?;
             visit_names(&public.genuine, &visit)?;
         }
         for watched in [&self.modern, &self.legacy] {
@@ -247,11 +270,8 @@ impl Registry {
     pub(super) fn pristine<'a, 'py>(&self, object: &'a Bound<'py, PyAny>) -> Option<Pristine<'a, 'py>> {
         let py = object.py();
         let public = self.class(object.get_type_ptr())?;
-        for (names, size) in &public.watched {
-            let names = names.bind(py);
-            if names.len() != *size && !has_only_python_s_names(names) {
-                return None;
-            }
+        if !public.is_untouched(py) && !public.has_only_python_s_names(py) {
+            return None;
         }
         // SAFETY: the object's class is a registered one, and `register` takes only classes that derive from OTPBase.
         let base = unsafe { Base::of_unchecked(object) };
@@ -343,20 +363,25 @@ pub(super) fn register(
         _ => Kind::Otp,
     };
     name_rules(&class)?;
-    let watched = watched
-        .iter()
-        .map(|class| {
-            // The dict itself: to ask the proxy that `__dict__` gives for its size costs twice as much.
-            let names = generic_dict(&class)?;
-            if has_only_python_s_names(&names) {
-                return Ok((names.unbind(), LASTING));
-            }
-            Err(PyTypeError::new_err("the methods of a public class belong into its hidden base"))
-        })
-        .collect::<PyResult<_>>()?;
+    let (unused, line) = (intern!(py, "__static_attributes__"), intern!(py, "__firstlineno__"));
+    let mut has_line = true;
+    let mut names = Vec::new();
+    for class in watched {
+        // The dict itself: to ask the proxy that `__dict__` gives for its size costs twice as much.
+        let of_class = generic_dict(&class)?;
+        if of_class.contains(unused)? {
+            class.delattr(unused)?; // a name the less to look for at each code
+        }
+        if !has_only_python_s_names(&of_class) {
+            return Err(PyTypeError::new_err("the methods of a public class belong into its hidden base"));
+        }
+        has_line = has_line && of_class.contains(line)?;
+        names.push(of_class.unbind());
+    }
+    let (watched, line) = (names.into(), has_line.then(|| line.clone().unbind()));
     let genuine = genuine(py, &GENUINE, |name| class.getattr(name))?;
     let (class, facts) = (class.unbind(), Class { kind, legacy });
-    let public = PublicClass { class, facts, watched, genuine, next: OnceLock::new() };
+    let public = PublicClass { class, facts, watched, line, genuine, next: OnceLock::new() };
     Registry::of_module(module)?.get().add(public);
     Ok(())
 }
@@ -384,8 +409,6 @@ fn name_rules(class: &Bound<'_, PyType>) -> PyResult<()> {
 }
 
 /// Whether a public class has no names but those that Python itself gives it, which change no code.
-#[cold]
-#[inline(never)]
 fn has_only_python_s_names(names: &Bound<'_, PyDict>) -> bool {
     names.iter().all(|(name, _)| {
         let name = name.cast_exact::<PyString>().ok().and_then(|name| name.to_str().ok());
@@ -394,7 +417,7 @@ fn has_only_python_s_names(names: &Bound<'_, PyDict>) -> bool {
             Some(
                 "__module__"
                 | "__doc__"
-                // From 3.13 on; a write to `__module__` deletes the first.
+                // From 3.13 on.
                 | "__firstlineno__"
                 | "__static_attributes__"
                 // When somebody asks for them.
