@@ -92,7 +92,7 @@ def floor_of(place: str) -> int:
 
 def are_strangers(place: str, other: str) -> bool:
     """Whether two files are in rooms that never know each other."""
-    rooms = [{room for room in group if one.startswith(room)} for group in STRANGERS for one in (place, other)]
+    rooms = [{room for room in group if file.startswith(room)} for group in STRANGERS for file in (place, other)]
     return any(mine and yours and mine != yours for mine, yours in zip(rooms[::2], rooms[1::2], strict=True))
 
 

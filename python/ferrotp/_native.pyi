@@ -213,7 +213,7 @@ class Keyring:
         """
 
     def export(self) -> str:
-        """All keys in one text, which the class takes. It shows the keys: whoever has it opens every record."""
+        """All keys in one text, which the class takes. It shows the keys: who has it opens every record."""
 
     @property
     def key_ids(self) -> tuple[str, ...]:

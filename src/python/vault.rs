@@ -407,7 +407,7 @@ impl PyKeyring {
         Self::checked(py, Keyring::generate())
     }
 
-    /// All keys in one text, which the class takes. It shows the keys: whoever has it opens every record.
+    /// All keys in one text, which the class takes. It shows the keys: who has it opens every record.
     fn export<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         PyString::new(py, &self.0.to_text())
     }

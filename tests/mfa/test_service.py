@@ -712,7 +712,7 @@ def test_a_pending_factor_can_be_shown_again_and_does_not_log_in(world: World) -
     with pytest.raises(NotEnrolled):
         world.mfa.verify(user_id="42", code=Device(enrollment.uri).at(world.clock.now))
     assert not world.mfa.status(user_id="42").enrolled
-    assert [one.factor_id for one in world.mfa.status(user_id="42").pending] == [enrollment.factor_id]
+    assert [factor.factor_id for factor in world.mfa.status(user_id="42").pending] == [enrollment.factor_id]
 
 
 def test_another_users_enrollment_is_not_confirmed(world: World) -> None:

@@ -70,7 +70,7 @@ def test_impossible_costs_in_a_record_are_refused(plain: bytes) -> None:
 @pytest.fixture(scope="module")
 def work() -> dict[str, Instructions]:
     """What a check takes, by the record that it is of; each of them fails."""
-    impossible = [judge.seal(KEY, ("", "ann", "7K"), "recovery", one, bytes(16), bytes(12)) for one in IMPOSSIBLE]
+    impossible = [judge.seal(KEY, ("", "ann", "7K"), "recovery", cost, bytes(16), bytes(12)) for cost in IMPOSSIBLE]
     setup = f"""
 from ferrotp.vault import Hashing, Keyring, SealedRecordError
 keyring, usual, cheap = Keyring.from_bytes({KEY}), Hashing.argon2id(), {CHEAP}

@@ -49,7 +49,7 @@ CODE = Field(
 RECOVERY_CODE = Field(required=True, max_length=200, description="As typed.", examples=["7K3M-Q2ZP-94TW-XDRA"])
 PENDING_TOKEN = Field(
     max_length=MAX_TOKEN_LENGTH,
-    description="From the login, while it waits for the second factor. Without it: whoever is logged in.",
+    description="From the login, while it waits for the second factor. Without it: the user who is logged in.",
 )
 TRUST_DEVICE = Field(bool, default=False, description="Not to be asked on this device again for some days.")
 NAME = Field(default="", max_length=200, examples=["My phone"])
@@ -112,7 +112,7 @@ OPERATIONS = (
         "verify",
         "POST",
         "/verify",
-        "Takes a code of an authenticator app, once. It ends a pending login; or, for whoever is logged in, proves "
+        "Takes a code of an authenticator app, once. It ends a pending login; or, for a user who is logged in, proves "
         "again who it is, which changes ask for.",
         (400, 401, 403, 415, 422, 429, 500, 503),
         VERIFY_BODY,
