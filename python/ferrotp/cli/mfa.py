@@ -51,7 +51,7 @@ def _options(function: Callable[..., int]) -> Callable[..., int]:
             ),
             text("--report", "path", metavar="FILE", help="A line of JSON for each that is left or to be looked at."),
             text("--table", metavar="NAME", help="The table.  [flask-security: user]"),
-            text("--user-column", metavar="NAME", help="The user id in it.  [flask-security: fs_uniquifier]"),
+            text("--user-column", metavar="NAME", help="The user id in it.  [flask-security: id]"),
             text("--secret-column", metavar="NAME", help="pyotp: the secret."),
             text("--last-used", type=click.Choice(_LAST_USED), help="pyotp: what the column of the last use holds."),
             text("--last-used-column", default="", metavar="NAME", help="pyotp: the last use."),
@@ -149,7 +149,7 @@ def _format(given: dict[str, Any]) -> "Format":
             secrets=imports.parse_secrets(secrets) if secrets else {},
             decrypt_code=opener,
             table=given["table"] or "user",
-            user_column=given["user_column"] or "fs_uniquifier",
+            user_column=given["user_column"] or "id",
             recovery_codes=codes,
         )
     accounts = _accounts(given)

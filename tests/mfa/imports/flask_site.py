@@ -75,13 +75,13 @@ def users(db: Any, store: Any, security: Any) -> dict[str, Any]:
     db.session.commit()
     assert base64.b32decode(secret_of(record)) and pyotp.TOTP(secret_of(record)).now()
     return {
-        "two": two.fs_uniquifier,
+        "two": str(two.id),
         "two_secret": secret_of(record),
         "code": code,
         "codes": codes,
-        "unified": unified.fs_uniquifier,
+        "unified": str(unified.id),
         "unified_secret": secret_of(second),
-        "phone": phone.fs_uniquifier,
+        "phone": str(phone.id),
     }
 
 

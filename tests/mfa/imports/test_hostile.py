@@ -203,7 +203,7 @@ def test_hostile_rows_of_flask_security_are_left_one_by_one(tmp_path: Path, serv
     plain = json.dumps({"key": GOOD, "type": "totp", "v": 1})
     where = flask_table(tmp_path / "app.db", [plain, *FLASK.values()])
     format = FlaskSecurity(secrets={"1": b"secret"})
-    report = run_import(where, format, service.mfa, proofs={"u0": pyotp.TOTP(GOOD).now()})
+    report = run_import(where, format, service.mfa, proofs={"1": pyotp.TOTP(GOOD).now()})
     assert (report.imported, report.recovery_codes) == (1, 0)
     assert report.users == len(FLASK) + 5
 

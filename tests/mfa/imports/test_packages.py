@@ -252,7 +252,8 @@ def test_what_the_last_used_column_holds_has_to_be_said_and_fit(tmp_path: Path, 
         with pytest.raises(SourceError, match="say which column"):
             PyotpColumn(**columns, **wrong)  # type: ignore[arg-type]
     for kind in ("time-step", "seconds"):
-        report = preview_import(str(where), PyotpColumn(**columns, last_used=kind, last_used_column="last"))  # type: ignore[arg-type]
+        format = PyotpColumn(**columns, last_used=kind, last_used_column="last")  # type: ignore[arg-type]
+        report = preview_import(str(where), format, clock=lambda: NOW)
         assert report.factors == 1  # of five, the one whose last use is of this kind
     blind = PyotpColumn(**columns, last_used="none")
     assert preview_import(str(where), blind).factors == 5

@@ -33,8 +33,9 @@ class FlaskSecurity:
     decrypt_code: Decrypt | None = field(default=None, repr=False)
     """For `SECURITY_MULTI_FACTOR_RECOVERY_CODES_KEYS`: `fernet.decryptor` of them."""
     table: str = "user"
-    user_column: str = "fs_uniquifier"
-    """What becomes ferrotp's user id: what Flask-Login's `get_id` gives."""
+    user_column: str = "id"
+    """What becomes ferrotp's user id. Not `fs_uniquifier`, which Flask-Login's `get_id` gives: it changes with the
+    password, and its user would come in without a second factor."""
     recovery_codes: bool = True
 
     @property
