@@ -304,3 +304,30 @@ fn base32_has_its_thirty_two_symbols_in_either_case_and_no_other() {
         }
     }
 }
+
+#[test]
+fn a_steam_code_is_the_number_in_base_26_from_its_lowest_place_up() {
+    let key = HmacKey::new(Algorithm::Sha1, b"12345678901234567890");
+    let alphabet: Vec<char> = "23456789BCDFGHJKMNPQRTVWXY".chars().collect();
+    for counter in 0..200 {
+        for (digits, cut) in [(5, 100_000), (8, 100_000_000), (10, u64::MAX)] {
+            let mut number = u64::from(key.truncated(counter)) % cut;
+            let expected: String = (0..5)
+                .map(|_| {
+                    let symbol = alphabet[(number % 26) as usize];
+                    number /= 26;
+                    symbol
+                })
+                .collect();
+            let digits = Digits::new(digits).unwrap();
+            assert_eq!(steam::reduced_code(&key, counter, digits).as_str(), expected);
+            assert_eq!(steam::find(&key, counter, 0, digits, &expected), Ok(Some(counter)));
+            if cut == u64::MAX {
+                assert_eq!(steam::code(&key, counter).as_str(), expected);
+            }
+        }
+    }
+    for text in ["", "2222", "222222"] {
+        assert_eq!(steam::find(&key, 40, 40, Digits::MAX, text), Ok(None));
+    }
+}
