@@ -62,7 +62,9 @@ def verify(
             hint = f": it has {len(typed)} characters, and {account.digits} are right"
         output.say(output.styled("no", fg="red", bold=True) + hint)
     else:
-        output.say(output.styled("yes", fg="green", bold=True) + _told(account.kind, offset, place.get("counter")))
+        output.say(
+            output.styled("yes", fg="green", bold=True) + _verdict_text(account.kind, offset, place.get("counter"))
+        )
     return REFUSED if offset is None else DONE
 
 
@@ -83,7 +85,7 @@ def _look_ahead(otp: Any, code: str, window: int) -> int | None:
     return None
 
 
-def _told(kind: str, offset: int, counter: int | None) -> str:
+def _verdict_text(kind: str, offset: int, counter: int | None) -> str:
     if kind == "hotp":
         return f": the code of counter {counter}. The next is {(counter or 0) + 1}"
     if offset == 0:

@@ -211,13 +211,13 @@ class MemoryStore:
 
     def factors(self, after: Factor | None, limit: int) -> list[Factor]:
         with self._lock:
-            ordered = sorted(self._factors.values(), key=_place)
-            return [record for record in ordered if after is None or _place(record) > _place(after)][:limit]
+            ordered = sorted(self._factors.values(), key=_key_of)
+            return [record for record in ordered if after is None or _key_of(record) > _key_of(after)][:limit]
 
     def recovery_codes(self, after: RecoveryCode | None, limit: int) -> list[RecoveryCode]:
         with self._lock:
-            ordered = sorted(self._codes.values(), key=_place)
-            return [record for record in ordered if after is None or _place(record) > _place(after)][:limit]
+            ordered = sorted(self._codes.values(), key=_key_of)
+            return [record for record in ordered if after is None or _key_of(record) > _key_of(after)][:limit]
 
     def reseal(self, changes: "Sequence[tuple[Factor | RecoveryCode, bytes]]") -> int:
         done = 0
@@ -261,6 +261,6 @@ class MemoryStore:
             del self._codes[place]
 
 
-def _place(record: "Factor | RecoveryCode") -> tuple[str, str, str]:
+def _key_of(record: "Factor | RecoveryCode") -> tuple[str, str, str]:
     last = record.factor_id if isinstance(record, Factor) else record.selector
     return record.owner.tenant, record.owner.user_id, last

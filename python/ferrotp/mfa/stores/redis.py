@@ -115,7 +115,7 @@ class RedisStore:
 
     def prepare(self) -> bool:
         """Refuses a server that could lose what was decided. There is nothing to create."""
-        info = self._told("INFO")
+        info = self._answer_to("INFO")
         if not info:
             _refuse(
                 not (self._allow_eviction and self._allow_loss),
@@ -129,7 +129,7 @@ class RedisStore:
         )
         _refuse(info.get("role", "master") != "master", "this server is a replica: name the primary")
         _refuse(
-            bool(info.get("cluster_enabled")) and self._told("CLUSTER INFO").get("cluster_size") != "1",
+            bool(info.get("cluster_enabled")) and self._answer_to("CLUSTER INFO").get("cluster_size") != "1",
             "a Redis Cluster of several shards is not followed: use one with a single shard, or no Cluster",
         )
         if info and not self._allow_eviction:
@@ -146,7 +146,7 @@ class RedisStore:
                 " allow_loss",
             )
             _refuse(
-                self._told("CONFIG GET", "appendfsync").get("appendfsync") == "no",
+                self._answer_to("CONFIG GET", "appendfsync").get("appendfsync") == "no",
                 "Redis leaves it to the system when its log reaches the disk: set appendfsync always (or everysec), or"
                 " say allow_loss",
             )
@@ -329,7 +329,7 @@ class RedisStore:
         # Raised out here: redis-py's error, and the frames that it holds, know the command and the credentials.
         raise StoreUnavailable(f"Redis: {reason}")
 
-    def _told(self, *command: str) -> dict[str, Any]:
+    def _answer_to(self, *command: str) -> dict[str, Any]:
         """What the server tells of itself. Empty if it may not be asked."""
         self._deadline.until = time.monotonic() + self._timeout
         try:

@@ -321,7 +321,7 @@ class SQLStore:
 
     def reseal(self, changes: "Sequence[tuple[Factor | RecoveryCode, bytes]]") -> int:
         # All in one order, so that no two sweeps wait for each other.
-        ordered = sorted((_change(read, sealed) for read, sealed in changes), key=_place)
+        ordered = sorted((_change(read, sealed) for read, sealed in changes), key=_key_of)
         factors = [change for change in ordered if "factor_id" in change]
         codes = [change for change in ordered if "selector" in change]
         with self._pool.borrow() as connection:
@@ -364,7 +364,7 @@ def _change(read: "Factor | RecoveryCode", sealed: bytes) -> dict[str, Any]:
     return {**owner_values(read.owner), **key, "was": read.sealed, "sealed": sealed}
 
 
-def _place(change: dict[str, Any]) -> tuple[str, ...]:
+def _key_of(change: dict[str, Any]) -> tuple[str, ...]:
     return tuple(value for value in change.values() if isinstance(value, str))
 
 
