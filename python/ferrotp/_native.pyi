@@ -334,6 +334,7 @@ class Keyring:
 
         :param codes: 1 to 100 of at most 64 bytes each; case, spaces and hyphens do not count
         :returns: for each its selector, which says nothing of it, and the sealed record of its hash
+        :raises TypeError: if `codes` is one str: its characters would be the codes
         :raises ValueError: if there are more, or one is empty or longer
         """
 
