@@ -27,6 +27,9 @@ const MAX_TEXT: usize = 96;
 
 /// How many codes a set has at most. Their selectors differ, and there are 1,024.
 pub const MAX_COUNT: usize = 100;
+/// How many codes are drawn for a set at most. One in ten is drawn again, since its selector is there; a generator that
+/// repeats itself must not keep the caller for ever.
+const MAX_DRAWS: usize = 10 * MAX_COUNT;
 
 /// How a recovery code is hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -306,7 +309,10 @@ impl Keyring {
         }
         let mut hasher = Hasher::for_set(hashing)?;
         let mut set: Vec<NewCode> = Vec::with_capacity(count);
-        while set.len() < count {
+        for _ in 0..MAX_DRAWS {
+            if set.len() == count {
+                return Ok(set);
+            }
             let code = RecoveryCode::generate()?;
             if set.iter().any(|other| other.code.selector() == code.selector()) {
                 continue;
@@ -321,7 +327,7 @@ impl Keyring {
             })?;
             set.push(NewCode { code, record });
         }
-        Ok(set)
+        Err(VaultError::NoRandomness)
     }
 
     /// Whether `text` is the code of a record. The record is opened in any case, so that a changed one is found; what

@@ -455,6 +455,12 @@ fn recovery_codes_are_read_as_people_type_them() {
     ] {
         assert_eq!(parsed(text), expected, "{text}");
     }
+    // The longest text that is read: every symbol and every separator has three bytes.
+    let wide: String =
+        "７Ｋ３Ｆ９ＱＺＸ０１ＶＮ８ＹＴＢ".chars().flat_map(|symbol| [symbol, '\u{2010}']).collect();
+    assert_eq!(wide.len(), 96);
+    assert_eq!(parsed(&wide), expected);
+    assert_eq!(parsed(&format!("{wide} ")), None);
     for text in [
         "",
         "7K3F-9QZX-01VN-8YT",
