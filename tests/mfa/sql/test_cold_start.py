@@ -19,6 +19,8 @@ from .samples import calls, furnish, reserved
 from .starting import log_in, together
 
 PROCESSES = 48
+PATIENCE = 30
+"""Seconds: the promise is that nobody fails for want of a table, a file or a connection, not the speed of the disk."""
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def small_server() -> PostgreSQLServer:
 
 def started(url: str) -> list[str]:
     """What they say."""
-    return together(functools.partial(SQLStore, url), log_in, PROCESSES)
+    return together(functools.partial(SQLStore, url, timeout=PATIENCE), log_in, PROCESSES)
 
 
 @pytest.mark.parametrize("journal", ["wal", "delete"])
