@@ -29,7 +29,7 @@ const MAX_TEXT: usize = 96;
 pub const MAX_COUNT: usize = 100;
 /// How many codes are drawn for a set at most. One in ten is drawn again, since its selector is there; a generator that
 /// repeats itself must not keep the caller for ever.
-const MAX_DRAWS: usize = 10 * MAX_COUNT;
+const MAX_DRAWS: usize = 1_000;
 
 /// How a recovery code is hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -434,6 +434,15 @@ fn codes_of_another_system_are_found_among_their_set_and_no_other() {
             VaultError::Count
         );
     }
+    // Up to 64 bytes, and as many separators as a text of 256 has.
+    for code in ["x".repeat(64), "é".repeat(32), "x-".repeat(64) + &"-".repeat(128)] {
+        let set = keyring.hash_recovery_codes("acme", "ann", &[&code], cheap()).unwrap();
+        let record = [(set[0].0.as_str(), set[0].1.as_slice())];
+        assert_eq!(keyring.find_recovery_code("acme", "ann", &record, &code), Ok(Some("~00")), "{code}");
+        for longer in [format!("{code}x"), format!("{code}{}", "-".repeat(257 - code.len()))] {
+            assert_eq!(keyring.find_recovery_code("acme", "ann", &record, &longer), Ok(None), "{longer}");
+        }
+    }
     let long = "x".repeat(65);
     assert_eq!(keyring.hash_recovery_codes("acme", "ann", &[&long], cheap()).unwrap_err(), VaultError::Count);
 }

@@ -7,7 +7,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use ferrotp::recovery::{Hashing, RecoveryCode, Scheme};
+use ferrotp::recovery::{self, Hashing, RecoveryCode, Scheme};
 use ferrotp::vault::{Key, Keyring, Kind, Owner, Parameters, Purpose};
 use ferrotp::{Algorithm, Digits, HmacKey, Secret, hotp};
 use hkdf::Hkdf;
@@ -341,6 +341,20 @@ fn codes_of_another_system_are_hashed_and_found_and_nothing_of_them_is_left() {
         left_by(|| keyring.find_recovery_code("tenant", "user", &records, "Canary of the Crow").unwrap());
     assert_eq!(found, Some("~00"));
     assert_wiped("find", &freed, &stack, secrets);
+}
+
+#[test]
+fn a_dummy_check_takes_the_memory_of_a_check() {
+    let keyring = keyring();
+    let hashing = Hashing::new(Scheme::Argon2id { memory_kib: 256, passes: 1, lanes: 1 }).unwrap();
+    let new = keyring.new_recovery_codes("tenant", "user", 1, hashing).unwrap().remove(0);
+    let (selector, typed) = (new.code.selector(), new.code.to_text());
+    let (right, of_a_check, _) =
+        left_by(|| keyring.check_recovery_code("tenant", "user", selector, &new.record, &typed).unwrap());
+    assert!(right);
+    let ((), of_a_dummy, _) = left_by(|| recovery::dummy_check(hashing).unwrap());
+    assert!(of_a_dummy.len() >= 256 << 10, "{}", of_a_dummy.len());
+    assert!(of_a_check.len() - of_a_dummy.len() < 1024, "{} and {}", of_a_check.len(), of_a_dummy.len());
 }
 
 /// The salt and the hash in a recovery record, opened as docs/vault.md describes.
