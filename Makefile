@@ -1,7 +1,9 @@
 # Everything here sets itself up: Python 3.10 or newer, make and a Rust toolchain are all it asks for.
 PYTHON ?= python3
-# How many things run at a time: checks first, then workers of pytest. Two are what CI has.
+# How many checks run at a time. Two are what CI has.
 JOBS ?= 2
+# Workers of pytest: 0 is one after the other.
+WORKERS ?= 0
 VENV := .venv
 PY := $(VENV)/bin/python
 WHEELS := target/wheels
@@ -41,8 +43,8 @@ test-rust:  ## Run cargo test, on the core alone: no Python is looked for
 test-release:  ## Run the Rust tests whose promise depends on how the compiler optimises
 	cargo test --locked --release --test zeroization --test constant_time
 
-test-python: $(VENV)/installed $(VENV)/tools  ## Run pytest on the installed wheel, in JOBS workers (ARGS for pytest)
-	$(PY) -m pytest tests --numprocesses=$(JOBS) $(ARGS)
+test-python: $(VENV)/installed $(VENV)/tools  ## Run pytest on the installed wheel (WORKERS=2: in two workers; ARGS for pytest)
+	$(PY) -m pytest tests --numprocesses=$(WORKERS) $(ARGS)
 
 test-django42: $(VENV)/installed $(VENV)/tools $(DJANGO42)/installed  ## Run the tests of ferrotp.django on Django 4.2 LTS, but for the races
 	PYTHONPATH=$(DJANGO42) $(PY) -m pytest tests/in_django -m "not races" $(ARGS)

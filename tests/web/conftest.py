@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page
 from .browser import launched
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop must not run while Django's tests do
 def browser() -> Iterator[Browser]:
     yield from launched()
 

@@ -13,6 +13,12 @@ from ferrotp.mfa.stores.alembic import include_object
 from ferrotp.mfa.stores.sql import SQLStore
 
 
+@pytest.fixture(autouse=True)
+def _loggers_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The `env.py` that Flask-Migrate writes switches off all loggers that are there."""
+    monkeypatch.setattr("logging.config.fileConfig", lambda *_, **__: None)
+
+
 def migration_of(folder: Path, prefix: str, **options: Any) -> str:
     """What autogenerate writes for an application that has one table of its own."""
     app = Flask("app", root_path=str(folder))
