@@ -34,7 +34,7 @@ from ferrotp.mfa import (
     UnknownKey,
     events,
 )
-from ferrotp.mfa.stores.base import Owner
+from ferrotp.mfa.stores.base import Acceptance, Decide, Limits, Method, Owner, Reservation
 from ferrotp.vault import Hashing, Keyring
 
 from .authenticator import Device
@@ -1410,11 +1410,27 @@ def test_an_enrollment_that_another_process_confirms_first_is_over(
 
 def test_a_code_that_another_process_uses_first_is_used(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     _, device, codes = world.enroll()
-    monkeypatch.setattr(world.store, "accept", lambda *arguments: False)
+    attempt, code = world.store.attempt, device.at(world.clock.now)
+
+    def another_comes_first(
+        owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, **named: Any
+    ) -> Any:
+        """The decision is asked twice, as where another process came between."""
+
+        def decide_again(reservation: Reservation) -> Acceptance | None:
+            seen = decide(reservation)
+            assert seen is not None
+            factor = reservation.factors[0]
+            taken = replace(reservation, factors=(replace(factor, last_step=seen.step),))
+            return decide(taken)
+
+        return attempt(owner, method, now, limits, decide_again, **named)
+
+    monkeypatch.setattr(world.store, "attempt", another_comes_first)
     monkeypatch.setattr(world.store, "redeem", lambda *arguments: None)
-    for ask, code in ((world.mfa.verify, device.at(world.clock.now)), (world.mfa.recover, codes[0])):
+    for ask, text in ((world.mfa.verify, code), (world.mfa.recover, codes[0])):
         with pytest.raises(InvalidCode):
-            ask(user_id="42", code=code)
+            ask(user_id="42", code=text)
         assert world.events[-1].detail["reason"] == "used"
 
 

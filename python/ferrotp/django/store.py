@@ -7,16 +7,18 @@ lock on the user's row of `Budget`, or by one conditional update.
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any, Literal
 
-from django.db import transaction
-from django.db.models import BinaryField, Case, F, Q, Value, When
+from django.db import connections, transaction
+from django.db.models import F, Q, Value
 from django.db.models.functions import Greatest
 
 from ferrotp.mfa.errors import FactorExists
 from ferrotp.mfa.stores.base import (
     METHODS,
     TIMEOUT,
+    Decide,
     Limits,
     Method,
     NewUser,
@@ -25,6 +27,7 @@ from ferrotp.mfa.stores.base import (
     Reservation,
     UserState,
     charge,
+    refund,
     surplus,
 )
 from ferrotp.mfa.stores.base import Budget as BudgetRecord
@@ -103,46 +106,45 @@ class DjangoStore:
         self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
     ) -> Reservation | Refusal:
         with self._connections.transaction() as using:
-            kept = _lock(using, owner, method)
-            if kept is None:
-                return Refusal("not enrolled")
-            found = [factor for factor in _factors_of(using, owner) if _serves(factor, method, now)]
-            if method != "recovery" and (factor_id or method == "enrollment"):
-                found = [factor for factor in found if factor.factor_id == factor_id]
-            if not found:
-                return Refusal("not enrolled")
-            budget, refusal = charge(kept, now, limits)
-            if budget != kept:
-                _of(Budget, using, owner).filter(method=method).update(
-                    failures=budget.failures, retry_at=budget.retry_at, spent_until=budget.spent_until
-                )
-            if refusal:
-                return refusal
-            if method == "recovery":
+            kept, answer = _counted(using, owner, method, now, limits, factor_id)
+            if isinstance(answer, Reservation) and method == "recovery":
                 rows = _of(RecoveryCode, using, owner).filter(selector=selector).values_list("sealed", flat=True)
                 code = next((RecoveryCodeRecord(owner, selector, bytes(sealed)) for sealed in rows), None)
-                return Reservation(owner, method, limits, budget, (), code)
-            return Reservation(owner, method, limits, budget, tuple(found))
+                answer = replace(answer, factors=(), recovery_code=code)
+            if kept is not None:
+                _keep(using, owner, method, kept)
+            return answer
 
-    def accept(
-        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, resealed: bytes | None
-    ) -> bool:
-        owner = reservation.owner
-        was = next((factor.sealed for factor in reservation.factors if factor.factor_id == factor_id), None)
-        changes: dict[str, Any] = {"last_step": step, "drift": drift, "last_used_at": now}
-        if resealed is not None and was is not None:
-            changes["sealed"] = Case(
-                When(sealed=was, then=Value(resealed, output_field=BinaryField())), default=F("sealed")
-            )
+    def attempt(
+        self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
+    ) -> Reservation | Refusal:
+        failure: BaseException | None = None
         with self._connections.transaction() as using:
-            # The budget first, as everywhere, so that no two wait for each other.
-            _refund(using, reservation)
-            advanced = (
-                _of(Factor, using, owner)
-                .filter(factor_id=factor_id, state="active", last_step__lt=step)
-                .update(**changes)
-            )
-            return bool(advanced) or _undo(using)
+            kept, answer = _counted(using, owner, method, now, limits, factor_id)
+            # A SQLite file that is read-only lets a transaction begin, and fails at the first change: so the count is
+            # written before the code is looked at.
+            if kept is not None and connections[using].vendor == "sqlite":
+                _keep(using, owner, method, kept)
+                kept = None
+            found = None
+            if isinstance(answer, Reservation):
+                try:
+                    found = answer.newer(decide(answer))
+                except BaseException as error:
+                    failure = error
+            if found is not None and isinstance(answer, Reservation):
+                factor, accepted = found
+                kept = refund(answer.budget, limits)
+                changes = {"last_step": accepted.step, "drift": accepted.drift, "last_used_at": now}
+                if accepted.resealed is not None:
+                    changes["sealed"] = accepted.resealed
+                _of(Factor, using, owner).filter(factor_id=factor.factor_id).update(**changes)
+                answer = replace(answer, accepted=accepted)
+            if kept is not None:
+                _keep(using, owner, method, kept)
+        if failure is not None:
+            raise failure
+        return answer
 
     def confirm(
         self,
@@ -331,6 +333,29 @@ def _lock(using: str, owner: Owner, method: Method) -> BudgetRecord | None:
     """
     rows = _of(Budget, using, owner).filter(method=method).select_for_update()
     return next((BudgetRecord(*row) for row in rows.values_list("failures", "retry_at", "spent_until")), None)
+
+
+def _counted(
+    using: str, owner: Owner, method: Method, now: int, limits: Limits, factor_id: str
+) -> tuple[BudgetRecord | None, Reservation | Refusal]:
+    """An attempt, by the rule of `charge`, under the lock of its budget; and the budget, if it is to be written."""
+    was = _lock(using, owner, method)
+    if was is None:
+        return None, Refusal("not enrolled")
+    found = [factor for factor in _factors_of(using, owner) if _serves(factor, method, now)]
+    if method != "recovery" and (factor_id or method == "enrollment"):
+        found = [factor for factor in found if factor.factor_id == factor_id]
+    if not found:
+        return None, Refusal("not enrolled")
+    budget, refusal = charge(was, now, limits)
+    answer = refusal or Reservation(owner, method, limits, budget, tuple(found))
+    return (budget if budget != was else None), answer
+
+
+def _keep(using: str, owner: Owner, method: Method, budget: BudgetRecord) -> None:
+    _of(Budget, using, owner).filter(method=method).update(
+        failures=budget.failures, retry_at=budget.retry_at, spent_until=budget.spent_until
+    )
 
 
 def _lock_or_make(using: str, owner: Owner) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ferrotp.mfa.stores.base import Factor, Limits, Owner, RecoveryCode, Reservation, Store, TrustedDevice
+from ferrotp.mfa.testing import advance
 
 NOW = 1_800_000_000_000
 LIMITS = Limits(free=4, delays=(30_000, 60_000, 3_600_000), disable_at=100, cost=1000, horizon=10**9)
@@ -32,12 +33,12 @@ def reserved(store: Store, method: str = "otp") -> Reservation:
 
 def calls(store: Store, giver: Store | None = None) -> "dict[str, Callable[[], object]]":
     """Every operation, ready to be called: those that need a reservation have it, from another store if need be."""
-    otp, enrollment, recovery = (reserved(giver or store, method) for method in ("otp", "enrollment", "recovery"))
+    enrollment, recovery = (reserved(giver or store, method) for method in ("enrollment", "recovery"))
     return {
         "prepare": store.prepare,
         "add_factor": lambda: store.add_factor(replace(FACTOR, factor_id="new"), NOW, 10, 5),
         "reserve": lambda: store.reserve(OWNER, "otp", NOW, LIMITS),
-        "accept": lambda: store.accept(otp, "factor", 10, 0, NOW, None),
+        "attempt": lambda: advance(store, OWNER, "factor", 10, limits=LIMITS),
         "confirm": lambda: store.confirm(enrollment, "pending", 10, 0, NOW, [CODE]),
         "redeem": lambda: store.redeem(recovery, "AB", NOW),
         "replace_recovery_codes": lambda: store.replace_recovery_codes(OWNER, [CODE], NOW),

@@ -7,8 +7,8 @@ All times are Unix times in whole milliseconds, from the service's clock; a stor
 are. `ferrotp.mfa.testing` has the suite that holds a store to what is said here.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, TypeVar
 
 Method = Literal["otp", "recovery", "enrollment"]
@@ -127,8 +127,19 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Acceptance:
+    """What the code of an attempt was found to be: a step of one of the factors that the attempt was offered."""
+
+    factor_id: str
+    step: int
+    drift: int
+    resealed: bytes | None = None
+    """What the sealed secret is replaced by, if anything."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reservation:
-    """An attempt that is already counted as a failure. `accept`, `confirm` and `redeem` give it back."""
+    """An attempt that is counted as a failure. `attempt` may accept it at once; `confirm` and `redeem` give it back."""
 
     owner: Owner
     method: Method
@@ -139,6 +150,23 @@ class Reservation:
     """For ``otp`` the active ones; for ``enrollment`` the pending one that was asked for."""
     recovery_code: RecoveryCode | None = None
     """For ``recovery``: the unused one with the selector that was asked for."""
+    accepted: Acceptance | None = None
+    """What `attempt` accepted, and has kept. `budget` is then the one before the refund."""
+
+    def newer(self, acceptance: Acceptance | None) -> tuple[Factor, Acceptance] | None:
+        """The factor that is accepted, as it was read, with what is accepted of it: what every store asks of what
+        `Decide` says. None for a step that is not newer than the factor's last, and for a factor that was not offered.
+        """
+        if acceptance is None:
+            return None
+        for factor in self.factors:
+            if factor.factor_id == acceptance.factor_id and factor.last_step < acceptance.step:
+                return factor, acceptance
+        return None
+
+
+Decide = Callable[[Reservation], "Acceptance | None"]
+"""Looks at a code beside the factors that are offered: see `Store.attempt`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +226,17 @@ def refund(budget: Budget, limits: Limits) -> Budget:
     return Budget(0, 0, max(budget.spent_until - limits.cost, 0))
 
 
+def advanced(factor: Factor, accepted: Acceptance, now: int) -> Factor:
+    """What an accepted code makes of its factor."""
+    return replace(
+        factor,
+        last_step=accepted.step,
+        drift=accepted.drift,
+        last_used_at=now,
+        sealed=accepted.resealed or factor.sealed,
+    )
+
+
 class Store(Protocol):
     """A place for factors, recovery codes and budgets of attempts.
 
@@ -237,7 +276,8 @@ class Store(Protocol):
     def reserve(
         self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
     ) -> Reservation | Refusal:
-        """Counts an attempt as failed before it is made, by the rule of `charge`, or says why there is none.
+        """Counts an attempt as failed before it is made, by the rule of `charge`, or says why there is none: for what
+        takes longer than `attempt` may.
 
         ``otp`` gives the active factors (all, or the one of `factor_id`); ``enrollment`` the pending factor of
         `factor_id` that has not expired; ``recovery`` the unused code of `selector`, if there is one.
@@ -245,11 +285,18 @@ class Store(Protocol):
         disabled factor at all.
         """
 
-    def accept(
-        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, resealed: bytes | None
-    ) -> bool:
-        """Advances an active factor to `step` if that is newer than its last one, and refunds the attempt: both or
-        neither. `resealed` replaces the sealed secret if the reservation's is still the one there.
+    def attempt(
+        self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
+    ) -> Reservation | Refusal:
+        """One attempt by ``otp``, whole: counted by the rule of `charge`, shown to `decide`, and kept, in one decision.
+
+        What `decide` accepts advances that factor and refunds the attempt (`refund`); if it accepts nothing, or a step
+        that is not newer than the factor's last, the attempt stays counted. Either is durable before this returns, so
+        that no code is answered whose attempt is not counted: a process that dies in between has answered nobody.
+
+        `decide` gets the reservation as `reserve` would give it. It takes microseconds, and may be called again, with
+        what another process has changed meanwhile; the last call counts. So it asks no store, waits for nothing and
+        tells nobody. If it raises, the attempt stays counted and the exception goes on.
         """
 
     def confirm(

@@ -9,6 +9,7 @@ from ..errors import FactorExists
 from .base import (
     METHODS,
     Budget,
+    Decide,
     Factor,
     Limits,
     Method,
@@ -19,6 +20,7 @@ from .base import (
     Reservation,
     TrustedDevice,
     UserState,
+    advanced,
     charge,
     refund,
     surplus,
@@ -29,7 +31,7 @@ class MemoryStore:
     """Factors, recovery codes and budgets in dictionaries under one lock. For tests only."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._factors: dict[tuple[Owner, str], Factor] = {}
         self._codes: dict[tuple[Owner, str], RecoveryCode] = {}
         self._budgets: dict[tuple[Owner, Method], Budget] = {}
@@ -93,19 +95,20 @@ class MemoryStore:
                 return Reservation(owner, method, limits, budget, (), self._codes.get((owner, selector)))
             return Reservation(owner, method, limits, budget, tuple(found))
 
-    def accept(
-        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, resealed: bytes | None
-    ) -> bool:
+    def attempt(
+        self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
+    ) -> Reservation | Refusal:
         with self._lock:
-            place = (reservation.owner, factor_id)
-            factor = self._factors.get(place)
-            if factor is None or factor.state != "active" or factor.last_step >= step:
-                return False
-            if resealed is not None and any(kept.sealed == factor.sealed for kept in reservation.factors):
-                factor = replace(factor, sealed=resealed)
-            self._factors[place] = replace(factor, last_step=step, drift=drift, last_used_at=now)
-            self._refund(reservation)
-            return True
+            answer = self.reserve(owner, method, now, limits, factor_id=factor_id)
+            if isinstance(answer, Refusal):
+                return answer
+            found = answer.newer(decide(answer))
+            if found is None:
+                return answer
+            factor, accepted = found
+            self._factors[owner, factor.factor_id] = advanced(factor, accepted, now)
+            self._refund(answer)
+            return replace(answer, accepted=accepted)
 
     def confirm(
         self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, codes: Sequence[RecoveryCode]

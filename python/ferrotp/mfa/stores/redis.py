@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import copy
+from dataclasses import replace
 from functools import cache, lru_cache
 from hashlib import sha1
 from pathlib import Path
@@ -28,6 +29,7 @@ from .base import (
     NEVER_USED,
     TIMEOUT,
     Budget,
+    Decide,
     Factor,
     Limits,
     Method,
@@ -38,6 +40,9 @@ from .base import (
     Reservation,
     TrustedDevice,
     UserState,
+    advanced,
+    charge,
+    refund,
 )
 
 T = TypeVar("T")
@@ -194,15 +199,50 @@ class RedisStore:
         args = (method, *_whole(now, below=_SUMMED), _escaped(factor_id), _escaped(selector), *_limits(limits))
         return self._decide("reserve", owner, read, *args)
 
-    def accept(
-        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, resealed: bytes | None
-    ) -> bool:
-        cost = reservation.limits.cost
-        args = [reservation.method, *_whole(cost), _escaped(factor_id), _step(step), *_whole(drift, now)]
-        read = [factor.sealed for factor in reservation.factors if factor.factor_id == factor_id]
-        if resealed is not None and read:
-            args += [read[0], resealed]
-        return self._decide("accept", reservation.owner, _yes, *args)
+    def attempt(
+        self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
+    ) -> Reservation | Refusal:
+        """One script reads, and one keeps what it came to if all is as it was read; else once more."""
+        _limits(limits)  # what Lua could not count with is refused now
+
+        def read(answer: list[bytes]) -> tuple[Budget, dict[str, bytes]] | None:
+            if not answer:
+                return None
+            records = dict(zip(map(_unescaped, answer[3::2]), answer[4::2], strict=True))
+            return Budget(*map(int, answer[:3])), records
+
+        until = time.monotonic() + self._timeout
+        while True:
+            args = (method, *_whole(now, below=_SUMMED), _escaped(factor_id))
+            there = self._decide("look", owner, read, *args, until=until)
+            if there is None:
+                return Refusal("not enrolled")
+            was, records = there
+            charged, refusal = charge(was, now, limits)
+            after, failure, found, answer = charged, None, None, None
+            changed = next(iter(records))
+            new: list[bytes] = []
+            if refusal is None:
+                factors = [_factor(owner, name, raw) for name, raw in records.items()]
+                factors.sort(key=_age)
+                answer = Reservation(owner, method, limits, charged, tuple(factors))
+                try:
+                    found = answer.newer(decide(answer))
+                except BaseException as error:
+                    failure = error
+            elif charged == was:
+                return refusal
+            if found is not None:
+                factor, accepted = found
+                changed, after = factor.factor_id, refund(charged, limits)
+                new = [_record(advanced(factor, accepted, now))]
+            args = (method, *_numbers(was), *_numbers(after), _escaped(changed), records[changed], *new)
+            if self._decide("settle", owner, _yes, *args, until=until):
+                if failure is not None:
+                    raise failure
+                if answer is None:
+                    return refusal
+                return answer if found is None else replace(answer, accepted=found[1])
 
     def confirm(
         self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, codes: Sequence[RecoveryCode]
@@ -282,7 +322,9 @@ class RedisStore:
                 args += ["code", _escaped(read.selector), read.sealed, sealed]
         return self._run("reseal", keys, args, _count)
 
-    def _decide(self, script: str, owner: Owner, read: Callable[[Any], T], *args: bytes | str) -> T:
+    def _decide(
+        self, script: str, owner: Owner, read: Callable[[Any], T], *args: bytes | str, until: float | None = None
+    ) -> T:
         user = _owner(owner)
         keys = (
             self._hashes[Factor] + user,
@@ -292,7 +334,7 @@ class RedisStore:
             self._indexes[Factor],
             self._indexes[RecoveryCode],
         )
-        return self._run(script, keys, (user, *args), read)
+        return self._run(script, keys, (user, *args), read, until)
 
     def _list(self, kind: type, after: bytes, limit: int, make: Callable[[Owner, str, bytes], T]) -> list[T]:
         def read(flat: list[bytes]) -> list[T]:
@@ -304,9 +346,17 @@ class RedisStore:
 
         return self._run("list", [self._indexes[kind]], [self._hashes[kind], after, *_whole(limit)], read)
 
-    def _run(self, name: str, keys: Sequence[bytes], args: Sequence[bytes | str], read: Callable[[Any], T]) -> T:
+    def _run(
+        self,
+        name: str,
+        keys: Sequence[bytes],
+        args: Sequence[bytes | str],
+        read: Callable[[Any], T],
+        until: float | None = None,
+    ) -> T:
         """A script's answer, as `read` makes it out. One round trip, unless the server has to be sent the script."""
-        until = time.monotonic() + self._timeout
+        if until is None:
+            until = time.monotonic() + self._timeout
         digest, text = _script(name)
         answer = self._ask(until, "EVALSHA", digest, len(keys), *keys, *args)
         if answer is _NOT_LOADED:
@@ -475,6 +525,10 @@ def _whole(*numbers: int, below: int = _WHOLE) -> list[bytes]:
     return [b"%d" % number for number in numbers]
 
 
+def _numbers(budget: Budget) -> list[bytes]:
+    return _whole(budget.failures, budget.retry_at, budget.spent_until)
+
+
 def _step(step: int) -> bytes:
     if not NEVER_USED <= step < _STEPS:
         raise ValueError(f"step {step}: from 0 to 2^64 - 1")
@@ -573,5 +627,8 @@ def _device(owner: Owner, series: str, raw: bytes) -> TrustedDevice:
 def _in_order(owner: Owner, flat: list[bytes]) -> tuple[Factor, ...]:
     """The factors of an answer, the oldest first."""
     found = [_factor(owner, _unescaped(flat[i]), flat[i + 1]) for i in range(0, len(flat), 2)]
-    found.sort(key=lambda factor: (factor.created_at, factor.factor_id))
-    return tuple(found)
+    return tuple(sorted(found, key=_age))
+
+
+def _age(factor: Factor) -> tuple[int, str]:
+    return factor.created_at, factor.factor_id

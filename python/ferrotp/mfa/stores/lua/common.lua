@@ -99,6 +99,30 @@ local function is_bound()
   return false
 end
 
+-- The factors that an attempt is tried on, as a list of id and record, and whether there is anything to try it on.
+local function offered(method, now, id)
+  local found, is_open = {}, false
+  local function offer(name, raw)
+    local one = parsed(raw)
+    if not one then return end
+    if method == 'recovery' then
+      is_open = is_open or one.state ~= 'pending'
+    elseif method == 'otp' and one.state == 'active'
+      or method == 'enrollment' and one.state == 'pending' and number(one.expires) > now then
+      is_open = true
+      found[#found + 1] = name
+      found[#found + 1] = raw
+    end
+  end
+  if method == 'enrollment' or method == 'otp' and id ~= '' then
+    offer(id, redis.call('HGET', KEYS[1], id))
+  else
+    local flat = redis.call('HGETALL', KEYS[1])
+    for i = 1, #flat, 2 do offer(flat[i], flat[i + 1]) end
+  end
+  return found, is_open
+end
+
 local function put(id, one)
   redis.call('HSET', KEYS[1], id, record(one))
 end

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
-from ..base import Budget, Limits, Method, NewUser, Owner, Refusal, Reservation, charge
+from ..base import Budget, Decide, Limits, Method, NewUser, Owner, Refusal, Reservation, charge
 from ..pool import Connection
 from .records import Rows, Values
 from .statements import Statement, Statements
@@ -89,8 +89,8 @@ class Dialect(ABC, Generic[ConnectionT, StatementsT]):
         """`Store.reserve`."""
 
     @abstractmethod
-    def accept(self, connection: ConnectionT, values: Values) -> bool:
-        """`Store.accept`."""
+    def attempt(self, connection: ConnectionT, attempt: Attempt, decide: Decide) -> Reservation | Refusal:
+        """`Store.attempt`."""
 
     @abstractmethod
     def use_device(
@@ -113,21 +113,19 @@ class Dialect(ABC, Generic[ConnectionT, StatementsT]):
         budget = Budget(*rows[0])
         kept, refusal = charge(budget, attempt.now, attempt.limits)
         if refusal and kept != budget:
-            if reading:
-                return None
-            corrected = connection.run(
-                statements.correct,
-                {
-                    **values,
-                    "failures": budget.failures,
-                    "was_retry_at": budget.retry_at,
-                    "was_spent_until": budget.spent_until,
-                    "retry_at": kept.retry_at,
-                    "spent_until": kept.spent_until,
-                },
-            )
-            return refusal if corrected else None
+            return refusal if not reading and self._correct(connection, values, budget, kept) else None
         return refusal
+
+    def _correct(self, connection: ConnectionT, values: Values, budget: Budget, kept: Budget) -> bool:
+        """Brings the times of a budget back, if it is still as it was read."""
+        change = {
+            "failures": budget.failures,
+            "was_retry_at": budget.retry_at,
+            "was_spent_until": budget.spent_until,
+            "retry_at": kept.retry_at,
+            "spent_until": kept.spent_until,
+        }
+        return bool(connection.run(self.statements.correct, {**values, **change}))
 
     def _judge_device(
         self, connection: ConnectionT, values: Values, grace: int

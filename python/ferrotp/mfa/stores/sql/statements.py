@@ -233,15 +233,21 @@ class Statements(ABC):
         )
 
     def _advance(self) -> Any:
+        """Moves an active factor on, if it is still as it was read."""
         factor = self._tables.factor
         return (
             update(factor)
-            .where(self._factor_key, factor.c.state == literal_column("'active'"), factor.c.last_step < number("step"))
+            .where(
+                self._factor_key,
+                factor.c.state == literal_column("'active'"),
+                factor.c.last_step == number("was_step"),
+                factor.c.sealed == binary("was_sealed"),
+            )
             .values(
                 last_step=number("step"),
                 drift=number("drift"),
-                last_used_at=number("now"),
-                sealed=case((factor.c.sealed == binary("was"), binary("resealed")), else_=factor.c.sealed),
+                last_used_at=number("used_at"),
+                sealed=binary("sealed"),
             )
             .returning(factor.c.factor_id)
         )

@@ -16,6 +16,7 @@ from ..base import (
     METHODS,
     TIMEOUT,
     Budget,
+    Decide,
     Factor,
     Limits,
     Method,
@@ -131,49 +132,16 @@ class SQLStore:
     def reserve(
         self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
     ) -> Reservation | Refusal:
-        delays = limits.delays
-        values: dict[str, Any] = {
-            "tenant": owner.tenant,
-            "user_id": owner.user_id,
-            "method": method,
-            "factor_id": factor_id,
-            "selector": selector,
-            "now": now,
-            "free": limits.free,
-            "disable_at": limits.disable_at,
-            "cost": limits.cost,
-            "horizon": now + limits.horizon,
-            "longest": now + delays[-1],
-        }
-        for name, delay in zip(_retries(len(delays)), delays, strict=True):
-            values[name] = now + delay if delay else 0
-        one_factor = method == "enrollment" or (method == "otp" and factor_id != "")
-        count = self._statements.counts[method, one_factor, len(delays)]
-        attempt = Attempt(owner, method, one_factor, now, limits, count, values)
+        attempt = self._attempt(owner, method, now, limits, factor_id, selector)
         with self._pool.borrow() as connection:
             return self._dialect.reserve(connection, attempt)
 
-    def accept(
-        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, resealed: bytes | None
-    ) -> bool:
-        owner = reservation.owner
-        was = None
-        if resealed is not None:
-            was = next((factor.sealed for factor in reservation.factors if factor.factor_id == factor_id), None)
-        values: dict[str, Any] = {
-            "tenant": owner.tenant,
-            "user_id": owner.user_id,
-            "method": reservation.method,
-            "factor_id": factor_id,
-            "step": step,
-            "drift": drift,
-            "now": now,
-            "cost": reservation.limits.cost,
-            "was": was,
-            "resealed": resealed,
-        }
+    def attempt(
+        self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
+    ) -> Reservation | Refusal:
+        attempt = self._attempt(owner, method, now, limits, factor_id, "")
         with self._pool.borrow() as connection:
-            return self._dialect.accept(connection, values)
+            return self._dialect.attempt(connection, attempt, decide)
 
     def confirm(
         self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, codes: Sequence[RecoveryCode]
@@ -330,6 +298,29 @@ class SQLStore:
             done += self._dialect.reseal(connection, self._statements.reseal_code, codes)
             connection.commit()
         return done
+
+    def _attempt(
+        self, owner: Owner, method: Method, now: int, limits: Limits, factor_id: str, selector: str
+    ) -> Attempt:
+        delays = limits.delays
+        values: dict[str, Any] = {
+            "tenant": owner.tenant,
+            "user_id": owner.user_id,
+            "method": method,
+            "factor_id": factor_id,
+            "selector": selector,
+            "now": now,
+            "free": limits.free,
+            "disable_at": limits.disable_at,
+            "cost": limits.cost,
+            "horizon": now + limits.horizon,
+            "longest": now + delays[-1],
+        }
+        for name, delay in zip(_retries(len(delays)), delays, strict=True):
+            values[name] = now + delay if delay else 0
+        one_factor = method == "enrollment" or (method == "otp" and factor_id != "")
+        count = self._statements.counts[method, one_factor, len(delays)]
+        return Attempt(owner, method, one_factor, now, limits, count, values)
 
     def _version(self, connection: SQLConnection) -> int | None:
         """The version of the tables; None if there are none, or nobody has said."""
