@@ -40,6 +40,7 @@ from .stores.base import (
     Store,
     TrustedDevice,
     UserState,
+    new_epoch,
 )
 from .stores.memory import MemoryStore
 
@@ -330,7 +331,7 @@ class StoreContract:
             owner = _owner()
             user = NewUser(owner, (_made(owner),), tuple(_codes(owner, 1)))
             assert store.add_users([user]) == [True]
-            assert store.remove_factor(owner, user.factors[0].factor_id)
+            assert store.remove_factor(owner, user.factors[0].factor_id, new_epoch())
             assert store.add_users([user]) == [False]
             state = store.user(owner)
             assert (state.factors, state.recovery_codes) == ((), 0)
@@ -411,12 +412,13 @@ class StoreContract:
             assert store.add_factor(second, NOW, 10, 5)
             assert store.replace_recovery_codes(owner, _codes(owner, 2), NOW)
             store.reserve(owner, "otp", NOW, _LIMITS)
-            assert store.remove_factor(_active(store).owner, factor.factor_id) is None
-            assert store.remove_factor(owner, "") is None
-            assert store.remove_factor(owner, factor.factor_id) == factor
-            assert store.remove_factor(owner, factor.factor_id) is None
+            assert store.remove_factor(_active(store).owner, factor.factor_id, "moved") is None
+            assert store.remove_factor(owner, "", "moved") is None
+            assert store.remove_factor(owner, factor.factor_id, "first") == factor
+            assert store.remove_factor(owner, factor.factor_id, "moved") is None
+            assert store.user(owner).epoch == "first"
             assert store.user(owner).recovery_codes == 2
-            assert store.remove_factor(owner, second.factor_id) == second
+            assert store.remove_factor(owner, second.factor_id, "second") == second
             state = store.user(owner)
             assert (state.factors, state.recovery_codes, state.budgets["otp"].failures) == ((), 0, 1)
             assert store.add_factor(_made(owner), NOW, 10, 5)
@@ -427,7 +429,7 @@ class StoreContract:
             factor = _active(store)
             reservation = store.reserve(factor.owner, "otp", NOW, _LIMITS)
             assert isinstance(reservation, Reservation)
-            store.remove_factor(factor.owner, factor.factor_id)
+            store.remove_factor(factor.owner, factor.factor_id, "moved")
             assert not store.accept(reservation, factor.factor_id, 1, 0, NOW, None)
 
     def test_a_reset_removes_all_of_one_user_and_nothing_of_another(self) -> None:
@@ -442,6 +444,69 @@ class StoreContract:
             state = store.user(factor.owner)
             assert (state.factors, state.recovery_codes, state.budgets["otp"].failures) == ((), 0, 0)
             assert store.user(other.owner) == before
+
+    def test_a_user_has_an_epoch_from_the_first_factor_on(self) -> None:
+        with self._store() as store, self._store() as other:
+            owner = _owner()
+            assert store.user(owner).epoch == store.epoch(owner) == ""
+            pending = _pending(owner)
+            assert store.add_factor(pending, NOW, 10, 5)
+            assert store.user(owner).epoch == store.epoch(owner) == ""
+            reservation = store.reserve(owner, "enrollment", NOW, _LIMITS, factor_id=pending.factor_id)
+            assert isinstance(reservation, Reservation)
+            assert store.confirm(reservation, pending.factor_id, 1, 0, NOW, [])
+            epoch = store.user(owner).epoch
+            assert len(epoch) == 32 and epoch == store.epoch(owner) == other.epoch(owner)
+            # Another factor, and one that is dropped while it is pending, end no login.
+            assert store.add_factor(_made(owner), NOW, 10, 5)
+            later = _pending(owner)
+            assert store.add_factor(later, NOW, 10, 5)
+            assert store.remove_factor(owner, later.factor_id, "moved") == later
+            assert store.epoch(owner) == epoch
+            alone, imported = _active(store).owner, _owner()
+            assert store.add_users([NewUser(imported, (_made(imported),))]) == [True]
+            assert len({epoch, store.epoch(alone), store.epoch(imported), ""}) == 4
+
+    def test_an_epoch_moves_with_the_removal_of_a_factor_and_devices_with_it(self) -> None:
+        with self._store() as store:
+            factor, other = _active(store), _active(store)
+            owner = factor.owner
+            second = _made(owner)
+            assert store.add_factor(second, NOW, 10, 5)
+            assert store.add_device(_device(owner, b"0"), NOW, 5)
+            assert store.add_device(_device(other.owner, b"0"), NOW, 5)
+            before = store.epoch(other.owner)
+            assert store.remove_factor(owner, factor.factor_id, "moved") == factor
+            assert store.user(owner).epoch == store.epoch(owner) == "moved"
+            assert store.devices(owner) == []
+            # With the last one, too, and the next first one does not bring another.
+            assert store.remove_factor(owner, second.factor_id, "again") == second
+            assert store.add_factor(_made(owner), NOW, 10, 5)
+            assert store.epoch(owner) == "again"
+            assert store.epoch(other.owner) == before and len(store.devices(other.owner)) == 1
+
+    def test_an_epoch_is_moved_with_all_devices_and_ends_with_a_reset(self) -> None:
+        with self._store() as store, self._store() as beside:
+            owner, other = _active(store).owner, _active(store).owner
+            for user in (owner, owner, other):
+                assert store.add_device(_device(user, b"0"), NOW, 5)
+            first = store.epoch(owner)
+            assert store.move_epoch(owner, "moved") == 2
+            assert beside.epoch(owner) == beside.user(owner).epoch == "moved" != first
+            assert beside.devices(owner) == [] and len(beside.devices(other)) == 1
+            assert store.move_epoch(owner, "again") == 0
+            store.reset(owner)
+            assert store.epoch(owner) == store.user(owner).epoch == ""
+            assert store.add_factor(_made(owner), NOW, 10, 5)
+            assert store.epoch(owner) not in ("", first, "moved", "again")
+
+    def test_a_user_without_a_factor_has_logins_to_end_too_and_can_come_from_another_system(self) -> None:
+        with self._store() as store:
+            owner = _owner()
+            assert store.move_epoch(owner, "moved") == 0
+            assert store.user(owner).epoch == store.epoch(owner) == "moved"
+            assert store.add_users([NewUser(owner, (_made(owner),))]) == [True]
+            assert store.epoch(owner) == "moved"
 
     def test_a_trusted_devices_token_works_once_and_an_old_one_ends_them_all(self) -> None:
         with self._store() as store:
@@ -495,7 +560,7 @@ class StoreContract:
                 assert store.add_device(_device(owner, b"0"), NOW, 3)
             assert store.remove_devices(owner, None) == 2
             assert store.add_device(_device(owner, b"0"), NOW, 3)
-            store.remove_factor(owner, factor.factor_id)
+            store.remove_factor(owner, factor.factor_id, "moved")
             assert store.devices(owner) == []
             again = _made(owner)
             assert store.add_factor(again, NOW, 10, 5)
@@ -1029,7 +1094,7 @@ def _replay(store: Store, rng: random.Random) -> None:
                 if rng.random() < 0.5:
                     both("replace_recovery_codes", owner, _codes(owner, 2), now)
                 else:
-                    both("remove_factor", owner, rng.choice(ids))
+                    both("remove_factor", owner, rng.choice(ids), f"{rng.randrange(1 << 32)}")
             case 9 if rng.random() < 0.3:
                 both("reset", owner)
         for user in owners:

@@ -7,6 +7,7 @@ All times are Unix times in whole milliseconds, from the service's clock; a stor
 are. `ferrotp.mfa.testing` has the suite that holds a store to what is said here.
 """
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeVar
@@ -160,6 +161,14 @@ class UserState:
     budgets: Mapping[Method, Budget]
     recovery_codes: int
     """How many are unused."""
+    epoch: str = ""
+    """What the user's logins carry: they end when it moves. Not secret. Empty for a user who never had a factor that is
+    not pending, or was reset since."""
+
+
+def new_epoch() -> str:
+    """128 random bits: none comes twice."""
+    return secrets.token_hex(16)
 
 
 _Record = TypeVar("_Record", Factor, TrustedDevice)
@@ -222,13 +231,15 @@ class Store(Protocol):
         """Adds a factor, pending or active, and the user's budgets if there are none.
 
         The user's expired pending factors go, and the oldest pending ones beyond `max_pending` with this one.
-        False, and nothing is added, if the user has `max_factors` that are not pending.
+        False, and nothing is added, if the user has `max_factors` that are not pending. With one that is not
+        pending the user has an epoch from then on: a new one, if there was none.
 
         :raises FactorExists: if the user has a factor of this id; nothing has changed then
         """
 
     def add_users(self, users: Sequence[NewUser]) -> list[bool]:
-        """Adds users of whom nothing is kept, each as a whole, with budgets. For each whether it was added.
+        """Adds users of whom nothing is kept, each as a whole, with budgets and an epoch. For each whether it was
+        added.
 
         A user who has budgets stays as it is, even one whose factors have all been removed: what came from another
         system comes once, and does not come back.
@@ -259,7 +270,8 @@ class Store(Protocol):
 
         Refunds the attempt. `codes`, if any, replace the user's recovery codes and clear the budget of ``recovery``.
         If the user's ``otp`` budget was used up (`Limits.disable_at`), all older active factors become disabled and
-        the budget is cleared: they stay unusable, and the new one is not held up.
+        the budget is cleared: they stay unusable, and the new one is not held up. The user has an epoch from then on:
+        a new one, if there was none.
         """
 
     def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
@@ -269,15 +281,23 @@ class Store(Protocol):
         """Replaces all recovery codes and clears the budget of ``recovery``. False if there is no active or disabled
         factor."""
 
-    def remove_factor(self, owner: Owner, factor_id: str) -> Factor | None:
+    def remove_factor(self, owner: Owner, factor_id: str, epoch: str) -> Factor | None:
         """Removes a factor of this owner and gives it; None if the owner has no such factor.
 
-        The recovery codes and the trusted devices go with the last factor that is not pending. Budgets stay: removing
-        is no way out of a delay.
+        With one that is not pending the user's epoch becomes `epoch`, and the trusted devices go: any of them may have
+        been trusted for its codes. The recovery codes go with the last factor that is not pending. Budgets stay:
+        removing is no way out of a delay.
         """
 
     def reset(self, owner: Owner) -> int:
-        """Removes everything of a user. How many factors there were."""
+        """Removes everything of a user, the epoch too. How many factors there were."""
+
+    def move_epoch(self, owner: Owner, epoch: str) -> int:
+        """Makes this the user's epoch, whether there was one or not, and removes the trusted devices: both or neither.
+        How many devices there were."""
+
+    def epoch(self, owner: Owner) -> str:
+        """The user's epoch, as `user` gives it."""
 
     def add_device(self, device: TrustedDevice, now: int, max_devices: int) -> bool:
         """Adds a trusted device; the user's expired ones go, and those used longest ago beyond `max_devices` with this
@@ -301,7 +321,11 @@ class Store(Protocol):
         """Removes one device of this owner, or all of them. How many there were."""
 
     def user(self, owner: Owner) -> UserState:
-        """All that is kept of a user: for pages and reports, never for a decision."""
+        """All that is kept of a user: for pages and reports, never for a decision.
+
+        A user with a factor that is not pending has an epoch: where there is none (an older version added the factor),
+        one is made first.
+        """
 
     def factors(self, after: Factor | None, limit: int) -> list[Factor]:
         """The next `limit` factors of all users after one, by tenant, user and id. To go through all of them."""

@@ -20,6 +20,7 @@ from .base import (
     TrustedDevice,
     UserState,
     charge,
+    new_epoch,
     refund,
     surplus,
 )
@@ -34,6 +35,7 @@ class MemoryStore:
         self._codes: dict[tuple[Owner, str], RecoveryCode] = {}
         self._budgets: dict[tuple[Owner, Method], Budget] = {}
         self._devices: dict[tuple[Owner, str], tuple[TrustedDevice, bytes]] = {}  # with the token before
+        self._epochs: dict[Owner, str] = {}
 
     def prepare(self) -> bool:
         """Nothing to prepare."""
@@ -55,6 +57,8 @@ class MemoryStore:
             self._factors[factor.owner, factor.factor_id] = factor
             for method in METHODS:
                 self._budgets.setdefault((factor.owner, method), Budget())
+            if factor.state != "pending":
+                self._epochs.setdefault(factor.owner, new_epoch())
             return True
 
     def add_users(self, users: Sequence[NewUser]) -> list[bool]:
@@ -68,6 +72,7 @@ class MemoryStore:
         self._factors.update({(owner, factor.factor_id): factor for factor in user.factors})
         self._codes.update({(owner, code.selector): code for code in user.recovery_codes})
         self._budgets.update({(owner, method): Budget() for method in METHODS})
+        self._epochs.setdefault(owner, new_epoch())
         return True
 
     def reserve(
@@ -123,6 +128,7 @@ class MemoryStore:
             self._factors[owner, factor_id] = replace(
                 factor, state="active", last_step=step, drift=drift, last_used_at=now
             )
+            self._epochs.setdefault(owner, new_epoch())
             self._refund(reservation)
             if codes:
                 self._replace_codes(owner, codes)
@@ -145,12 +151,13 @@ class MemoryStore:
             self._replace_codes(owner, codes)
             return True
 
-    def remove_factor(self, owner: Owner, factor_id: str) -> Factor | None:
+    def remove_factor(self, owner: Owner, factor_id: str, epoch: str) -> Factor | None:
         with self._lock:
             factor = self._factors.pop((owner, factor_id), None)
+            if factor and factor.state != "pending":
+                self._move_epoch(owner, epoch)
             if factor and all(kept.state == "pending" for kept in self._of(owner)):
                 self._drop_codes(owner)
-                self._drop_devices(owner)
             return factor
 
     def reset(self, owner: Owner) -> int:
@@ -162,7 +169,16 @@ class MemoryStore:
             self._drop_devices(owner)
             for method in METHODS:
                 self._budgets.pop((owner, method), None)
+            self._epochs.pop(owner, None)
             return len(mine)
+
+    def move_epoch(self, owner: Owner, epoch: str) -> int:
+        with self._lock:
+            return self._move_epoch(owner, epoch)
+
+    def epoch(self, owner: Owner) -> str:
+        with self._lock:
+            return self._epochs.get(owner, "")
 
     def add_device(self, device: TrustedDevice, now: int, max_devices: int) -> bool:
         owner = device.owner
@@ -207,6 +223,7 @@ class MemoryStore:
                 tuple(sorted(self._of(owner), key=lambda kept: (kept.created_at, kept.factor_id))),
                 {method: self._budgets.get((owner, method), Budget()) for method in METHODS},
                 sum(other == owner for other, _ in self._codes),
+                self._epochs.get(owner, ""),
             )
 
     def factors(self, after: Factor | None, limit: int) -> list[Factor]:
@@ -249,6 +266,10 @@ class MemoryStore:
 
     def _devices_of(self, owner: Owner) -> list[TrustedDevice]:
         return [kept for (other, _), (kept, _) in self._devices.items() if other == owner]
+
+    def _move_epoch(self, owner: Owner, epoch: str) -> int:
+        self._epochs[owner] = epoch
+        return self._drop_devices(owner)
 
     def _drop_devices(self, owner: Owner) -> int:
         mine = self._devices_of(owner)

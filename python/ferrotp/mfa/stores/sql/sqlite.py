@@ -15,7 +15,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import Executable
 
 from ...errors import StoreRefused, StoreUnavailable
-from ..base import METHODS, Budget, NewUser, Owner, Refusal, Reservation
+from ..base import METHODS, Budget, NewUser, Owner, Refusal, Reservation, new_epoch
 from ..waiting import LockWait, is_sqlite_busy
 from .dialect import Attempt, Dialect
 from .records import Rows, Values, code_values, factor_values, otp_reservation, owner_values, recovery_reservation
@@ -258,6 +258,7 @@ class SQLite(Dialect[SQLiteConnection, SQLiteStatements]):
             return False
         for budget in others:
             connection.run(statements.new_budget, budget)
+        connection.run(statements.make_epoch, {**owner_values(user.owner), "epoch": new_epoch()})
         for factor in user.factors:
             connection.run(statements.add_factor, factor_values(factor))
         for code in user.recovery_codes:

@@ -100,11 +100,17 @@ class Statements(ABC):
         self._code_owner = and_(code.c.tenant == text("tenant"), code.c.user_id == text("user_id"))
         device = tables.device
         self._device_owner = and_(device.c.tenant == text("tenant"), device.c.user_id == text("user_id"))
+        self._user_key = and_(tables.user.c.tenant == text("tenant"), tables.user.c.user_id == text("user_id"))
         self._device_key = and_(self._device_owner, device.c.series == text("series"))
         self._factor_key = and_(self._factor_owner, factor.c.factor_id == text("factor_id"))
         self._budget_key = and_(self._budget_owner, budget.c.method == text("method"))
         self._code_key = and_(self._code_owner, code.c.selector == text("selector"))
         self._factor_fields = [column for column in factor.c if column.name not in ("tenant", "user_id")]
+
+    @property
+    def table_names(self) -> list[str]:
+        """All tables."""
+        return [table.name for table in self._tables.metadata.sorted_tables]
 
     def compile(self) -> None:
         """Turns all of them into text now, and not when they are first used: that would be under a lock, which others
@@ -297,6 +303,12 @@ class Statements(ABC):
             .returning(budget.c.failures, budget.c.retry_at, budget.c.spent_until)
         )
 
+    @cached_property
+    def hold(self) -> Statement:
+        """The same lock, where there is a budget: none is made for a user of whom nothing is kept."""
+        budget = self._tables.budget
+        return self._made(update(budget).where(self._budget_key).values(failures=budget.c.failures))
+
     @abstractmethod
     def _insert(self, table: Any) -> Any:
         """The database's own ``INSERT``, which knows what to do on a conflict."""
@@ -422,6 +434,35 @@ class Statements(ABC):
     @cached_property
     def drop_devices(self) -> Statement:
         return self._made(delete(self._tables.device).where(self._device_owner).returning(DONE))
+
+    # The epoch.
+
+    def _new_epoch(self) -> Any:
+        return self._insert(self._tables.user).values(
+            tenant=text("tenant"), user_id=text("user_id"), epoch=text("epoch")
+        )
+
+    @cached_property
+    def make_epoch(self) -> Statement:
+        """An epoch for a user who has none."""
+        return self._made(self._new_epoch().on_conflict_do_nothing())
+
+    @cached_property
+    def set_epoch(self) -> Statement:
+        user = self._tables.user
+        return self._made(
+            self._new_epoch().on_conflict_do_update(
+                index_elements=[user.c.tenant, user.c.user_id], set_={"epoch": text("epoch")}
+            )
+        )
+
+    @cached_property
+    def epoch(self) -> Statement:
+        return self._made(select(self._tables.user.c.epoch).where(self._user_key))
+
+    @cached_property
+    def drop_user(self) -> Statement:
+        return self._made(delete(self._tables.user).where(self._user_key))
 
     # All users, in order.
 
