@@ -1600,9 +1600,9 @@ def test_the_device_s_token_is_told_by_its_event_and_its_end_by_the_policy(trust
     again = trusting.mfa.recognize_device(user_id="42", token=token.token)
     assert (trusting.events[-1].kind, trusting.events[-1].detail) == ("device recognized", {"device": device.series})
     trusting.clock.now += 60  # two requests of one browser at once
-    assert trusting.mfa.recognize_device(user_id="42", token=token.token).token == token.token
+    assert trusting.mfa.recognize_device(user_id="42", token=token.token).token == again.token
     with pytest.raises(DeviceNotTrusted):
-        trusting.mfa.recognize_device(user_id="42", token="nothing.nothing")
+        trusting.mfa.recognize_device(user_id="42", token="nothing.nothing.nothing")
     assert (trusting.events[-1].kind, trusting.events[-1].detail) == ("device refused", {"device": "nothing"})
     assert not trusting.events[-1].notify_user
     trusting.clock.now += 61

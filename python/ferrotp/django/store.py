@@ -25,6 +25,7 @@ from ferrotp.mfa.stores.base import (
     Reservation,
     UserState,
     charge,
+    is_just_renewed,
     new_epoch,
     surplus,
 )
@@ -255,15 +256,18 @@ class DjangoStore:
     ) -> Literal["renewed", "same", "unknown", "stolen"]:
         with self._connections.transaction() as using:
             _lock(using, owner, "otp")
-            device = _of(TrustedDevice, using, owner).filter(series=series, expires_at__gt=now).first()
+            _of(TrustedDevice, using, owner).filter(series=series, expires_at__lte=now).delete()
+            device = _of(TrustedDevice, using, owner).filter(series=series).first()
             if device is None:
                 return "unknown"
-            if bytes(device.token_hash) == token_hash:
+            to_come, before = bytes(device.token_hash), bytes(device.earlier_hash)
+            just_renewed = before != b"" and is_just_renewed(device.last_used_at, now, grace)
+            if to_come == token_hash and not just_renewed:
                 _of(TrustedDevice, using, owner).filter(series=series).update(
                     token_hash=next_hash, earlier_hash=token_hash, last_used_at=now
                 )
                 return "renewed"
-            if bytes(device.earlier_hash) == token_hash and now - device.last_used_at <= grace:
+            if just_renewed and token_hash in (to_come, before):
                 return "same"
             _of(TrustedDevice, using, owner).delete()
             return "stolen"

@@ -523,6 +523,7 @@ class StoreContract:
             assert use(b"0", b"1", NOW, other) == "unknown"
             assert use(b"0", b"1", NOW) == "renewed"
             assert use(b"0", b"x", NOW + 60_000) == "same"
+            assert use(b"1", b"x", NOW + 60_000) == "same"
             assert use(b"1", b"2", NOW + 100_000) == "renewed"
             (used,) = (device for device in store.devices(owner) if device.series == first.series)
             assert used == replace(first, token_hash=b"2" * 32, last_used_at=NOW + 100_000)
@@ -530,6 +531,45 @@ class StoreContract:
             assert store.devices(owner) == []
             assert use(b"2", b"3", NOW + 100_002) == "unknown"
             assert store.devices(other) == [foreign]
+
+    def test_tokens_at_once_are_no_theft_in_whatever_order_they_come(self) -> None:
+        # A double click: each request has the cookie of before, or the one that the first was answered with.
+        for orders in itertools.product((b"0", b"1"), repeat=3):
+            with self._store() as store:
+                owner = _active(store).owner
+                device = _device(owner, b"0")
+                assert store.add_device(device, NOW, 5)
+                now = NOW + _DAY
+                assert store.use_device(owner, device.series, b"0" * 32, b"1" * 32, now, 60_000) == "renewed"
+                for number, token in enumerate(orders):
+                    later = now + (-5_000, 0, 60_000)[number]  # by servers whose clocks are not quite the same
+                    assert store.use_device(owner, device.series, token * 32, b"x" * 32, later, 60_000) == "same"
+                (kept,) = store.devices(owner)
+                assert (kept.token_hash, kept.last_used_at) == (b"1" * 32, now)
+                later = now + _DAY
+                assert store.use_device(owner, device.series, b"1" * 32, b"2" * 32, later, 60_000) == "renewed"
+                assert store.use_device(owner, device.series, b"0" * 32, b"x" * 32, later, 60_000) == "stolen"
+
+    def test_the_clock_set_back_makes_no_old_token_of_a_device_good_again(self) -> None:
+        with self._store() as store:
+            owner = _active(store).owner
+            for back in (5_001, 60_000, _DAY, 29 * _DAY):
+                device = _device(owner, b"0")
+                assert store.add_device(device, NOW, 5)
+                now = NOW + 29 * _DAY
+                assert store.use_device(owner, device.series, b"0" * 32, b"1" * 32, now, 60_000) == "renewed"
+                answer = store.use_device(owner, device.series, b"0" * 32, b"x" * 32, now - back, 60_000)
+                assert answer == "stolen" and store.devices(owner) == []
+            # The one to come still comes.
+            device = _device(owner, b"0")
+            assert store.add_device(device, NOW, 5)
+            assert store.use_device(owner, device.series, b"0" * 32, b"1" * 32, NOW + _DAY, 60_000) == "renewed"
+            assert store.use_device(owner, device.series, b"1" * 32, b"2" * 32, NOW, 60_000) == "renewed"
+            # What was seen to have expired is gone.
+            other = _device(owner, b"a")
+            assert store.add_device(other, NOW, 5)
+            for now in (other.expires_at, NOW):
+                assert store.use_device(owner, other.series, b"a" * 32, b"b" * 32, now, 60_000) == "unknown"
 
     def test_a_token_that_was_renewed_is_stolen_after_its_grace(self) -> None:
         with self._store() as store:

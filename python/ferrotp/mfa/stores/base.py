@@ -83,7 +83,7 @@ class TrustedDevice:
     """Names the device. Not secret."""
     name: str
     token_hash: bytes = field(repr=False)
-    """SHA-256 of the token that is to come next: 256 random bits, so no slow hash is needed."""
+    """A MAC of the token that is to come next, under the keyring: who writes a row into the store makes none."""
     created_at: int
     expires_at: int
     last_used_at: int
@@ -202,6 +202,16 @@ def surplus(records: Sequence[_Record], now: int, room: int) -> list[_Record]:
     return [record for record in records if record not in staying]
 
 
+DEVICE_SKEW = 5_000
+"""Milliseconds that the clock of the server that renewed a device may be ahead of this one's."""
+
+
+def is_just_renewed(renewed_at: int, now: int, grace: int) -> bool:
+    """Whether a device's token was renewed so short a while ago that the one before it may still be on its way. A clock
+    that was set back makes it no shorter."""
+    return -DEVICE_SKEW <= now - renewed_at <= grace
+
+
 def refund(budget: Budget, limits: Limits) -> Budget:
     """What a success leaves: no consecutive failure, no delay, and its own attempt taken back."""
     return Budget(0, 0, max(budget.spent_until - limits.cost, 0))
@@ -309,8 +319,11 @@ class Store(Protocol):
         """Whether a device of this owner is trusted, by its token.
 
         - ``renewed``: it was the one to come, and `next_hash` is in its place, so that it works once.
-        - ``same``: it was the one before, at most `grace` after the last use: two requests at once, one was renewed.
-        - ``unknown``: there is no such device, or it has expired.
+        - ``same``: it was the one to come or the one before, while that was put in its place just now
+          (`is_just_renewed`): requests at once, of which one was renewed. Nothing changes, so that whatever comes in
+          which order, the token to come is the one that the first was answered with.
+        - ``unknown``: there is no such device, or it has expired. One that has expired is removed: the clock set back
+          does not bring it back.
         - ``stolen``: an older token, so two parties have had it. All trusted devices of the owner are removed.
         """
 

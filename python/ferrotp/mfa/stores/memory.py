@@ -20,6 +20,7 @@ from .base import (
     TrustedDevice,
     UserState,
     charge,
+    is_just_renewed,
     new_epoch,
     refund,
     surplus,
@@ -197,12 +198,14 @@ class MemoryStore:
         with self._lock:
             device, before = self._devices.get((owner, series), (None, b""))
             if device is None or device.expires_at <= now:
+                self._devices.pop((owner, series), None)
                 return "unknown"
-            if device.token_hash == token_hash:
+            just_renewed = before != b"" and is_just_renewed(device.last_used_at, now, grace)
+            if device.token_hash == token_hash and not just_renewed:
                 renewed = replace(device, token_hash=next_hash, last_used_at=now)
                 self._devices[owner, series] = renewed, token_hash
                 return "renewed"
-            if before == token_hash and now - device.last_used_at <= grace:
+            if just_renewed and token_hash in (device.token_hash, before):
                 return "same"
             self._drop_devices(owner)
             return "stolen"

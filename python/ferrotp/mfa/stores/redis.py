@@ -24,6 +24,7 @@ from redis.sentinel import SentinelConnectionPool
 
 from ..errors import FactorExists, StoreRefused, StoreUnavailable
 from .base import (
+    DEVICE_SKEW,
     METHODS,
     NEVER_USED,
     TIMEOUT,
@@ -250,7 +251,7 @@ class RedisStore:
     def use_device(
         self, owner: Owner, series: str, token_hash: bytes, next_hash: bytes, now: int, grace: int
     ) -> Literal["renewed", "same", "unknown", "stolen"]:
-        args = (_escaped(series), token_hash, next_hash, *_whole(now, grace))
+        args = (_escaped(series), token_hash, next_hash, *_whole(now, grace, DEVICE_SKEW))
         return self._decide("use_device", owner, _TRUST.__getitem__, *args)
 
     def devices(self, owner: Owner) -> list[TrustedDevice]:

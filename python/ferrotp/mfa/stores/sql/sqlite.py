@@ -308,9 +308,7 @@ class SQLite(Dialect[SQLiteConnection, SQLiteStatements]):
         verdict = self._judge_device(connection, values, grace)
         if verdict == "stolen":
             connection.run(self.statements.drop_devices, values)
-            connection.commit()
-        else:
-            connection.rollback()
+        connection.commit()
         return verdict
 
     def reseal(self, connection: SQLiteConnection, statement: Statement, changes: "Sequence[dict[str, Any]]") -> int:

@@ -25,6 +25,7 @@ from sqlalchemy import (
     func,
     insert,
     literal_column,
+    or_,
     select,
     tuple_,
     update,
@@ -401,7 +402,8 @@ class Statements(ABC):
 
     @cached_property
     def renew_device(self) -> Statement:
-        """Puts the next token in the place of the one that was to come, if that is the one that came."""
+        """Puts the next token in the place of the one that was to come, if that is the one that came, and was not put
+        there just now: `is_just_renewed`, in SQL."""
         device = self._tables.device
         return self._made(
             update(device)
@@ -409,6 +411,11 @@ class Statements(ABC):
                 self._device_key,
                 device.c.expires_at > number("now"),
                 device.c.token_hash == binary("token_hash"),
+                or_(
+                    device.c.token_before == binary("none"),
+                    device.c.last_used_at < number("grace_began"),
+                    device.c.last_used_at > number("latest"),
+                ),
             )
             .values(token_hash=binary("next_hash"), token_before=binary("token_hash"), last_used_at=number("now"))
             .returning(DONE)
@@ -418,7 +425,9 @@ class Statements(ABC):
     def device(self) -> Statement:
         device = self._tables.device
         return self._made(
-            select(device.c.expires_at, device.c.token_before, device.c.last_used_at).where(self._device_key)
+            select(device.c.expires_at, device.c.token_hash, device.c.token_before, device.c.last_used_at).where(
+                self._device_key
+            )
         )
 
     @cached_property
@@ -430,6 +439,11 @@ class Statements(ABC):
     @cached_property
     def drop_device(self) -> Statement:
         return self._made(delete(self._tables.device).where(self._device_key).returning(DONE))
+
+    @cached_property
+    def drop_expired_device(self) -> Statement:
+        device = self._tables.device
+        return self._made(delete(device).where(self._device_key, device.c.expires_at <= number("now")))
 
     @cached_property
     def drop_devices(self) -> Statement:

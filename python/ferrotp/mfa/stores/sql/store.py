@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL, Engine
 
 from ...errors import FactorExists, StoreRefused
 from ..base import (
+    DEVICE_SKEW,
     METHODS,
     TIMEOUT,
     Budget,
@@ -312,6 +313,9 @@ class SQLStore:
             "token_hash": token_hash,
             "next_hash": next_hash,
             "now": now,
+            "none": b"",
+            "grace_began": now - grace,
+            "latest": now + DEVICE_SKEW,
         }
         with self._pool.borrow() as connection:
             return self._dialect.use_device(connection, values, grace)
