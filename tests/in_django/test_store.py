@@ -517,7 +517,7 @@ def test_beside_a_transaction_a_factor_comes_and_goes_with_it(place: Place, besi
         raise Undone
     assert not place.store.user(factor.owner).factors
     with suppress(Undone), transaction.atomic(using=place.alias):
-        assert beside.remove_factor(place.owner, place.factor.factor_id)
+        assert beside.remove_factor(place.owner, place.factor.factor_id, "moved")
         raise Undone
     assert place.store.user(place.owner).factors
 

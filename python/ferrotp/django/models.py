@@ -64,6 +64,21 @@ class Factor(models.Model):
         )
 
 
+class UserEpoch(models.Model):
+    """What a user's logins carry, so that they end when it moves. Not secret."""
+
+    tenant = ExactTextField(editable=False)
+    user_id = ExactTextField(editable=False)
+    epoch = ExactTextField(editable=False)
+
+    class Meta:
+        db_table = "ferrotp_django_user_epoch"
+        default_permissions = ()
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "user_id"], name="ferrotp_django_user_epoch_key")
+        ]
+
+
 class Budget(models.Model):
     """The attempts of a user by one method."""
 

@@ -27,6 +27,8 @@ from ferrotp.mfa.stores.base import (
     Reservation,
     UserState,
     charge,
+    is_just_renewed,
+    new_epoch,
     refund,
     surplus,
 )
@@ -36,7 +38,7 @@ from ferrotp.mfa.stores.base import RecoveryCode as RecoveryCodeRecord
 from ferrotp.mfa.stores.base import TrustedDevice as TrustedDeviceRecord
 
 from .connections import StoreConnections
-from .models import Budget, Factor, RecoveryCode, TrustedDevice
+from .models import Budget, Factor, RecoveryCode, TrustedDevice, UserEpoch
 
 
 class DjangoStore:
@@ -68,7 +70,7 @@ class DjangoStore:
     def prepare(self) -> bool:
         """Sees that the tables are there. ``manage.py migrate`` makes them."""
         with self._connections.transaction(reading=True) as using:
-            for model in (Factor, Budget, RecoveryCode, TrustedDevice):
+            for model in (Factor, Budget, RecoveryCode, TrustedDevice, UserEpoch):
                 model.objects.using(using).exists()
         return False
 
@@ -93,6 +95,8 @@ class DjangoStore:
             if gone:
                 _of(Factor, using, factor.owner).filter(factor_id__in=gone).delete()
             Factor.of(factor).save(using=using, force_insert=True)
+            if factor.state != "pending":
+                _make_epochs(using, [factor.owner])
             return True
 
     def add_users(self, users: Sequence[NewUser]) -> list[bool]:
@@ -168,6 +172,7 @@ class DjangoStore:
             if budget.failures >= reservation.limits.disable_at:
                 _of(Budget, using, owner).filter(method="otp").update(failures=0, retry_at=0, spent_until=0)
                 _of(Factor, using, owner).filter(state="active").exclude(factor_id=factor_id).update(state="disabled")
+            _make_epochs(using, [owner])
             _refund(using, reservation)
             if codes:
                 _replace_codes(using, owner, codes)
@@ -193,7 +198,7 @@ class DjangoStore:
             _replace_codes(using, owner, codes)
             return True
 
-    def remove_factor(self, owner: Owner, factor_id: str) -> FactorRecord | None:
+    def remove_factor(self, owner: Owner, factor_id: str, epoch: str) -> FactorRecord | None:
         with self._records() as using:
             if _lock(using, owner, "otp") is None:
                 return None
@@ -201,9 +206,10 @@ class DjangoStore:
             if factor is None:
                 return None
             _of(Factor, using, owner).filter(factor_id=factor_id).delete()
+            if factor.state != "pending":
+                _move_epoch(using, owner, epoch)
             if not _bound(using, owner):
                 _of(RecoveryCode, using, owner).delete()
-                _of(TrustedDevice, using, owner).delete()
             return factor
 
     def reset(self, owner: Owner) -> int:
@@ -211,9 +217,19 @@ class DjangoStore:
             # Made, if it is not there: another process may be adding the first factor just now.
             _lock_or_make(using, owner)
             gone, _ = _of(Factor, using, owner).delete()
-            for model in (RecoveryCode, TrustedDevice, Budget):
+            for model in (RecoveryCode, TrustedDevice, UserEpoch, Budget):
                 _of(model, using, owner).delete()
             return int(gone)
+
+    def move_epoch(self, owner: Owner, epoch: str) -> int:
+        with self._connections.transaction() as using:
+            _lock(using, owner, "otp")
+            return _move_epoch(using, owner, epoch)
+
+    def epoch(self, owner: Owner) -> str:
+        with self._records(reading=True) as using:
+            kept = _epoch_of(using, owner)
+        return kept or self.user(owner).epoch
 
     def add_device(self, device: TrustedDeviceRecord, now: int, max_devices: int) -> bool:
         owner = device.owner
@@ -242,15 +258,18 @@ class DjangoStore:
     ) -> Literal["renewed", "same", "unknown", "stolen"]:
         with self._connections.transaction() as using:
             _lock(using, owner, "otp")
-            device = _of(TrustedDevice, using, owner).filter(series=series, expires_at__gt=now).first()
+            _of(TrustedDevice, using, owner).filter(series=series, expires_at__lte=now).delete()
+            device = _of(TrustedDevice, using, owner).filter(series=series).first()
             if device is None:
                 return "unknown"
-            if bytes(device.token_hash) == token_hash:
+            to_come, before = bytes(device.token_hash), bytes(device.earlier_hash)
+            just_renewed = before != b"" and is_just_renewed(device.last_used_at, now, grace)
+            if to_come == token_hash and not just_renewed:
                 _of(TrustedDevice, using, owner).filter(series=series).update(
                     token_hash=next_hash, earlier_hash=token_hash, last_used_at=now
                 )
                 return "renewed"
-            if bytes(device.earlier_hash) == token_hash and now - device.last_used_at <= grace:
+            if just_renewed and token_hash in (to_come, before):
                 return "same"
             _of(TrustedDevice, using, owner).delete()
             return "stolen"
@@ -272,7 +291,13 @@ class DjangoStore:
             rows = _of(Budget, using, owner).values_list("method", "failures", "retry_at", "spent_until")
             for method, *row in rows:
                 budgets[method] = BudgetRecord(*row)
-            return UserState(tuple(_factors_of(using, owner)), budgets, _of(RecoveryCode, using, owner).count())
+            factors, codes = tuple(_factors_of(using, owner)), _of(RecoveryCode, using, owner).count()
+            epoch = _epoch_of(using, owner)
+        if not epoch and any(factor.state != "pending" for factor in factors):
+            with self._connections.transaction() as using:
+                _make_epochs(using, [owner])
+                epoch = _epoch_of(using, owner)
+        return UserState(factors, budgets, codes, epoch)
 
     def factors(self, after: FactorRecord | None, limit: int) -> list[FactorRecord]:
         with self._connections.transaction(reading=True) as using:
@@ -384,6 +409,7 @@ def _add_users(using: str, users: Sequence[NewUser]) -> list[bool]:
     )
     Factor.objects.using(using).bulk_create([Factor.of(factor) for user in new for factor in user.factors])
     _add_codes(using, [code for user in new for code in user.recovery_codes])
+    _make_epochs(using, [user.owner for user in new])
     added = {id(user) for user in new}
     return [id(user) in added for user in users]
 
@@ -401,6 +427,28 @@ def _add_codes(using: str, codes: Sequence[RecoveryCodeRecord]) -> None:
             for code in codes
         ]
     )
+
+
+def _epoch_of(using: str, owner: Owner) -> str:
+    return next(iter(_of(UserEpoch, using, owner).values_list("epoch", flat=True)), "")
+
+
+def _make_epochs(using: str, owners: Sequence[Owner]) -> None:
+    """For those who have none."""
+    fresh = [UserEpoch(tenant=owner.tenant, user_id=owner.user_id, epoch=new_epoch()) for owner in owners]
+    UserEpoch.objects.using(using).bulk_create(fresh, ignore_conflicts=True)
+
+
+def _move_epoch(using: str, owner: Owner, epoch: str) -> int:
+    """How many trusted devices ended with it."""
+    devices, _ = _of(TrustedDevice, using, owner).delete()
+    UserEpoch.objects.using(using).bulk_create(
+        [UserEpoch(tenant=owner.tenant, user_id=owner.user_id, epoch=epoch)],
+        update_conflicts=True,
+        unique_fields=["tenant", "user_id"],
+        update_fields=["epoch"],
+    )
+    return int(devices)
 
 
 def _undo(using: str) -> Literal[False]:

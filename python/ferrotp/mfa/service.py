@@ -273,12 +273,13 @@ class MFA:
         return recovery.recover(self._core, user_id, code)
 
     @without_frames
-    def regenerate_recovery_codes(self, *, user_id: UserId) -> RecoveryCodes:
+    def regenerate_recovery_codes(self, *, user_id: UserId, end_sessions: bool = False) -> RecoveryCodes:
         """A new set, to be shown once. The earlier codes end. Ask for fresh authentication before (ASVS 7.5.1).
 
+        :param end_sessions: True if somebody may have had the codes: ends all logins, as `end_sessions` does
         :raises NotEnrolled: if the user has no factor
         """
-        return recovery.regenerate(self._core, user_id)
+        return recovery.regenerate(self._core, user_id, end_sessions=end_sessions)
 
     # Trusted devices
 
@@ -349,17 +350,34 @@ class MFA:
         return factors.reveal(self._core, user_id, factor_id, by)
 
     @without_frames
-    def remove_factor(self, *, user_id: UserId, factor_id: str) -> FactorInfo:
-        """Removes a factor of this user. Ask for fresh authentication before (ASVS 7.5.1). The recovery codes go with
-        the last factor.
+    def remove_factor(self, *, user_id: UserId, factor_id: str, epoch: str = "") -> FactorInfo:
+        """Removes a factor of this user. Ask for fresh authentication before (ASVS 7.5.1). The user's logins and
+        trusted devices end with it, unless it was pending; the recovery codes go with the last factor.
 
+        :param epoch: what `Status.epoch` becomes: for a login that is to go on, 128 random bits in hexadecimal
         :raises NotEnrolled: if this user has no such factor
         """
-        return factors.remove(self._core, user_id, factor_id)
+        return factors.remove(self._core, user_id, factor_id, epoch)
+
+    @without_frames
+    def end_sessions(self, *, user_id: UserId, by: str) -> str:
+        """Ends all logins of a user, and the trust in all devices: "log out everywhere". A login that carries another
+        `Status.epoch` than this gives has ended.
+
+        :param by: who does it, for the event
+        :return: the epoch of the logins that begin from now on
+        """
+        return factors.end_sessions(self._core, user_id, by)
+
+    @without_frames
+    def epoch(self, *, user_id: UserId) -> str:
+        """`Status.epoch` alone, which is one look into the store: for each page of a login."""
+        return self.store.epoch(self._core.owner(user_id))
 
     @without_frames
     def reset(self, *, user_id: UserId, by: str) -> int:
-        """Removes all that there is of a user: an administrator's way out, after the user was identified anew.
+        """Removes all that there is of a user: an administrator's way out, after the user was identified anew. The
+        user's logins end with it.
 
         :param by: who does it, for the event
         :return: how many factors there were

@@ -44,6 +44,7 @@ from .stores.base import (
     Store,
     TrustedDevice,
     UserState,
+    new_epoch,
 )
 from .stores.memory import MemoryStore
 
@@ -333,7 +334,7 @@ class StoreContract:
             owner = _owner()
             user = NewUser(owner, (_made(owner),), tuple(_codes(owner, 1)))
             assert store.add_users([user]) == [True]
-            assert store.remove_factor(owner, user.factors[0].factor_id)
+            assert store.remove_factor(owner, user.factors[0].factor_id, new_epoch())
             assert store.add_users([user]) == [False]
             state = store.user(owner)
             assert (state.factors, state.recovery_codes) == ((), 0)
@@ -414,12 +415,13 @@ class StoreContract:
             assert store.add_factor(second, NOW, 10, 5)
             assert store.replace_recovery_codes(owner, _codes(owner, 2), NOW)
             store.reserve(owner, "otp", NOW, _LIMITS)
-            assert store.remove_factor(_active(store).owner, factor.factor_id) is None
-            assert store.remove_factor(owner, "") is None
-            assert store.remove_factor(owner, factor.factor_id) == factor
-            assert store.remove_factor(owner, factor.factor_id) is None
+            assert store.remove_factor(_active(store).owner, factor.factor_id, "moved") is None
+            assert store.remove_factor(owner, "", "moved") is None
+            assert store.remove_factor(owner, factor.factor_id, "first") == factor
+            assert store.remove_factor(owner, factor.factor_id, "moved") is None
+            assert store.user(owner).epoch == "first"
             assert store.user(owner).recovery_codes == 2
-            assert store.remove_factor(owner, second.factor_id) == second
+            assert store.remove_factor(owner, second.factor_id, "second") == second
             state = store.user(owner)
             assert (state.factors, state.recovery_codes, state.budgets["otp"].failures) == ((), 0, 1)
             assert store.add_factor(_made(owner), NOW, 10, 5)
@@ -512,6 +514,69 @@ class StoreContract:
             assert (state.factors, state.recovery_codes, state.budgets["otp"].failures) == ((), 0, 0)
             assert store.user(other.owner) == before
 
+    def test_a_user_has_an_epoch_from_the_first_factor_on(self) -> None:
+        with self._store() as store, self._store() as other:
+            owner = _owner()
+            assert store.user(owner).epoch == store.epoch(owner) == ""
+            pending = _pending(owner)
+            assert store.add_factor(pending, NOW, 10, 5)
+            assert store.user(owner).epoch == store.epoch(owner) == ""
+            reservation = store.reserve(owner, "enrollment", NOW, _LIMITS, factor_id=pending.factor_id)
+            assert isinstance(reservation, Reservation)
+            assert store.confirm(reservation, pending.factor_id, 1, 0, NOW, [])
+            epoch = store.user(owner).epoch
+            assert len(epoch) == 32 and epoch == store.epoch(owner) == other.epoch(owner)
+            # Another factor, and one that is dropped while it is pending, end no login.
+            assert store.add_factor(_made(owner), NOW, 10, 5)
+            later = _pending(owner)
+            assert store.add_factor(later, NOW, 10, 5)
+            assert store.remove_factor(owner, later.factor_id, "moved") == later
+            assert store.epoch(owner) == epoch
+            alone, imported = _active(store).owner, _owner()
+            assert store.add_users([NewUser(imported, (_made(imported),))]) == [True]
+            assert len({epoch, store.epoch(alone), store.epoch(imported), ""}) == 4
+
+    def test_an_epoch_moves_with_the_removal_of_a_factor_and_devices_with_it(self) -> None:
+        with self._store() as store:
+            factor, other = _active(store), _active(store)
+            owner = factor.owner
+            second = _made(owner)
+            assert store.add_factor(second, NOW, 10, 5)
+            assert store.add_device(_device(owner, b"0"), NOW, 5)
+            assert store.add_device(_device(other.owner, b"0"), NOW, 5)
+            before = store.epoch(other.owner)
+            assert store.remove_factor(owner, factor.factor_id, "moved") == factor
+            assert store.user(owner).epoch == store.epoch(owner) == "moved"
+            assert store.devices(owner) == []
+            # With the last one, too, and the next first one does not bring another.
+            assert store.remove_factor(owner, second.factor_id, "again") == second
+            assert store.add_factor(_made(owner), NOW, 10, 5)
+            assert store.epoch(owner) == "again"
+            assert store.epoch(other.owner) == before and len(store.devices(other.owner)) == 1
+
+    def test_an_epoch_is_moved_with_all_devices_and_ends_with_a_reset(self) -> None:
+        with self._store() as store, self._store() as beside:
+            owner, other = _active(store).owner, _active(store).owner
+            for user in (owner, owner, other):
+                assert store.add_device(_device(user, b"0"), NOW, 5)
+            first = store.epoch(owner)
+            assert store.move_epoch(owner, "moved") == 2
+            assert beside.epoch(owner) == beside.user(owner).epoch == "moved" != first
+            assert beside.devices(owner) == [] and len(beside.devices(other)) == 1
+            assert store.move_epoch(owner, "again") == 0
+            store.reset(owner)
+            assert store.epoch(owner) == store.user(owner).epoch == ""
+            assert store.add_factor(_made(owner), NOW, 10, 5)
+            assert store.epoch(owner) not in ("", first, "moved", "again")
+
+    def test_a_user_without_a_factor_has_logins_to_end_too_and_can_come_from_another_system(self) -> None:
+        with self._store() as store:
+            owner = _owner()
+            assert store.move_epoch(owner, "moved") == 0
+            assert store.user(owner).epoch == store.epoch(owner) == "moved"
+            assert store.add_users([NewUser(owner, (_made(owner),))]) == [True]
+            assert store.epoch(owner) == "moved"
+
     def test_a_trusted_devices_token_works_once_and_an_old_one_ends_them_all(self) -> None:
         with self._store() as store:
             factor = _active(store)
@@ -527,6 +592,7 @@ class StoreContract:
             assert use(b"0", b"1", NOW, other) == "unknown"
             assert use(b"0", b"1", NOW) == "renewed"
             assert use(b"0", b"x", NOW + 60_000) == "same"
+            assert use(b"1", b"x", NOW + 60_000) == "same"
             assert use(b"1", b"2", NOW + 100_000) == "renewed"
             (used,) = (device for device in store.devices(owner) if device.series == first.series)
             assert used == replace(first, token_hash=b"2" * 32, last_used_at=NOW + 100_000)
@@ -534,6 +600,45 @@ class StoreContract:
             assert store.devices(owner) == []
             assert use(b"2", b"3", NOW + 100_002) == "unknown"
             assert store.devices(other) == [foreign]
+
+    def test_tokens_at_once_are_no_theft_in_whatever_order_they_come(self) -> None:
+        # A double click: each request has the cookie of before, or the one that the first was answered with.
+        for orders in itertools.product((b"0", b"1"), repeat=3):
+            with self._store() as store:
+                owner = _active(store).owner
+                device = _device(owner, b"0")
+                assert store.add_device(device, NOW, 5)
+                now = NOW + _DAY
+                assert store.use_device(owner, device.series, b"0" * 32, b"1" * 32, now, 60_000) == "renewed"
+                for number, token in enumerate(orders):
+                    later = now + (-5_000, 0, 60_000)[number]  # by servers whose clocks are not quite the same
+                    assert store.use_device(owner, device.series, token * 32, b"x" * 32, later, 60_000) == "same"
+                (kept,) = store.devices(owner)
+                assert (kept.token_hash, kept.last_used_at) == (b"1" * 32, now)
+                later = now + _DAY
+                assert store.use_device(owner, device.series, b"1" * 32, b"2" * 32, later, 60_000) == "renewed"
+                assert store.use_device(owner, device.series, b"0" * 32, b"x" * 32, later, 60_000) == "stolen"
+
+    def test_the_clock_set_back_makes_no_old_token_of_a_device_good_again(self) -> None:
+        with self._store() as store:
+            owner = _active(store).owner
+            for back in (5_001, 60_000, _DAY, 29 * _DAY):
+                device = _device(owner, b"0")
+                assert store.add_device(device, NOW, 5)
+                now = NOW + 29 * _DAY
+                assert store.use_device(owner, device.series, b"0" * 32, b"1" * 32, now, 60_000) == "renewed"
+                answer = store.use_device(owner, device.series, b"0" * 32, b"x" * 32, now - back, 60_000)
+                assert answer == "stolen" and store.devices(owner) == []
+            # The one to come still comes.
+            device = _device(owner, b"0")
+            assert store.add_device(device, NOW, 5)
+            assert store.use_device(owner, device.series, b"0" * 32, b"1" * 32, NOW + _DAY, 60_000) == "renewed"
+            assert store.use_device(owner, device.series, b"1" * 32, b"2" * 32, NOW, 60_000) == "renewed"
+            # What was seen to have expired is gone.
+            other = _device(owner, b"a")
+            assert store.add_device(other, NOW, 5)
+            for now in (other.expires_at, NOW):
+                assert store.use_device(owner, other.series, b"a" * 32, b"b" * 32, now, 60_000) == "unknown"
 
     def test_a_token_that_was_renewed_is_stolen_after_its_grace(self) -> None:
         with self._store() as store:
@@ -564,7 +669,7 @@ class StoreContract:
                 assert store.add_device(_device(owner, b"0"), NOW, 3)
             assert store.remove_devices(owner, None) == 2
             assert store.add_device(_device(owner, b"0"), NOW, 3)
-            store.remove_factor(owner, factor.factor_id)
+            store.remove_factor(owner, factor.factor_id, "moved")
             assert store.devices(owner) == []
             again = _made(owner)
             assert store.add_factor(again, NOW, 10, 5)
@@ -1120,7 +1225,7 @@ def _replay(store: Store, rng: random.Random) -> None:
                 if rng.random() < 0.5:
                     both("replace_recovery_codes", owner, _codes(owner, 2), now)
                 else:
-                    both("remove_factor", owner, rng.choice(ids))
+                    both("remove_factor", owner, rng.choice(ids), f"{rng.randrange(1 << 32)}")
             case 9 if rng.random() < 0.3:
                 both("reset", owner)
         for user in owners:

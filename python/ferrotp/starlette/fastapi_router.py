@@ -18,11 +18,11 @@ from .models import (
     CodesAnswer,
     ConfirmAnswer,
     EnrollAnswer,
-    Factor,
     ForgetAnswer,
     LoginAnswer,
     Problem,
     RecoverAnswer,
+    RemoveAnswer,
     StatusAnswer,
 )
 from .operations import Operations
@@ -35,7 +35,8 @@ _ANSWERS = {
     "enroll": EnrollAnswer,
     "confirm": ConfirmAnswer,
     "regenerate": CodesAnswer,
-    "remove": Factor,
+    "remove": RemoveAnswer,
+    "end_sessions": LoginAnswer,
     "forget_devices": ForgetAnswer,
     "forget_device": ForgetAnswer,
 }

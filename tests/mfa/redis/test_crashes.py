@@ -61,7 +61,7 @@ def rotate(url: str, acknowledge: int, start: int) -> None:
             last = batch[-1]
         for owner in OWNERS:
             store.add_factor(factor(owner, "second"), NOW, 2, 0)
-            store.remove_factor(owner, "second")
+            store.remove_factor(owner, "second", "moved")
 
 
 @contextmanager

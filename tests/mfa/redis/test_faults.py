@@ -67,13 +67,15 @@ def operations(store: RedisStore) -> dict[str, Callable[[], object]]:
         "confirm": lambda: store.confirm(enrollment, "new", 1, 0, NOW, [CODE]),
         "redeem": lambda: store.redeem(recovery, "AB", NOW),
         "replace_recovery_codes": lambda: store.replace_recovery_codes(ALICE, [CODE], NOW),
-        "remove_factor": lambda: store.remove_factor(ALICE, "phone"),
+        "remove_factor": lambda: store.remove_factor(ALICE, "phone", "moved"),
         "add_device": lambda: store.add_device(DEVICE, NOW, 5),
         "use_device": lambda: store.use_device(ALICE, "one", b"h" * 32, b"next", NOW, 1000),
         "use_device again": lambda: store.use_device(ALICE, "two", b"h" * 32, b"other", NOW, 1000),
         "unknown device": lambda: store.use_device(ALICE, "three", b"h" * 32, b"next", NOW, 1000),
         "remove_devices": lambda: store.remove_devices(ALICE, "one"),
         "reset": lambda: store.reset(ALICE),
+        "move_epoch": lambda: store.move_epoch(ALICE, "moved"),
+        "epoch": lambda: store.epoch(ALICE),
         "reseal": lambda: store.reseal([(factor(), b"new"), (CODE, b"new")]),
     }
 
@@ -210,7 +212,7 @@ def test_a_full_server_is_unavailable_and_keeps_no_half_of_a_decision(own: Serve
             verbs[name]()
         assert contents(own) == before, name
     # What only removes goes through, as a whole.
-    assert filled.remove_factor(ALICE, "phone") is not None
+    assert filled.remove_factor(ALICE, "phone", "moved") is not None
     client.config_set("maxmemory", "0")
     filled.prepare()
     state = filled.user(ALICE)

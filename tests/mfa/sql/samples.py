@@ -42,18 +42,20 @@ def calls(store: Store, giver: Store | None = None) -> "dict[str, Callable[[], o
         "confirm": lambda: store.confirm(enrollment, "pending", 10, 0, NOW, [CODE]),
         "redeem": lambda: store.redeem(recovery, "AB", NOW),
         "replace_recovery_codes": lambda: store.replace_recovery_codes(OWNER, [CODE], NOW),
-        "remove_factor": lambda: store.remove_factor(OWNER, "factor"),
+        "remove_factor": lambda: store.remove_factor(OWNER, "factor", "moved"),
         "reset": lambda: store.reset(OWNER),
+        "move_epoch": lambda: store.move_epoch(OWNER, "moved"),
         "add_device": lambda: store.add_device(replace(DEVICE, series="new"), NOW, 5),
         "use_device": lambda: store.use_device(OWNER, "series", b"0" * 32, b"1" * 32, NOW, 1000),
         "remove_devices": lambda: store.remove_devices(OWNER, None),
         "devices": lambda: store.devices(OWNER),
         "user": lambda: store.user(OWNER),
+        "epoch": lambda: store.epoch(OWNER),
         "factors": lambda: store.factors(None, 10),
         "recovery_codes": lambda: store.recovery_codes(None, 10),
         "reseal": lambda: store.reseal([(FACTOR, b"new"), (CODE, b"new")]),
     }
 
 
-READS = {"prepare", "devices", "user", "factors", "recovery_codes"}
+READS = {"prepare", "devices", "user", "epoch", "factors", "recovery_codes"}
 """What a store that cannot write may answer."""

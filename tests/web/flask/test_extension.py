@@ -316,7 +316,7 @@ def test_the_device_cookie_is_out_of_reach_of_scripts(world: World) -> None:
     answer = client.post(
         "/mfa/challenge", data={"code": device.at(world.clock.now), "trust": "y"}, base_url="https://localhost"
     )
-    cookie = next(line for line in answer.headers.getlist("Set-Cookie") if line.startswith("ferrotp_device_"))
+    cookie = next(line for line in answer.headers.getlist("Set-Cookie") if "ferrotp_device_token_" in line)
     assert "HttpOnly" in cookie and "Secure" in cookie and "SameSite=Lax" in cookie and "Domain" not in cookie
     assert client.post("/login/7", base_url="https://localhost").location == "/"
 

@@ -264,7 +264,7 @@ def test_the_device_cookie_is_out_of_reach_of_scripts(world: World) -> None:
     body = {"code": device.at(world.clock.now), "pending_token": pending, "trust_device": True}
     assert world.ask("POST", "/mfa/verify", body)[0] == 200
     cookie = world.headers["set-cookie"].lower()
-    assert cookie.startswith("ferrotp_device_") and all(
+    assert cookie.startswith("__host-ferrotp_device_token_") and all(
         attribute in cookie for attribute in ("httponly", "secure", "samesite=lax", "path=/")
     )
 

@@ -7,6 +7,7 @@ All times are Unix times in whole milliseconds, from the service's clock; a stor
 are. `ferrotp.mfa.testing` has the suite that holds a store to what is said here.
 """
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, TypeVar
@@ -82,7 +83,7 @@ class TrustedDevice:
     """Names the device. Not secret."""
     name: str
     token_hash: bytes = field(repr=False)
-    """SHA-256 of the token that is to come next: 256 random bits, so no slow hash is needed."""
+    """A MAC of the token that is to come next, under the keyring: who writes a row into the store makes none."""
     created_at: int
     expires_at: int
     last_used_at: int
@@ -188,6 +189,14 @@ class UserState:
     budgets: Mapping[Method, Budget]
     recovery_codes: int
     """How many are unused."""
+    epoch: str = ""
+    """What the user's logins carry: they end when it moves. Not secret. Empty for a user who never had a factor that is
+    not pending, or was reset since."""
+
+
+def new_epoch() -> str:
+    """128 random bits: none comes twice."""
+    return secrets.token_hex(16)
 
 
 _Record = TypeVar("_Record", Factor, TrustedDevice)
@@ -219,6 +228,16 @@ def surplus(records: Sequence[_Record], now: int, room: int) -> list[_Record]:
     live = [record for record in records if record.expires_at > now]
     staying = live[max(len(live) - room, 0) :]
     return [record for record in records if record not in staying]
+
+
+DEVICE_SKEW = 5_000
+"""Milliseconds that the clock of the server that renewed a device may be ahead of this one's."""
+
+
+def is_just_renewed(renewed_at: int, now: int, grace: int) -> bool:
+    """Whether a device's token was renewed so short a while ago that the one before it may still be on its way. A clock
+    that was set back makes it no shorter."""
+    return -DEVICE_SKEW <= now - renewed_at <= grace
 
 
 def refund(budget: Budget, limits: Limits) -> Budget:
@@ -261,13 +280,15 @@ class Store(Protocol):
         """Adds a factor, pending or active, and the user's budgets if there are none.
 
         The user's expired pending factors go, and the oldest pending ones beyond `max_pending` with this one.
-        False, and nothing is added, if the user has `max_factors` that are not pending.
+        False, and nothing is added, if the user has `max_factors` that are not pending. With one that is not
+        pending the user has an epoch from then on: a new one, if there was none.
 
         :raises FactorExists: if the user has a factor of this id; nothing has changed then
         """
 
     def add_users(self, users: Sequence[NewUser]) -> list[bool]:
-        """Adds users of whom nothing is kept, each as a whole, with budgets. For each whether it was added.
+        """Adds users of whom nothing is kept, each as a whole, with budgets and an epoch. For each whether it was
+        added.
 
         A user who has budgets stays as it is, even one whose factors have all been removed: what came from another
         system comes once, and does not come back.
@@ -306,7 +327,8 @@ class Store(Protocol):
 
         Refunds the attempt. `codes`, if any, replace the user's recovery codes and clear the budget of ``recovery``.
         If the user's ``otp`` budget was used up (`Limits.disable_at`), all older active factors become disabled and
-        the budget is cleared: they stay unusable, and the new one is not held up.
+        the budget is cleared: they stay unusable, and the new one is not held up. The user has an epoch from then on:
+        a new one, if there was none.
         """
 
     def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
@@ -316,15 +338,23 @@ class Store(Protocol):
         """Replaces all recovery codes and clears the budget of ``recovery``. False if there is no active or disabled
         factor."""
 
-    def remove_factor(self, owner: Owner, factor_id: str) -> Factor | None:
+    def remove_factor(self, owner: Owner, factor_id: str, epoch: str) -> Factor | None:
         """Removes a factor of this owner and gives it; None if the owner has no such factor.
 
-        The recovery codes and the trusted devices go with the last factor that is not pending. Budgets stay: removing
-        is no way out of a delay.
+        With one that is not pending the user's epoch becomes `epoch`, and the trusted devices go: any of them may have
+        been trusted for its codes. The recovery codes go with the last factor that is not pending. Budgets stay:
+        removing is no way out of a delay.
         """
 
     def reset(self, owner: Owner) -> int:
-        """Removes everything of a user. How many factors there were."""
+        """Removes everything of a user, the epoch too. How many factors there were."""
+
+    def move_epoch(self, owner: Owner, epoch: str) -> int:
+        """Makes this the user's epoch, whether there was one or not, and removes the trusted devices: both or neither.
+        How many devices there were."""
+
+    def epoch(self, owner: Owner) -> str:
+        """The user's epoch, as `user` gives it."""
 
     def add_device(self, device: TrustedDevice, now: int, max_devices: int) -> bool:
         """Adds a trusted device; the user's expired ones go, and those used longest ago beyond `max_devices` with this
@@ -336,8 +366,11 @@ class Store(Protocol):
         """Whether a device of this owner is trusted, by its token.
 
         - ``renewed``: it was the one to come, and `next_hash` is in its place, so that it works once.
-        - ``same``: it was the one before, at most `grace` after the last use: two requests at once, one was renewed.
-        - ``unknown``: there is no such device, or it has expired.
+        - ``same``: it was the one to come or the one before, while that was put in its place just now
+          (`is_just_renewed`): requests at once, of which one was renewed. Nothing changes, so that whatever comes in
+          which order, the token to come is the one that the first was answered with.
+        - ``unknown``: there is no such device, or it has expired. One that has expired is removed: the clock set back
+          does not bring it back.
         - ``stolen``: an older token, so two parties have had it. All trusted devices of the owner are removed.
         """
 
@@ -348,7 +381,11 @@ class Store(Protocol):
         """Removes one device of this owner, or all of them. How many there were."""
 
     def user(self, owner: Owner) -> UserState:
-        """All that is kept of a user: for pages and reports, never for a decision."""
+        """All that is kept of a user: for pages and reports, never for a decision.
+
+        A user with a factor that is not pending has an epoch: where there is none (an older version added the factor),
+        one is made first.
+        """
 
     def factors(self, after: Factor | None, limit: int) -> list[Factor]:
         """The next `limit` factors of all users after one, by tenant, user and id. To go through all of them."""

@@ -22,6 +22,8 @@ from .base import (
     UserState,
     advanced,
     charge,
+    is_just_renewed,
+    new_epoch,
     refund,
     surplus,
 )
@@ -36,6 +38,7 @@ class MemoryStore:
         self._codes: dict[tuple[Owner, str], RecoveryCode] = {}
         self._budgets: dict[tuple[Owner, Method], Budget] = {}
         self._devices: dict[tuple[Owner, str], tuple[TrustedDevice, bytes]] = {}  # with the token before
+        self._epochs: dict[Owner, str] = {}
 
     def prepare(self) -> bool:
         """Nothing to prepare."""
@@ -57,6 +60,8 @@ class MemoryStore:
             self._factors[factor.owner, factor.factor_id] = factor
             for method in METHODS:
                 self._budgets.setdefault((factor.owner, method), Budget())
+            if factor.state != "pending":
+                self._epochs.setdefault(factor.owner, new_epoch())
             return True
 
     def add_users(self, users: Sequence[NewUser]) -> list[bool]:
@@ -70,6 +75,7 @@ class MemoryStore:
         self._factors.update({(owner, factor.factor_id): factor for factor in user.factors})
         self._codes.update({(owner, code.selector): code for code in user.recovery_codes})
         self._budgets.update({(owner, method): Budget() for method in METHODS})
+        self._epochs.setdefault(owner, new_epoch())
         return True
 
     def reserve(
@@ -126,6 +132,7 @@ class MemoryStore:
             self._factors[owner, factor_id] = replace(
                 factor, state="active", last_step=step, drift=drift, last_used_at=now
             )
+            self._epochs.setdefault(owner, new_epoch())
             self._refund(reservation)
             if codes:
                 self._replace_codes(owner, codes)
@@ -148,12 +155,13 @@ class MemoryStore:
             self._replace_codes(owner, codes)
             return True
 
-    def remove_factor(self, owner: Owner, factor_id: str) -> Factor | None:
+    def remove_factor(self, owner: Owner, factor_id: str, epoch: str) -> Factor | None:
         with self._lock:
             factor = self._factors.pop((owner, factor_id), None)
+            if factor and factor.state != "pending":
+                self._move_epoch(owner, epoch)
             if factor and all(kept.state == "pending" for kept in self._of(owner)):
                 self._drop_codes(owner)
-                self._drop_devices(owner)
             return factor
 
     def reset(self, owner: Owner) -> int:
@@ -165,7 +173,16 @@ class MemoryStore:
             self._drop_devices(owner)
             for method in METHODS:
                 self._budgets.pop((owner, method), None)
+            self._epochs.pop(owner, None)
             return len(mine)
+
+    def move_epoch(self, owner: Owner, epoch: str) -> int:
+        with self._lock:
+            return self._move_epoch(owner, epoch)
+
+    def epoch(self, owner: Owner) -> str:
+        with self._lock:
+            return self._epochs.get(owner, "")
 
     def add_device(self, device: TrustedDevice, now: int, max_devices: int) -> bool:
         owner = device.owner
@@ -184,12 +201,14 @@ class MemoryStore:
         with self._lock:
             device, before = self._devices.get((owner, series), (None, b""))
             if device is None or device.expires_at <= now:
+                self._devices.pop((owner, series), None)
                 return "unknown"
-            if device.token_hash == token_hash:
+            just_renewed = before != b"" and is_just_renewed(device.last_used_at, now, grace)
+            if device.token_hash == token_hash and not just_renewed:
                 renewed = replace(device, token_hash=next_hash, last_used_at=now)
                 self._devices[owner, series] = renewed, token_hash
                 return "renewed"
-            if before == token_hash and now - device.last_used_at <= grace:
+            if just_renewed and token_hash in (device.token_hash, before):
                 return "same"
             self._drop_devices(owner)
             return "stolen"
@@ -210,6 +229,7 @@ class MemoryStore:
                 tuple(sorted(self._of(owner), key=lambda kept: (kept.created_at, kept.factor_id))),
                 {method: self._budgets.get((owner, method), Budget()) for method in METHODS},
                 sum(other == owner for other, _ in self._codes),
+                self._epochs.get(owner, ""),
             )
 
     def factors(self, after: Factor | None, limit: int) -> list[Factor]:
@@ -252,6 +272,10 @@ class MemoryStore:
 
     def _devices_of(self, owner: Owner) -> list[TrustedDevice]:
         return [kept for (other, _), (kept, _) in self._devices.items() if other == owner]
+
+    def _move_epoch(self, owner: Owner, epoch: str) -> int:
+        self._epochs[owner] = epoch
+        return self._drop_devices(owner)
 
     def _drop_devices(self, owner: Owner) -> int:
         mine = self._devices_of(owner)

@@ -25,6 +25,7 @@ from redis.sentinel import SentinelConnectionPool
 
 from ..errors import FactorExists, StoreRefused, StoreUnavailable
 from .base import (
+    DEVICE_SKEW,
     METHODS,
     NEVER_USED,
     TIMEOUT,
@@ -42,6 +43,7 @@ from .base import (
     UserState,
     advanced,
     charge,
+    new_epoch,
     refund,
 )
 
@@ -163,16 +165,16 @@ class RedisStore:
         self._client.connection_pool.disconnect()
 
     def add_factor(self, factor: Factor, now: int, max_factors: int, max_pending: int) -> bool:
-        args = _whole(now, max_factors, max_pending)
-        answer = self._decide("add_factor", factor.owner, _count, *args, _escaped(factor.factor_id), _record(factor))
+        args = [*_whole(now, max_factors, max_pending), _escaped(factor.factor_id), _record(factor), new_epoch()]
+        answer = self._decide("add_factor", factor.owner, _count, *args)
         if answer == 2:
             raise FactorExists
         return _yes(answer)
 
     def add_users(self, users: Sequence[NewUser]) -> list[bool]:
-        def parts(user: NewUser) -> list[bytes]:
+        def parts(user: NewUser) -> list[bytes | str]:
             factors = [part for factor in user.factors for part in (_escaped(factor.factor_id), _record(factor))]
-            return [*_whole(len(user.factors)), *factors, *_pairs(user.recovery_codes)]
+            return [new_epoch(), *_whole(len(user.factors)), *factors, *_pairs(user.recovery_codes)]
 
         return [self._decide("add_user", user.owner, _yes, *parts(user)) for user in users]
 
@@ -248,8 +250,10 @@ class RedisStore:
         self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, codes: Sequence[RecoveryCode]
     ) -> bool:
         limits = reservation.limits
-        args = [reservation.method, *_whole(limits.cost, limits.disable_at), _escaped(factor_id), _step(step)]
-        return self._decide("confirm", reservation.owner, _yes, *args, *_whole(drift, now), *_pairs(codes))
+        args: list[bytes | str] = [reservation.method, *_whole(limits.cost, limits.disable_at)]
+        args += [_escaped(factor_id), _step(step)]
+        args += [*_whole(drift, now), new_epoch(), *_pairs(codes)]
+        return self._decide("confirm", reservation.owner, _yes, *args)
 
     def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
         read = reservation.recovery_code
@@ -261,14 +265,20 @@ class RedisStore:
     def replace_recovery_codes(self, owner: Owner, codes: Sequence[RecoveryCode], now: int) -> bool:
         return self._decide("replace_recovery_codes", owner, _yes, *_pairs(codes))
 
-    def remove_factor(self, owner: Owner, factor_id: str) -> Factor | None:
+    def remove_factor(self, owner: Owner, factor_id: str, epoch: str) -> Factor | None:
         def read(raw: bytes | None) -> Factor | None:
             return None if raw is None else _factor(owner, factor_id, raw)
 
-        return self._decide("remove_factor", owner, read, _escaped(factor_id))
+        return self._decide("remove_factor", owner, read, _escaped(factor_id), epoch)
 
     def reset(self, owner: Owner) -> int:
         return self._decide("reset", owner, _count)
+
+    def move_epoch(self, owner: Owner, epoch: str) -> int:
+        return self._decide("move_epoch", owner, _count, epoch)
+
+    def epoch(self, owner: Owner) -> str:
+        return self._decide("epoch", owner, bytes.decode, new_epoch())
 
     def add_device(self, device: TrustedDevice, now: int, max_devices: int) -> bool:
         name = device.name.encode("utf-8", "surrogatepass")
@@ -281,7 +291,7 @@ class RedisStore:
     def use_device(
         self, owner: Owner, series: str, token_hash: bytes, next_hash: bytes, now: int, grace: int
     ) -> Literal["renewed", "same", "unknown", "stolen"]:
-        args = (_escaped(series), token_hash, next_hash, *_whole(now, grace))
+        args = (_escaped(series), token_hash, next_hash, *_whole(now, grace, DEVICE_SKEW))
         return self._decide("use_device", owner, _TRUST.__getitem__, *args)
 
     def devices(self, owner: Owner) -> list[TrustedDevice]:
@@ -296,12 +306,12 @@ class RedisStore:
 
     def user(self, owner: Owner) -> UserState:
         def read(answer: list[Any]) -> UserState:
-            codes, *rest = answer
+            codes, epoch, *rest = answer
             numbers = [int(number) for number in rest[: 3 * len(METHODS)]]
             budgets = {method: Budget(*numbers[3 * i : 3 * i + 3]) for i, method in enumerate(METHODS)}
-            return UserState(_in_order(owner, rest[3 * len(METHODS) :]), budgets, _count(codes))
+            return UserState(_in_order(owner, rest[3 * len(METHODS) :]), budgets, _count(codes), epoch.decode())
 
-        return self._decide("user", owner, read)
+        return self._decide("user", owner, read, new_epoch())
 
     def factors(self, after: Factor | None, limit: int) -> list[Factor]:
         place = _member(after.owner, after.factor_id) if after else b""

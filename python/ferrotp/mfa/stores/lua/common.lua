@@ -2,7 +2,7 @@
 -- first write would leave half a decision, for Redis takes nothing back.
 --
 -- KEYS[1] the user's factors     hash: id -> record
--- KEYS[2] the user's budgets     hash: "otp:failures" and so on -> number
+-- KEYS[2] the user's budgets     hash: "otp:failures" and so on -> number; "epoch" -> text
 -- KEYS[3] the user's codes       hash: selector -> sealed
 -- KEYS[4] the user's devices     hash: series -> record
 -- KEYS[5] all factors, KEYS[6] all codes     sorted sets, all of score 0: tenant NUL user NUL id
@@ -147,6 +147,31 @@ end
 
 local function clear(method)
   keep(method, {failures = 0, retry_at = 0, spent_until = 0})
+end
+
+local function has_budgets()
+  return redis.call('HEXISTS', KEYS[2], 'otp:failures') == 1
+end
+
+-- The user's epoch. Where there is none, `fresh` becomes it.
+local function made_epoch(fresh)
+  redis.call('HSETNX', KEYS[2], 'epoch', fresh)
+  return redis.call('HGET', KEYS[2], 'epoch')
+end
+
+-- As `user` gives it: a user with a factor that is not pending has one, if an older version added the factor, too.
+local function known_epoch(fresh)
+  local kept = redis.call('HGET', KEYS[2], 'epoch')
+  if kept then return kept end
+  return is_bound() and made_epoch(fresh) or ''
+end
+
+-- Makes it `epoch`, and trusts no device any more. How many devices there were.
+local function move_epoch(epoch)
+  local count = redis.call('HLEN', KEYS[4])
+  redis.call('HSET', KEYS[2], 'epoch', epoch)
+  redis.call('DEL', KEYS[4])
+  return count
 end
 
 -- `refund` of base.py.

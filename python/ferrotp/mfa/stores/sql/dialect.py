@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
-from ..base import Budget, Decide, Limits, Method, NewUser, Owner, Refusal, Reservation, charge
+from ..base import Budget, Decide, Limits, Method, NewUser, Owner, Refusal, Reservation, charge, is_just_renewed
 from ..pool import Connection
 from .records import Rows, Values
 from .statements import Statement, Statements
@@ -134,7 +134,9 @@ class Dialect(ABC, Generic[ConnectionT, StatementsT]):
         rows = connection.run(self.statements.device, values)
         if not rows:
             return "unknown"
-        expires_at, before, last_used_at = rows[0]
+        expires_at, to_come, before, last_used_at = rows[0]
         if expires_at <= values["now"]:
+            connection.run(self.statements.drop_expired_device, values)
             return "unknown"
-        return "same" if before == values["token_hash"] and values["now"] - last_used_at <= grace else "stolen"
+        is_known = before != b"" and values["token_hash"] in (to_come, before)
+        return "same" if is_known and is_just_renewed(last_used_at, values["now"], grace) else "stolen"

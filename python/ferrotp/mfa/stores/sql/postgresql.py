@@ -46,6 +46,7 @@ from ..base import (
     Refusal,
     Reservation,
     charge,
+    new_epoch,
     refund,
 )
 from ..pool import POOL_SIZE, forget_after_fork
@@ -368,6 +369,10 @@ class PostgreSQLStatements(Statements):
     def add_codes(self) -> Statement:
         return self._made(self._insert_rows(self._tables.recovery_code))
 
+    @cached_property
+    def make_epochs(self) -> Statement:
+        return self._made(self._insert_rows(self._tables.user).on_conflict_do_nothing())
+
     def _rows(self, table: Any, names: Sequence[str]) -> Any:
         """Any number of rows in one parameter. Bytes are in hexadecimal."""
         kinds = {name: table.c[name].type for name in names}
@@ -428,7 +433,7 @@ class PostgreSQL(Dialect[PostgreSQLConnection, PostgreSQLStatements]):
         """Nothing but the tables."""
 
     def add_users(self, connection: PostgreSQLConnection, users: Sequence[NewUser]) -> set[Owner]:
-        """Any number of users in four round trips."""
+        """Any number of users in five round trips."""
         statements = self.statements
 
         def run(statement: Statement, rows: "Sequence[dict[str, Any]]") -> Rows:
@@ -442,6 +447,7 @@ class PostgreSQL(Dialect[PostgreSQLConnection, PostgreSQLStatements]):
             statements.new_budgets,
             [{**owner_values(user.owner), "method": method} for user in new for method in others],
         )
+        run(statements.make_epochs, [{**owner_values(user.owner), "epoch": new_epoch()} for user in new])
         run(statements.add_factors, [factor_values(factor) for user in new for factor in user.factors])
         run(statements.add_codes, [code_values(code) for user in new for code in user.recovery_codes])
         return fresh

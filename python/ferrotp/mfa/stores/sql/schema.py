@@ -19,7 +19,7 @@ from sqlalchemy.types import TypeEngine
 
 from ..alembic import MINE
 
-VERSION = 1
+VERSION = 2
 """The version of the tables below. `SQLStore.prepare` migrates older ones and refuses newer ones."""
 
 # By code point, in the order of Python's `str`, whatever the locale: a locale's order changes with the system's
@@ -39,6 +39,7 @@ class Tables:
     budget: Table
     recovery_code: Table
     device: Table
+    user: Table
     schema: Table
 
 
@@ -114,8 +115,15 @@ def tables(prefix: str = "ferrotp_") -> Tables:
         column("last_used_at", _NUMBER),
         key=("tenant", "user_id", "series"),
     )
+    user = table(
+        "user",
+        column("tenant", _TEXT),
+        column("user_id", _TEXT),
+        column("epoch", _TEXT),
+        key=("tenant", "user_id"),
+    )
     schema = table("schema", column("version", _NUMBER), key=("version",))
-    return Tables(metadata, factor, budget, recovery_code, device, schema)
+    return Tables(metadata, factor, budget, recovery_code, device, user, schema)
 
 
 metadata = tables().metadata

@@ -16,7 +16,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import Executable
 
 from ...errors import StoreRefused, StoreUnavailable
-from ..base import METHODS, Budget, Decide, NewUser, Owner, Refusal, Reservation
+from ..base import METHODS, Budget, Decide, NewUser, Owner, Refusal, Reservation, new_epoch
 from ..waiting import LockWait, is_sqlite_busy
 from .dialect import Attempt, Dialect
 from .records import (
@@ -268,6 +268,7 @@ class SQLite(Dialect[SQLiteConnection, SQLiteStatements]):
             return False
         for budget in others:
             connection.run(statements.new_budget, budget)
+        connection.run(statements.make_epoch, {**owner_values(user.owner), "epoch": new_epoch()})
         for factor in user.factors:
             connection.run(statements.add_factor, factor_values(factor))
         for code in user.recovery_codes:
@@ -332,9 +333,7 @@ class SQLite(Dialect[SQLiteConnection, SQLiteStatements]):
         verdict = self._judge_device(connection, values, grace)
         if verdict == "stolen":
             connection.run(self.statements.drop_devices, values)
-            connection.commit()
-        else:
-            connection.rollback()
+        connection.commit()
         return verdict
 
     def reseal(self, connection: SQLiteConnection, statement: Statement, changes: "Sequence[dict[str, Any]]") -> int:

@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL, Engine
 
 from ...errors import FactorExists, StoreRefused
 from ..base import (
+    DEVICE_SKEW,
     METHODS,
     TIMEOUT,
     Budget,
@@ -27,15 +28,27 @@ from ..base import (
     Reservation,
     TrustedDevice,
     UserState,
+    new_epoch,
     surplus,
 )
 from ..pool import ConnectionPool
 from .dialect import Attempt, SQLConnection
 from .opening import dialect_for
 from .records import code_values, device_values, factor_of, factor_values, owner_values
-from .schema import VERSION, Tables, tables
+from .schema import VERSION, tables
+from .statements import Statements
 
-MIGRATIONS: tuple[Callable[[SQLConnection, Tables], None], ...] = ()
+
+def _make_missing_tables(connection: SQLConnection, statements: Statements) -> None:
+    """Alembic may have made some."""
+    there = connection.tables(statements.table_names)
+    for text in statements.create([name for name in statements.table_names if name not in there]):
+        connection.script(text)
+
+
+MIGRATIONS: tuple[Callable[[SQLConnection, Statements], None], ...] = (
+    _make_missing_tables,  # of users: `SQLStore.user` gives those an epoch who have none
+)
 """What makes version 2 of the tables out of version 1, and so on."""
 
 START_TIMEOUT = 30.0
@@ -72,7 +85,6 @@ class SQLStore:
         return f"<SQLStore {self._dialect.place}>"
 
     def prepare(self) -> bool:
-        names = [table.name for table in self._tables.metadata.sorted_tables]
         with self._pool.borrow(START_TIMEOUT) as connection:
             self._dialect.prepare(connection)
             if self._version(connection) == VERSION:
@@ -81,12 +93,10 @@ class SQLStore:
             connection.lock_schema()
             version = self._version(connection)
             if version is None:
-                there = connection.tables(names)
-                for text in self._statements.create([name for name in names if name not in there]):
-                    connection.script(text)
+                _make_missing_tables(connection, self._statements)
             else:
                 for migrate in MIGRATIONS[version - 1 :]:
-                    migrate(connection, self._tables)
+                    migrate(connection, self._statements)
             if version != VERSION:
                 connection.run(self._statements.set_version, {"version": VERSION})
             connection.commit()
@@ -115,6 +125,8 @@ class SQLStore:
             for other in surplus(pending, now, max_pending - (factor.state == "pending")):
                 connection.run(statements.take_factor, {**user, "factor_id": other.factor_id})
             connection.run(statements.add_factor, factor_values(factor))
+            if factor.state != "pending":
+                connection.run(statements.make_epoch, {**user, "epoch": new_epoch()})
             connection.commit()
             return True
 
@@ -160,6 +172,7 @@ class SQLStore:
             if failures >= reservation.limits.disable_at:
                 connection.run(statements.clear, otp)
                 connection.run(statements.disable_others, {**user, "factor_id": factor_id})
+            connection.run(statements.make_epoch, {**user, "epoch": new_epoch()})
             self._refund(connection, reservation)
             if codes:
                 self._replace_codes(connection, reservation.owner, codes)
@@ -194,7 +207,7 @@ class SQLStore:
             connection.commit()
             return True
 
-    def remove_factor(self, owner: Owner, factor_id: str) -> Factor | None:
+    def remove_factor(self, owner: Owner, factor_id: str, epoch: str) -> Factor | None:
         user = owner_values(owner)
         with self._pool.borrow() as connection:
             connection.begin()
@@ -203,11 +216,14 @@ class SQLStore:
             if not taken:
                 connection.rollback()
                 return None
+            removed = factor_of(owner, taken[0])
+            if removed.state != "pending":
+                connection.run(self._statements.drop_devices, user)
+                connection.run(self._statements.set_epoch, {**user, "epoch": epoch})
             if all(factor.state == "pending" for factor in self._factors_of(connection, owner)):
                 connection.run(self._statements.drop_codes, user)
-                connection.run(self._statements.drop_devices, user)
             connection.commit()
-            return factor_of(owner, taken[0])
+            return removed
 
     def reset(self, owner: Owner) -> int:
         user = owner_values(owner)
@@ -218,9 +234,25 @@ class SQLStore:
             gone = len(connection.run(self._statements.drop_factors, user))
             connection.run(self._statements.drop_codes, user)
             connection.run(self._statements.drop_devices, user)
+            connection.run(self._statements.drop_user, user)
             connection.run(self._statements.drop_budgets, user)
             connection.commit()
             return gone
+
+    def move_epoch(self, owner: Owner, epoch: str) -> int:
+        user = owner_values(owner)
+        with self._pool.borrow() as connection:
+            connection.begin()
+            connection.run(self._statements.hold, {**user, "method": "otp"})
+            gone = len(connection.run(self._statements.drop_devices, user))
+            connection.run(self._statements.set_epoch, {**user, "epoch": epoch})
+            connection.commit()
+            return gone
+
+    def epoch(self, owner: Owner) -> str:
+        with self._pool.borrow() as connection:
+            rows = connection.run(self._statements.epoch, owner_values(owner))
+        return rows[0][0] if rows else self.user(owner).epoch
 
     def add_device(self, device: TrustedDevice, now: int, max_devices: int) -> bool:
         statements = self._statements
@@ -249,6 +281,9 @@ class SQLStore:
             "token_hash": token_hash,
             "next_hash": next_hash,
             "now": now,
+            "none": b"",
+            "grace_began": now - grace,
+            "latest": now + DEVICE_SKEW,
         }
         with self._pool.borrow() as connection:
             return self._dialect.use_device(connection, values, grace)
@@ -272,8 +307,13 @@ class SQLStore:
             factors = self._factors_of(connection, owner)
             budgets = {row[0]: Budget(*row[1:]) for row in connection.run(self._statements.budgets_of, user)}
             codes = connection.run(self._statements.codes_of, user)[0][0]
+            epochs = connection.run(self._statements.epoch, user)
             connection.commit()
-        return UserState(tuple(factors), {method: budgets.get(method, Budget()) for method in METHODS}, codes)
+            if not epochs and any(factor.state != "pending" for factor in factors):
+                connection.run(self._statements.make_epoch, {**user, "epoch": new_epoch()})
+                epochs = connection.run(self._statements.epoch, user)
+        epoch = epochs[0][0] if epochs else ""
+        return UserState(tuple(factors), {method: budgets.get(method, Budget()) for method in METHODS}, codes, epoch)
 
     def factors(self, after: Factor | None, limit: int) -> list[Factor]:
         values = {**owner_values(after.owner if after else _NOBODY), "factor_id": after.factor_id if after else ""}
