@@ -229,7 +229,7 @@ class MFA:
         """Says yes to a code of one of the user's factors, once. Call it only after the first factor was right, so
         that nobody else can use up the user's attempts.
 
-        The attempt is counted before the code is looked at, and stays counted whatever the caller's transaction does.
+        The attempt is counted before there is an answer, and stays counted whatever the caller's transaction does.
 
         :param code: as typed: ``492 039`` and full-width digits are fine
         :param factor_id: only this factor, or one of these; otherwise any
