@@ -169,6 +169,21 @@ def test_a_half_login_dies_after_ten_minutes_on_logout_and_on_a_new_password(
     assert SESSION_KEY not in client.session
 
 
+@pytest.mark.parametrize("end", ["/mfa/cancel", "/logout"])
+def test_a_copied_half_login_dies_when_it_is_cancelled(alice: Person, end: str) -> None:
+    with override_settings(SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies"):
+        client, thief = MFAClient(), MFAClient()
+        alice.password(client)
+        thief.cookies[settings.SESSION_COOKIE_NAME] = client.cookies[settings.SESSION_COOKIE_NAME].value
+        client.post(end)
+        copy = thief.cookies[settings.SESSION_COOKIE_NAME].value
+        for path, code in (("/mfa/challenge", alice.code()), ("/mfa/recover", alice.codes[0])):
+            assert where(thief.post(path, {"code": code})).startswith("/login"), path
+            thief.cookies[settings.SESSION_COOKIE_NAME] = copy
+        alice.log_in(client)
+        assert client.get("/vault").status_code == 200
+
+
 def test_a_half_login_dies_of_a_lockout(client: MFAClient, alice: Person, clock: Clock, ferrotp: Any) -> None:
     ferrotp(POLICY={"disable_after": 3, "first_delay": 1, "longest_delay": 1})
     alice.password(client)

@@ -197,6 +197,19 @@ def test_a_half_login_does_not_survive_logout(victim: Victim) -> None:
     assert visitor.get("/mfa/challenge").location.startswith("/login")
 
 
+def test_a_copied_half_login_dies_when_it_is_cancelled(victim: Victim) -> None:
+    for end in ("/mfa/cancel", "/logout"):
+        visitor, other = victim.half(), victim.half()
+        thief = visitor.clone()
+        assert visitor.post(end).status in (302, 303)
+        for path in ("/mfa/challenge", "/mfa/recover"):
+            assert thief.clone().get(path).location.startswith("/login"), path
+        assert thief.clone().post("/mfa/challenge", {"code": victim.code()}).location.startswith("/login")
+        assert thief.clone().post("/mfa/recover", {"code": victim.codes[0]}).location.startswith("/login")
+        assert other.post("/mfa/challenge", {"code": victim.code()}).location == "/inside"
+        victim.site.wait(30)
+
+
 def test_a_half_login_dies_after_ten_minutes(victim: Victim) -> None:
     visitor = victim.half()
     victim.site.wait(601)
