@@ -11,10 +11,11 @@ from django.contrib.auth.models import User
 from django.contrib.auth.tokens import default_token_generator
 from django.core import mail
 from django.db import connection
-from django.test import override_settings
+from django.test import RequestFactory, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
+from django.views.debug import ExceptionReporter
 
 from ferrotp.django import get_mfa
 from ferrotp.django.test import AsyncMFAClient, Clock, MFAClient
@@ -167,6 +168,21 @@ def test_a_half_login_dies_after_ten_minutes_on_logout_and_on_a_new_password(
     alice.user.save()
     assert where(client.post("/mfa/challenge", {"code": alice.code()})).startswith("/login")
     assert SESSION_KEY not in client.session
+
+
+@pytest.mark.parametrize("end", ["/mfa/cancel", "/logout"])
+def test_a_copied_half_login_dies_when_it_is_cancelled(alice: Person, end: str) -> None:
+    with override_settings(SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies"):
+        client, thief = MFAClient(), MFAClient()
+        alice.password(client)
+        thief.cookies[settings.SESSION_COOKIE_NAME] = client.cookies[settings.SESSION_COOKIE_NAME].value
+        client.post(end)
+        copy = thief.cookies[settings.SESSION_COOKIE_NAME].value
+        for path, code in (("/mfa/challenge", alice.code()), ("/mfa/recover", alice.codes[0])):
+            assert where(thief.post(path, {"code": code})).startswith("/login"), path
+            thief.cookies[settings.SESSION_COOKIE_NAME] = copy
+        alice.log_in(client)
+        assert client.get("/vault").status_code == 200
 
 
 def test_a_half_login_dies_of_a_lockout(client: MFAClient, alice: Person, clock: Clock, ferrotp: Any) -> None:
@@ -548,6 +564,44 @@ def test_a_trusted_device_is_not_asked_until_the_password_changes(
     alice.user.save()
     client.post("/login", {"username": alice.name, "password": "other"})
     assert where(client.get("/mfa/")) == "/mfa/challenge"
+
+
+@pytest.mark.parametrize(
+    ("changes", "secure", "host"),
+    [
+        ({}, True, True),
+        ({"DEBUG": True}, False, False),
+        ({"DEBUG": True, "SESSION_COOKIE_SECURE": True}, True, True),
+        ({"SESSION_COOKIE_PATH": "/mfa"}, True, False),
+        ({"SESSION_COOKIE_DOMAIN": "testserver"}, True, False),
+    ],
+)
+def test_the_device_cookie_is_for_https_alone_outside_of_debug(
+    alice: Person, ferrotp: Any, changes: dict[str, Any], secure: bool, host: bool
+) -> None:
+    ferrotp(POLICY={"trusted_device_days": 30})
+    with override_settings(**{"DEBUG": False, "SESSION_COOKIE_SECURE": False, **changes}):
+        client = MFAClient()
+        alice.password(client)
+        client.post("/mfa/challenge", {"code": alice.code(), "trust": "y"})
+        cookie = next(cookie for cookie in client.cookies.values() if "ferrotp_device_token_" in cookie.key)
+        assert (bool(cookie["secure"]), cookie.key.startswith("__Host-")) == (secure, host)
+        alice.clock.tick(100)
+        client.post("/logout")
+        assert where(alice.password(client)) == "/inside"
+
+
+def test_a_report_of_an_error_holds_no_token_of_a_device(client: MFAClient, alice: Person, ferrotp: Any) -> None:
+    ferrotp(POLICY={"trusted_device_days": 30})
+    alice.password(client)
+    client.post("/mfa/challenge", {"code": alice.code(), "trust": "y"})
+    request = RequestFactory().get("/")
+    request.COOKIES = {name: morsel.value for name, morsel in client.cookies.items()}
+    (kept,) = (value for name, value in request.COOKIES.items() if "ferrotp_device_token_" in name)
+    request.META["HTTP_COOKIE"] = "; ".join(f"{name}={value}" for name, value in request.COOKIES.items())
+    report = ExceptionReporter(request, ValueError, ValueError("boom"), None)
+    for text in (report.get_traceback_html(), report.get_traceback_text()):
+        assert "boom" in text and kept not in text and kept.split(".")[2] not in text
 
 
 def test_a_stolen_device_token_ends_all_devices(

@@ -79,6 +79,8 @@ def test_each_page_is_what_flask_shows(alice: Person, in_flask: Callable[..., st
         ("codes", {"page": CodesPage(("AAAA-BBBB", "CCCC-DDDD"))}),
         ("codes", {"page": CodesPage(("AAAA-BBBB",), "Save them.")}),
         ("new_codes", {"error": ""}),
+        ("end_sessions", {"error": ""}),
+        ("end_sessions", {"error": "Too <late>."}),
         ("ended", {"error": "Over.", "login_page": "/login"}),
         ("unavailable", {"error": "Later."}),
         ("remove", {"page": remove_page(gate, factor, texts), "error": ""}),

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from mfa.authenticator import Clock, Device
 
-from ferrotp.mfa import MFA, InvalidCode, Policy, StoreUnavailable
+from ferrotp.mfa import MFA, FactorDisabled, InvalidCode, Policy, StoreUnavailable
+from ferrotp.mfa.stores.base import Owner
 from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.vault import Keyring
 from ferrotp.web import EpochCache, Gate, Login, LoginRequired, NotFresh, SecondFactorRequired, SessionEnded
+from ferrotp.web.errors import HalfLoginEnded
 
 
 class CountingStore(MemoryStore):
@@ -297,3 +299,69 @@ def test_a_login_by_the_password_alone_sets_up_where_it_became_required_since() 
     with pytest.raises(NotFresh) as late_set_up:
         gate.allow_set_up(late)
     assert late_set_up.value.next_page == "password"
+
+
+# Half-logins, of which somebody has a copy
+
+
+def test_a_copied_half_login_dies_when_it_is_cancelled(world: World) -> None:
+    half, other = (world.gate.begin("42", "alice@example.com").login for _ in range(2))
+    world.gate.cancel(half)
+    for gate in (world.gate, world.other):
+        with pytest.raises(HalfLoginEnded):
+            gate.allow_challenge(half)
+        with pytest.raises(HalfLoginEnded):
+            gate.verify(half, world.device.at(world.clock.now))
+        with pytest.raises(HalfLoginEnded):
+            gate.recover(half, world.codes[0])
+    # Somebody with the password alone ends nobody's login but their own.
+    assert world.gate.verify(other, world.device.at(world.clock.now)).passed
+
+
+def test_a_copied_half_login_dies_of_a_lockout(world: World) -> None:
+    """It led on to the recovery code, where a thief goes on guessing."""
+    half, later = (world.gate.begin("42", "alice@example.com").login for _ in range(2))
+    limits = world.mfa.policy.limits()
+    for _ in range(limits.disable_at - 1):
+        world.store.reserve(Owner("", "42"), "otp", int(world.clock.now * 1000), replace(limits, free=1000, cost=0))
+    with pytest.raises(FactorDisabled):
+        world.gate.verify(half, world.device.wrong(world.clock.now))
+    for step in (world.gate.allow_challenge, lambda login: world.other.recover(login, world.codes[0])):
+        with pytest.raises(HalfLoginEnded):
+            step(half)
+    assert world.gate.recover(later, world.codes[0])[0].passed
+
+
+def test_a_copied_set_up_dies_when_it_is_cancelled() -> None:
+    world = World("required")
+    world.mfa.reset(user_id="42", by="root")
+    set_up = world.gate.enroll(world.gate.begin("42", "alice@example.com").login, "a thief's")
+    enrollment = world.gate.pending_enrollment(set_up)
+    assert enrollment is not None
+    world.gate.cancel(set_up)
+    code = Device(enrollment.uri).at(world.clock.now)
+    for step in (
+        world.gate.allow_set_up,
+        world.gate.pending_enrollment,
+        lambda login: world.gate.enroll(login, ""),
+        lambda login: world.gate.confirm(login, code),
+    ):
+        with pytest.raises(HalfLoginEnded):
+            step(set_up)
+    assert not world.mfa.status(user_id="42").enrolled
+
+
+def test_a_login_that_is_done_is_not_cancelled(world: World) -> None:
+    login = world.log_in()
+    world.gate.cancel(login)
+    world.gate.cancel(None)
+    assert world.gate.require_fresh(login) == world.gate.allow_challenge(login) == login
+
+
+def test_a_store_that_is_away_keeps_nobody_from_logging_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*arguments: Any) -> None:
+        raise StoreUnavailable("away")
+
+    half = world.gate.begin("42", "alice@example.com").login
+    monkeypatch.setattr(world.store, "end_half_login", away)
+    world.gate.cancel(half)

@@ -35,7 +35,7 @@ from ferrotp.web import (
 from ferrotp.web.login import LOGIN_KEY
 
 from .conf import conf
-from .service import gate_for, is_current, now, user_id_of
+from .service import gate_for, get_mfa, is_current, now, user_id_of
 from .texts import texts
 
 _log = logging.getLogger("ferrotp.django")
@@ -242,6 +242,14 @@ def note_login(user: Any = None, request: Any = None, **more: Any) -> None:
     if (mfa is not None and mfa.in_view) or _is_by_web_server(user):
         request.session.pop(LOGIN_KEY, None)
         request.session[PROVED_AT_KEY] = int(now())
+
+
+def note_logout(request: Any = None, **more: Any) -> None:
+    """A half-login ends with its copies: a session may be a cookie."""
+    session = getattr(request, "session", None)
+    login = load(request) if session is not None and LOGIN_KEY in session else None
+    if login is not None and login.stage != "full":
+        Gate(get_mfa(), clock=now).cancel(login)
 
 
 def redirect_to_step(request: HttpRequest, error: StepError) -> HttpResponse:

@@ -38,7 +38,7 @@ from ferrotp.mfa.stores.base import RecoveryCode as RecoveryCodeRecord
 from ferrotp.mfa.stores.base import TrustedDevice as TrustedDeviceRecord
 
 from .connections import StoreConnections
-from .models import Budget, Factor, RecoveryCode, TrustedDevice, UserEpoch
+from .models import Budget, EndedLogin, Factor, RecoveryCode, TrustedDevice, UserEpoch
 
 
 class DjangoStore:
@@ -70,7 +70,7 @@ class DjangoStore:
     def prepare(self) -> bool:
         """Sees that the tables are there. ``manage.py migrate`` makes them."""
         with self._connections.transaction(reading=True) as using:
-            for model in (Factor, Budget, RecoveryCode, TrustedDevice, UserEpoch):
+            for model in (Factor, Budget, RecoveryCode, TrustedDevice, UserEpoch, EndedLogin):
                 model.objects.using(using).exists()
         return False
 
@@ -217,7 +217,7 @@ class DjangoStore:
             # Made, if it is not there: another process may be adding the first factor just now.
             _lock_or_make(using, owner)
             gone, _ = _of(Factor, using, owner).delete()
-            for model in (RecoveryCode, TrustedDevice, UserEpoch, Budget):
+            for model in (RecoveryCode, TrustedDevice, UserEpoch, EndedLogin, Budget):
                 _of(model, using, owner).delete()
             return int(gone)
 
@@ -284,6 +284,16 @@ class DjangoStore:
             mine = _of(TrustedDevice, using, owner)
             removed, _ = (mine if series is None else mine.filter(series=series)).delete()
             return int(removed)
+
+    def end_half_login(self, owner: Owner, login_id: str, expires_at: int, now: int) -> None:
+        ended = EndedLogin(tenant=owner.tenant, user_id=owner.user_id, login_id=login_id, expires_at=expires_at)
+        with self._connections.transaction() as using:
+            EndedLogin.objects.using(using).bulk_create([ended], ignore_conflicts=True)
+            EndedLogin.objects.using(using).filter(expires_at__lte=now).delete()
+
+    def has_ended(self, owner: Owner, login_id: str) -> bool:
+        with self._connections.transaction(reading=True) as using:
+            return bool(_of(EndedLogin, using, owner).filter(login_id=login_id).exists())
 
     def user(self, owner: Owner) -> UserState:
         with self._records(reading=True) as using:

@@ -75,8 +75,9 @@ def save_login(login: Login) -> None:
 
 
 def end_login() -> None:
-    """Takes the login or half-login out of the session, and leaves the rest."""
-    session.pop(LOGIN_KEY, None)
+    """Takes the login or half-login out of the session, and leaves the rest. Copies of a half-login end, too."""
+    gate = state().gate
+    gate.cancel(gate.load(session.pop(LOGIN_KEY, None)))
     session.pop(MESSAGE_KEY, None)
     g.pop(LOGIN_KEY, None)
 

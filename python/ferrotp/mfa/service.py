@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .. import vault
 from .._tracebacks import without_frames
 from . import devices, enrollment, factors, importing, maintenance, recovery, verification
-from .core import Core
+from .core import Core, identifier
 from .enrollment import OTPKind
 from .errors import MFAError
 from .events import Event
@@ -368,6 +368,22 @@ class MFA:
         :return: the epoch of the logins that begin from now on
         """
         return factors.end_sessions(self._core, user_id, by)
+
+    @without_frames
+    def end_half_login(self, *, user_id: UserId, login_id: str) -> None:
+        """Ends a login that has not passed the second factor: `half_login_has_ended` says so for the policy's
+        `half_login_lifetime`, of copies of it, too.
+
+        :param login_id: random, and of this login alone
+        """
+        now = self._core.now()
+        expires_at = now + 1000 * self.policy.half_login_lifetime
+        self.store.end_half_login(self._core.owner(user_id), identifier("login_id", login_id), expires_at, now)
+
+    @without_frames
+    def half_login_has_ended(self, *, user_id: UserId, login_id: str) -> bool:
+        """Whether `end_half_login` ended it."""
+        return self.store.has_ended(self._core.owner(user_id), login_id)
 
     @without_frames
     def epoch(self, *, user_id: UserId) -> str:

@@ -577,6 +577,25 @@ class StoreContract:
             assert store.add_users([NewUser(owner, (_made(owner),))]) == [True]
             assert store.epoch(owner) == "moved"
 
+    def test_a_half_login_that_ended_is_remembered_until_it_would_have_died(self) -> None:
+        with self._store() as store, self._store() as beside:
+            factor, other = _active(store), _owner()
+            owner = factor.owner
+            for user in (owner, other):  # one who has no factor yet cancels a set-up
+                assert not store.has_ended(user, "first")
+                store.end_half_login(user, "first", NOW + 600_000, NOW)
+                store.end_half_login(user, "first", NOW + 600_000, NOW)
+                assert beside.has_ended(user, "first") and not beside.has_ended(user, "second")
+            assert not beside.has_ended(_owner(), "first")
+            store.end_half_login(owner, "second", NOW + 1_200_000, NOW + 600_000)
+            assert beside.has_ended(owner, "second") and not beside.has_ended(owner, "first")
+            # It is no factor, and nothing that keeps a user of another system away.
+            assert store.user(other).factors == () and store.epoch(other) == ""
+            assert store.add_users([NewUser(other, (_made(other),))]) == [True]
+            assert store.user(owner).factors == (factor,)
+            store.reset(owner)
+            assert not store.has_ended(owner, "second")
+
     def test_a_trusted_devices_token_works_once_and_an_old_one_ends_them_all(self) -> None:
         with self._store() as store:
             factor = _active(store)

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from .fields import OPERATIONS, Operation
 from .models import (
     BODIES,
+    CancelAnswer,
     CodesAnswer,
     ConfirmAnswer,
     EnrollAnswer,
@@ -32,6 +33,7 @@ _ANSWERS = {
     "status": StatusAnswer,
     "verify": LoginAnswer,
     "recover": RecoverAnswer,
+    "cancel": CancelAnswer,
     "enroll": EnrollAnswer,
     "confirm": ConfirmAnswer,
     "regenerate": CodesAnswer,

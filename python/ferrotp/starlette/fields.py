@@ -108,6 +108,11 @@ END_SESSIONS = Field(
     bool, default=False, description="Somebody may have had the codes: log the user out everywhere else, too."
 )
 REGENERATE_BODY = Body("RegenerateBody", "What else is to end.", {"end_sessions": END_SESSIONS})
+CANCEL_BODY = Body(
+    "CancelBody",
+    "A pending login.",
+    {"pending_token": Field(required=True, max_length=MAX_TOKEN_LENGTH, description="From the login.")},
+)
 END_SESSIONS_BODY = Body("EndSessionsBody", "Nothing.")
 
 OPERATIONS = (
@@ -128,6 +133,14 @@ OPERATIONS = (
         "The same by a recovery code. It has limits of its own, and works while codes of the app are delayed.",
         (400, 401, 403, 415, 422, 429, 500, 503),
         RECOVER_BODY,
+    ),
+    Operation(
+        "cancel",
+        "POST",
+        "/cancel",
+        "Ends a login that waits for the second factor, and every copy of its token.",
+        (401, 415, 422, 500, 503),
+        CANCEL_BODY,
     ),
     Operation(
         "enroll",

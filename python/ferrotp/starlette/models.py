@@ -124,6 +124,12 @@ class CodesAnswer(BaseModel):
     session: dict[str, Any] | None = Field(description=_RENEWED)
 
 
+class CancelAnswer(BaseModel):
+    """The login is over."""
+
+    status: Literal["cancelled"]
+
+
 class ForgetAnswer(BaseModel):
     """How many devices are trusted no more."""
 

@@ -187,6 +187,12 @@ class Operations:
         done.body["recovery_codes_left"] = verification.remaining
         return done
 
+    async def cancel(self, request: Request, *, pending_token: str) -> Answer:
+        """Ends a login that waits for the second factor."""
+        login, _ = await self._pending_or_current_login(request, pending_token)
+        await self._in_thread(self.gate.cancel, login)
+        return Answer({"status": "cancelled"})
+
     async def enroll(self, request: Request, *, name: str = "", pending_token: str | None = None) -> Answer:
         """A new key, to be scanned, and confirmed by its first code. No other answer holds it."""
         login, _ = await self._pending_or_current_login(request, pending_token)
@@ -214,8 +220,8 @@ class Operations:
     async def regenerate(self, request: Request, *, end_sessions: bool = False) -> Answer:
         """New recovery codes, given this once. The earlier ones end."""
         login = await self._current_login(request)
-        login, codes = await self._in_thread(self.gate.new_codes, login, end_sessions=end_sessions)
-        done = await self._complete_login(request, login) if end_sessions else Answer({"session": None})
+        kept, codes = await self._in_thread(self.gate.new_codes, login, end_sessions=end_sessions)
+        done = await self._complete_login(request, kept) if end_sessions else Answer({"session": None})
         return Answer({"recovery_codes": list(codes), "session": done.body["session"]}, 201, done.cookies)
 
     async def end_sessions(self, request: Request) -> Answer:
@@ -227,12 +233,12 @@ class Operations:
         """Removes a factor of the user's own."""
         login = await self._current_login(request)
         try:
-            login, removed = await self._in_thread(self.gate.remove, login, factor_id)
+            kept, removed = await self._in_thread(self.gate.remove, login, factor_id)
         except ProblemError as error:
             if error.kind == "not-enrolled":
                 raise ProblemError(Problem("no-such-factor", 404, self.texts("settings.gone"))) from None
             raise
-        done = await self._complete_login(request, login)
+        done = await self._complete_login(request, kept)
         return Answer({**_factor_body(removed), "session": done.body["session"]}, cookies=done.cookies)
 
     async def forget_devices(self, request: Request) -> Answer:

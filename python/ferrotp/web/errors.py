@@ -26,6 +26,10 @@ class SessionEnded(LoginRequired):
     session is to end with it."""
 
 
+class HalfLoginEnded(SessionEnded):
+    """The login was ended before its second factor: cancelled, or by a lockout."""
+
+
 class SecondFactorRequired(StepError):
     """The second factor is missing from this login."""
 

@@ -7,6 +7,7 @@ too early is raised, as a `StepError`.
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,17 +17,19 @@ from ..mfa import (
     DeviceToken,
     Enrollment,
     EnrollmentExpired,
+    FactorDisabled,
     FactorInfo,
     NotEnrolled,
     RecoveryCodes,
     Status,
+    StoreUnavailable,
     UserId,
     Verification,
     user_id_text,
 )
 from ..mfa.stores.base import new_epoch
 from .epochs import EpochCache
-from .errors import LastFactor, LoginRequired, NotFresh, SecondFactorRequired, SessionEnded
+from .errors import HalfLoginEnded, LastFactor, LoginRequired, NotFresh, SecondFactorRequired, SessionEnded
 from .login import Login, Stage
 from .safety import device_cookie, safe_next
 
@@ -148,13 +151,21 @@ class Gate:
         :raises MFAError: what `MFA.verify` raises
         """
         self.allow_challenge(login)
-        self.mfa.verify(user_id=login.user_id, code=code)
+        try:
+            self.mfa.verify(user_id=login.user_id, code=code)
+        except FactorDisabled:
+            self.cancel(login)
+            raise
         return self._promote(login)
 
     def recover(self, login: Login, code: str) -> tuple[Login, Verification]:
         """The same by a recovery code."""
         self.allow_challenge(login)
-        verification = self.mfa.recover(user_id=login.user_id, code=code)
+        try:
+            verification = self.mfa.recover(user_id=login.user_id, code=code)
+        except FactorDisabled:
+            self.cancel(login)
+            raise
         return self._promote(login), verification
 
     def allow_challenge(self, login: Login | None) -> Login:
@@ -165,7 +176,15 @@ class Gate:
             raise SecondFactorRequired("set-up")
         if login.passed:
             self._refuse_ended(login, 0)
+        self._refuse_cancelled(login)
         return login
+
+    def cancel(self, login: Login | None) -> None:
+        """Ends a login that has not passed yet, and every copy of it, which a thief may have: at logout, and at a
+        lockout. A store that is away keeps nobody from logging out: the login dies after ten minutes in any case."""
+        if login is not None and login.stage != "full":
+            with suppress(StoreUnavailable):
+                self.mfa.end_half_login(user_id=login.user_id, login_id=login.nonce)
 
     # What a view may ask for
 
@@ -225,6 +244,7 @@ class Gate:
     def allow_set_up(self, login: Login | None) -> Login:
         """A login that may set up a factor."""
         if login is not None and login.stage == "set-up":
+            self._refuse_cancelled(login)
             return login
         return self._require(login, fresh=True, may_set_up=True)
 
@@ -331,6 +351,10 @@ class Gate:
         """
         if not self._epochs.is_current(self.mfa, login, self.now(), seconds):
             raise SessionEnded
+
+    def _refuse_cancelled(self, login: Login) -> None:
+        if login.stage != "full" and self.mfa.half_login_has_ended(user_id=login.user_id, login_id=login.nonce):
+            raise HalfLoginEnded
 
     def _refuse_late_set_up(self, login: Login) -> None:
         """A login that had to set up does so no more where a factor came meanwhile: it is for the challenge."""

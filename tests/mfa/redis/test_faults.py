@@ -76,6 +76,8 @@ def operations(store: RedisStore) -> dict[str, Callable[[], object]]:
         "reset": lambda: store.reset(ALICE),
         "move_epoch": lambda: store.move_epoch(ALICE, "moved"),
         "epoch": lambda: store.epoch(ALICE),
+        "end_half_login": lambda: store.end_half_login(ALICE, "login", NOW + 1, NOW),
+        "has_ended": lambda: store.has_ended(ALICE, "login"),
         "reseal": lambda: store.reseal([(factor(), b"new"), (CODE, b"new")]),
     }
 

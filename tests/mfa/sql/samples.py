@@ -49,6 +49,8 @@ def calls(store: Store, giver: Store | None = None) -> "dict[str, Callable[[], o
         "use_device": lambda: store.use_device(OWNER, "series", b"0" * 32, b"1" * 32, NOW, 1000),
         "remove_devices": lambda: store.remove_devices(OWNER, None),
         "devices": lambda: store.devices(OWNER),
+        "end_half_login": lambda: store.end_half_login(OWNER, "login", NOW + 1, NOW),
+        "has_ended": lambda: store.has_ended(OWNER, "login"),
         "user": lambda: store.user(OWNER),
         "epoch": lambda: store.epoch(OWNER),
         "factors": lambda: store.factors(None, 10),
@@ -57,5 +59,5 @@ def calls(store: Store, giver: Store | None = None) -> "dict[str, Callable[[], o
     }
 
 
-READS = {"prepare", "devices", "user", "epoch", "factors", "recovery_codes"}
+READS = {"prepare", "devices", "user", "epoch", "has_ended", "factors", "recovery_codes"}
 """What a store that cannot write may answer."""

@@ -146,7 +146,7 @@ def test_postgresql_tables_locked_by_another_at_every_call(server: PostgreSQLSer
     def breaks() -> Callable[[], None]:
         other.execute(
             "LOCK TABLE ferrotp_budget, ferrotp_factor, ferrotp_recovery_code, ferrotp_device, ferrotp_user,"
-            " ferrotp_schema"
+            " ferrotp_ended_login, ferrotp_schema"
         )
         return other.rollback
 

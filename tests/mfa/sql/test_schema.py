@@ -193,6 +193,7 @@ def test_users_of_version_1_have_an_epoch_that_stays(store: SQLStore, url: str) 
     furnish(store)
     with create_engine(url.partition("?journal")[0]).begin() as connection:
         connection.execute(text("DROP TABLE ferrotp_user"))
+        connection.execute(text("DROP TABLE ferrotp_ended_login"))
         connection.execute(text("DELETE FROM ferrotp_schema"))
         connection.execute(text("INSERT INTO ferrotp_schema VALUES (1)"))
     older = SQLStore(url)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import flask
 import flask_login
@@ -29,6 +30,12 @@ def other_ways_in(app: flask.Flask) -> None:
         return "done"
 
     app.extensions["csrf"].exempt(reset_password)
+
+    @app.errorhandler(404)
+    @app.errorhandler(405)
+    def error_page(error: Any) -> tuple[str, int]:
+        user = flask_login.current_user
+        return f"sorry, {user.get_id() if user.is_authenticated else 'stranger'}", error.code
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +204,19 @@ def test_a_half_login_does_not_survive_logout(victim: Victim) -> None:
     assert visitor.get("/mfa/challenge").location.startswith("/login")
 
 
+def test_a_copied_half_login_dies_when_it_is_cancelled(victim: Victim) -> None:
+    for end in ("/mfa/cancel", "/logout"):
+        visitor, other = victim.half(), victim.half()
+        thief = visitor.clone()
+        assert visitor.post(end).status in (302, 303)
+        for path in ("/mfa/challenge", "/mfa/recover"):
+            assert thief.clone().get(path).location.startswith("/login"), path
+        assert thief.clone().post("/mfa/challenge", {"code": victim.code()}).location.startswith("/login")
+        assert thief.clone().post("/mfa/recover", {"code": victim.codes[0]}).location.startswith("/login")
+        assert other.post("/mfa/challenge", {"code": victim.code()}).location == "/inside"
+        victim.site.wait(30)
+
+
 def test_a_half_login_dies_after_ten_minutes(victim: Victim) -> None:
     visitor = victim.half()
     victim.site.wait(601)
@@ -359,6 +379,22 @@ def test_every_other_way_in_leads_to_the_challenge(victim: Victim) -> None:
     visitor.get("/mfa/challenge")
     assert visitor.post("/mfa/challenge", {"code": victim.code()}).status == 303
     assert visitor.get("/api/me").status == 200
+
+
+def test_the_page_of_an_error_sees_no_half_logged_in_user(victim: Victim) -> None:
+    visitor = Visitor(victim.site.base)
+    visitor.post(f"/reset-password/{victim.user_id}", token=False)  # the application has logged the user in
+    for method, path in (("GET", "/nothing"), ("POST", "/nothing"), ("POST", "/inside")):
+        answer = visitor.get(path) if method == "GET" else visitor.post(path)
+        assert answer.text == "sorry, stranger", (method, path)
+    visitor.get("/inside")
+    page = visitor.get("/mfa/challenge")
+    assert page.status == 200 and visitor.get("/nothing").text == "sorry, stranger"
+    assert visitor.post("/mfa/challenge", {"code": victim.code()}).status == 303
+    assert visitor.get("/nothing").text == f"sorry, {victim.user_id}"
+    victim.site.mfa.end_sessions(user_id=victim.user_id, by="root")
+    victim.site.wait(60)
+    assert visitor.get("/nothing").text == "sorry, stranger"
 
 
 def test_changing_a_password_asks_again_and_forgets_the_devices(victim: Victim) -> None:

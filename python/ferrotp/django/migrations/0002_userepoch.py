@@ -1,4 +1,4 @@
-"""An epoch for each user: logins end when it moves."""
+"""An epoch for each user, with which logins end; and half-logins that were ended."""
 
 import secrets
 from typing import Any
@@ -18,7 +18,7 @@ def give_epochs(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    """A table, and its rows."""
+    """Two tables, and the rows of one."""
 
     dependencies = [("ferrotp", "0001_initial")]
 
@@ -36,6 +36,25 @@ class Migration(migrations.Migration):
                 "default_permissions": (),
                 "constraints": [
                     models.UniqueConstraint(fields=("tenant", "user_id"), name="ferrotp_django_user_epoch_key")
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="EndedLogin",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("tenant", ferrotp.django.fields.ExactTextField(editable=False)),
+                ("user_id", ferrotp.django.fields.ExactTextField(editable=False)),
+                ("login_id", ferrotp.django.fields.ExactTextField(editable=False)),
+                ("expires_at", models.BigIntegerField(editable=False)),
+            ],
+            options={
+                "db_table": "ferrotp_django_ended_login",
+                "default_permissions": (),
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("tenant", "user_id", "login_id"), name="ferrotp_django_ended_login_key"
+                    )
                 ],
             },
         ),

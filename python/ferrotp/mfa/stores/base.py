@@ -380,6 +380,12 @@ class Store(Protocol):
     def remove_devices(self, owner: Owner, series: str | None) -> int:
         """Removes one device of this owner, or all of them. How many there were."""
 
+    def end_half_login(self, owner: Owner, login_id: str, expires_at: int, now: int) -> None:
+        """Remembers until then that a login was ended before its second factor was passed. What has expired goes."""
+
+    def has_ended(self, owner: Owner, login_id: str) -> bool:
+        """Whether that is remembered."""
+
     def user(self, owner: Owner) -> UserState:
         """All that is kept of a user: for pages and reports, never for a decision.
 

@@ -39,6 +39,7 @@ class MemoryStore:
         self._budgets: dict[tuple[Owner, Method], Budget] = {}
         self._devices: dict[tuple[Owner, str], tuple[TrustedDevice, bytes]] = {}  # with the token before
         self._epochs: dict[Owner, str] = {}
+        self._ended: dict[tuple[Owner, str], int] = {}
 
     def prepare(self) -> bool:
         """Nothing to prepare."""
@@ -174,6 +175,7 @@ class MemoryStore:
             for method in METHODS:
                 self._budgets.pop((owner, method), None)
             self._epochs.pop(owner, None)
+            self._ended = {key: ends for key, ends in self._ended.items() if key[0] != owner}
             return len(mine)
 
     def move_epoch(self, owner: Owner, epoch: str) -> int:
@@ -222,6 +224,15 @@ class MemoryStore:
             if series is None:
                 return self._drop_devices(owner)
             return int(self._devices.pop((owner, series), None) is not None)
+
+    def end_half_login(self, owner: Owner, login_id: str, expires_at: int, now: int) -> None:
+        with self._lock:
+            self._ended = {key: ends for key, ends in self._ended.items() if ends > now}
+            self._ended[owner, login_id] = expires_at
+
+    def has_ended(self, owner: Owner, login_id: str) -> bool:
+        with self._lock:
+            return (owner, login_id) in self._ended
 
     def user(self, owner: Owner) -> UserState:
         with self._lock:

@@ -165,7 +165,8 @@ class RedisStore:
         self._client.connection_pool.disconnect()
 
     def add_factor(self, factor: Factor, now: int, max_factors: int, max_pending: int) -> bool:
-        args = [*_whole(now, max_factors, max_pending), _escaped(factor.factor_id), _record(factor), new_epoch()]
+        args: list[bytes | str] = [*_whole(now, max_factors, max_pending)]
+        args += [_escaped(factor.factor_id), _record(factor), new_epoch()]
         answer = self._decide("add_factor", factor.owner, _count, *args)
         if answer == 2:
             raise FactorExists
@@ -303,6 +304,12 @@ class RedisStore:
 
     def remove_devices(self, owner: Owner, series: str | None) -> int:
         return self._decide("remove_devices", owner, _count, *([] if series is None else [_escaped(series)]))
+
+    def end_half_login(self, owner: Owner, login_id: str, expires_at: int, now: int) -> None:
+        self._decide("end_half_login", owner, _yes, _escaped(login_id), *_whole(expires_at, now))
+
+    def has_ended(self, owner: Owner, login_id: str) -> bool:
+        return self._decide("has_ended", owner, _yes, _escaped(login_id))
 
     def user(self, owner: Owner) -> UserState:
         def read(answer: list[Any]) -> UserState:

@@ -2,7 +2,8 @@
 -- first write would leave half a decision, for Redis takes nothing back.
 --
 -- KEYS[1] the user's factors     hash: id -> record
--- KEYS[2] the user's budgets     hash: "otp:failures" and so on -> number; "epoch" -> text
+-- KEYS[2] the user's budgets     hash: "otp:failures" and so on -> number; "epoch" -> text;
+--                             "ended:" and a login's id -> when that expires
 -- KEYS[3] the user's codes       hash: selector -> sealed
 -- KEYS[4] the user's devices     hash: series -> record
 -- KEYS[5] all factors, KEYS[6] all codes     sorted sets, all of score 0: tenant NUL user NUL id

@@ -102,6 +102,8 @@ class Statements(ABC):
         device = tables.device
         self._device_owner = and_(device.c.tenant == text("tenant"), device.c.user_id == text("user_id"))
         self._user_key = and_(tables.user.c.tenant == text("tenant"), tables.user.c.user_id == text("user_id"))
+        ended = tables.ended_login
+        self._ended_owner = and_(ended.c.tenant == text("tenant"), ended.c.user_id == text("user_id"))
         self._device_key = and_(self._device_owner, device.c.series == text("series"))
         self._factor_key = and_(self._factor_owner, factor.c.factor_id == text("factor_id"))
         self._budget_key = and_(self._budget_owner, budget.c.method == text("method"))
@@ -483,6 +485,32 @@ class Statements(ABC):
     @cached_property
     def drop_user(self) -> Statement:
         return self._made(delete(self._tables.user).where(self._user_key))
+
+    # Logins that were ended before the second factor.
+
+    @cached_property
+    def add_ended(self) -> Statement:
+        ended = self._tables.ended_login
+        fresh = self._insert(ended).values({column.name: _like(column) for column in ended.c})
+        return self._made(fresh.on_conflict_do_nothing())
+
+    @cached_property
+    def ended(self) -> Statement:
+        return self._made(
+            select(DONE)
+            .select_from(self._tables.ended_login)
+            .where(self._ended_owner, self._tables.ended_login.c.login_id == text("login_id"))
+        )
+
+    @cached_property
+    def drop_expired_ended(self) -> Statement:
+        """Of all users: there are as many as half-logins are ended in ten minutes."""
+        ended = self._tables.ended_login
+        return self._made(delete(ended).where(ended.c.expires_at <= number("now")))
+
+    @cached_property
+    def drop_ended(self) -> Statement:
+        return self._made(delete(self._tables.ended_login).where(self._ended_owner))
 
     # All users, in order.
 

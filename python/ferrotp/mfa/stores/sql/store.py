@@ -235,6 +235,7 @@ class SQLStore:
             connection.run(self._statements.drop_codes, user)
             connection.run(self._statements.drop_devices, user)
             connection.run(self._statements.drop_user, user)
+            connection.run(self._statements.drop_ended, user)
             connection.run(self._statements.drop_budgets, user)
             connection.commit()
             return gone
@@ -299,6 +300,16 @@ class SQLStore:
             if series is None:
                 return len(connection.run(statements.drop_devices, user))
             return len(connection.run(statements.drop_device, {**user, "series": series}))
+
+    def end_half_login(self, owner: Owner, login_id: str, expires_at: int, now: int) -> None:
+        values = {**owner_values(owner), "login_id": login_id, "expires_at": expires_at}
+        with self._pool.borrow() as connection:
+            connection.run(self._statements.add_ended, values)
+            connection.run(self._statements.drop_expired_ended, {"now": now})
+
+    def has_ended(self, owner: Owner, login_id: str) -> bool:
+        with self._pool.borrow() as connection:
+            return bool(connection.run(self._statements.ended, {**owner_values(owner), "login_id": login_id}))
 
     def user(self, owner: Owner) -> UserState:
         user = owner_values(owner)
