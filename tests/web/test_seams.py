@@ -21,17 +21,18 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ferrotp.flask import FlaskMFA, SetupError, mfa_required
-from ferrotp.mfa import MFA, Event, InvalidIdentifier, Policy, UserId
+from ferrotp.mfa import MFA, Event, InvalidIdentifier, Policy, TooManyFactors, UserId
 from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.starlette import ProblemError, StarletteMFA
 from ferrotp.starlette.tokens import Tokens
 from ferrotp.vault import Keyring
-from ferrotp.web import Gate, absolute_store, device_cookie
+from ferrotp.web import Gate, LastFactor, Login, StepError, absolute_store, device_cookie
 
 from .flask.test_extension import SECRET_KEY
 from .flask.test_extension import World as FlaskWorld
 from .starlette.test_router import GUARDS, KEY
 from .starlette.test_router import World as StarletteWorld
+from .test_floor import World as GateWorld
 
 LONG_ID = UUID("F81D4FAE-7DEC-11D0-A765-00A0C91E6BF6")
 IDS = [("alice", "alice"), (42, "42"), (LONG_ID, "f81d4fae-7dec-11d0-a765-00a0c91e6bf6")]
@@ -542,3 +543,62 @@ def test_only_a_relative_path_is_resolved(tmp_path: Path, store: str, found: str
         assert make_url(resolved) == make_url(found.format(tmp_path))
     else:
         assert resolved == found
+
+
+# Races: what comes between a page's look and the decision
+
+
+def _between(world: GateWorld, monkeypatch: pytest.MonkeyPatch, verb: str, happens: Callable[[], object]) -> None:
+    """Lets something happen when a decision of the store is on its way."""
+    decide = getattr(world.mfa.store, verb)
+
+    def decided_late(*arguments: Any, **named: Any) -> Any:
+        monkeypatch.setattr(world.mfa.store, verb, decide)
+        happens()
+        return decide(*arguments, **named)
+
+    monkeypatch.setattr(world.mfa.store, verb, decided_late)
+
+
+def _waiting(world: GateWorld, login: Login) -> tuple[Login, str]:
+    """A set-up that waits for its code, and the code."""
+    login = world.gate.enroll(login, "Phone")
+    enrollment = world.gate.pending_enrollment(login)
+    assert enrollment is not None
+    return login, Device(enrollment.uri).at(world.clock.now)
+
+
+@pytest.mark.parametrize(("mode", "next_page"), [("required", "password"), ("optional", "challenge")])
+def test_the_password_alone_binds_no_second_phone_at_the_moment_of_the_first(
+    mode: str, next_page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = GateWorld(mode)
+    owners, thiefs = _waiting(world, world.begin()), _waiting(world, world.begin())
+    _between(world, monkeypatch, "confirm", lambda: world.gate.confirm(*owners))
+    with pytest.raises(StepError) as raised:
+        world.gate.confirm(*thiefs)
+    assert raised.value.next_page == next_page
+    status = world.mfa.status(user_id="42")
+    assert [factor.factor_id for factor in status.factors] == [owners[0].pending_factor]
+
+
+def test_two_tabs_that_remove_leave_the_last_factor_where_one_is_required(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = GateWorld("required")
+    login, _ = world.enrolled()
+    login = world.gate.confirm(*_waiting(world, login))
+    first, second = [factor.factor_id for factor in world.mfa.status(user_id="42").factors]
+    _between(world, monkeypatch, "remove_factor", lambda: world.gate.remove(login, first))
+    with pytest.raises(LastFactor):
+        world.gate.remove(login, second)
+    assert [factor.factor_id for factor in world.mfa.status(user_id="42").factors] == [second]
+
+
+def test_parallel_set_ups_bind_no_more_than_the_policy_allows() -> None:
+    world = GateWorld()
+    world.mfa._core.policy = replace(world.mfa.policy, max_factors=1)
+    first, second = _waiting(world, world.begin()), _waiting(world, world.begin())
+    login = world.gate.confirm(*first)
+    late = replace(login, pending_factor=second[0].pending_factor)
+    with pytest.raises(TooManyFactors):
+        world.gate.confirm(late, second[1])
+    assert len(world.mfa.status(user_id="42").factors) == 1

@@ -20,6 +20,7 @@ Kind = Literal[
     "factor removed",
     "secret revealed",
     "reset",
+    "user deleted",
     "device trusted",
     "device recognized",
     "device refused",
@@ -29,6 +30,7 @@ Kind = Literal[
     "clock was ahead",
     "keys rotated",
     "store created",
+    "store damaged",
     "enrollment lost",
 ]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from ferrotp.mfa.errors import FactorExists, StoreUnavailable
+from ferrotp.mfa.errors import MFAError, StoreUnavailable
 from ferrotp.mfa.stores.base import (
     NEVER_USED,
     Budget,
@@ -272,7 +272,7 @@ class History:
         def answer(store: Any) -> Any:
             try:
                 return getattr(store, verb)(*arguments, **named)
-            except FactorExists as error:
+            except MFAError as error:
                 return str(error)
 
         one, two = map(answer, self.both)
@@ -349,11 +349,15 @@ class History:
         attempt = self.attempt()
         if attempt:
             codes = self.random.choice([[], self.new_codes(attempt[0].owner)])
-            one, two = (
-                store.confirm(each, each.factors[0].factor_id if each.factors else "1", 3, 0, self.now, codes)
-                for store, each in zip(self.both, attempt, strict=True)
-            )
-            assert one == two
+            factor_id = attempt[0].factors[0].factor_id if attempt[0].factors else "1"
+            arguments = (factor_id, 3, 0, self.now, codes, self.random.choice([1, 3]), self.random.random() < 0.5)
+            answers = []
+            for store, each in zip(self.both, attempt, strict=True):
+                try:
+                    answers.append(store.confirm(each, *arguments))
+                except MFAError as error:
+                    answers.append(str(error))
+            assert answers[0] == answers[1]
 
     def redeem(self) -> None:
         self.decide("redeem", self.random.choice(["A", "B", "C", "D"]), self.now)
@@ -363,11 +367,13 @@ class History:
         self.same("replace_recovery_codes", owner, self.new_codes(owner), self.now)
 
     def remove(self) -> None:
-        self.same("remove_factor", self.owner(), self.factor_id())
+        self.same("remove_factor", self.owner(), self.factor_id(), self.random.random() < 0.5)
 
     def reset(self) -> None:
         if self.random.random() < 0.3:
             self.same("reset", self.owner())
+        elif self.random.random() < 0.3:
+            self.same("delete_users", self.random.choices(self.owners, k=self.random.randrange(3)))
 
     def trust(self) -> None:
         device = TrustedDevice(

@@ -22,6 +22,7 @@ from ferrotp.mfa import (
     InvalidCode,
     NotEnrolled,
     Throttled,
+    TooManyFactors,
 )
 from ferrotp.mfa.verification import typed_digits
 
@@ -98,7 +99,7 @@ class SealedTOTPDevice(Device):  # type: ignore[misc] # django-otp has no types
                 ask(mfa, user_id, code)
             except (NotEnrolled, EnrollmentExpired):  # of which nothing was counted
                 continue
-            except (InvalidCode, Throttled, FactorDisabled):
+            except (InvalidCode, Throttled, FactorDisabled, TooManyFactors):
                 return False
             return True
         return False

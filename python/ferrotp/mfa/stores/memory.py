@@ -8,7 +8,9 @@ from typing import Literal
 from ..errors import FactorExists
 from .base import (
     METHODS,
+    NEVER_BOUND,
     Budget,
+    Confirmation,
     Factor,
     Limits,
     Method,
@@ -20,9 +22,15 @@ from .base import (
     TrustedDevice,
     UserState,
     charge,
+    check_not_last,
+    check_room,
+    check_whole,
     refund,
+    spend,
     surplus,
 )
+
+_NEVER_BOUND = Budget(spent_until=NEVER_BOUND)
 
 
 class MemoryStore:
@@ -54,7 +62,13 @@ class MemoryStore:
                 del self._factors[kept.owner, kept.factor_id]
             self._factors[factor.owner, factor.factor_id] = factor
             for method in METHODS:
-                self._budgets.setdefault((factor.owner, method), Budget())
+                fresh = Budget(spent_until=NEVER_BOUND if method == "otp" else 0)
+                self._budgets.setdefault((factor.owner, method), fresh)
+            if factor.state == "pending":
+                kept_budget = self._budgets[factor.owner, "enrollment"]
+                self._budgets[factor.owner, "enrollment"] = replace(kept_budget, failures=0, retry_at=0)
+            else:
+                self._note_bound(factor.owner)
             return True
 
     def add_users(self, users: Sequence[NewUser]) -> list[bool]:
@@ -63,8 +77,10 @@ class MemoryStore:
 
     def _add_user(self, user: NewUser) -> bool:
         owner = user.owner
-        if any((owner, method) in self._budgets for method in METHODS):
+        if self._budgets.get((owner, "otp"), _NEVER_BOUND) != _NEVER_BOUND:
             return False
+        for pending in self._of(owner):
+            del self._factors[owner, pending.factor_id]
         self._factors.update({(owner, factor.factor_id): factor for factor in user.factors})
         self._codes.update({(owner, code.selector): code for code in user.recovery_codes})
         self._budgets.update({(owner, method): Budget() for method in METHODS})
@@ -93,6 +109,14 @@ class MemoryStore:
                 return Reservation(owner, method, limits, budget, (), self._codes.get((owner, selector)))
             return Reservation(owner, method, limits, budget, tuple(found))
 
+    def spend(self, owner: Owner, method: Method, now: int, limits: Limits) -> int:
+        with self._lock:
+            budget = self._budgets.get((owner, method))
+            if budget is None:
+                return 0
+            self._budgets[owner, method], open_at = spend(budget, now, limits)
+            return open_at
+
     def accept(
         self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, resealed: bytes | None
     ) -> bool:
@@ -108,13 +132,22 @@ class MemoryStore:
             return True
 
     def confirm(
-        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, codes: Sequence[RecoveryCode]
-    ) -> bool:
+        self,
+        reservation: Reservation,
+        factor_id: str,
+        step: int,
+        drift: int,
+        now: int,
+        codes: Sequence[RecoveryCode],
+        max_factors: int,
+        only_first: bool = False,
+    ) -> Confirmation | None:
         owner = reservation.owner
         with self._lock:
             factor = self._factors.get((owner, factor_id))
             if factor is None or factor.state != "pending" or factor.expires_at <= now:
-                return False
+                return None
+            check_room(self._of(owner), max_factors, only_first)
             if self._budgets[owner, "otp"].failures >= reservation.limits.disable_at:
                 self._budgets[owner, "otp"] = Budget()
                 for kept in self._of(owner):
@@ -123,10 +156,12 @@ class MemoryStore:
             self._factors[owner, factor_id] = replace(
                 factor, state="active", last_step=step, drift=drift, last_used_at=now
             )
+            self._note_bound(owner)
             self._refund(reservation)
-            if codes:
+            codes_kept = bool(codes) and all(other != owner for other, _ in self._codes)
+            if codes_kept:
                 self._replace_codes(owner, codes)
-            return True
+            return Confirmation(codes_kept)
 
     def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
         owner = reservation.owner
@@ -138,15 +173,21 @@ class MemoryStore:
             self._refund(reservation)
             return sum(other == owner for other, _ in self._codes)
 
-    def replace_recovery_codes(self, owner: Owner, codes: Sequence[RecoveryCode], now: int) -> bool:
+    def replace_recovery_codes(
+        self, owner: Owner, codes: Sequence[RecoveryCode], now: int, only_first: bool = False
+    ) -> bool:
         with self._lock:
             if all(kept.state == "pending" for kept in self._of(owner)):
+                return False
+            if only_first and any(other == owner for other, _ in self._codes):
                 return False
             self._replace_codes(owner, codes)
             return True
 
-    def remove_factor(self, owner: Owner, factor_id: str) -> Factor | None:
+    def remove_factor(self, owner: Owner, factor_id: str, keep_last: bool = False) -> Factor | None:
         with self._lock:
+            if keep_last:
+                check_not_last(self._of(owner), factor_id)
             factor = self._factors.pop((owner, factor_id), None)
             if factor and all(kept.state == "pending" for kept in self._of(owner)):
                 self._drop_codes(owner)
@@ -155,14 +196,11 @@ class MemoryStore:
 
     def reset(self, owner: Owner) -> int:
         with self._lock:
-            mine = self._of(owner)
-            for kept in mine:
-                del self._factors[owner, kept.factor_id]
-            self._drop_codes(owner)
-            self._drop_devices(owner)
-            for method in METHODS:
-                self._budgets.pop((owner, method), None)
-            return len(mine)
+            return self._reset(owner)
+
+    def delete_users(self, owners: Sequence[Owner]) -> list[int]:
+        with self._lock:
+            return [self._reset(owner) for owner in owners]
 
     def add_device(self, device: TrustedDevice, now: int, max_devices: int) -> bool:
         owner = device.owner
@@ -203,11 +241,11 @@ class MemoryStore:
 
     def user(self, owner: Owner) -> UserState:
         with self._lock:
-            return UserState(
-                tuple(sorted(self._of(owner), key=lambda kept: (kept.created_at, kept.factor_id))),
-                {method: self._budgets.get((owner, method), Budget()) for method in METHODS},
-                sum(other == owner for other, _ in self._codes),
-            )
+            factors = tuple(sorted(self._of(owner), key=lambda kept: (kept.created_at, kept.factor_id)))
+            codes = sum(other == owner for other, _ in self._codes)
+            check_whole(factors, (owner, "otp") in self._budgets, codes, len(self._devices_of(owner)))
+            budgets = {method: self._budgets.get((owner, method), Budget()) for method in METHODS}
+            return UserState(factors, budgets, codes)
 
     def factors(self, after: Factor | None, limit: int) -> list[Factor]:
         with self._lock:
@@ -237,6 +275,20 @@ class MemoryStore:
 
     def _of(self, owner: Owner) -> list[Factor]:
         return [kept for (other, _), kept in self._factors.items() if other == owner]
+
+    def _reset(self, owner: Owner) -> int:
+        mine = self._of(owner)
+        for kept in mine:
+            del self._factors[owner, kept.factor_id]
+        self._drop_codes(owner)
+        self._drop_devices(owner)
+        for method in METHODS:
+            self._budgets.pop((owner, method), None)
+        return len(mine)
+
+    def _note_bound(self, owner: Owner) -> None:
+        if self._budgets[owner, "otp"] == _NEVER_BOUND:
+            self._budgets[owner, "otp"] = Budget()
 
     def _refund(self, reservation: Reservation) -> None:
         place = (reservation.owner, reservation.method)

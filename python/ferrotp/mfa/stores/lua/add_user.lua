@@ -1,6 +1,8 @@
 -- how many factors; id and record of each; selector and sealed hash of each code -> 1 or 0
-if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+local spent = redis.call('HGET', KEYS[2], 'otp:spent_until')
+if spent and spent ~= '-1' then return 0 end
 
+for id in pairs(factors()) do drop(id) end -- pending ones
 local codes = 3 + 2 * number(ARGV[2])
 for i = 3, codes - 1, 2 do
   redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])

@@ -25,6 +25,7 @@ else
   for i = 1, #flat, 2 do offer(flat[i], flat[i + 1]) end
 end
 if not is_open then
+  check_whole()
   must_be_writable()
   return {'none'}
 end

@@ -1,4 +1,6 @@
 -- -> how many codes are unused, three numbers for each budget, then id and record of each factor
+check_whole()
+must_be_writable()
 local all = {redis.call('HLEN', KEYS[3])}
 for _, method in ipairs(METHODS) do
   local kept = redis.call('HMGET', KEYS[2], method .. ':failures', method .. ':retry_at', method .. ':spent_until')
