@@ -14,7 +14,7 @@ as the policy has it, each takes 19 MiB. A property of the machine, so no policy
 WAITING = 16
 """Requests that wait for their turn at most. Each keeps a thread of the web server, which has forty or so."""
 
-LONGEST_WAIT = 2.0
+LONGEST_WAIT = 5.0
 """Seconds. A set of codes is ten hashes, 0.2 seconds on one processor: who waits longer is behind a crowd."""
 
 

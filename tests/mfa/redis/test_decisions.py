@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from ferrotp.mfa.errors import MFAError, StoreUnavailable
+from ferrotp.mfa.errors import MFAError, StoreDamaged, StoreUnavailable
 from ferrotp.mfa.stores.base import (
     NEVER_USED,
     Budget,
@@ -168,7 +168,29 @@ def test_counts_that_are_gone_do_not_begin_again_at_nought(shared: Server, store
         store.reserve(ALICE, "otp", NOW, LIMITS)
     with pytest.raises(StoreUnavailable, match="missing"):
         store.accept(open_attempt, "phone", 1, 0, NOW, None)
-    assert store.user(ALICE).factors[0].last_step == NEVER_USED
+    with pytest.raises(StoreDamaged, match="missing"):
+        store.user(ALICE)
+    assert store.factors(None, 1)[0].last_step == NEVER_USED
+
+
+def test_a_user_is_damaged_whose_hash_is_lost_and_whose_index_is_not(shared: Server, store: RedisStore) -> None:
+    """Evicted, or deleted by hand: it must not look as if there had never been a factor."""
+    store.add_factor(factor(), NOW, 5, 5)
+    shared.client().delete(b"{ferrotp}:factors:acme\0alice")
+    for ask in (
+        lambda: store.user(ALICE),
+        lambda: store.reserve(ALICE, "otp", NOW, LIMITS),
+        lambda: store.replace_recovery_codes(ALICE, [], NOW),
+    ):
+        with pytest.raises(StoreDamaged, match="missing"):
+            ask()
+    store.reset(ALICE)
+    assert store.user(ALICE).factors == ()
+    store.add_factor(factor(), NOW, 5, 5)
+    store.replace_recovery_codes(ALICE, [RecoveryCode(ALICE, "AB", b"sealed")], NOW)
+    shared.client().delete(b"{ferrotp}:codes:acme\0alice")
+    with pytest.raises(StoreDamaged, match="missing"):
+        store.user(ALICE)
 
 
 def test_a_factor_that_is_gone_stops_a_sweep_through_all(shared: Server, store: RedisStore) -> None:
