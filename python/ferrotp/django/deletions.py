@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from django.apps import apps
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models.signals import class_prepared, post_delete
@@ -38,7 +39,8 @@ def connect() -> None:
 
 def _follow(sender: Any, **more: Any) -> None:
     # A proxy of the user model is deleted under its own name. To listen to all models would slow down them all.
-    if sender._meta.concrete_model is get_user_model()._meta.concrete_model:
+    concrete = sender._meta.concrete_model
+    if concrete is not None and concrete._meta.label_lower == settings.AUTH_USER_MODEL.lower():
         post_delete.connect(_user_deleted, sender=sender, dispatch_uid="ferrotp")
 
 
