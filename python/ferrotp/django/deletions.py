@@ -5,8 +5,8 @@ from contextlib import suppress
 from typing import Any
 
 from django.apps import apps
-from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models.signals import class_prepared, post_delete
 
@@ -39,9 +39,9 @@ def connect() -> None:
 
 def _follow(sender: Any, **more: Any) -> None:
     # A proxy of the user model is deleted under its own name. To listen to all models would slow down them all.
-    concrete = sender._meta.concrete_model
-    if concrete is not None and concrete._meta.label_lower == settings.AUTH_USER_MODEL.lower():
-        post_delete.connect(_user_deleted, sender=sender, dispatch_uid="ferrotp")
+    with suppress(ImproperlyConfigured):  # the user model is not installed
+        if sender._meta.concrete_model is get_user_model()._meta.concrete_model:
+            post_delete.connect(_user_deleted, sender=sender, dispatch_uid="ferrotp")
 
 
 class _Deletion:
