@@ -12,14 +12,16 @@ from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.db import connection, models, transaction
 from django.http import HttpResponse
 from django.test import RequestFactory, override_settings
+from mfa.authenticator import Device
 
-from ferrotp.django import begin_login, delete_users, get_mfa
+from ferrotp.django import begin_login, delete_users, get_mfa, views
 from ferrotp.django.auth import device_token
 from ferrotp.django.management.commands import ferrotp_import
 from ferrotp.django.management.commands.ferrotp_import import find_users
@@ -343,3 +345,85 @@ def test_a_store_that_is_away_is_logged_with_the_ids(
     monkeypatch.setattr(get_mfa().store, "delete_users", away)
     alice.user.delete()
     assert f"delete_users(['{alice.user_id}'])" in caplog.text
+
+
+# Recovery codes: nobody's but the user's, and none that nobody has seen
+
+
+def _setting_up(client: MFAClient, one: Person) -> str:
+    """A browser that is about to confirm: the code."""
+    assert one.password(client).headers["Location"] == "/mfa/set-up"
+    client.post("/mfa/set-up")
+    page = client.get("/mfa/set-up").content.decode()
+    device = Device("otpauth://" + page.split('href="otpauth://')[1].split('"')[0].replace("&amp;", "&"))
+    return str(device.at(one.clock.now))
+
+
+def test_a_login_that_the_site_breaks_makes_no_codes_that_nobody_sees(
+    client: MFAClient, person: Callable[..., Person], ferrotp: Callable[..., None]
+) -> None:
+    ferrotp(REQUIRED="all")
+    one = person()
+    code = _setting_up(client, one)
+
+    def broken(**more: Any) -> None:
+        raise RuntimeError("the site's own")
+
+    user_logged_in.connect(broken)
+    try:
+        client.raise_request_exception = False
+        assert client.post("/mfa/set-up/confirm", {"code": code}).status_code == 500
+    finally:
+        user_logged_in.disconnect(broken)
+    status = get_mfa().status(user_id=one.user_id)
+    assert status.enrolled and status.recovery_codes == 0
+
+
+def test_a_page_of_codes_that_breaks_leads_to_the_settings_and_leaks_none(
+    client: MFAClient,
+    person: Callable[..., Person],
+    ferrotp: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ferrotp(REQUIRED="all")
+    one = person()
+    code = _setting_up(client, one)
+    render_template, shown = views.render_template, []
+
+    def broken(request: Any, template: str, context: Any, **more: Any) -> Any:
+        if template == "ferrotp/codes.html":
+            shown.extend(context["page"].codes)
+            raise RuntimeError("an overridden template")
+        return render_template(request, template, context, **more)
+
+    monkeypatch.setattr(views, "render_template", broken)
+    for answer in (client.post("/mfa/set-up/confirm", {"code": code}), client.post("/mfa/recovery-codes")):
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/mfa/")
+        assert "you have not confirmed that you saved them" in client.get("/mfa/").content.decode()
+    assert len(shown) == 20 and not any(secret in caplog.text for secret in shown)
+    assert "could not be shown (RuntimeError)" in caplog.text
+
+
+def test_the_page_of_codes_loaded_again_leads_to_the_settings_which_say_so(
+    client: MFAClient, person: Callable[..., Person], ferrotp: Callable[..., None]
+) -> None:
+    ferrotp(REQUIRED="all")
+    code = _setting_up(client, person())
+    assert client.post("/mfa/set-up/confirm", {"code": code}).status_code == 200
+    for again in (
+        client.get("/mfa/set-up/confirm"),
+        client.post("/mfa/set-up/confirm", {"code": code}),
+        client.get("/mfa/recovery-codes/saved"),
+    ):
+        assert (again.status_code, again.headers["Location"]) == (303, "/mfa/")
+    assert "you have not confirmed that you saved them" in client.get("/mfa/").content.decode()
+
+
+def test_a_user_whose_records_are_damaged_is_not_let_in(client: MFAClient, alice: Person, events: list[Event]) -> None:
+    from ferrotp.django.models import Factor
+
+    Factor.objects.filter(user_id=alice.user_id).delete()
+    assert alice.password(client).status_code == 503
+    assert client.get("/vault").status_code != 200
+    assert events[-1].kind == "store damaged"
