@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.contrib.auth.signals import user_logged_in
+from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.core.signals import setting_changed
 
 from . import auth, checks, deletions, service
@@ -11,6 +11,7 @@ from . import auth, checks, deletions, service
 def connect() -> None:
     """When the applications are loaded."""
     user_logged_in.connect(auth.note_login, dispatch_uid="ferrotp")
+    user_logged_out.connect(auth.note_logout, dispatch_uid="ferrotp")
     deletions.connect()
     setting_changed.connect(_setting_changed, dispatch_uid="ferrotp")
     checks.register()

@@ -47,6 +47,7 @@ def blueprint() -> Blueprint:
         ("/set-up/confirm", confirm, ["GET", "POST"]),
         ("/recovery-codes", new_codes, ["GET", "POST"]),
         ("/recovery-codes/saved", saved, ["GET", "POST"]),
+        ("/sessions/end", end_sessions, ["GET", "POST"]),
         ("/factors/<factor_id>/remove", remove, ["GET", "POST"]),
         ("/devices/forget", forget_devices, ["POST"]),
         ("/devices/<series>/forget", forget_devices, ["POST"]),
@@ -163,7 +164,9 @@ def confirm() -> ResponseReturnValue:
             # there are none that nobody has seen.
             promote(confirmed, next_url=login.next if login.stage == "set-up" else "")
             session[MESSAGE_KEY] = ["setup.done", {}]
-            return show_codes(_first_codes, _codes_page) or redirect(url_for("ferrotp.settings"), 303)
+            # Where there is nothing to save, on to where the user wanted to go.
+            onwards = (login.stage == "set-up" and login.next) or url_for("ferrotp.settings")
+            return show_codes(_first_codes, _codes_page) or redirect(onwards, 303)
     if problem.expired:
         login = replace(login, pending_factor="")
         save_login(login)
@@ -214,8 +217,8 @@ def new_codes() -> ResponseReturnValue:
 
 
 def _new_codes(login: Login) -> CodesPage:
-    login, codes = state().gate.new_codes(login)
-    save_login(replace(login, next=""))
+    login, codes = state().gate.new_codes(login, end_sessions=bool(request.form.get("end_sessions")))
+    promote(login)
     return CodesPage(tuple(codes))
 
 
@@ -254,6 +257,20 @@ def settings() -> ResponseReturnValue:
     return render("settings", page=settings_page(here.gate, login, here.texts, message=message))
 
 
+def end_sessions() -> ResponseReturnValue:
+    """Logs the user out everywhere else."""
+    gate = state().gate
+    login = gate.require_fresh(current_login())
+    if request.method == "GET":
+        return render("end_sessions", error="")
+    problem = form_problem()
+    if problem is not None:
+        return render("end_sessions", problem, error=problem.message)
+    promote(gate.end_sessions(login))
+    session[MESSAGE_KEY] = ["settings.sessions.ended", {}]
+    return redirect(url_for("ferrotp.settings"), 303)
+
+
 def remove(factor_id: str) -> ResponseReturnValue:
     """Removes a factor of the user's own."""
     here = state()
@@ -265,7 +282,8 @@ def remove(factor_id: str) -> ResponseReturnValue:
         problem = form_problem()
         if problem is not None:
             return render("remove", problem, page=page, error=problem.message)
-        gate.remove(login, factor_id)
+        kept, _ = gate.remove(login, factor_id)
+        promote(kept)
         session[MESSAGE_KEY] = ["settings.removed", {"name": page.factor.name}]
     except NotEnrolled:
         session[MESSAGE_KEY] = ["settings.gone", {}]

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from .core import Core, existing_factor_id, factor_info, identifier
 from .errors import EnrollmentLost, NotEnrolled, StoreUnavailable, moment
 from .results import FactorInfo, RevealedSecret, Status, UserId
-from .stores.base import Factor, Owner
+from .stores.base import Factor, Owner, new_epoch
 
 DELETED_AT_ONCE = 500
 """Users who are deleted in one transaction of the store, which has a deadline. A size of work, so no policy."""
@@ -31,6 +31,7 @@ def status(core: Core, user_id: UserId, enrolled: bool) -> Status:
         disabled=budget.failures >= core.limits.disable_at,
         failures=budget.failures,
         retry_at=moment(open_at) if open_at > now else None,
+        epoch=state.epoch,
     )
 
 
@@ -52,10 +53,10 @@ def reveal(core: Core, user_id: UserId, factor_id: str, by: str) -> RevealedSecr
     return RevealedSecret(factor_id, otp.kind, otp.algorithm, otp.digits, otp.period, factor.last_step, otp.secret)
 
 
-def remove(core: Core, user_id: UserId, factor_id: str, keep_last: bool) -> FactorInfo:
+def remove(core: Core, user_id: UserId, factor_id: str, epoch: str, keep_last: bool) -> FactorInfo:
     """`MFA.remove_factor`."""
     owner = core.owner(user_id)
-    factor = core.store.remove_factor(owner, existing_factor_id(factor_id), keep_last)
+    factor = core.store.remove_factor(owner, existing_factor_id(factor_id), epoch or new_epoch(), keep_last)
     if factor is None:
         raise NotEnrolled
     core.emit("factor removed", core.now(), owner, factor.factor_id, factor.kind)
@@ -87,6 +88,16 @@ def delete_users(core: Core, user_ids: Iterable[UserId]) -> int:
                 had_some += 1
                 core.emit("user deleted", core.now(), owner, factors=count)
     return had_some
+
+
+def end_sessions(core: Core, user_id: UserId, by: str) -> str:
+    """`MFA.end_sessions`."""
+    owner = core.owner(user_id)
+    by = identifier("by", by)
+    epoch = new_epoch()
+    devices = core.store.move_epoch(owner, epoch)
+    core.emit("sessions ended", core.now(), owner, by=by, devices=devices)
+    return epoch
 
 
 def _find(core: Core, owner: Owner, factor_id: str, now: int) -> Factor:

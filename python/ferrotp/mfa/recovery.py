@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from .. import vault
+from . import factors
 from .core import Core
 from .errors import NotEnrolled, Throttled, moment
 from .foreign_users import MAX_CODES
@@ -47,7 +48,7 @@ def _recover(core: Core, owner: Owner, code: str) -> Verification:
     return Verification(owner.user_id, "recovery", event.at, remaining=remaining)
 
 
-def regenerate(core: Core, user_id: UserId, only_first: bool) -> RecoveryCodes:
+def regenerate(core: Core, user_id: UserId, *, end_sessions: bool, only_first: bool) -> RecoveryCodes:
     """`MFA.regenerate_recovery_codes`. Hashes nothing for a user who can have no codes, or has made too many sets."""
     owner = core.owner(user_id)
     now = core.now()
@@ -63,6 +64,9 @@ def regenerate(core: Core, user_id: UserId, only_first: bool) -> RecoveryCodes:
             return RecoveryCodes()
         raise NotEnrolled
     core.emit("recovery codes replaced", now, owner, "", "recovery", remaining=len(codes))
+    if end_sessions:
+        # Afterwards, so that a login by one of the earlier codes ends, too, which came in between.
+        factors.end_sessions(core, user_id, owner.user_id)
     return shown
 
 

@@ -5,7 +5,8 @@ its session, asks a `Gate` for each step, and shows the pages of `ferrotp.web.pa
 """
 
 from ..mfa import LastFactor
-from .errors import LoginRequired, NotFresh, SecondFactorRequired, StepError
+from .epochs import EpochCache
+from .errors import LoginRequired, NotFresh, SecondFactorRequired, SessionEnded, StepError
 from .gate import Gate, LoginStep
 from .login import Login
 from .notices import Notice, Notifier
@@ -16,6 +17,7 @@ from .texts import ENGLISH, Texts
 __all__ = [
     "ENGLISH",
     "PAGE_HEADERS",
+    "EpochCache",
     "Gate",
     "LastFactor",
     "Login",
@@ -25,6 +27,7 @@ __all__ = [
     "Notice",
     "Notifier",
     "SecondFactorRequired",
+    "SessionEnded",
     "SetupError",
     "StepError",
     "Texts",

@@ -1,4 +1,4 @@
--- now, max_factors, max_pending, id, record -> 1, 0 if there are too many, 2 if there is one of this id
+-- now, max_factors, max_pending, id, record, an epoch if there is none -> 1, 0 if there are too many, 2 if there is one of this id
 local now, max_factors, max_pending = number(ARGV[2]), number(ARGV[3]), number(ARGV[4])
 local new = parsed(ARGV[6])
 local bound, pending = 0, {}
@@ -27,4 +27,5 @@ if new.state == 'pending' then
 else
   note_bound()
 end
+if new.state ~= 'pending' then made_epoch(ARGV[7]) end
 return 1

@@ -1,5 +1,5 @@
 -- method, now, cost, horizon -> 0, or when there will be room
-if redis.call('EXISTS', KEYS[2]) == 0 then
+if not has_budgets() then
   check_whole()
   must_be_writable()
   return '0'
