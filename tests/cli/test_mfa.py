@@ -125,7 +125,7 @@ def test_an_id_that_is_no_users_is_an_error(
 
 def test_ids_are_looked_up_unless_it_is_said_that_they_need_not_be(tmp_path: pathlib.Path) -> None:
     where = source(tmp_path, ann=SECRET)
-    column = [*COLUMN[:11], "--last-used", "none", "--source", where, "--write"]
+    column = [*COLUMN[:10], "--last-used", "none", "--source", where, "--write"]
     column += ["--store", f"sqlite:///{tmp_path}/mfa.db"]
     environment = {"FERROTP_KEYS": KEYS.export()}
     assert "--target-table" in run(*column, env=environment).stderr

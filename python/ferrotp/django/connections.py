@@ -115,7 +115,7 @@ class StoreConnections:
 
 def is_writable(using: str) -> bool:
     """Whether what a connection reads is no copy that may lag: it could write, too."""
-    connection = connections[using]
+    connection: Any = connections[using]
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT current_setting('transaction_read_only')")

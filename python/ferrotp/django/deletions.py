@@ -65,12 +65,12 @@ def _user_deleted(instance: Any, using: str, origin: object = None, **more: Any)
     user_id = user_id_of(instance)
     connection = transaction.get_connection(using)
     hooks = connection.run_on_commit
-    deletion, place = getattr(connection, "_ferrotp_deletion", (None, 0))
-    if deletion is not None and origin is not None and deletion.origin is origin and place < len(hooks):
-        savepoints, hook, *_ = hooks[place]
+    newest: tuple[_Deletion, int] | None = getattr(connection, "_ferrotp_deletion", None)
+    if newest is not None and origin is not None and newest[0].origin is origin and newest[1] < len(hooks):
+        savepoints, hook, *_ = hooks[newest[1]]
         # Its hook may be gone, with a transaction or a savepoint that was rolled back.
-        if getattr(hook, "__self__", None) is deletion and savepoints == set(connection.savepoint_ids):
-            deletion.user_ids.append(user_id)
+        if getattr(hook, "__self__", None) is newest[0] and savepoints == set(connection.savepoint_ids):
+            newest[0].user_ids.append(user_id)
             return
     deletion = _Deletion([user_id], origin)
     connection._ferrotp_deletion = (deletion, len(hooks))

@@ -9,7 +9,7 @@ from .errors import AlreadyEnrolled, EnrollmentExpired, PolicyError, Throttled, 
 from .foreign_users import secret_bytes
 from .recovery import new_codes
 from .results import Enrollment, RecoveryCodes, UserId
-from .stores.base import Factor
+from .stores.base import Factor, RecoveryCode
 from .verification import match_code, typed_digits
 
 OTPKind = Literal["totp", "hotp"]
@@ -84,7 +84,8 @@ def confirm(
     if step is None:
         core.refuse(reservation, now, "wrong" if digits else "malformed", factor_id)
     wanted = recovery_codes and not core.user(owner, now).recovery_codes
-    shown, codes = RecoveryCodes(), []
+    shown = RecoveryCodes()
+    codes: list[RecoveryCode] = []
     if wanted:
         with suppress(Throttled):  # who binds factors over and over has no codes at the end, and makes them later
             shown, codes = new_codes(core, owner, now)

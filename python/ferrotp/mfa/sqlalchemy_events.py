@@ -73,9 +73,9 @@ class _Follower:
         # A subclass with a table of its own leaves the user's row where it is.
         if table is not self._mapper.local_table:
             return
-        column = getattr(of, self._attribute) if inspect(of).is_mapper else self._mapper.c[self._attribute]
+        column: Any = getattr(of, self._attribute) if inspect(of).is_mapper else self._mapper.c[self._attribute]
         # The rows are locked, so that those are deleted that were read.
-        rows = select(column).with_for_update()
+        rows: Any = select(column).with_for_update()
         if state.statement.whereclause is not None:
             rows = rows.where(state.statement.whereclause)
         bound = {name: value for name, value in state.bind_arguments.items() if name == "bind"}
