@@ -6,6 +6,7 @@
 
 from .core import user_id_text
 from .errors import (
+    AlreadyEnrolled,
     DeviceNotTrusted,
     EnrollmentExpired,
     EnrollmentLost,
@@ -14,10 +15,13 @@ from .errors import (
     InvalidCode,
     InvalidIdentifier,
     KeyInUse,
+    LastFactor,
     MFAError,
     NotEnrolled,
+    Overloaded,
     PolicyError,
     SealedRecordError,
+    StoreDamaged,
     StoreRefused,
     StoreUnavailable,
     Throttled,
@@ -47,6 +51,7 @@ from .stores.base import Store
 
 __all__ = [
     "MFA",
+    "AlreadyEnrolled",
     "DeviceInfo",
     "DeviceNotTrusted",
     "DeviceToken",
@@ -62,9 +67,11 @@ __all__ = [
     "InvalidCode",
     "InvalidIdentifier",
     "KeyInUse",
+    "LastFactor",
     "MFAError",
     "NotEnrolled",
     "Outcome",
+    "Overloaded",
     "Policy",
     "PolicyError",
     "RecoveryCodes",
@@ -74,6 +81,7 @@ __all__ = [
     "SealedRecordError",
     "Status",
     "Store",
+    "StoreDamaged",
     "StoreRefused",
     "StoreUnavailable",
     "Throttled",
