@@ -144,6 +144,25 @@ def test_the_login_that_ends_the_others_goes_on_at_once_on_every_server(world: W
         world.gate.require_fresh(other)
 
 
+def test_of_a_thief_and_the_owner_who_end_the_others_at_one_moment_one_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thief asks again and again: one of the tries is looked at before the owner's, and decided after it."""
+    owner, thief = world.log_in(), world.log_in()
+    ended: list[Login] = []
+    end_sessions = world.mfa.end_sessions
+
+    def meanwhile(**more: Any) -> str:
+        monkeypatch.setattr(world.mfa, "end_sessions", end_sessions)
+        ended.append(world.other.end_sessions(owner))
+        return end_sessions(**more)
+
+    monkeypatch.setattr(world.mfa, "end_sessions", meanwhile)
+    with pytest.raises(SessionEnded):
+        world.gate.end_sessions(thief)
+    assert world.gate.require_fresh(ended[0]) == ended[0]
+
+
 def test_new_codes_by_themselves_end_no_login(world: World) -> None:
     acting, other = world.log_in(), world.log_in()
     acting, _ = world.gate.new_codes(acting)

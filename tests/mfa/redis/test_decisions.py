@@ -386,8 +386,9 @@ class History:
 
     def end_sessions(self) -> None:
         owner, epoch = self.owner(), new_epoch()
-        self.same("move_epoch", owner, epoch)
-        assert self.same("epoch", owner) == epoch
+        self.same("move_epoch", owner, epoch, None)
+        self.same("move_epoch", owner, "other", self.random.choice(["", "other", "x"]))
+        assert self.same("epoch", owner) in (epoch, "other")
 
     def trust(self) -> None:
         device = TrustedDevice(

@@ -74,7 +74,7 @@ def operations(store: RedisStore) -> dict[str, Callable[[], object]]:
         "unknown device": lambda: store.use_device(ALICE, "three", b"h" * 32, b"next", NOW, 1000),
         "remove_devices": lambda: store.remove_devices(ALICE, "one"),
         "reset": lambda: store.reset(ALICE),
-        "move_epoch": lambda: store.move_epoch(ALICE, "moved"),
+        "move_epoch": lambda: store.move_epoch(ALICE, "moved", None),
         "epoch": lambda: store.epoch(ALICE),
         "end_half_login": lambda: store.end_half_login(ALICE, "login", NOW + 1, NOW),
         "has_ended": lambda: store.has_ended(ALICE, "login"),

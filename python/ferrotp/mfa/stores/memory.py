@@ -178,8 +178,10 @@ class MemoryStore:
             self._ended = {key: ends for key, ends in self._ended.items() if key[0] != owner}
             return len(mine)
 
-    def move_epoch(self, owner: Owner, epoch: str) -> int:
+    def move_epoch(self, owner: Owner, epoch: str, was: str | None) -> int | None:
         with self._lock:
+            if was is not None and self._epochs.get(owner, "") != was:
+                return None
             return self._move_epoch(owner, epoch)
 
     def epoch(self, owner: Owner) -> str:
