@@ -16,6 +16,7 @@ from typing import Any
 
 import django
 import pytest
+from django.contrib.auth.models import User
 from django.db import connections, transaction
 from django.test import TestCase, TransactionTestCase
 from mfa.servers import PostgreSQLServer
@@ -419,6 +420,17 @@ class _InMemory(MFATestMixin, TestCase):
         assert mfa.status(user_id="1").failures == 1
 
 
+class _LoggedInInATestCase(MFATestMixin, TestCase):
+    """Without a word on the store: only what asks about codes needs one in memory."""
+
+    __test__ = False
+
+    def runTest(self) -> None:
+        self.client.force_mfa_login(User.objects.create_user("tester"))  # type: ignore[attr-defined]
+        for path in ("/vault", "/fresh-vault", "/inside"):
+            assert self.client.get(path).status_code == 200, path
+
+
 class _InATransactionTestCase(TransactionTestCase):
     __test__ = False
     available_apps: Any = None
@@ -433,7 +445,7 @@ class _InATransactionTestCase(TransactionTestCase):
         """The site's rows are other tests'."""
 
 
-@pytest.mark.parametrize("case", [_InATestCase, _InMemory, _InATransactionTestCase])
+@pytest.mark.parametrize("case", [_InATestCase, _InMemory, _LoggedInInATestCase, _InATransactionTestCase])
 def test_a_sites_own_tests(case: type[Any], clock: Any, ferrotp: Callable[..., None]) -> None:
     if case is _InMemory:
         ferrotp(STORE="memory")
