@@ -17,6 +17,7 @@ from typing import Any
 import django
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.db import connections, transaction
 from django.test import TestCase, TransactionTestCase
 from mfa.servers import PostgreSQLServer
@@ -26,6 +27,7 @@ from ferrotp.django import connections as store_connections
 from ferrotp.django import get_mfa
 from ferrotp.django.models import Budget as BudgetRow
 from ferrotp.django.models import Factor as FactorRow
+from ferrotp.django.models import UserEpoch
 from ferrotp.django.store import DjangoStore, OutsideTransactionStore
 from ferrotp.django.test import MFAClient, MFATestMixin, clear_memory
 from ferrotp.mfa import InvalidCode, Policy, StoreRefused, StoreUnavailable
@@ -443,6 +445,21 @@ class _InATransactionTestCase(TransactionTestCase):
 
     def _fixture_teardown(self) -> None:
         """The site's rows are other tests'."""
+
+
+def test_users_of_an_older_version_have_an_epoch_that_stays(place: Place) -> None:
+    pending = replace(made(), state="pending", expires_at=NOW + 1000)
+    assert place.store.add_factor(pending, NOW, 10, 5)
+    call_command("migrate", "ferrotp", "0001", database=place.alias, verbosity=0)
+    call_command("migrate", "ferrotp", database=place.alias, verbosity=0)
+    rows = UserEpoch.objects.using(place.alias)
+    kept = rows.get(tenant=place.owner.tenant, user_id=place.owner.user_id).epoch
+    assert len(kept) == 32 and place.store.epoch(place.owner) == place.store.user(place.owner).epoch == kept
+    assert place.store.epoch(pending.owner) == "" and not rows.filter(user_id=pending.owner.user_id).exists()
+    # A process of the older version may add a factor while the new one is brought up.
+    rows.filter(user_id=place.owner.user_id).delete()
+    made_anew = place.store.epoch(place.owner)
+    assert len(made_anew) == 32 and made_anew != kept and place.store.user(place.owner).epoch == made_anew
 
 
 @pytest.mark.parametrize("case", [_InATestCase, _InMemory, _LoggedInInATestCase, _InATransactionTestCase])
