@@ -63,7 +63,7 @@ def operations(store: RedisStore) -> dict[str, Callable[[], object]]:
     return {
         "add_factor": lambda: store.add_factor(factor(factor_id="third"), NOW, 5, 5),
         "reserve": lambda: store.reserve(ALICE, "otp", NOW, LIMITS),
-        "attempt": lambda: advance(store, ALICE, "phone", 1, limits=LIMITS, resealed=b"new"),
+        "attempt": lambda: advance(store, ALICE, "phone", 1, limits=LIMITS, anew=b"new"),
         "confirm": lambda: store.confirm(enrollment, "new", 1, 0, NOW, [CODE]),
         "redeem": lambda: store.redeem(recovery, "AB", NOW),
         "replace_recovery_codes": lambda: store.replace_recovery_codes(ALICE, [CODE], NOW),

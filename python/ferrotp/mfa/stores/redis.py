@@ -209,8 +209,10 @@ class RedisStore:
         _limits(limits)  # what Lua could not count with is refused now
 
         def read(answer: list[bytes]) -> tuple[Budget, dict[str, bytes]] | None:
-            if not answer:
+            if answer == []:
                 return None
+            if type(answer) is not list or len(answer) < 5:
+                raise ValueError
             records = dict(zip(map(_unescaped, answer[3::2]), answer[4::2], strict=True))
             return Budget(*map(int, answer[:3])), records
 
