@@ -6,6 +6,7 @@
 
 from .core import user_id_text
 from .errors import (
+    AlreadyEnrolled,
     DeviceNotTrusted,
     EnrollmentExpired,
     EnrollmentLost,
@@ -15,10 +16,13 @@ from .errors import (
     InvalidCode,
     InvalidIdentifier,
     KeyInUse,
+    LastFactor,
     MFAError,
     NotEnrolled,
+    Overloaded,
     PolicyError,
     SealedRecordError,
+    StoreDamaged,
     StoreRefused,
     StoreUnavailable,
     Throttled,
@@ -48,6 +52,7 @@ from .stores.base import Store
 
 __all__ = [
     "MFA",
+    "AlreadyEnrolled",
     "DeviceInfo",
     "DeviceNotTrusted",
     "DeviceToken",
@@ -64,9 +69,11 @@ __all__ = [
     "InvalidCode",
     "InvalidIdentifier",
     "KeyInUse",
+    "LastFactor",
     "MFAError",
     "NotEnrolled",
     "Outcome",
+    "Overloaded",
     "Policy",
     "PolicyError",
     "RecoveryCodes",
@@ -76,6 +83,7 @@ __all__ = [
     "SealedRecordError",
     "Status",
     "Store",
+    "StoreDamaged",
     "StoreRefused",
     "StoreUnavailable",
     "Throttled",

@@ -56,7 +56,8 @@ class NotEnrolled(MFAError):
 
 
 class EnrollmentExpired(MFAError):
-    """The pending factor is not there: confirmed too late, confirmed already, or replaced by a newer one."""
+    """The pending factor is not there: confirmed too late, confirmed already, or replaced by a newer one. Or there were
+    so many wrong codes for it that no more are looked at."""
 
     def __str__(self) -> str:
         return "the enrollment has expired, or is done: enroll again"
@@ -71,6 +72,20 @@ class DeviceNotTrusted(MFAError):
 
 class TooManyFactors(MFAError):
     """The user has as many factors as the policy allows."""
+
+
+class LastFactor(MFAError):
+    """It is the user's only active factor, and was to be kept. It stays."""
+
+    def __str__(self) -> str:
+        return "the last active factor stays: add another first"
+
+
+class AlreadyEnrolled(MFAError):
+    """The user has a factor by now, and this one was to be the first: ask for a code of the other before."""
+
+    def __str__(self) -> str:
+        return "the user has a factor already: ask for its code, then enroll again"
 
 
 class FactorExists(MFAError):
@@ -90,6 +105,19 @@ class InvalidIdentifier(MFAError, ValueError):
 
 class StoreUnavailable(MFAError):
     """The store did not answer in time, or cannot write. Nothing was accepted."""
+
+
+class Overloaded(StoreUnavailable):
+    """This process has as many slow hashes of recovery codes under way as it may. Nothing was accepted: ask again in a
+    few seconds."""
+
+    def __str__(self) -> str:
+        return "too many hashes are under way in this process: try again in a few seconds"
+
+
+class StoreDamaged(StoreUnavailable):
+    """What the store keeps of the user does not fit together: records are gone, or were deleted by hand. The user is
+    let in no other way than after a reset. The message says what is missing."""
 
 
 class EnrollmentLost(MFAError):
