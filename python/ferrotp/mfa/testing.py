@@ -618,7 +618,7 @@ class StoreContract:
                 expected = {factor.factor_id, other.factor_id} if not wanted else {wanted}
                 assert {found.factor_id for found in answer.factors} == expected
                 assert answer.budget == store.user(factor.owner).budgets["otp"]
-            assert answer.budget.failures == 2
+            assert isinstance(answer, Reservation) and answer.budget.failures == 2
             nobody = store.attempt(_owner(), "otp", NOW, _LIMITS, offered.append)
             assert nobody == store.attempt(factor.owner, "otp", NOW, _LIMITS, offered.append, factor_id="none")
             assert nobody == Refusal("not enrolled") and len(offered) == 1
