@@ -266,9 +266,11 @@ class DjangoStore:
                 gone += _delete_users(using, tenant, ids)
         return [gone.pop(owner, 0) for owner in owners]
 
-    def move_epoch(self, owner: Owner, epoch: str) -> int:
+    def move_epoch(self, owner: Owner, epoch: str, was: str | None) -> int | None:
         with self._connections.transaction() as using:
             _lock(using, owner, "otp")
+            if was is not None and _epoch_of(using, owner) != was:
+                return None
             return _move_epoch(using, owner, epoch)
 
     def epoch(self, owner: Owner) -> str:

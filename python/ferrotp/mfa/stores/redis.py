@@ -333,8 +333,9 @@ class RedisStore:
 
         return self._run("delete_users", keys, [*users.values()], read)
 
-    def move_epoch(self, owner: Owner, epoch: str) -> int:
-        return self._decide("move_epoch", owner, _count, epoch)
+    def move_epoch(self, owner: Owner, epoch: str, was: str | None) -> int | None:
+        args = [epoch] if was is None else [epoch, was]
+        return self._decide("move_epoch", owner, lambda gone: None if gone is None else _count(gone), *args)
 
     def epoch(self, owner: Owner) -> str:
         return self._decide("epoch", owner, bytes.decode, new_epoch())
