@@ -75,7 +75,11 @@ def test_each_page_is_what_flask_shows(alice: Person, in_flask: Callable[..., st
     rows += [("set_up", {"page": set_up_page(gate, login, texts, waiting, error=error)})
              for login in (half, full) for waiting in (None, enrollment) for error in ("", "Wrong.")]  # fmt: skip
     rows += [
-        ("set_up", {"page": replace(rows[-1][1]["page"], required=True, qr="", key="")}),
+        ("challenge", {"page": replace(rows[0][1]["page"], two_codes=True, note="Two.", error=error)})
+        for error in ("", "Wrong.")
+    ]
+    rows += [
+        ("set_up", {"page": replace(rows[-3][1]["page"], required=True, qr="", key="")}),
         ("codes", {"page": CodesPage(("AAAA-BBBB", "CCCC-DDDD"))}),
         ("codes", {"page": CodesPage(("AAAA-BBBB",), "Save them.")}),
         ("new_codes", {"error": ""}),

@@ -104,6 +104,9 @@ class DjangoStore:
     ) -> Reservation | Refusal:
         with self._connections.transaction() as using:
             kept = _lock(using, owner, method)
+            if kept is None and method == "unlock" and _lock(using, owner, "otp") is not None:
+                Budget.objects.using(using).bulk_create([_budget_of(owner, method)], ignore_conflicts=True)
+                kept = _lock(using, owner, method)
             if kept is None:
                 return Refusal("not enrolled")
             found = [factor for factor in _factors_of(using, owner) if _serves(factor, method, now)]
@@ -128,12 +131,7 @@ class DjangoStore:
         self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, resealed: bytes | None
     ) -> bool:
         owner = reservation.owner
-        was = next((factor.sealed for factor in reservation.factors if factor.factor_id == factor_id), None)
-        changes: dict[str, Any] = {"last_step": step, "drift": drift, "last_used_at": now}
-        if resealed is not None and was is not None:
-            changes["sealed"] = Case(
-                When(sealed=was, then=Value(resealed, output_field=BinaryField())), default=F("sealed")
-            )
+        changes = _changes(reservation, factor_id, step, drift, now, resealed)
         with self._connections.transaction() as using:
             # The budget first, as everywhere, so that no two wait for each other.
             _refund(using, reservation)
@@ -143,6 +141,35 @@ class DjangoStore:
                 .update(**changes)
             )
             return bool(advanced) or _undo(using)
+
+    def unlock(
+        self,
+        reservation: Reservation,
+        factor_id: str,
+        first: int,
+        step: int,
+        drift: int,
+        now: int,
+        resealed: bytes | None,
+        *,
+        disable_at: int,
+    ) -> bool:
+        owner = reservation.owner
+        changes = _changes(reservation, factor_id, step, drift, now, resealed)
+        with self._connections.transaction() as using:
+            codes = _lock(using, owner, "otp")
+            advanced = (
+                codes is not None
+                and codes.failures < disable_at
+                and _of(Factor, using, owner)
+                .filter(factor_id=factor_id, state="active", last_step__lt=first)
+                .update(**changes)
+            )
+            if not advanced:
+                return _undo(using)
+            _of(Budget, using, owner).filter(method="otp").update(failures=0, retry_at=0)
+            _refund(using, reservation)
+            return True
 
     def confirm(
         self,
@@ -267,8 +294,12 @@ class DjangoStore:
     def user(self, owner: Owner) -> UserState:
         with self._records(reading=True) as using:
             budgets: dict[Method, BudgetRecord] = {method: BudgetRecord() for method in METHODS}
-            rows = _of(Budget, using, owner).values_list("method", "failures", "retry_at", "spent_until")
-            for method, *row in rows:
+            rows = (
+                _of(Budget, using, owner)
+                .filter(method__in=METHODS)
+                .values_list("method", "failures", "retry_at", "spent_until")
+            )
+            for method, *row in rows.values_list("method", "failures", "retry_at", "spent_until"):
                 budgets[method] = BudgetRecord(*row)
             return UserState(tuple(_factors_of(using, owner)), budgets, _of(RecoveryCode, using, owner).count())
 
@@ -383,10 +414,23 @@ def _undo(using: str) -> Literal[False]:
     return False
 
 
+def _changes(
+    reservation: Reservation, factor_id: str, step: int, drift: int, now: int, resealed: bytes | None
+) -> dict[str, Any]:
+    """What an accepted code changes of its factor."""
+    was = next((factor.sealed for factor in reservation.factors if factor.factor_id == factor_id), None)
+    changes: dict[str, Any] = {"last_step": step, "drift": drift, "last_used_at": now}
+    if resealed is not None and was is not None:
+        changes["sealed"] = Case(
+            When(sealed=was, then=Value(resealed, output_field=BinaryField())), default=F("sealed")
+        )
+    return changes
+
+
 def _serves(factor: FactorRecord, method: Method, now: int) -> bool:
     if method == "enrollment":
         return factor.state == "pending" and factor.expires_at > now
-    return factor.state == "active" if method == "otp" else factor.state != "pending"
+    return factor.state == "active" if method in ("otp", "unlock") else factor.state != "pending"
 
 
 def _factors_of(using: str, owner: Owner) -> list[FactorRecord]:

@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 
-from .core import Core, identifier, new_id
+from .core import Core, identifier, is_identifier, new_id
 from .errors import DeviceNotTrusted, NotEnrolled, PolicyError, moment
 from .results import DeviceInfo, DeviceToken, UserId
 from .stores.base import TrustedDevice
@@ -34,7 +34,7 @@ def recognize(core: Core, user_id: UserId, token: str) -> DeviceToken:
     now = core.now()
     looked_at = isinstance(token, str) and len(token) <= LONGEST_TOKEN
     series, _, secret = token.partition(".") if looked_at else ("", "", "")
-    if not core.policy.trusted_device_days or not series or not secret or not token.isascii():
+    if not core.policy.trusted_device_days or not is_identifier(series) or not secret or not token.isascii():
         raise DeviceNotTrusted
     following = secrets.token_urlsafe(32)
     answer = core.store.use_device(owner, series, _hash(secret), _hash(following), now, 1000 * core.policy.device_grace)
@@ -67,6 +67,8 @@ def trusted(core: Core, user_id: UserId) -> list[DeviceInfo]:
 def forget(core: Core, user_id: UserId, series: str | None) -> int:
     """`MFA.forget_devices`."""
     owner = core.owner(user_id)
+    if series is not None and not is_identifier(series):
+        return 0  # an empty one, or what no database takes: no device has it
     removed = core.store.remove_devices(owner, series)
     if removed:
         core.emit("devices removed", core.now(), owner, devices=removed)

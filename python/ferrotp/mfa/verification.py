@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Collection
 
 from .core import Core, existing_factor_id
-from .errors import PolicyError, SealedRecordError
+from .errors import FactorDisabled, PolicyError, SealedRecordError
 from .results import UserId, Verification
 from .stores.base import Factor, Reservation
 
@@ -22,7 +22,8 @@ def verify(
     owner = core.owner(user_id)
     now = core.now()
     among = None if factor_id is None or isinstance(factor_id, str) else frozenset(factor_id)
-    reservation = core.reserve(owner, "otp", now, factor_id=factor_id if isinstance(factor_id, str) else "")
+    one = existing_factor_id(factor_id) if isinstance(factor_id, str) else ""
+    reservation = core.reserve(owner, "otp", now, factor_id=one)
     digits = typed_digits(code)
     reason = "wrong" if digits else "malformed"
     broken: SealedRecordError | None = None
@@ -63,6 +64,51 @@ def resync(core: Core, user_id: UserId, factor_id: str, code: str, next_code: st
     return Verification(owner.user_id, factor.kind, event.at, factor_id, factor.name, step, skipped)
 
 
+def unlock(core: Core, user_id: UserId, code: str, next_code: str) -> Verification:
+    """`MFA.unlock`."""
+    owner = core.owner(user_id)
+    now = core.now()
+    disable_at = core.limits.disable_at
+    if core.store.user(owner).budgets["otp"].failures >= disable_at:
+        core.emit("unlock refused", now, owner, "", "unlock", reason="disabled")
+        raise FactorDisabled
+    reservation = core.reserve(owner, "unlock", now)
+    first, second = typed_digits(code), typed_digits(next_code)
+    reason = "wrong" if first and second else "malformed"
+    broken: SealedRecordError | None = None
+    for factor in reservation.factors:
+        try:
+            step, drift = _match_pair(core, factor, first, second, now)
+        except SealedRecordError as error:
+            broken = error
+            continue
+        if step is None:
+            continue
+        resealed = _resealed(core, factor)
+        accepted = step - 1 > factor.last_step and core.store.unlock(
+            reservation, factor.factor_id, step - 1, step, drift, now, resealed, disable_at=disable_at
+        )
+        if accepted:
+            event = core.emit("unlocked", now, owner, factor.factor_id, factor.kind, time_step=step, drift=drift)
+            return Verification(owner.user_id, factor.kind, event.at, factor.factor_id, factor.name, step, drift)
+        reason = "used"
+    if broken is not None:
+        raise broken
+    core.refuse(reservation, now, reason)
+
+
+def _match_pair(core: Core, factor: Factor, first: str, second: str, now: int) -> tuple[int | None, int]:
+    """The step of the second of two codes in a row, and the drift, or None. Both are always looked at."""
+    if factor.kind == "hotp":
+        expected, look_ahead = factor.last_step + 1, core.policy.hotp_look_ahead
+        counter = core.open_record(factor, now, core.keyring.resync_hotp, first, second, expected, look_ahead)
+        return counter, 0 if counter is None else counter - expected - 1
+    window = core.policy.window
+    step, drift = match_code(core, factor, second, now)
+    _, before = core.open_record(factor, now, core.keyring.match_totp, first, now // 1000, window + 1, window)
+    return (step, drift) if step is not None and before == step - 1 else (None, 0)
+
+
 def match_code(
     core: Core, factor: Factor, digits: str, now: int, past_steps: int | None = None
 ) -> tuple[int | None, int]:
@@ -90,9 +136,12 @@ def _checked_past_steps(core: Core, past_steps: int) -> int:
 
 
 def _accept(core: Core, reservation: Reservation, factor: Factor, step: int, drift: int, now: int) -> bool:
+    return core.store.accept(reservation, factor.factor_id, step, drift, now, _resealed(core, factor))
+
+
+def _resealed(core: Core, factor: Factor) -> bytes | None:
     owner = factor.owner
-    resealed = core.keyring.reseal((owner.tenant, owner.user_id, factor.factor_id), "otp", factor.sealed)
-    return core.store.accept(reservation, factor.factor_id, step, drift, now, resealed)
+    return core.keyring.reseal((owner.tenant, owner.user_id, factor.factor_id), "otp", factor.sealed)
 
 
 def typed_digits(text: object) -> str:

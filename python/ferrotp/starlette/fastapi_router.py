@@ -31,6 +31,7 @@ from .problems import HEADERS, ProblemError, invalid_request, require_json
 _ANSWERS = {
     "status": StatusAnswer,
     "verify": LoginAnswer,
+    "unlock": LoginAnswer,
     "recover": RecoverAnswer,
     "enroll": EnrollAnswer,
     "confirm": ConfirmAnswer,

@@ -7,6 +7,7 @@ too early is raised, as a `StepError`.
 import re
 import time
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -63,6 +64,12 @@ class Gate:
         self.fresh_seconds = fresh_seconds
         self.now = clock
         self._half_login_lifetime = mfa.policy.half_login_lifetime
+
+    def for_tenant(self, tenant: str) -> "Gate":
+        """The same gate for the users of another tenant."""
+        gate = copy(self)
+        gate.mfa = self.mfa.for_tenant(tenant)
+        return gate
 
     def load(self, record: object) -> Login | None:
         """The login in a session, if it lives."""
@@ -140,6 +147,19 @@ class Gate:
         self.allow_challenge(login)
         self.mfa.verify(user_id=login.user_id, code=code)
         return login.promote(self.now(), fresh=True)
+
+    def unlock(self, login: Login, code: str, next_code: str) -> Login:
+        """The same by two codes in a row, while single ones are delayed.
+
+        :raises MFAError: what `MFA.unlock` raises
+        """
+        self.allow_challenge(login)
+        self.mfa.unlock(user_id=login.user_id, code=code, next_code=next_code)
+        return login.promote(self.now(), fresh=True)
+
+    def verify_typed(self, login: Login, code: str, next_code: str = "") -> Login:
+        """`verify`, or `unlock` where a second code was typed: what the challenge's form posts."""
+        return self.unlock(login, code, next_code) if next_code.strip() else self.verify(login, code)
 
     def recover(self, login: Login, code: str) -> tuple[Login, Verification]:
         """The same by a recovery code."""

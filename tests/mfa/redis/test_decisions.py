@@ -248,7 +248,16 @@ class History:
     def step(self) -> None:
         self.now += self.random.choice([0, 1, 3, 10, 50, -2])
         self.count += 1
-        verbs = [self.add, self.reserve, self.reserve, self.reserve, self.accept, self.confirm, self.redeem]
+        verbs = [
+            self.add,
+            self.reserve,
+            self.reserve,
+            self.reserve,
+            self.accept,
+            self.unlock,
+            self.confirm,
+            self.redeem,
+        ]
         rarer = [
             self.come,
             self.codes,
@@ -315,7 +324,7 @@ class History:
         self.same("add_factor", made, self.now, 3, self.random.choice([0, 1, 2]))
 
     def reserve(self) -> None:
-        method = self.random.choice(["otp", "otp", "recovery", "enrollment"])
+        method = self.random.choice(["otp", "otp", "unlock", "recovery", "enrollment"])
         named = {"factor_id": self.factor_id(), "selector": self.random.choice(["A", "B", "C", "D", ""])}
         owner = self.owner()
         one, two = (store.reserve(owner, method, self.now, self.limits(), **named) for store in self.both)
@@ -344,6 +353,18 @@ class History:
         self.decide(
             "accept", self.factor_id(), self.random.randrange(9), self.random.choice([-1, 0, 1]), self.now, resealed
         )
+
+    def unlock(self) -> None:
+        attempts = [attempt for attempt in self.attempts[-9:] if attempt[0].method == "unlock"]
+        if attempts:
+            step, resealed = self.random.randrange(9), self.random.choice([None, self.random.randbytes(20)])
+            arguments = (self.factor_id(), step, step + 1, self.random.choice([-1, 0, 1]), self.now, resealed)
+            attempt, disable_at = self.random.choice(attempts), self.random.choice([1, 3, 100])
+            one, two = (
+                store.unlock(each, *arguments, disable_at=disable_at)
+                for store, each in zip(self.both, attempt, strict=True)
+            )
+            assert one == two, (attempt, arguments)
 
     def confirm(self) -> None:
         attempt = self.attempt()

@@ -11,6 +11,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, text
+from sqlalchemy.exc import IntegrityError
 
 from ferrotp.mfa import StoreRefused, StoreUnavailable
 from ferrotp.mfa.stores import open_store
@@ -187,6 +188,48 @@ def test_texts_that_a_database_cannot_hold_are_refused_and_change_nothing(store:
         assert store.add_factor(replace(FACTOR, owner=Owner("t", user_id), created_at=number), NOW, 10, 5)
     assert len(store.factors(None, 10)) == 6
     assert [store.user(Owner("t", user_id)).factors[0].created_at for user_id in ("01", "1e0")] == [1, 3]
+
+
+VERSION_1 = """CREATE TABLE ferrotp_budget (
+    tenant TEXT NOT NULL, user_id TEXT NOT NULL, method TEXT NOT NULL,
+    failures BIGINT NOT NULL, retry_at BIGINT NOT NULL, spent_until BIGINT NOT NULL,
+    CONSTRAINT ferrotp_budget_pk1 PRIMARY KEY (tenant, user_id, method),
+    CONSTRAINT ferrotp_method_check CHECK (method IN ('otp', 'recovery', 'enrollment')))"""
+
+
+def test_tables_of_version_1_take_two_codes_in_a_row(url: str) -> None:
+    store = SQLStore(url)
+    store.prepare()
+    furnish(store)
+    for _ in range(3):
+        assert reserved(store)
+    before = store.user(OWNER)
+    store.close()
+    name = url.partition("?journal")[0]
+    with create_engine(name).begin() as connection:
+        # As version 1 made them.
+        for statement in (
+            "ALTER TABLE ferrotp_budget RENAME TO now",
+            VERSION_1,
+            "INSERT INTO ferrotp_budget SELECT * FROM now",
+            "DROP TABLE now",
+            "DELETE FROM ferrotp_schema",
+            "INSERT INTO ferrotp_schema VALUES (1)",
+        ):
+            connection.execute(text(statement))
+    old = SQLStore(url)
+    with pytest.raises((StoreRefused, ValueError)):
+        reserved(old, "unlock")
+    old.close()
+    assert SQLStore(url).prepare() is False
+    assert store.user(OWNER) == before
+    unlock = reserved(store, "unlock")
+    assert store.unlock(unlock, "factor", 5, 6, 0, NOW, None, disable_at=100)
+    with create_engine(name).connect() as connection:
+        assert connection.execute(text("SELECT max(version) FROM ferrotp_schema")).scalar() == VERSION
+        with pytest.raises(IntegrityError):
+            connection.execute(text("INSERT INTO ferrotp_budget VALUES ('t', 'u', 'other', 0, 0, 0)"))
+    store.close()
 
 
 def test_there_is_a_way_from_every_version() -> None:

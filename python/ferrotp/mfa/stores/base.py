@@ -11,13 +11,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeVar
 
-Method = Literal["otp", "recovery", "enrollment"]
-"""What a budget of attempts is for. All OTP factors of a user share one; recovery codes and enrollment have theirs."""
+Method = Literal["otp", "recovery", "enrollment", "unlock"]
+"""What a budget of attempts is for. All OTP factors of a user share one; recovery codes and enrollment have theirs, and
+so have two codes in a row, which open a factor while single codes are delayed."""
 
 METHODS: tuple[Method, ...] = ("otp", "recovery", "enrollment")
+"""The budgets that a user has from the first factor on. That of ``unlock`` comes with the first attempt."""
 
 NEVER_USED = -1
 """The last step of a factor of which no code was ever accepted."""
+
+CLOCKS_APART = 5.0
+"""Seconds that a server's clock may differ from this machine's before `ferrotp doctor` says so."""
 
 TIMEOUT = 1.8
 """Seconds within which a store answers or is unavailable, if nothing else is said."""
@@ -128,7 +133,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """An attempt that is already counted as a failure. `accept`, `confirm` and `redeem` give it back."""
+    """An attempt that is already counted as a failure. `accept`, `unlock`, `confirm` and `redeem` give it back."""
 
     owner: Owner
     method: Method
@@ -136,7 +141,7 @@ class Reservation:
     budget: Budget
     """As it is with this attempt counted."""
     factors: tuple[Factor, ...] = ()
-    """For ``otp`` the active ones; for ``enrollment`` the pending one that was asked for."""
+    """For ``otp`` and ``unlock`` the active ones; for ``enrollment`` the pending one that was asked for."""
     recovery_code: RecoveryCode | None = None
     """For ``recovery``: the unused one with the selector that was asked for."""
 
@@ -239,8 +244,8 @@ class Store(Protocol):
     ) -> Reservation | Refusal:
         """Counts an attempt as failed before it is made, by the rule of `charge`, or says why there is none.
 
-        ``otp`` gives the active factors (all, or the one of `factor_id`); ``enrollment`` the pending factor of
-        `factor_id` that has not expired; ``recovery`` the unused code of `selector`, if there is one.
+        ``otp`` and ``unlock`` give the active factors (all, or the one of `factor_id`); ``enrollment`` the pending
+        factor of `factor_id` that has not expired; ``recovery`` the unused code of `selector`, if there is one.
         ``not enrolled``, and nothing is counted, if there is no such factor, or for ``recovery`` no active or
         disabled factor at all.
         """
@@ -250,6 +255,26 @@ class Store(Protocol):
     ) -> bool:
         """Advances an active factor to `step` if that is newer than its last one, and refunds the attempt: both or
         neither. `resealed` replaces the sealed secret if the reservation's is still the one there.
+        """
+
+    def unlock(
+        self,
+        reservation: Reservation,
+        factor_id: str,
+        first: int,
+        step: int,
+        drift: int,
+        now: int,
+        resealed: bytes | None,
+        *,
+        disable_at: int,
+    ) -> bool:
+        """`accept` for two codes in a row, of the steps `first` and `step`: both are newer than the factor's last one,
+        and used up.
+
+        It also ends the delay of single codes: their consecutive failures are over. What they have spent of 30 days
+        stays spent. False, and nothing changes, if ``otp`` has had `disable_at` failures in a row: this is no way
+        around that.
         """
 
     def confirm(

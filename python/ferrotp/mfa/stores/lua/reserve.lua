@@ -10,7 +10,7 @@ local function offer(name, raw)
   if not one then return end
   if method == 'recovery' then
     is_open = is_open or one.state ~= 'pending'
-  elseif method == 'otp' and one.state == 'active'
+  elseif (method == 'otp' or method == 'unlock') and one.state == 'active'
     or method == 'enrollment' and one.state == 'pending' and number(one.expires) > now then
     is_open = true
     found[#found + 1] = name
@@ -18,7 +18,7 @@ local function offer(name, raw)
   end
 end
 
-if method == 'enrollment' or method == 'otp' and id ~= '' then
+if method == 'enrollment' or method ~= 'recovery' and id ~= '' then
   offer(id, redis.call('HGET', KEYS[1], id))
 else
   local flat = redis.call('HGETALL', KEYS[1])

@@ -19,7 +19,7 @@ from sqlalchemy.types import TypeEngine
 
 from ..alembic import MINE
 
-VERSION = 1
+VERSION = 2
 """The version of the tables below. `SQLStore.prepare` migrates older ones and refuses newer ones."""
 
 # By code point, in the order of Python's `str`, whatever the locale: a locale's order changes with the system's
@@ -90,7 +90,7 @@ def tables(prefix: str = "ferrotp_") -> Tables:
         column("failures", _NUMBER),
         column("retry_at", _NUMBER),
         column("spent_until", _NUMBER),
-        one_of("method", "otp", "recovery", "enrollment"),
+        one_of("method", "otp", "recovery", "enrollment", "unlock"),
         key=("tenant", "user_id", "method"),
     )
     recovery_code = table(

@@ -30,11 +30,13 @@ from ..base import (
 )
 from ..pool import ConnectionPool
 from .dialect import Attempt, SQLConnection
+from .migrations import allow_unlock
 from .opening import dialect_for
 from .records import code_values, device_values, factor_of, factor_values, owner_values
-from .schema import VERSION, Tables, tables
+from .schema import VERSION, tables
+from .statements import Statements
 
-MIGRATIONS: tuple[Callable[[SQLConnection, Tables], None], ...] = ()
+MIGRATIONS: tuple[Callable[[SQLConnection, Statements], None], ...] = (allow_unlock,)
 """What makes version 2 of the tables out of version 1, and so on."""
 
 START_TIMEOUT = 30.0
@@ -72,6 +74,7 @@ class SQLStore:
 
     def prepare(self) -> bool:
         names = [table.name for table in self._tables.metadata.sorted_tables]
+        self._dialect.make_place()
         with self._pool.borrow(START_TIMEOUT) as connection:
             self._dialect.prepare(connection)
             if self._version(connection) == VERSION:
@@ -85,13 +88,31 @@ class SQLStore:
                     connection.script(text)
             else:
                 for migrate in MIGRATIONS[version - 1 :]:
-                    migrate(connection, self._tables)
+                    migrate(connection, self._statements)
             if version != VERSION:
                 connection.run(self._statements.set_version, {"version": VERSION})
             connection.commit()
         if version is None:
             self._dialect.warn_of_new_store()
         return version is None
+
+    def faults(self) -> list[str]:
+        """What is wrong with the place, each with what to do: what `ferrotp doctor` says. Nothing is changed.
+
+        :raises StoreUnavailable: if it does not answer
+        """
+        with self._pool.borrow() as connection:
+            version = self._version(connection)
+            if version is None:
+                return [f"the tables are not there ({self._dialect.place}): ferrotp mfa init makes them"]
+            found = (
+                [] if version == VERSION else [f"the tables are of version {version}: ferrotp mfa init brings them on"]
+            )
+            names = [table.name for table in self._tables.metadata.sorted_tables]
+            missing = sorted(set(names) - connection.tables(names))
+            if missing:
+                return [*found, f"tables are missing: {', '.join(missing)}"]
+            return found + self._dialect.faults(connection, names)
 
     def close(self) -> None:
         self._pool.close()
@@ -147,10 +168,12 @@ class SQLStore:
         }
         for name, delay in zip(_retries(len(delays)), delays, strict=True):
             values[name] = now + delay if delay else 0
-        one_factor = method == "enrollment" or (method == "otp" and factor_id != "")
+        one_factor = method == "enrollment" or (method in ("otp", "unlock") and factor_id != "")
         count = self._statements.counts[method, one_factor, len(delays)]
         attempt = Attempt(owner, method, one_factor, now, limits, count, values)
         with self._pool.borrow() as connection:
+            if method == "unlock":
+                connection.run(self._statements.new_unlock_budget, values)
             return self._dialect.reserve(connection, attempt)
 
     def accept(
@@ -174,6 +197,44 @@ class SQLStore:
         }
         with self._pool.borrow() as connection:
             return self._dialect.accept(connection, values)
+
+    def unlock(
+        self,
+        reservation: Reservation,
+        factor_id: str,
+        first: int,
+        step: int,
+        drift: int,
+        now: int,
+        resealed: bytes | None,
+        *,
+        disable_at: int,
+    ) -> bool:
+        statements = self._statements
+        user = owner_values(reservation.owner)
+        was = None
+        if resealed is not None:
+            was = next((factor.sealed for factor in reservation.factors if factor.factor_id == factor_id), None)
+        values = {
+            **user,
+            "factor_id": factor_id,
+            "first": first,
+            "step": step,
+            "drift": drift,
+            "now": now,
+            "was": was,
+            "resealed": resealed,
+        }
+        with self._pool.borrow() as connection:
+            connection.begin()
+            failures = connection.run(statements.lock, {**user, "method": "otp"})[0][0]
+            if failures >= disable_at or not connection.run(statements.advance_by_two, values):
+                connection.rollback()
+                return False
+            connection.run(statements.end_delay, user)
+            self._refund(connection, reservation)
+            connection.commit()
+            return True
 
     def confirm(
         self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, codes: Sequence[RecoveryCode]
