@@ -273,14 +273,14 @@ def test_set_up_and_recovery_codes(client: MFAClient, person: Callable[..., Pers
     bob.password(client)
     assert where(client.post("/mfa/set-up", {"name": "Phone"})) == "/mfa/set-up"
     page = client.get("/mfa/set-up")
-    assert page.headers["Cache-Control"] == "no-store" and "<svg" in page.content.decode()
+    assert page.headers["Cache-Control"] == "private, no-store" and "<svg" in page.content.decode()
     uri = page.content.decode().split('href="otpauth://')[1].split('"')[0].replace("&amp;", "&")
     device = Device("otpauth://" + uri)
     wrong = client.post("/mfa/set-up/confirm", {"code": device.wrong(clock.now)})
     assert wrong.status_code == 400 and uri.replace("&", "&amp;") in wrong.content.decode()
     done = client.post("/mfa/set-up/confirm", {"code": device.at(clock.now)})
     codes = [line.split("<")[0] for line in done.content.decode().split("<li>")[1:]]
-    assert len(codes) == 10 and done.headers["Cache-Control"] == "no-store"
+    assert len(codes) == 10 and done.headers["Cache-Control"] == "private, no-store"
     file = client.post("/mfa/recovery-codes/saved", {"codes": codes, "download": "y"})
     assert file.headers["Content-Disposition"].startswith("attachment") and codes[0] in file.content.decode()
     assert client.post("/mfa/recovery-codes/saved", {"codes": codes}).status_code == 400

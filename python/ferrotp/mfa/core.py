@@ -69,7 +69,7 @@ class Core:
         self.policy = policy
         self.limits = policy.limits()
         self.unlock_limits = policy.unlock_limits()
-        self._tenant = tenant if callable(tenant) or not tenant else identifier("tenant", tenant)
+        self._tenant = tenant if callable(tenant) or tenant == "" else identifier("tenant", tenant)
         self.clock = clock
         self.on_event = on_event
 

@@ -53,8 +53,9 @@ class Policy:
     unlock_delay: int = 60
     """Seconds between failed pairs of codes, after `free_failures` of them: 1 to 3,600. Two codes in a row let the
     owner in while single ones are delayed. It is short: those who have the password can spend these attempts, too."""
-    unlock_failures_in_30_days: int = 1000
-    """Failed pairs of codes in any 30 days: 2 to 10,000. A pair is one of 10^12, where a code is one of 10^6."""
+    unlock_failures_in_30_days: int = 10_000
+    """Failed pairs of codes in any 30 days: 2 to 100,000. A pair is one of 10^12, where a code is one of 10^6: so many
+    are worth less than the hundred single codes, and one who spends them all keeps the owner waiting for minutes."""
     enrollment_lifetime: int = 600
     """Seconds to confirm a new factor in: 60 to a day (NIST SP 800-63B-4, section 4.1.2; ASVS 6.5.5)."""
     max_factors: int = 10
@@ -157,7 +158,7 @@ _RANGES = (
     ("failures_in_30_days", 2, 1000),
     ("notify_after", 1, 100),
     ("unlock_delay", 1, 3600),
-    ("unlock_failures_in_30_days", 2, 10_000),
+    ("unlock_failures_in_30_days", 2, 100_000),
     ("enrollment_lifetime", 60, _DAY),
     ("max_factors", 1, 100),
     ("max_pending", 1, 20),

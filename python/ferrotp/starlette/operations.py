@@ -286,7 +286,10 @@ class Operations:
         if self._tenant is None:
             return self.gate
         if _GATE not in request.scope:  # which is of one request alone
-            request.scope[_GATE] = self.gate.for_tenant(await _call_application(self._tenant, request))
+            tenant = await _call_application(self._tenant, request)
+            if not tenant:
+                raise InvalidIdentifier("tenant() gave none: nobody is taken for a user of no tenant")
+            request.scope[_GATE] = self.gate.for_tenant(tenant)
         return cast(Gate, request.scope[_GATE])
 
     async def _pending_or_current_login(self, request: Request, pending_token: str | None) -> tuple[Login, str]:
