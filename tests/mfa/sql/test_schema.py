@@ -3,6 +3,7 @@
 import functools
 import os
 import stat
+import time
 import traceback
 from dataclasses import replace
 from pathlib import Path
@@ -234,3 +235,41 @@ def test_tables_of_version_1_take_two_codes_in_a_row(url: str) -> None:
 
 def test_there_is_a_way_from_every_version() -> None:
     assert len(MIGRATIONS) == VERSION - 1
+
+
+def test_the_doctor_sees_what_a_role_may_not_do(postgresql: PostgreSQLServer) -> None:
+    url = postgresql.database()
+    owner = SQLStore(url)
+    assert owner.faults() == [f"the tables are not there ({owner._dialect.place}): ferrotp mfa init makes them"]
+    owner.prepare()
+    assert owner.faults() == []
+    with create_engine(url).begin() as connection:
+        connection.execute(text("DROP ROLE IF EXISTS reader"))
+        connection.execute(text("CREATE ROLE reader LOGIN"))
+        connection.execute(text("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader"))
+    reader = SQLStore(url.replace("postgres:@", "reader:@"))
+    found = reader.faults()
+    assert any("may not INSERT, UPDATE, DELETE in ferrotp_budget" in fault for fault in found)
+    assert not any("SELECT" in fault for fault in found)
+    with create_engine(url).begin() as connection:
+        connection.execute(text("ALTER ROLE reader SET default_transaction_read_only TO on"))
+        connection.execute(text("UPDATE ferrotp_schema SET version = 1"))
+    reader.close()
+    found = reader.faults()
+    assert any("only reads" in fault for fault in found) and any("version 1" in fault for fault in found)
+    with create_engine(url).begin() as connection:
+        connection.execute(text("ALTER ROLE reader RESET default_transaction_read_only"))
+        connection.execute(text("DROP TABLE ferrotp_device"))
+    assert any("ferrotp_device" in fault and "missing" in fault for fault in owner.faults())
+    for opened in (reader, owner):
+        opened.close()
+
+
+def test_the_doctor_compares_clocks(postgresql: PostgreSQLServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = SQLStore(postgresql.database())
+    store.prepare()
+    real = time.time
+    monkeypatch.setattr("ferrotp.mfa.stores.sql.postgresql.time", lambda: real() - 60)
+    (fault,) = store.faults()
+    assert "+60 seconds" in fault and "clock" in fault
+    store.close()
