@@ -116,9 +116,9 @@ def closed_keys(store: Store, keyring: vault.Keyring) -> tuple[Counter[str], lis
     return counts, [key_id for key_id, record in samples.items() if not _opens(keyring, record)]
 
 
-def _samples(records: Sequence[_T]) -> dict[str, _T]:
+def _samples(records: Sequence[Factor | RecoveryCode]) -> dict[str, Factor | RecoveryCode]:
     """A record of each key, by the key's id, the first one first."""
-    found: dict[str, _T] = {}
+    found: dict[str, Factor | RecoveryCode] = {}
     for record in records:
         found.setdefault(_key_id(record), record)
     found.pop("", None)  # that a record was changed is said where it is used
