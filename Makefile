@@ -2,8 +2,8 @@
 PYTHON ?= python3
 # How many checks run at a time. Two are what CI has.
 JOBS ?= 2
-# Workers of pytest: 0 is one after the other.
-WORKERS ?= 0
+# Workers of pytest; 0 is one after the other. Tests wait for servers and browsers, so there is one more than processors.
+WORKERS ?= 3
 VENV := .venv
 PY := $(VENV)/bin/python
 WHEELS := target/wheels
@@ -11,7 +11,7 @@ DJANGO42 := target/django-4.2
 SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.lua' -o -name '*.html' -o -name '*.pot' -o -name '*.css' -o -name '*.js' -o -name py.typed)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-terminal screenshots test test-rust test-python test-django42 test-release lint format bench bench-qr bench-verify bench-growth bench-import bench-login bench-django bench-adapters count attack mutants fuzz real-programs soak wheel clean test-pythons test-arm test-asan test-tsan miri wheels pyotp-newest
+.PHONY: help demo demo-terminal screenshots test test-rust test-python test-django42 test-release lint format bench bench-qr bench-verify bench-growth bench-import bench-login bench-django bench-adapters count attack mutants fuzz real-programs soak wheel clean test-pythons test-mod-wsgi test-arm test-asan test-tsan miri wheels pyotp-newest
 
 help:  ## List the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -43,7 +43,7 @@ test-rust:  ## Run cargo test, on the core alone: no Python is looked for
 test-release:  ## Run the Rust tests whose promise depends on how the compiler optimises
 	cargo test --locked --release --test zeroization --test constant_time
 
-test-python: $(VENV)/installed $(VENV)/tools  ## Run pytest on the installed wheel (WORKERS=2: in two workers; ARGS for pytest)
+test-python: $(VENV)/installed $(VENV)/tools  ## Run pytest on the installed wheel (WORKERS=0: one test after the other; ARGS for pytest)
 	$(PY) -m pytest tests --numprocesses=$(WORKERS) $(ARGS)
 
 test-django42: $(VENV)/installed $(VENV)/tools $(DJANGO42)/installed  ## Run the tests of ferrotp.django on Django 4.2 LTS, but for the races
@@ -51,6 +51,9 @@ test-django42: $(VENV)/installed $(VENV)/tools $(DJANGO42)/installed  ## Run the
 
 test-pythons: $(WHEELS)/built  ## Run the contract, batch, vault and service suites on Debian's newer CPythons (ARGS=3.14: that one)
 	@$(PYTHON) tests/machines/pythons.py $(ARGS)
+
+test-mod-wsgi: $(WHEELS)/built  ## Run two applications under Debian's Apache and mod_wsgi, each in an interpreter of its own
+	@$(PYTHON) tests/machines/mod_wsgi.py
 
 test-arm:  ## Run cargo test, and the same suites, on ARM under emulation (ARGS for pytest: those alone)
 	@$(PYTHON) tests/machines/arm.py $(ARGS)

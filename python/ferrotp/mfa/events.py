@@ -23,6 +23,7 @@ Kind = Literal[
     "factor removed",
     "secret revealed",
     "reset",
+    "sessions ended",
     "device trusted",
     "device recognized",
     "device refused",
@@ -46,14 +47,15 @@ NOTIFY: frozenset[Kind] = frozenset(
         "factor resynchronized",
         "factor removed",
         "reset",
+        "sessions ended",
         "device trusted",
         "device theft suspected",
         "enrollment lost",
     }
 )
 """What the user should hear of by mail: changes of a factor, recovery, a factor disabled by failures
-(NIST SP 800-63B-4, section 4.6), somebody who has the password and guesses codes (ASVS 6.3.5), and a factor that the
-store has lost."""
+(NIST SP 800-63B-4, section 4.6), sessions that ended, somebody who has the password and guesses codes (ASVS 6.3.5),
+and a factor that the store has lost."""
 
 
 @dataclass(frozen=True, slots=True)

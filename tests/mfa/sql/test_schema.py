@@ -233,6 +233,25 @@ def test_tables_of_version_1_take_two_codes_in_a_row(url: str) -> None:
     store.close()
 
 
+def test_users_of_version_1_have_an_epoch_that_stays(store: SQLStore, url: str) -> None:
+    furnish(store)
+    with create_engine(url.partition("?journal")[0]).begin() as connection:
+        connection.execute(text("DROP TABLE ferrotp_user"))
+        connection.execute(text("DROP TABLE ferrotp_ended_login"))
+        connection.execute(text("DELETE FROM ferrotp_schema"))
+        connection.execute(text("INSERT INTO ferrotp_schema VALUES (1)"))
+    older = SQLStore(url)
+    with pytest.raises(StoreRefused, match="prepare"):
+        older.epoch(OWNER)
+    assert not older.prepare()  # it is no new store
+    epoch = older.epoch(OWNER)
+    assert len(epoch) == 32 and older.user(OWNER).epoch == older.epoch(OWNER) == epoch
+    assert older.epoch(Owner("t", "nobody")) == ""
+    older.reset(OWNER)
+    assert older.epoch(OWNER) == ""
+    older.close()
+
+
 def test_there_is_a_way_from_every_version() -> None:
     assert len(MIGRATIONS) == VERSION - 1
 
