@@ -139,7 +139,7 @@ class DjangoStore:
             if found is not None and isinstance(answer, Reservation):
                 factor, accepted = found
                 kept = refund(answer.budget, limits)
-                changes = {"last_step": accepted.step, "drift": accepted.drift, "last_used_at": now}
+                changes: dict[str, Any] = {"last_step": accepted.step, "drift": accepted.drift, "last_used_at": now}
                 if accepted.resealed is not None:
                     changes["sealed"] = accepted.resealed
                 _of(Factor, using, owner).filter(factor_id=factor.factor_id).update(**changes)

@@ -520,7 +520,7 @@ class StoreContract:
                 expected = {factor.factor_id, other.factor_id} if not wanted else {wanted}
                 assert {found.factor_id for found in answer.factors} == expected
                 assert answer.budget == store.user(factor.owner).budgets["otp"]
-            assert answer.budget.failures == 2
+            assert isinstance(answer, Reservation) and answer.budget.failures == 2
             nobody = store.attempt(_owner(), "otp", NOW, _LIMITS, offered.append)
             assert nobody == store.attempt(factor.owner, "otp", NOW, _LIMITS, offered.append, factor_id="none")
             assert nobody == Refusal("not enrolled") and len(offered) == 1
@@ -576,7 +576,7 @@ class StoreContract:
     def test_a_success_keeps_all_that_was_said_of_it(self) -> None:
         with self._store() as store:
             factor = _active(store)
-            assert advance(store, factor.owner, factor.factor_id, 9, drift=-2, now=NOW + 5, resealed=b"anew")
+            assert advance(store, factor.owner, factor.factor_id, 9, drift=-2, now=NOW + 5, anew=b"anew")
             kept = replace(factor, last_step=9, drift=-2, last_used_at=NOW + 5, sealed=b"anew")
             assert store.user(factor.owner).factors == (kept,)
             assert store.user(factor.owner).budgets["otp"] == Budget(0, 0, NOW + 5)
@@ -834,7 +834,7 @@ class StoreContract:
             assert store.reseal([(factor, b"new factor"), (code, b"new code")]) == 2
             assert store.reseal([(factor, b"newer"), (code, b"newer")]) == 0
             assert _read(store, factor).sealed == b"new factor"
-            assert advance(store, factor.owner, factor.factor_id, 1, resealed=b"lazy")
+            assert advance(store, factor.owner, factor.factor_id, 1, anew=b"lazy")
             assert _read(store, factor).sealed == b"lazy"
 
     def test_any_history_gives_what_the_rules_give(self) -> None:
@@ -1194,13 +1194,13 @@ def advance(
     drift: int = 0,
     now: int = NOW,
     limits: Limits = _LIMITS,
-    resealed: bytes | None = None,
+    anew: bytes | None = None,
 ) -> bool:
     """Makes an attempt whose code is that of a step of a factor: whether the store accepts it.
 
     :raises RuntimeError: if no attempt is open
     """
-    accepted = Acceptance(factor_id, step, drift, resealed)
+    accepted = Acceptance(factor_id, step, drift, anew)
     answer = store.attempt(owner, "otp", now, limits, lambda _: accepted)
     if isinstance(answer, Refusal):
         raise RuntimeError(answer)

@@ -237,7 +237,7 @@ def test_charge_and_refund_are_the_ones_of_the_protocol(
             "drift": 1,
             "now": later,
             "limits": replace(limits, disable_at=10**6),
-            "resealed": b"n",
+            "anew": b"n",
         }
         assert all(advance(each, ALICE, "phone", 1, **named) for each in (store, memory))
         assert _with_any_epoch(store.user(ALICE)) == _with_any_epoch(memory.user(ALICE))

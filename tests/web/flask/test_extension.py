@@ -344,7 +344,7 @@ def test_a_store_that_is_away_lets_nobody_in(world: World, monkeypatch: pytest.M
     def away(*args: object, **more: object) -> object:
         raise StoreUnavailable("no answer")
 
-    for name in ("reserve", "user"):
+    for name in ("attempt", "user"):
         monkeypatch.setattr(world.store, name, away)
     for answer in (
         client.post("/mfa/challenge", data={"code": device.at(world.clock.now)}),

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import cache, lru_cache
 from hashlib import sha1
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar, cast
 from urllib.parse import parse_qsl, urlencode
 
 import redis
@@ -228,8 +228,8 @@ class RedisStore:
         def read(answer: list[bytes]) -> tuple[Budget, dict[str, bytes]] | None:
             if answer == []:
                 return None
-            if not isinstance(answer, list) or len(answer) < 5:
-                raise ValueError  # none of the script's
+            if type(answer) is not list or len(answer) < 5:
+                raise ValueError
             records = dict(zip(map(_unescaped, answer[3::2]), answer[4::2], strict=True))
             return Budget(*map(int, answer[:3])), records
 
@@ -263,7 +263,7 @@ class RedisStore:
                 if failure is not None:
                     raise failure
                 if answer is None:
-                    return refusal
+                    return cast(Refusal, refusal)
                 return answer if found is None else replace(answer, accepted=found[1])
 
     def unlock(
