@@ -486,9 +486,12 @@ def test_flask_takes_get_id_where_it_is_the_id() -> None:
 # Where the store is
 
 
+SEALS = Keyring.generate()
+
+
 def stored_flask(folder: Path, store: str) -> flask.Flask:
     app = flask.Flask(__name__, instance_path=str(folder / "instance"))
-    keys = Keyring.generate().export()
+    keys = SEALS.export()
     app.config.update(SECRET_KEY=SECRET_KEY, FERROTP_STORE=store, FERROTP_ISSUER="ACME", FERROTP_KEYS=keys)
     FlaskMFA(app)
     return app

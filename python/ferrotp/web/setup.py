@@ -82,7 +82,10 @@ def check_store(mfa: MFA) -> None:
     :raises SetupError: if it does not
     """
     try:
-        mfa.status(user_id="ferrotp: is the store there?")
+        mfa.check()
+        mfa.for_tenant("ferrotp").status(
+            user_id="ferrotp: is the store there?"
+        )  # there is no request yet to ask for one
     except MFAError as error:
         reason = str(error).rstrip(".") or type(error).__name__
         raise SetupError(

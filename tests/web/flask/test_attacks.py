@@ -131,6 +131,35 @@ def test_a_recovery_code_works_once(victim: Victim) -> None:
     assert second.post("/mfa/recover", {"code": victim.codes[0]}).status == 400
 
 
+# Somebody who has the password guesses
+
+
+def test_guesses_do_not_keep_the_owner_out(victim: Victim) -> None:
+    thief, owner = victim.half(), victim.half()
+    assert 'name="next_code"' not in owner.get("/mfa/challenge").text
+    for _ in range(5):
+        assert thief.post("/mfa/challenge", {"code": victim.wrong()}).status in (400, 429)
+    told = [mail for mail in victim.site.mails if mail.user_id == victim.user_id and "wrong codes" in mail.body]
+    assert len(told) == 1 and "change your password" in told[0].body
+    refused = owner.post("/mfa/challenge", {"code": victim.code()})
+    assert refused.status == 429 and refused.headers["Retry-After"]
+    # The page asks for a second code, and says why.
+    for answer in (refused, owner.get("/mfa/challenge")):
+        assert 'name="next_code"' in answer.text and "two in a row" in answer.text
+    assert 'name="next_code"' not in owner.get("/mfa/recover").text
+    wrong = owner.post("/mfa/challenge", {"code": victim.wrong(), "next_code": victim.code()})
+    assert wrong.status == 400 and "two codes in a row" in wrong.alert
+    assert victim.code() not in wrong.text and outside(owner)
+    pair = {"code": victim.code(-1), "next_code": victim.code()}
+    assert owner.post("/mfa/challenge", pair).location == "/inside"
+    assert owner.get("/inside").status == 200
+    # Both are used up, in any session.
+    assert thief.post("/mfa/challenge", pair).status == 400
+    assert thief.post("/mfa/challenge", {"code": victim.code(-1)}).status == 400
+    assert outside(thief)
+    victim.site.wait(120)
+
+
 # Sessions
 
 
