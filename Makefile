@@ -2,8 +2,8 @@
 PYTHON ?= python3
 # How many checks run at a time. Two are what CI has.
 JOBS ?= 2
-# Workers of pytest: 0 is one after the other.
-WORKERS ?= 0
+# Workers of pytest; 0 is one after the other. Tests wait for servers and browsers, so there is one more than processors.
+WORKERS ?= 3
 VENV := .venv
 PY := $(VENV)/bin/python
 WHEELS := target/wheels
@@ -43,7 +43,7 @@ test-rust:  ## Run cargo test, on the core alone: no Python is looked for
 test-release:  ## Run the Rust tests whose promise depends on how the compiler optimises
 	cargo test --locked --release --test zeroization --test constant_time
 
-test-python: $(VENV)/installed $(VENV)/tools  ## Run pytest on the installed wheel (WORKERS=2: in two workers; ARGS for pytest)
+test-python: $(VENV)/installed $(VENV)/tools  ## Run pytest on the installed wheel (WORKERS=0: one test after the other; ARGS for pytest)
 	$(PY) -m pytest tests --numprocesses=$(WORKERS) $(ARGS)
 
 test-django42: $(VENV)/installed $(VENV)/tools $(DJANGO42)/installed  ## Run the tests of ferrotp.django on Django 4.2 LTS, but for the races

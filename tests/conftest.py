@@ -1,10 +1,14 @@
 """How the tests are spread over workers, and what was measured by the way, which is printed at the end."""
 
+import signal
 from typing import Any
 
 import figures
 import pytest
 from hypothesis import settings
+
+# A shell that starts `make test` in the background has it ignore Ctrl-C, and so would each program that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No example fails for being slow: time is the machine's.
 settings.register_profile("ferrotp", deadline=None)

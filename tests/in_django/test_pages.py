@@ -79,6 +79,8 @@ def test_each_page_is_what_flask_shows(alice: Person, in_flask: Callable[..., st
         ("codes", {"page": CodesPage(("AAAA-BBBB", "CCCC-DDDD"))}),
         ("codes", {"page": CodesPage(("AAAA-BBBB",), "Save them.")}),
         ("new_codes", {"error": ""}),
+        ("end_sessions", {"error": ""}),
+        ("end_sessions", {"error": "Too <late>."}),
         ("ended", {"error": "Over.", "login_page": "/login"}),
         ("unavailable", {"error": "Later."}),
         ("remove", {"page": remove_page(gate, factor, texts), "error": ""}),
@@ -249,7 +251,7 @@ def test_a_report_of_a_fault_holds_no_code_and_no_secret(
     page = client.get("/mfa/set-up").content.decode()
     device = Device("otpauth://" + page.split('href="otpauth://')[1].split('"')[0].replace("&amp;", "&"))
     secret = page.split("secret=")[1].split("&")[0]
-    for name in ("accept", "confirm", "redeem", "replace_recovery_codes"):
+    for name in ("attempt", "confirm", "redeem", "replace_recovery_codes"):
         monkeypatch.setattr(DjangoStore, name, broken)
     monkeypatch.setattr(views, "set_up_page", broken)
     codes = [alice.code(), device.at(clock.now), alice.codes[0]]

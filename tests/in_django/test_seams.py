@@ -122,14 +122,14 @@ def test_no_trusted_device_of_another_site_counts(
     ferrotp(POLICY={"trusted_device_days": 30})
     alice.password(client)
     client.post("/mfa/challenge", {"code": alice.code(), "trust": "1"})
-    cookies = {name: morsel.value for name, morsel in client.cookies.items() if name.startswith("ferrotp_device")}
+    cookies = {name: morsel.value for name, morsel in client.cookies.items() if "ferrotp_device_token_" in name}
     assert len(cookies) == 1
     request = RequestFactory().get("/")
     request.COOKIES = cookies
     assert device_token(request, alice.user) is not None
     ferrotp(POLICY={"trusted_device_days": 30}, **other)
     assert device_token(request, alice.user) is None
-    here, there = next(iter(cookies)), device_cookie(alice.user_id, get_mfa().issuer, get_mfa().tenant)
+    here, there = next(iter(cookies)), device_cookie(alice.user_id, get_mfa().issuer, get_mfa().tenant, host=True)
     request.COOKIES = {there: cookies[here]}  # under the other's name: the mark says whose it is
     assert here != there and device_token(request, alice.user) is None
 

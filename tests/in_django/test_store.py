@@ -30,7 +30,7 @@ from ferrotp.django.test import MFAClient, MFATestMixin, clear_memory
 from ferrotp.mfa import InvalidCode, Policy, StoreRefused, StoreUnavailable
 from ferrotp.mfa.stores.base import Factor, Owner, Reservation
 from ferrotp.mfa.stores.pool import POOL_SIZE
-from ferrotp.mfa.testing import NOW
+from ferrotp.mfa.testing import NOW, advance
 
 from .conftest import Person
 from .databases import database_on
@@ -483,7 +483,7 @@ def test_beside_a_transaction_that_has_read_it_decides_for_good(place: Place, be
         assert rows.exists()
         with suppress(Undone), transaction.atomic(using=place.alias):
             assert rows.exists()
-            assert beside.accept(guess(beside, place), place.factor.factor_id, 7, 0, NOW, None)
+            assert advance(beside, place.owner, place.factor.factor_id, 7, limits=LIMITS)
             guess(beside, place)
             rows.update(name="undone")
             raise Undone
@@ -517,7 +517,7 @@ def test_beside_a_transaction_a_factor_comes_and_goes_with_it(place: Place, besi
         raise Undone
     assert not place.store.user(factor.owner).factors
     with suppress(Undone), transaction.atomic(using=place.alias):
-        assert beside.remove_factor(place.owner, place.factor.factor_id)
+        assert beside.remove_factor(place.owner, place.factor.factor_id, "moved")
         raise Undone
     assert place.store.user(place.owner).factors
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.contrib.auth.signals import user_logged_in
+from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.core.signals import setting_changed
 from django.db import transaction
 from django.db.models.signals import post_delete
@@ -18,6 +18,7 @@ from . import auth, checks, service
 def connect() -> None:
     """When the applications are loaded."""
     user_logged_in.connect(auth.note_login, dispatch_uid="ferrotp")
+    user_logged_out.connect(auth.note_logout, dispatch_uid="ferrotp")
     post_delete.connect(_user_deleted, sender=settings.AUTH_USER_MODEL, dispatch_uid="ferrotp")
     setting_changed.connect(_setting_changed, dispatch_uid="ferrotp")
     checks.register()

@@ -210,10 +210,10 @@ def new_codes(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return render(request, "new_codes", error="")
     try:
-        kept, codes = gate.new_codes(login)
+        kept, codes = gate.new_codes(login, end_sessions=bool(request.POST.get("end_sessions")))
     except NotEnrolled:
         return _redirect_to("settings")
-    auth.save_login(request, replace(kept, next=""))
+    auth.promote(request, kept)
     return render(request, "codes", page=CodesPage(tuple(codes)))
 
 
@@ -249,6 +249,18 @@ def settings(request: HttpRequest) -> HttpResponse:
 
 
 @page("GET", "HEAD", "POST")
+def end_sessions(request: HttpRequest) -> HttpResponse:
+    """Logs the user out everywhere else."""
+    login, gate = _full_login(request)
+    login = gate.require_fresh(login)
+    if request.method != "POST":
+        return render(request, "end_sessions", error="")
+    auth.promote(request, gate.end_sessions(login))
+    request.session[MESSAGE_KEY] = ["settings.sessions.ended", {}]
+    return _redirect_to("settings")
+
+
+@page("GET", "HEAD", "POST")
 def remove(request: HttpRequest, factor_id: str) -> HttpResponse:
     """Removes a factor of the user's own."""
     login, gate = _full_login(request)
@@ -256,7 +268,8 @@ def remove(request: HttpRequest, factor_id: str) -> HttpResponse:
         page = remove_page(gate, gate.removable_factor(login, factor_id), texts)
         if request.method != "POST":
             return render(request, "remove", page=page, error="")
-        gate.remove(login, factor_id)
+        kept, _ = gate.remove(login, factor_id)
+        auth.promote(request, kept)
         request.session[MESSAGE_KEY] = ["settings.removed", {"name": page.factor.name}]
     except NotEnrolled:
         request.session[MESSAGE_KEY] = ["settings.gone", {}]
@@ -336,6 +349,7 @@ def _heading(template: str, page: Any) -> str:
 
 _HEADINGS = {
     "codes": "codes.title",
+    "end_sessions": "settings.sessions.end",
     "ended": "error.gone",
     "new_codes": "codes.new.title",
     "set_up": "setup.title",

@@ -157,7 +157,7 @@ class FlaskMFA:
             next_url=request.args.get("next") if next_url is None else next_url,
             remember=remember,
             enrolled=enrolled,
-            device_token=request.cookies.get(gate.device_cookie(user_id)),
+            device_token=auth.device_token(user_id),
         )
         auth.log_out()
         if step.next_page == "done":

@@ -45,6 +45,7 @@ def blueprint() -> Blueprint:
         ("/set-up/confirm", confirm, ["POST"]),
         ("/recovery-codes", new_codes, ["GET", "POST"]),
         ("/recovery-codes/saved", saved, ["POST"]),
+        ("/sessions/end", end_sessions, ["GET", "POST"]),
         ("/factors/<factor_id>/remove", remove, ["GET", "POST"]),
         ("/devices/forget", forget_devices, ["POST"]),
         ("/devices/<series>/forget", forget_devices, ["POST"]),
@@ -158,7 +159,7 @@ def confirm() -> ResponseReturnValue:
             promote(confirmed, next_url=login.next if codes and login.stage == "set-up" else "")
             session[MESSAGE_KEY] = ["setup.done", {}]
             if not codes:
-                return redirect(url_for("ferrotp.settings"), 303)
+                return redirect((login.stage == "set-up" and login.next) or url_for("ferrotp.settings"), 303)
             return render("codes", page=CodesPage(tuple(codes)))
     if problem.expired:
         login = replace(login, pending_factor="")
@@ -186,10 +187,10 @@ def new_codes() -> ResponseReturnValue:
     if problem is not None:
         return render("new_codes", problem, error=problem.message)
     try:
-        kept, codes = gate.new_codes(login)
+        kept, codes = gate.new_codes(login, end_sessions=bool(request.form.get("end_sessions")))
     except NotEnrolled:
         return redirect(url_for("ferrotp.settings"), 303)
-    save_login(replace(kept, next=""))
+    promote(kept)
     return render("codes", page=CodesPage(tuple(codes)))
 
 
@@ -226,6 +227,20 @@ def settings() -> ResponseReturnValue:
     return render("settings", page=settings_page(here.gate, login, here.texts, message=message))
 
 
+def end_sessions() -> ResponseReturnValue:
+    """Logs the user out everywhere else."""
+    gate = state().gate
+    login = gate.require_fresh(current_login())
+    if request.method == "GET":
+        return render("end_sessions", error="")
+    problem = form_problem()
+    if problem is not None:
+        return render("end_sessions", problem, error=problem.message)
+    promote(gate.end_sessions(login))
+    session[MESSAGE_KEY] = ["settings.sessions.ended", {}]
+    return redirect(url_for("ferrotp.settings"), 303)
+
+
 def remove(factor_id: str) -> ResponseReturnValue:
     """Removes a factor of the user's own."""
     here = state()
@@ -237,7 +252,8 @@ def remove(factor_id: str) -> ResponseReturnValue:
         problem = form_problem()
         if problem is not None:
             return render("remove", problem, page=page, error=problem.message)
-        gate.remove(login, factor_id)
+        kept, _ = gate.remove(login, factor_id)
+        promote(kept)
         session[MESSAGE_KEY] = ["settings.removed", {"name": page.factor.name}]
     except NotEnrolled:
         session[MESSAGE_KEY] = ["settings.gone", {}]

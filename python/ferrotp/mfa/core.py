@@ -4,6 +4,7 @@ sealed record and tell what happened."""
 import logging
 import secrets
 from collections.abc import Callable
+from copy import copy
 from datetime import datetime, timezone
 from typing import Concatenate, NoReturn, ParamSpec, TypeVar
 from uuid import UUID
@@ -23,7 +24,7 @@ from .errors import (
 from .events import NOTIFY, Event, Kind
 from .policy import Policy
 from .results import FactorInfo, UserId
-from .stores.base import Factor, Method, Owner, RecoveryCode, Refusal, Reservation, Store
+from .stores.base import Acceptance, Factor, Method, Owner, RecoveryCode, Refusal, Reservation, Store
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -83,6 +84,40 @@ class Core:
     ) -> Reservation:
         """An attempt that is counted before it is made; or raises why there is none."""
         answer = self.store.reserve(owner, method, now, self.limits, factor_id=factor_id, selector=selector)
+        return self._open(answer, owner, method, now, factor_id)
+
+    def attempt(
+        self,
+        owner: Owner,
+        method: Method,
+        now: int,
+        decide: "Callable[[Core, Reservation], Acceptance | None]",
+        *,
+        factor_id: str = "",
+    ) -> Reservation:
+        """An attempt as one decision of the store, which is durable when this returns; or raises why there is none.
+
+        :param decide: called in the middle of the store's decision, and again if another process came between. So it
+            gets a core that keeps the events to itself: those of the last call go out when the decision stands
+        """
+        quiet = copy(self)
+        told: list[Event] = []
+        quiet._tell = told.append  # type: ignore[method-assign]
+
+        def decide_quietly(reservation: Reservation) -> Acceptance | None:
+            told.clear()
+            return decide(quiet, reservation)
+
+        try:
+            answer = self.store.attempt(owner, method, now, self.limits, decide_quietly, factor_id=factor_id)
+        finally:
+            for event in told:
+                self._tell(event)
+        return self._open(answer, owner, method, now, factor_id)
+
+    def _open(
+        self, answer: Reservation | Refusal, owner: Owner, method: Method, now: int, factor_id: str
+    ) -> Reservation:
         if isinstance(answer, Reservation):
             return answer
         if answer.clock_was_ahead:
@@ -148,12 +183,17 @@ class Core:
         hands it to the application."""
         at = datetime.fromtimestamp(now / 1000, timezone.utc)
         event = Event(kind, at, owner.tenant, owner.user_id, factor_id, method, detail)
+        self._tell(event)
+        return event
+
+    def _tell(self, event: Event) -> None:
+        kind = event.kind
         level = logging.WARNING if kind in _WARN else logging.INFO
         if _log.isEnabledFor(level):
             # Ids may hold anything that the application lets through: a line of the log stays one line.
             # Quoted, so that no value reads as another field.
-            text = " ".join(f"{name}={str(value)!r}" for name, value in detail.items())
-            ids = (owner.tenant, owner.user_id, factor_id)
+            text = " ".join(f"{name}={str(value)!r}" for name, value in event.detail.items())
+            ids = (event.tenant, event.user_id, event.factor_id)
             _log.log(level, "%s: tenant=%r user=%r factor=%r %s", kind, *ids, text, extra={"ferrotp_event": event})
         if self.on_event is not None:
             try:
@@ -161,7 +201,6 @@ class Core:
             except Exception:
                 # Without its traceback: the locals of the application's function are not ours to show.
                 _log.error("the handler of %r raised; the decision stands", kind)
-        return event
 
 
 def factor_info(factor: Factor) -> FactorInfo:

@@ -3,7 +3,7 @@
 from .core import Core, existing_factor_id, factor_info, identifier
 from .errors import EnrollmentLost, NotEnrolled, moment
 from .results import FactorInfo, RevealedSecret, Status, UserId
-from .stores.base import Factor, Owner
+from .stores.base import Factor, Owner, new_epoch
 
 
 def status(core: Core, user_id: UserId, enrolled: bool) -> Status:
@@ -26,6 +26,7 @@ def status(core: Core, user_id: UserId, enrolled: bool) -> Status:
         disabled=budget.failures >= core.limits.disable_at,
         failures=budget.failures,
         retry_at=moment(open_at) if open_at > now else None,
+        epoch=state.epoch,
     )
 
 
@@ -47,10 +48,10 @@ def reveal(core: Core, user_id: UserId, factor_id: str, by: str) -> RevealedSecr
     return RevealedSecret(factor_id, otp.kind, otp.algorithm, otp.digits, otp.period, factor.last_step, otp.secret)
 
 
-def remove(core: Core, user_id: UserId, factor_id: str) -> FactorInfo:
+def remove(core: Core, user_id: UserId, factor_id: str, epoch: str) -> FactorInfo:
     """`MFA.remove_factor`."""
     owner = core.owner(user_id)
-    factor = core.store.remove_factor(owner, existing_factor_id(factor_id))
+    factor = core.store.remove_factor(owner, existing_factor_id(factor_id), epoch or new_epoch())
     if factor is None:
         raise NotEnrolled
     core.emit("factor removed", core.now(), owner, factor.factor_id, factor.kind)
@@ -64,6 +65,16 @@ def reset(core: Core, user_id: UserId, by: str) -> int:
     removed = core.store.reset(owner)
     core.emit("reset", core.now(), owner, by=by, factors=removed)
     return removed
+
+
+def end_sessions(core: Core, user_id: UserId, by: str) -> str:
+    """`MFA.end_sessions`."""
+    owner = core.owner(user_id)
+    by = identifier("by", by)
+    epoch = new_epoch()
+    devices = core.store.move_epoch(owner, epoch)
+    core.emit("sessions ended", core.now(), owner, by=by, devices=devices)
+    return epoch
 
 
 def _find(core: Core, owner: Owner, factor_id: str, now: int) -> Factor:

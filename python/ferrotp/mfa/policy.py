@@ -68,6 +68,9 @@ class Policy:
     half_login_lifetime: int = 600
     """Seconds that a login lives between its password and its code: 60 to 3,600 (ASVS 7.2.4 leaves the number to the
     application)."""
+    session_check_seconds: int = 60
+    """How late a page may find out that its login was ended elsewhere: 0, which asks the store each time, to 600. Views
+    that ask for fresh authentication always ask (ASVS 7.4.1, 7.4.3)."""
     legacy_secrets: bool = False
     """Whether `import_factor` and `import_users` take secrets of 80 to 127 bits and periods of up to 300 seconds, as
     older pyotp made them. They are flagged, and `report` lists the users who should enroll again."""
@@ -140,4 +143,5 @@ _RANGES = (
     ("trust_window", 10, 600),
     ("max_past_steps", 0, 20),
     ("half_login_lifetime", 60, 3600),
+    ("session_check_seconds", 0, 600),
 )

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from .. import vault
+from . import factors
 from .core import Core
 from .errors import NotEnrolled
 from .foreign_users import MAX_CODES
@@ -41,7 +42,7 @@ def recover(core: Core, user_id: UserId, code: str) -> Verification:
     return Verification(owner.user_id, "recovery", event.at, remaining=remaining)
 
 
-def regenerate(core: Core, user_id: UserId) -> RecoveryCodes:
+def regenerate(core: Core, user_id: UserId, *, end_sessions: bool) -> RecoveryCodes:
     """`MFA.regenerate_recovery_codes`. Hashes nothing for a user who can have no codes."""
     owner = core.owner(user_id)
     if all(factor.state == "pending" for factor in core.store.user(owner).factors):
@@ -51,6 +52,9 @@ def regenerate(core: Core, user_id: UserId) -> RecoveryCodes:
     if not core.store.replace_recovery_codes(owner, codes, now):
         raise NotEnrolled
     core.emit("recovery codes replaced", now, owner, "", "recovery", remaining=len(codes))
+    if end_sessions:
+        # Afterwards, so that a login by one of the earlier codes ends, too, which came in between.
+        factors.end_sessions(core, user_id, owner.user_id)
     return shown
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .. import vault
 from .._tracebacks import without_frames
 from . import devices, enrollment, factors, importing, maintenance, recovery, verification
-from .core import Core
+from .core import Core, identifier
 from .enrollment import OTPKind
 from .errors import MFAError
 from .events import Event
@@ -229,7 +229,7 @@ class MFA:
         """Says yes to a code of one of the user's factors, once. Call it only after the first factor was right, so
         that nobody else can use up the user's attempts.
 
-        The attempt is counted before the code is looked at, and stays counted whatever the caller's transaction does.
+        The attempt is counted before there is an answer, and stays counted whatever the caller's transaction does.
 
         :param code: as typed: ``492 039`` and full-width digits are fine
         :param factor_id: only this factor, or one of these; otherwise any
@@ -273,12 +273,13 @@ class MFA:
         return recovery.recover(self._core, user_id, code)
 
     @without_frames
-    def regenerate_recovery_codes(self, *, user_id: UserId) -> RecoveryCodes:
+    def regenerate_recovery_codes(self, *, user_id: UserId, end_sessions: bool = False) -> RecoveryCodes:
         """A new set, to be shown once. The earlier codes end. Ask for fresh authentication before (ASVS 7.5.1).
 
+        :param end_sessions: True if somebody may have had the codes: ends all logins, as `end_sessions` does
         :raises NotEnrolled: if the user has no factor
         """
-        return recovery.regenerate(self._core, user_id)
+        return recovery.regenerate(self._core, user_id, end_sessions=end_sessions)
 
     # Trusted devices
 
@@ -349,17 +350,50 @@ class MFA:
         return factors.reveal(self._core, user_id, factor_id, by)
 
     @without_frames
-    def remove_factor(self, *, user_id: UserId, factor_id: str) -> FactorInfo:
-        """Removes a factor of this user. Ask for fresh authentication before (ASVS 7.5.1). The recovery codes go with
-        the last factor.
+    def remove_factor(self, *, user_id: UserId, factor_id: str, epoch: str = "") -> FactorInfo:
+        """Removes a factor of this user. Ask for fresh authentication before (ASVS 7.5.1). The user's logins and
+        trusted devices end with it, unless it was pending; the recovery codes go with the last factor.
 
+        :param epoch: what `Status.epoch` becomes: for a login that is to go on, 128 random bits in hexadecimal
         :raises NotEnrolled: if this user has no such factor
         """
-        return factors.remove(self._core, user_id, factor_id)
+        return factors.remove(self._core, user_id, factor_id, epoch)
+
+    @without_frames
+    def end_sessions(self, *, user_id: UserId, by: str) -> str:
+        """Ends all logins of a user, and the trust in all devices: "log out everywhere". A login that carries another
+        `Status.epoch` than this gives has ended.
+
+        :param by: who does it, for the event
+        :return: the epoch of the logins that begin from now on
+        """
+        return factors.end_sessions(self._core, user_id, by)
+
+    @without_frames
+    def end_half_login(self, *, user_id: UserId, login_id: str) -> None:
+        """Ends a login that has not passed the second factor: `half_login_has_ended` says so for the policy's
+        `half_login_lifetime`, of copies of it, too.
+
+        :param login_id: random, and of this login alone
+        """
+        now = self._core.now()
+        expires_at = now + 1000 * self.policy.half_login_lifetime
+        self.store.end_half_login(self._core.owner(user_id), identifier("login_id", login_id), expires_at, now)
+
+    @without_frames
+    def half_login_has_ended(self, *, user_id: UserId, login_id: str) -> bool:
+        """Whether `end_half_login` ended it."""
+        return self.store.has_ended(self._core.owner(user_id), login_id)
+
+    @without_frames
+    def epoch(self, *, user_id: UserId) -> str:
+        """`Status.epoch` alone, which is one look into the store: for each page of a login."""
+        return self.store.epoch(self._core.owner(user_id))
 
     @without_frames
     def reset(self, *, user_id: UserId, by: str) -> int:
-        """Removes all that there is of a user: an administrator's way out, after the user was identified anew.
+        """Removes all that there is of a user: an administrator's way out, after the user was identified anew. The
+        user's logins end with it.
 
         :param by: who does it, for the event
         :return: how many factors there were

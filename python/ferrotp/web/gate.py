@@ -7,6 +7,7 @@ too early is raised, as a `StepError`.
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,15 +17,19 @@ from ..mfa import (
     DeviceToken,
     Enrollment,
     EnrollmentExpired,
+    FactorDisabled,
     FactorInfo,
     NotEnrolled,
     RecoveryCodes,
     Status,
+    StoreUnavailable,
     UserId,
     Verification,
     user_id_text,
 )
-from .errors import LastFactor, LoginRequired, NotFresh, SecondFactorRequired
+from ..mfa.stores.base import new_epoch
+from .epochs import EpochCache
+from .errors import HalfLoginEnded, LastFactor, LoginRequired, NotFresh, SecondFactorRequired, SessionEnded
 from .login import Login, Stage
 from .safety import device_cookie, safe_next
 
@@ -51,10 +56,17 @@ class Gate:
         to set one up before anything else
     :param fresh_seconds: how long a proof of identity is good for changes of a factor
     :param clock: Unix seconds, this server's
+    :param epochs: for gates that live for one request: what they keep together
     """
 
     def __init__(
-        self, mfa: MFA, *, mode: Mode = "optional", fresh_seconds: int = 600, clock: Callable[[], float] = time.time
+        self,
+        mfa: MFA,
+        *,
+        mode: Mode = "optional",
+        fresh_seconds: int = 600,
+        clock: Callable[[], float] = time.time,
+        epochs: EpochCache | None = None,
     ) -> None:
         if mode not in ("optional", "required"):
             raise ValueError("mode must be 'optional' or 'required'")
@@ -62,6 +74,7 @@ class Gate:
         self.mode = mode
         self.fresh_seconds = fresh_seconds
         self.now = clock
+        self._epochs = EpochCache() if epochs is None else epochs
         self._half_login_lifetime = mfa.policy.half_login_lifetime
 
     def load(self, record: object) -> Login | None:
@@ -69,9 +82,9 @@ class Gate:
         mfa = self.mfa
         return Login.load(record, self.now(), self._half_login_lifetime, issuer=mfa.issuer, tenant=mfa.tenant)
 
-    def device_cookie(self, user_id: UserId) -> str:
-        """The name of the cookie of a trusted device of this user, here."""
-        return device_cookie(user_id_text(user_id), self.mfa.issuer, self.mfa.tenant)
+    def device_cookie(self, user_id: UserId, *, host: bool = False) -> str:
+        """The name of the cookie of a trusted device of this user, here: see `ferrotp.web.device_cookie`."""
+        return device_cookie(user_id_text(user_id), self.mfa.issuer, self.mfa.tenant, host=host)
 
     # The way in
 
@@ -100,7 +113,7 @@ class Gate:
         def login(stage: Stage) -> Login:
             mfa = self.mfa
             started = Login.start(stage, user_id, account_name, now, issuer=mfa.issuer, tenant=mfa.tenant)
-            return replace(started, next=safe_next(next_url), remember=remember)
+            return replace(started, epoch=status.epoch, next=safe_next(next_url), remember=remember)
 
         if not status.enrolled:
             if self.mode == "required":
@@ -138,14 +151,22 @@ class Gate:
         :raises MFAError: what `MFA.verify` raises
         """
         self.allow_challenge(login)
-        self.mfa.verify(user_id=login.user_id, code=code)
-        return login.promote(self.now(), fresh=True)
+        try:
+            self.mfa.verify(user_id=login.user_id, code=code)
+        except FactorDisabled:
+            self.cancel(login)
+            raise
+        return self._promote(login)
 
     def recover(self, login: Login, code: str) -> tuple[Login, Verification]:
         """The same by a recovery code."""
         self.allow_challenge(login)
-        verification = self.mfa.recover(user_id=login.user_id, code=code)
-        return login.promote(self.now(), fresh=True), verification
+        try:
+            verification = self.mfa.recover(user_id=login.user_id, code=code)
+        except FactorDisabled:
+            self.cancel(login)
+            raise
+        return self._promote(login), verification
 
     def allow_challenge(self, login: Login | None) -> Login:
         """A login that may be asked for a code."""
@@ -153,42 +174,66 @@ class Gate:
             raise LoginRequired
         if login.stage == "set-up":
             raise SecondFactorRequired("set-up")
+        if login.passed:
+            self._refuse_ended(login, 0)
+        self._refuse_cancelled(login)
         return login
+
+    def cancel(self, login: Login | None) -> None:
+        """Ends a login that has not passed yet, and every copy of it, which a thief may have: at logout, and at a
+        lockout. A store that is away keeps nobody from logging out: the login dies after ten minutes in any case."""
+        if login is not None and login.stage != "full":
+            with suppress(StoreUnavailable):
+                self.mfa.end_half_login(user_id=login.user_id, login_id=login.nonce)
 
     # What a view may ask for
 
     def require_login(self, login: Login | None) -> Login:
-        """A login by as many factors as there are now: one by the password alone ends where a factor was set up since,
-        in another browser. That costs a look into the store for each page; a login that has passed a second factor
-        costs none."""
+        """A login by as many factors as there are now, and as there have to be: one by the password alone ends where a
+        factor was set up since, in another browser. That costs a look into the store for each page; a login that has
+        passed a second factor costs one a minute (`Policy.session_check_seconds`).
+
+        :raises SessionEnded: if it has ended: by a reset, the removal of a factor, or "log out everywhere"
+        :raises StoreUnavailable: if the store is asked, and does not answer
+        """
+        return self._require(login)
+
+    def require_mfa(self, login: Login | None) -> Login:
+        """A login that has passed the second factor."""
+        return self._require(login, passed=True)
+
+    def require_fresh(self, login: Login | None) -> Login:
+        """A login whose user has proved within the last minutes who it is, by all factors that there are. The store
+        says whether the login is still good, each time."""
+        return self._require(login, fresh=True)
+
+    def require_fresh_mfa(self, login: Login | None) -> Login:
+        """Both: the second factor was passed, and the user has proved within the last minutes who it is."""
+        return self._require(login, passed=True, fresh=True)
+
+    def _require(
+        self, login: Login | None, *, passed: bool = False, fresh: bool = False, may_set_up: bool = False
+    ) -> Login:
         if login is None:
             raise LoginRequired
         if login.stage != "full":
             raise SecondFactorRequired("set-up" if login.stage == "set-up" else "challenge")
-        if not login.passed:
+        is_fresh = self.is_fresh(login)
+        if login.passed:
+            self._refuse_ended(login, 0 if fresh and is_fresh else self.mfa.policy.session_check_seconds)
+        else:
             status = self.mfa.status(user_id=login.user_id)
             if status.enrolled:
                 raise SecondFactorRequired(_code_page(status))
+            if status.epoch != login.epoch:
+                raise SessionEnded
+            # It may have become required since.
+            if passed or (self.mode == "required" and not may_set_up):
+                raise SecondFactorRequired("set-up")
+        if fresh and not is_fresh:
+            status = self.mfa.status(user_id=login.user_id)
+            raise NotFresh(_code_page(status) if status.enrolled else "password")
         return login
-
-    def require_mfa(self, login: Login | None) -> Login:
-        """A login that has passed the second factor."""
-        login = self.require_login(login)
-        if not login.passed:
-            raise SecondFactorRequired("set-up")
-        return login
-
-    def require_fresh(self, login: Login | None) -> Login:
-        """A login whose user has proved within the last minutes who it is, by all factors that there are."""
-        login = self.require_login(login)
-        if self.is_fresh(login):
-            return login
-        status = self.mfa.status(user_id=login.user_id)
-        raise NotFresh(_code_page(status) if status.enrolled else "password")
-
-    def require_fresh_mfa(self, login: Login | None) -> Login:
-        """Both: the second factor was passed, and the user has proved within the last minutes who it is."""
-        return self.require_fresh(self.require_mfa(login))
 
     def is_fresh(self, login: Login) -> bool:
         """Whether the user has proved within the last minutes who it is: what `require_fresh` asks of a login."""
@@ -198,7 +243,10 @@ class Gate:
 
     def allow_set_up(self, login: Login | None) -> Login:
         """A login that may set up a factor."""
-        return login if login is not None and login.stage == "set-up" else self.require_fresh(login)
+        if login is not None and login.stage == "set-up":
+            self._refuse_cancelled(login)
+            return login
+        return self._require(login, fresh=True, may_set_up=True)
 
     def enroll(self, login: Login | None, name: str) -> Login:
         """Begins to set up a factor: it is `Login.pending_factor`."""
@@ -228,14 +276,24 @@ class Gate:
             raise EnrollmentExpired
         self._refuse_late_set_up(login)
         codes = self.mfa.confirm(user_id=login.user_id, factor_id=login.pending_factor, code=code)
-        promoted = login.promote(self.now(), fresh=True)
+        promoted = self._promote(login)
         return replace(promoted, pending_factor="", unsaved_codes=login.unsaved_codes or bool(codes)), codes
 
-    def new_codes(self, login: Login | None) -> tuple[Login, RecoveryCodes]:
-        """Replaces the recovery codes."""
+    def new_codes(self, login: Login | None, *, end_sessions: bool = False) -> tuple[Login, RecoveryCodes]:
+        """Replaces the recovery codes.
+
+        :param end_sessions: whether to end the user's other logins with it: somebody may have used a code
+        """
         login = self.require_fresh(login)
         codes = self.mfa.regenerate_recovery_codes(user_id=login.user_id)
+        if end_sessions:  # afterwards: a login by one of the earlier codes may have come in between
+            login = self._end_other_sessions(login)
         return replace(login, unsaved_codes=True), codes
+
+    def end_sessions(self, login: Login | None) -> Login:
+        """Logs the user out everywhere else, and ends the trust in all devices. It asks for a fresh login: with a
+        copied one, a thief would throw the user out."""
+        return self._end_other_sessions(self.require_fresh(login))
 
     def removable_factor(self, login: Login | None, factor_id: str) -> FactorInfo:
         """One of the user's own factors, before it is removed.
@@ -252,10 +310,13 @@ class Gate:
                 return factor
         raise NotEnrolled
 
-    def remove(self, login: Login | None, factor_id: str) -> FactorInfo:
-        """Removes a factor of the user's own."""
+    def remove(self, login: Login | None, factor_id: str) -> tuple[Login, FactorInfo]:
+        """Removes a factor of the user's own. The user's other logins end with it, and the trust in all devices."""
+        login = self.require_fresh(login)
         factor = self.removable_factor(login, factor_id)
-        return self.mfa.remove_factor(user_id=factor.user_id, factor_id=factor.factor_id)
+        epoch = new_epoch()
+        removed = self.mfa.remove_factor(user_id=factor.user_id, factor_id=factor.factor_id, epoch=epoch)
+        return replace(login, epoch=epoch), removed
 
     def trust_device(self, login: Login, name: str) -> DeviceToken | None:
         """Trusts this device, if the policy has it and a code was just accepted."""
@@ -274,6 +335,26 @@ class Gate:
         return self.mfa.forget_devices(user_id=login.user_id, series=series)
 
     # Below
+
+    def _promote(self, login: Login) -> Login:
+        """The login that has just passed. One that began before there was any factor goes on in the user's epoch."""
+        epoch = login.epoch or self.mfa.epoch(user_id=login.user_id)
+        return replace(login.promote(self.now(), fresh=True), epoch=epoch)
+
+    def _end_other_sessions(self, login: Login) -> Login:
+        return replace(login, epoch=self.mfa.end_sessions(user_id=login.user_id, by=login.user_id))
+
+    def _refuse_ended(self, login: Login, seconds: int) -> None:
+        """Refuses a login that has ended since.
+
+        :param seconds: how late it may find out
+        """
+        if not self._epochs.is_current(self.mfa, login, self.now(), seconds):
+            raise SessionEnded
+
+    def _refuse_cancelled(self, login: Login) -> None:
+        if login.stage != "full" and self.mfa.half_login_has_ended(user_id=login.user_id, login_id=login.nonce):
+            raise HalfLoginEnded
 
     def _refuse_late_set_up(self, login: Login) -> None:
         """A login that had to set up does so no more where a factor came meanwhile: it is for the challenge."""

@@ -20,7 +20,7 @@ from ..mfa import (
     Throttled,
     TooManyFactors,
 )
-from .errors import LastFactor, LoginRequired, NotFresh, SecondFactorRequired, StepError
+from .errors import HalfLoginEnded, LastFactor, LoginRequired, NotFresh, SecondFactorRequired, StepError
 from .texts import Texts
 
 URN = "urn:ferrotp:problem:"
@@ -139,7 +139,8 @@ def _step_problem(error: StepError, texts: Texts) -> Problem:
         return Problem("second-factor-required", 403, texts("challenge.title"), next=NEXT[error.next_page])
     if isinstance(error, NotFresh):
         return Problem("fresh-authentication-required", 403, texts("challenge.why"), next=NEXT[error.next_page])
-    return Problem("login-required", 401, texts("error.gone"))
+    kind = "pending-login-expired" if isinstance(error, HalfLoginEnded) else "login-required"
+    return Problem(kind, 401, texts("error.gone"))
 
 
 def _attempt_problem(error: InvalidCode | Throttled, texts: Texts, now: float, recovery: bool) -> Problem:

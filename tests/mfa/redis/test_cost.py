@@ -79,6 +79,6 @@ def test_a_verification_is_two_round_trips(shared: Server, store: RedisStore, mo
 def test_the_scripts_are_in_the_package() -> None:
     folder = Path(module.__file__).with_name("lua")
     names = {path.stem for path in folder.glob("*.lua")}
-    assert names >= {"common", "reserve", "accept", "confirm", "redeem"}
+    assert names >= {"common", "reserve", "look", "settle", "confirm", "redeem"}
     for name in names - {"common"}:
         assert len(module._script(name)[0]) == 40

@@ -67,7 +67,7 @@ class ColumnSecrets(Totp):
                     missing.append(self._imported(text, user))
             except (SealedRecordError, PolicyError) as error:
                 # The user may have others, and logs in without a code perhaps.
-                _log.warning("a secret of user %s is not taken over: %s", user_id, error)
+                _log.warning("a secret of user %r is not taken over: %s", user_id, error)
         if codes and ANCHOR not in known:
             missing.append(_anchor())
         else:
@@ -111,7 +111,7 @@ class ColumnSecrets(Totp):
             try:
                 otp = self._opened(text, by="Flask-Security: give_back")
             except (SealedRecordError, NotEnrolled) as error:
-                _log.warning("a secret of user %s does not go back: %s", self.user_id(user), error)
+                _log.warning("a secret of user %r does not go back: %s", self.user_id(user), error)
                 return text
             key = {"key": otp.secret, "alg": otp.algorithm.lower(), "digits": otp.digits, "period": otp.period}
             return str(self._totp(**key).to_json(encrypt=True))

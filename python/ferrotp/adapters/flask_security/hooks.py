@@ -18,7 +18,7 @@ def settle_columns(app: Flask, user: Any, **_: Any) -> None:
         try:
             totp.settle(user)
         except MFAError as error:
-            _log.warning("the columns of user %s stay as they are: %s", totp.user_id(user), error)
+            _log.warning("the columns of user %r stay as they are: %s", totp.user_id(user), error)
 
 
 def forbid_storing(response: Response) -> Response:

@@ -7,8 +7,9 @@ All times are Unix times in whole milliseconds, from the service's clock; a stor
 are. `ferrotp.mfa.testing` has the suite that holds a store to what is said here.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, TypeVar
 
 Method = Literal["otp", "recovery", "enrollment"]
@@ -82,7 +83,7 @@ class TrustedDevice:
     """Names the device. Not secret."""
     name: str
     token_hash: bytes = field(repr=False)
-    """SHA-256 of the token that is to come next: 256 random bits, so no slow hash is needed."""
+    """A MAC of the token that is to come next, under the keyring: who writes a row into the store makes none."""
     created_at: int
     expires_at: int
     last_used_at: int
@@ -127,8 +128,19 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Acceptance:
+    """What the code of an attempt was found to be: a step of one of the factors that the attempt was offered."""
+
+    factor_id: str
+    step: int
+    drift: int
+    resealed: bytes | None = None
+    """What the sealed secret is replaced by, if anything."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reservation:
-    """An attempt that is already counted as a failure. `accept`, `confirm` and `redeem` give it back."""
+    """An attempt that is counted as a failure. `attempt` may accept it at once; `confirm` and `redeem` give it back."""
 
     owner: Owner
     method: Method
@@ -139,6 +151,23 @@ class Reservation:
     """For ``otp`` the active ones; for ``enrollment`` the pending one that was asked for."""
     recovery_code: RecoveryCode | None = None
     """For ``recovery``: the unused one with the selector that was asked for."""
+    accepted: Acceptance | None = None
+    """What `attempt` accepted, and has kept. `budget` is then the one before the refund."""
+
+    def newer(self, acceptance: Acceptance | None) -> tuple[Factor, Acceptance] | None:
+        """The factor that is accepted, as it was read, with what is accepted of it: what every store asks of what
+        `Decide` says. None for a step that is not newer than the factor's last, and for a factor that was not offered.
+        """
+        if acceptance is None:
+            return None
+        for factor in self.factors:
+            if factor.factor_id == acceptance.factor_id and factor.last_step < acceptance.step:
+                return factor, acceptance
+        return None
+
+
+Decide = Callable[[Reservation], "Acceptance | None"]
+"""Looks at a code beside the factors that are offered: see `Store.attempt`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +189,14 @@ class UserState:
     budgets: Mapping[Method, Budget]
     recovery_codes: int
     """How many are unused."""
+    epoch: str = ""
+    """What the user's logins carry: they end when it moves. Not secret. Empty for a user who never had a factor that is
+    not pending, or was reset since."""
+
+
+def new_epoch() -> str:
+    """128 random bits: none comes twice."""
+    return secrets.token_hex(16)
 
 
 _Record = TypeVar("_Record", Factor, TrustedDevice)
@@ -193,9 +230,30 @@ def surplus(records: Sequence[_Record], now: int, room: int) -> list[_Record]:
     return [record for record in records if record not in staying]
 
 
+DEVICE_SKEW = 5_000
+"""Milliseconds that the clock of the server that renewed a device may be ahead of this one's."""
+
+
+def is_just_renewed(renewed_at: int, now: int, grace: int) -> bool:
+    """Whether a device's token was renewed so short a while ago that the one before it may still be on its way. A clock
+    that was set back makes it no shorter."""
+    return -DEVICE_SKEW <= now - renewed_at <= grace
+
+
 def refund(budget: Budget, limits: Limits) -> Budget:
     """What a success leaves: no consecutive failure, no delay, and its own attempt taken back."""
     return Budget(0, 0, max(budget.spent_until - limits.cost, 0))
+
+
+def advanced(factor: Factor, accepted: Acceptance, now: int) -> Factor:
+    """What an accepted code makes of its factor."""
+    return replace(
+        factor,
+        last_step=accepted.step,
+        drift=accepted.drift,
+        last_used_at=now,
+        sealed=accepted.resealed or factor.sealed,
+    )
 
 
 class Store(Protocol):
@@ -222,13 +280,15 @@ class Store(Protocol):
         """Adds a factor, pending or active, and the user's budgets if there are none.
 
         The user's expired pending factors go, and the oldest pending ones beyond `max_pending` with this one.
-        False, and nothing is added, if the user has `max_factors` that are not pending.
+        False, and nothing is added, if the user has `max_factors` that are not pending. With one that is not
+        pending the user has an epoch from then on: a new one, if there was none.
 
         :raises FactorExists: if the user has a factor of this id; nothing has changed then
         """
 
     def add_users(self, users: Sequence[NewUser]) -> list[bool]:
-        """Adds users of whom nothing is kept, each as a whole, with budgets. For each whether it was added.
+        """Adds users of whom nothing is kept, each as a whole, with budgets and an epoch. For each whether it was
+        added.
 
         A user who has budgets stays as it is, even one whose factors have all been removed: what came from another
         system comes once, and does not come back.
@@ -237,7 +297,8 @@ class Store(Protocol):
     def reserve(
         self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
     ) -> Reservation | Refusal:
-        """Counts an attempt as failed before it is made, by the rule of `charge`, or says why there is none.
+        """Counts an attempt as failed before it is made, by the rule of `charge`, or says why there is none: for what
+        takes longer than `attempt` may.
 
         ``otp`` gives the active factors (all, or the one of `factor_id`); ``enrollment`` the pending factor of
         `factor_id` that has not expired; ``recovery`` the unused code of `selector`, if there is one.
@@ -245,11 +306,18 @@ class Store(Protocol):
         disabled factor at all.
         """
 
-    def accept(
-        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, resealed: bytes | None
-    ) -> bool:
-        """Advances an active factor to `step` if that is newer than its last one, and refunds the attempt: both or
-        neither. `resealed` replaces the sealed secret if the reservation's is still the one there.
+    def attempt(
+        self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
+    ) -> Reservation | Refusal:
+        """One attempt by ``otp``, whole: counted by the rule of `charge`, shown to `decide`, and kept, in one decision.
+
+        What `decide` accepts advances that factor and refunds the attempt (`refund`); if it accepts nothing, or a step
+        that is not newer than the factor's last, the attempt stays counted. Either is durable before this returns, so
+        that no code is answered whose attempt is not counted: a process that dies in between has answered nobody.
+
+        `decide` gets the reservation as `reserve` would give it. It takes microseconds, and may be called again, with
+        what another process has changed meanwhile; the last call counts. So it asks no store, waits for nothing and
+        tells nobody. If it raises, the attempt stays counted and the exception goes on.
         """
 
     def confirm(
@@ -259,7 +327,8 @@ class Store(Protocol):
 
         Refunds the attempt. `codes`, if any, replace the user's recovery codes and clear the budget of ``recovery``.
         If the user's ``otp`` budget was used up (`Limits.disable_at`), all older active factors become disabled and
-        the budget is cleared: they stay unusable, and the new one is not held up.
+        the budget is cleared: they stay unusable, and the new one is not held up. The user has an epoch from then on:
+        a new one, if there was none.
         """
 
     def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
@@ -269,15 +338,23 @@ class Store(Protocol):
         """Replaces all recovery codes and clears the budget of ``recovery``. False if there is no active or disabled
         factor."""
 
-    def remove_factor(self, owner: Owner, factor_id: str) -> Factor | None:
+    def remove_factor(self, owner: Owner, factor_id: str, epoch: str) -> Factor | None:
         """Removes a factor of this owner and gives it; None if the owner has no such factor.
 
-        The recovery codes and the trusted devices go with the last factor that is not pending. Budgets stay: removing
-        is no way out of a delay.
+        With one that is not pending the user's epoch becomes `epoch`, and the trusted devices go: any of them may have
+        been trusted for its codes. The recovery codes go with the last factor that is not pending. Budgets stay:
+        removing is no way out of a delay.
         """
 
     def reset(self, owner: Owner) -> int:
-        """Removes everything of a user. How many factors there were."""
+        """Removes everything of a user, the epoch too. How many factors there were."""
+
+    def move_epoch(self, owner: Owner, epoch: str) -> int:
+        """Makes this the user's epoch, whether there was one or not, and removes the trusted devices: both or neither.
+        How many devices there were."""
+
+    def epoch(self, owner: Owner) -> str:
+        """The user's epoch, as `user` gives it."""
 
     def add_device(self, device: TrustedDevice, now: int, max_devices: int) -> bool:
         """Adds a trusted device; the user's expired ones go, and those used longest ago beyond `max_devices` with this
@@ -289,8 +366,11 @@ class Store(Protocol):
         """Whether a device of this owner is trusted, by its token.
 
         - ``renewed``: it was the one to come, and `next_hash` is in its place, so that it works once.
-        - ``same``: it was the one before, at most `grace` after the last use: two requests at once, one was renewed.
-        - ``unknown``: there is no such device, or it has expired.
+        - ``same``: it was the one to come or the one before, while that was put in its place just now
+          (`is_just_renewed`): requests at once, of which one was renewed. Nothing changes, so that whatever comes in
+          which order, the token to come is the one that the first was answered with.
+        - ``unknown``: there is no such device, or it has expired. One that has expired is removed: the clock set back
+          does not bring it back.
         - ``stolen``: an older token, so two parties have had it. All trusted devices of the owner are removed.
         """
 
@@ -300,8 +380,18 @@ class Store(Protocol):
     def remove_devices(self, owner: Owner, series: str | None) -> int:
         """Removes one device of this owner, or all of them. How many there were."""
 
+    def end_half_login(self, owner: Owner, login_id: str, expires_at: int, now: int) -> None:
+        """Remembers until then that a login was ended before its second factor was passed. What has expired goes."""
+
+    def has_ended(self, owner: Owner, login_id: str) -> bool:
+        """Whether that is remembered."""
+
     def user(self, owner: Owner) -> UserState:
-        """All that is kept of a user: for pages and reports, never for a decision."""
+        """All that is kept of a user: for pages and reports, never for a decision.
+
+        A user with a factor that is not pending has an epoch: where there is none (an older version added the factor),
+        one is made first.
+        """
 
     def factors(self, after: Factor | None, limit: int) -> list[Factor]:
         """The next `limit` factors of all users after one, by tenant, user and id. To go through all of them."""

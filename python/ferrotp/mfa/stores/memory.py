@@ -9,6 +9,7 @@ from ..errors import FactorExists
 from .base import (
     METHODS,
     Budget,
+    Decide,
     Factor,
     Limits,
     Method,
@@ -19,7 +20,10 @@ from .base import (
     Reservation,
     TrustedDevice,
     UserState,
+    advanced,
     charge,
+    is_just_renewed,
+    new_epoch,
     refund,
     surplus,
 )
@@ -29,11 +33,13 @@ class MemoryStore:
     """Factors, recovery codes and budgets in dictionaries under one lock. For tests only."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._factors: dict[tuple[Owner, str], Factor] = {}
         self._codes: dict[tuple[Owner, str], RecoveryCode] = {}
         self._budgets: dict[tuple[Owner, Method], Budget] = {}
         self._devices: dict[tuple[Owner, str], tuple[TrustedDevice, bytes]] = {}  # with the token before
+        self._epochs: dict[Owner, str] = {}
+        self._ended: dict[tuple[Owner, str], int] = {}
 
     def prepare(self) -> bool:
         """Nothing to prepare."""
@@ -55,6 +61,8 @@ class MemoryStore:
             self._factors[factor.owner, factor.factor_id] = factor
             for method in METHODS:
                 self._budgets.setdefault((factor.owner, method), Budget())
+            if factor.state != "pending":
+                self._epochs.setdefault(factor.owner, new_epoch())
             return True
 
     def add_users(self, users: Sequence[NewUser]) -> list[bool]:
@@ -68,6 +76,7 @@ class MemoryStore:
         self._factors.update({(owner, factor.factor_id): factor for factor in user.factors})
         self._codes.update({(owner, code.selector): code for code in user.recovery_codes})
         self._budgets.update({(owner, method): Budget() for method in METHODS})
+        self._epochs.setdefault(owner, new_epoch())
         return True
 
     def reserve(
@@ -93,19 +102,20 @@ class MemoryStore:
                 return Reservation(owner, method, limits, budget, (), self._codes.get((owner, selector)))
             return Reservation(owner, method, limits, budget, tuple(found))
 
-    def accept(
-        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, resealed: bytes | None
-    ) -> bool:
+    def attempt(
+        self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
+    ) -> Reservation | Refusal:
         with self._lock:
-            place = (reservation.owner, factor_id)
-            factor = self._factors.get(place)
-            if factor is None or factor.state != "active" or factor.last_step >= step:
-                return False
-            if resealed is not None and any(kept.sealed == factor.sealed for kept in reservation.factors):
-                factor = replace(factor, sealed=resealed)
-            self._factors[place] = replace(factor, last_step=step, drift=drift, last_used_at=now)
-            self._refund(reservation)
-            return True
+            answer = self.reserve(owner, method, now, limits, factor_id=factor_id)
+            if isinstance(answer, Refusal):
+                return answer
+            found = answer.newer(decide(answer))
+            if found is None:
+                return answer
+            factor, accepted = found
+            self._factors[owner, factor.factor_id] = advanced(factor, accepted, now)
+            self._refund(answer)
+            return replace(answer, accepted=accepted)
 
     def confirm(
         self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, codes: Sequence[RecoveryCode]
@@ -123,6 +133,7 @@ class MemoryStore:
             self._factors[owner, factor_id] = replace(
                 factor, state="active", last_step=step, drift=drift, last_used_at=now
             )
+            self._epochs.setdefault(owner, new_epoch())
             self._refund(reservation)
             if codes:
                 self._replace_codes(owner, codes)
@@ -145,12 +156,13 @@ class MemoryStore:
             self._replace_codes(owner, codes)
             return True
 
-    def remove_factor(self, owner: Owner, factor_id: str) -> Factor | None:
+    def remove_factor(self, owner: Owner, factor_id: str, epoch: str) -> Factor | None:
         with self._lock:
             factor = self._factors.pop((owner, factor_id), None)
+            if factor and factor.state != "pending":
+                self._move_epoch(owner, epoch)
             if factor and all(kept.state == "pending" for kept in self._of(owner)):
                 self._drop_codes(owner)
-                self._drop_devices(owner)
             return factor
 
     def reset(self, owner: Owner) -> int:
@@ -162,7 +174,17 @@ class MemoryStore:
             self._drop_devices(owner)
             for method in METHODS:
                 self._budgets.pop((owner, method), None)
+            self._epochs.pop(owner, None)
+            self._ended = {key: ends for key, ends in self._ended.items() if key[0] != owner}
             return len(mine)
+
+    def move_epoch(self, owner: Owner, epoch: str) -> int:
+        with self._lock:
+            return self._move_epoch(owner, epoch)
+
+    def epoch(self, owner: Owner) -> str:
+        with self._lock:
+            return self._epochs.get(owner, "")
 
     def add_device(self, device: TrustedDevice, now: int, max_devices: int) -> bool:
         owner = device.owner
@@ -181,12 +203,14 @@ class MemoryStore:
         with self._lock:
             device, before = self._devices.get((owner, series), (None, b""))
             if device is None or device.expires_at <= now:
+                self._devices.pop((owner, series), None)
                 return "unknown"
-            if device.token_hash == token_hash:
+            just_renewed = before != b"" and is_just_renewed(device.last_used_at, now, grace)
+            if device.token_hash == token_hash and not just_renewed:
                 renewed = replace(device, token_hash=next_hash, last_used_at=now)
                 self._devices[owner, series] = renewed, token_hash
                 return "renewed"
-            if before == token_hash and now - device.last_used_at <= grace:
+            if just_renewed and token_hash in (device.token_hash, before):
                 return "same"
             self._drop_devices(owner)
             return "stolen"
@@ -201,12 +225,22 @@ class MemoryStore:
                 return self._drop_devices(owner)
             return int(self._devices.pop((owner, series), None) is not None)
 
+    def end_half_login(self, owner: Owner, login_id: str, expires_at: int, now: int) -> None:
+        with self._lock:
+            self._ended = {key: ends for key, ends in self._ended.items() if ends > now}
+            self._ended[owner, login_id] = expires_at
+
+    def has_ended(self, owner: Owner, login_id: str) -> bool:
+        with self._lock:
+            return (owner, login_id) in self._ended
+
     def user(self, owner: Owner) -> UserState:
         with self._lock:
             return UserState(
                 tuple(sorted(self._of(owner), key=lambda kept: (kept.created_at, kept.factor_id))),
                 {method: self._budgets.get((owner, method), Budget()) for method in METHODS},
                 sum(other == owner for other, _ in self._codes),
+                self._epochs.get(owner, ""),
             )
 
     def factors(self, after: Factor | None, limit: int) -> list[Factor]:
@@ -249,6 +283,10 @@ class MemoryStore:
 
     def _devices_of(self, owner: Owner) -> list[TrustedDevice]:
         return [kept for (other, _), (kept, _) in self._devices.items() if other == owner]
+
+    def _move_epoch(self, owner: Owner, epoch: str) -> int:
+        self._epochs[owner] = epoch
+        return self._drop_devices(owner)
 
     def _drop_devices(self, owner: Owner) -> int:
         mine = self._devices_of(owner)

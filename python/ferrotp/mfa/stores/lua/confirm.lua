@@ -1,4 +1,4 @@
--- method, cost, disable_at, id, step, drift, now, then selector and sealed hash of each new recovery code -> 1 or 0
+-- method, cost, disable_at, id, step, drift, now, an epoch if there is none, then selector and sealed hash of each new recovery code -> 1 or 0
 local id, now = ARGV[5], number(ARGV[8])
 local one = factor(id)
 if not one or one.state ~= 'pending' or number(one.expires) <= now then return 0 end
@@ -18,5 +18,6 @@ end
 one.state, one.last, one.drift, one.used = 'active', ARGV[6], ARGV[7], ARGV[8]
 put(id, one)
 keep(ARGV[2], back)
-if #ARGV > 8 then replace_codes(9) end
+made_epoch(ARGV[9])
+if #ARGV > 9 then replace_codes(10) end
 return 1

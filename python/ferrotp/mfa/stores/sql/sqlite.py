@@ -7,6 +7,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
@@ -15,10 +16,19 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import Executable
 
 from ...errors import StoreRefused, StoreUnavailable
-from ..base import METHODS, Budget, NewUser, Owner, Refusal, Reservation
+from ..base import METHODS, Budget, Decide, NewUser, Owner, Refusal, Reservation, new_epoch
 from ..waiting import LockWait, is_sqlite_busy
 from .dialect import Attempt, Dialect
-from .records import Rows, Values, code_values, factor_values, otp_reservation, owner_values, recovery_reservation
+from .records import (
+    Rows,
+    Values,
+    advance_values,
+    code_values,
+    factor_values,
+    otp_reservation,
+    owner_values,
+    recovery_reservation,
+)
 from .schema import Tables
 from .statements import DONE, Statement, Statements, binary, text
 
@@ -258,6 +268,7 @@ class SQLite(Dialect[SQLiteConnection, SQLiteStatements]):
             return False
         for budget in others:
             connection.run(statements.new_budget, budget)
+        connection.run(statements.make_epoch, {**owner_values(user.owner), "epoch": new_epoch()})
         for factor in user.factors:
             connection.run(statements.add_factor, factor_values(factor))
         for code in user.recovery_codes:
@@ -265,6 +276,33 @@ class SQLite(Dialect[SQLiteConnection, SQLiteStatements]):
         return True
 
     def reserve(self, connection: SQLiteConnection, attempt: Attempt) -> Reservation | Refusal:
+        answer = self._counted(connection, attempt)
+        if isinstance(answer, Reservation):
+            connection.commit()
+        return answer
+
+    def attempt(self, connection: SQLiteConnection, attempt: Attempt, decide: Decide) -> Reservation | Refusal:
+        """One transaction. The count is written before the code is looked at: a file that is read-only lets a
+        transaction begin, and fails at the first change."""
+        answer = self._counted(connection, attempt)
+        if isinstance(answer, Refusal):
+            return answer
+        try:
+            found = answer.newer(decide(answer))
+        except BaseException:
+            connection.commit()
+            raise
+        if found is not None:
+            factor, accepted = found
+            if not connection.run(self.statements.advance, advance_values(factor, accepted, attempt.now)):
+                raise AssertionError("a factor changed under the lock")  # it cannot
+            connection.run(self.statements.refund, attempt.values)
+            answer = replace(answer, accepted=accepted)
+        connection.commit()
+        return answer
+
+    def _counted(self, connection: SQLiteConnection, attempt: Attempt) -> Reservation | Refusal:
+        """An attempt that is counted, in a transaction that is left open; or why there is none."""
         statements, values, method = self.statements, attempt.values, attempt.method
         # A refusal needs no lock, so guesses that are throttled hold nobody up.
         early = connection.begin_unless(lambda: self._refuse(connection, attempt, reading=True))
@@ -281,21 +319,9 @@ class SQLite(Dialect[SQLiteConnection, SQLiteStatements]):
         if method == "recovery":
             found = connection.run(statements.code, values)
             sealed = found[0][0] if found else None
-            reservation = recovery_reservation(attempt.owner, attempt.limits, budget, values["selector"], sealed)
-        else:
-            factors = connection.run(statements.found[method, attempt.one_factor], values)
-            reservation = otp_reservation(attempt.owner, method, attempt.limits, budget, factors)
-        connection.commit()
-        return reservation
-
-    def accept(self, connection: SQLiteConnection, values: Values) -> bool:
-        connection.begin()
-        if not connection.run(self.statements.advance, values):
-            connection.rollback()
-            return False
-        connection.run(self.statements.refund, values)
-        connection.commit()
-        return True
+            return recovery_reservation(attempt.owner, attempt.limits, budget, values["selector"], sealed)
+        factors = connection.run(statements.found[method, attempt.one_factor], values)
+        return otp_reservation(attempt.owner, method, attempt.limits, budget, factors)
 
     def use_device(
         self, connection: SQLiteConnection, values: Values, grace: int
@@ -307,9 +333,7 @@ class SQLite(Dialect[SQLiteConnection, SQLiteStatements]):
         verdict = self._judge_device(connection, values, grace)
         if verdict == "stolen":
             connection.run(self.statements.drop_devices, values)
-            connection.commit()
-        else:
-            connection.rollback()
+        connection.commit()
         return verdict
 
     def reseal(self, connection: SQLiteConnection, statement: Statement, changes: "Sequence[dict[str, Any]]") -> int:

@@ -13,9 +13,11 @@ from sqlalchemy.engine import URL, Engine
 
 from ...errors import FactorExists, StoreRefused
 from ..base import (
+    DEVICE_SKEW,
     METHODS,
     TIMEOUT,
     Budget,
+    Decide,
     Factor,
     Limits,
     Method,
@@ -26,15 +28,27 @@ from ..base import (
     Reservation,
     TrustedDevice,
     UserState,
+    new_epoch,
     surplus,
 )
 from ..pool import ConnectionPool
 from .dialect import Attempt, SQLConnection
 from .opening import dialect_for
 from .records import code_values, device_values, factor_of, factor_values, owner_values
-from .schema import VERSION, Tables, tables
+from .schema import VERSION, tables
+from .statements import Statements
 
-MIGRATIONS: tuple[Callable[[SQLConnection, Tables], None], ...] = ()
+
+def _make_missing_tables(connection: SQLConnection, statements: Statements) -> None:
+    """Alembic may have made some."""
+    there = connection.tables(statements.table_names)
+    for text in statements.create([name for name in statements.table_names if name not in there]):
+        connection.script(text)
+
+
+MIGRATIONS: tuple[Callable[[SQLConnection, Statements], None], ...] = (
+    _make_missing_tables,  # of users: `SQLStore.user` gives those an epoch who have none
+)
 """What makes version 2 of the tables out of version 1, and so on."""
 
 START_TIMEOUT = 30.0
@@ -71,7 +85,6 @@ class SQLStore:
         return f"<SQLStore {self._dialect.place}>"
 
     def prepare(self) -> bool:
-        names = [table.name for table in self._tables.metadata.sorted_tables]
         with self._pool.borrow(START_TIMEOUT) as connection:
             self._dialect.prepare(connection)
             if self._version(connection) == VERSION:
@@ -80,12 +93,10 @@ class SQLStore:
             connection.lock_schema()
             version = self._version(connection)
             if version is None:
-                there = connection.tables(names)
-                for text in self._statements.create([name for name in names if name not in there]):
-                    connection.script(text)
+                _make_missing_tables(connection, self._statements)
             else:
                 for migrate in MIGRATIONS[version - 1 :]:
-                    migrate(connection, self._tables)
+                    migrate(connection, self._statements)
             if version != VERSION:
                 connection.run(self._statements.set_version, {"version": VERSION})
             connection.commit()
@@ -114,6 +125,8 @@ class SQLStore:
             for other in surplus(pending, now, max_pending - (factor.state == "pending")):
                 connection.run(statements.take_factor, {**user, "factor_id": other.factor_id})
             connection.run(statements.add_factor, factor_values(factor))
+            if factor.state != "pending":
+                connection.run(statements.make_epoch, {**user, "epoch": new_epoch()})
             connection.commit()
             return True
 
@@ -131,49 +144,16 @@ class SQLStore:
     def reserve(
         self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
     ) -> Reservation | Refusal:
-        delays = limits.delays
-        values: dict[str, Any] = {
-            "tenant": owner.tenant,
-            "user_id": owner.user_id,
-            "method": method,
-            "factor_id": factor_id,
-            "selector": selector,
-            "now": now,
-            "free": limits.free,
-            "disable_at": limits.disable_at,
-            "cost": limits.cost,
-            "horizon": now + limits.horizon,
-            "longest": now + delays[-1],
-        }
-        for name, delay in zip(_retries(len(delays)), delays, strict=True):
-            values[name] = now + delay if delay else 0
-        one_factor = method == "enrollment" or (method == "otp" and factor_id != "")
-        count = self._statements.counts[method, one_factor, len(delays)]
-        attempt = Attempt(owner, method, one_factor, now, limits, count, values)
+        attempt = self._attempt(owner, method, now, limits, factor_id, selector)
         with self._pool.borrow() as connection:
             return self._dialect.reserve(connection, attempt)
 
-    def accept(
-        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, resealed: bytes | None
-    ) -> bool:
-        owner = reservation.owner
-        was = None
-        if resealed is not None:
-            was = next((factor.sealed for factor in reservation.factors if factor.factor_id == factor_id), None)
-        values: dict[str, Any] = {
-            "tenant": owner.tenant,
-            "user_id": owner.user_id,
-            "method": reservation.method,
-            "factor_id": factor_id,
-            "step": step,
-            "drift": drift,
-            "now": now,
-            "cost": reservation.limits.cost,
-            "was": was,
-            "resealed": resealed,
-        }
+    def attempt(
+        self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
+    ) -> Reservation | Refusal:
+        attempt = self._attempt(owner, method, now, limits, factor_id, "")
         with self._pool.borrow() as connection:
-            return self._dialect.accept(connection, values)
+            return self._dialect.attempt(connection, attempt, decide)
 
     def confirm(
         self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, codes: Sequence[RecoveryCode]
@@ -192,6 +172,7 @@ class SQLStore:
             if failures >= reservation.limits.disable_at:
                 connection.run(statements.clear, otp)
                 connection.run(statements.disable_others, {**user, "factor_id": factor_id})
+            connection.run(statements.make_epoch, {**user, "epoch": new_epoch()})
             self._refund(connection, reservation)
             if codes:
                 self._replace_codes(connection, reservation.owner, codes)
@@ -226,7 +207,7 @@ class SQLStore:
             connection.commit()
             return True
 
-    def remove_factor(self, owner: Owner, factor_id: str) -> Factor | None:
+    def remove_factor(self, owner: Owner, factor_id: str, epoch: str) -> Factor | None:
         user = owner_values(owner)
         with self._pool.borrow() as connection:
             connection.begin()
@@ -235,11 +216,14 @@ class SQLStore:
             if not taken:
                 connection.rollback()
                 return None
+            removed = factor_of(owner, taken[0])
+            if removed.state != "pending":
+                connection.run(self._statements.drop_devices, user)
+                connection.run(self._statements.set_epoch, {**user, "epoch": epoch})
             if all(factor.state == "pending" for factor in self._factors_of(connection, owner)):
                 connection.run(self._statements.drop_codes, user)
-                connection.run(self._statements.drop_devices, user)
             connection.commit()
-            return factor_of(owner, taken[0])
+            return removed
 
     def reset(self, owner: Owner) -> int:
         user = owner_values(owner)
@@ -250,9 +234,26 @@ class SQLStore:
             gone = len(connection.run(self._statements.drop_factors, user))
             connection.run(self._statements.drop_codes, user)
             connection.run(self._statements.drop_devices, user)
+            connection.run(self._statements.drop_user, user)
+            connection.run(self._statements.drop_ended, user)
             connection.run(self._statements.drop_budgets, user)
             connection.commit()
             return gone
+
+    def move_epoch(self, owner: Owner, epoch: str) -> int:
+        user = owner_values(owner)
+        with self._pool.borrow() as connection:
+            connection.begin()
+            connection.run(self._statements.hold, {**user, "method": "otp"})
+            gone = len(connection.run(self._statements.drop_devices, user))
+            connection.run(self._statements.set_epoch, {**user, "epoch": epoch})
+            connection.commit()
+            return gone
+
+    def epoch(self, owner: Owner) -> str:
+        with self._pool.borrow() as connection:
+            rows = connection.run(self._statements.epoch, owner_values(owner))
+        return rows[0][0] if rows else self.user(owner).epoch
 
     def add_device(self, device: TrustedDevice, now: int, max_devices: int) -> bool:
         statements = self._statements
@@ -281,6 +282,9 @@ class SQLStore:
             "token_hash": token_hash,
             "next_hash": next_hash,
             "now": now,
+            "none": b"",
+            "grace_began": now - grace,
+            "latest": now + DEVICE_SKEW,
         }
         with self._pool.borrow() as connection:
             return self._dialect.use_device(connection, values, grace)
@@ -297,6 +301,16 @@ class SQLStore:
                 return len(connection.run(statements.drop_devices, user))
             return len(connection.run(statements.drop_device, {**user, "series": series}))
 
+    def end_half_login(self, owner: Owner, login_id: str, expires_at: int, now: int) -> None:
+        values = {**owner_values(owner), "login_id": login_id, "expires_at": expires_at}
+        with self._pool.borrow() as connection:
+            connection.run(self._statements.add_ended, values)
+            connection.run(self._statements.drop_expired_ended, {"now": now})
+
+    def has_ended(self, owner: Owner, login_id: str) -> bool:
+        with self._pool.borrow() as connection:
+            return bool(connection.run(self._statements.ended, {**owner_values(owner), "login_id": login_id}))
+
     def user(self, owner: Owner) -> UserState:
         user = owner_values(owner)
         with self._pool.borrow() as connection:
@@ -304,8 +318,13 @@ class SQLStore:
             factors = self._factors_of(connection, owner)
             budgets = {row[0]: Budget(*row[1:]) for row in connection.run(self._statements.budgets_of, user)}
             codes = connection.run(self._statements.codes_of, user)[0][0]
+            epochs = connection.run(self._statements.epoch, user)
             connection.commit()
-        return UserState(tuple(factors), {method: budgets.get(method, Budget()) for method in METHODS}, codes)
+            if not epochs and any(factor.state != "pending" for factor in factors):
+                connection.run(self._statements.make_epoch, {**user, "epoch": new_epoch()})
+                epochs = connection.run(self._statements.epoch, user)
+        epoch = epochs[0][0] if epochs else ""
+        return UserState(tuple(factors), {method: budgets.get(method, Budget()) for method in METHODS}, codes, epoch)
 
     def factors(self, after: Factor | None, limit: int) -> list[Factor]:
         values = {**owner_values(after.owner if after else _NOBODY), "factor_id": after.factor_id if after else ""}
@@ -330,6 +349,29 @@ class SQLStore:
             done += self._dialect.reseal(connection, self._statements.reseal_code, codes)
             connection.commit()
         return done
+
+    def _attempt(
+        self, owner: Owner, method: Method, now: int, limits: Limits, factor_id: str, selector: str
+    ) -> Attempt:
+        delays = limits.delays
+        values: dict[str, Any] = {
+            "tenant": owner.tenant,
+            "user_id": owner.user_id,
+            "method": method,
+            "factor_id": factor_id,
+            "selector": selector,
+            "now": now,
+            "free": limits.free,
+            "disable_at": limits.disable_at,
+            "cost": limits.cost,
+            "horizon": now + limits.horizon,
+            "longest": now + delays[-1],
+        }
+        for name, delay in zip(_retries(len(delays)), delays, strict=True):
+            values[name] = now + delay if delay else 0
+        one_factor = method == "enrollment" or (method == "otp" and factor_id != "")
+        count = self._statements.counts[method, one_factor, len(delays)]
+        return Attempt(owner, method, one_factor, now, limits, count, values)
 
     def _version(self, connection: SQLConnection) -> int | None:
         """The version of the tables; None if there are none, or nobody has said."""

@@ -1,0 +1,2 @@
+-- epoch -> how many trusted devices there were
+return move_epoch(ARGV[2])
