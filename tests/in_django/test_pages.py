@@ -346,11 +346,11 @@ def test_the_store_away_is_a_page_that_says_so(
     def refused(*arguments: Any, **more: Any) -> Any:
         raise StoreRefused("run migrate")
 
-    for name in ("reserve", "user", "add_factor"):
+    for name in ("attempt", "user", "add_factor"):
         monkeypatch.setattr(DjangoStore, name, away)
     answer = client.post("/mfa/challenge", {"code": alice.code()})
     assert answer.status_code == 503 and "away" not in answer.content.decode()
-    monkeypatch.setattr(DjangoStore, "reserve", refused)
+    monkeypatch.setattr(DjangoStore, "attempt", refused)
     monkeypatch.setattr(DjangoStore, "user", user)
     answer = client.post("/mfa/challenge", {"code": alice.code()})
     assert answer.status_code == 500 and "migrate" not in answer.content.decode()

@@ -20,6 +20,7 @@ Kind = Literal[
     "factor removed",
     "secret revealed",
     "reset",
+    "user deleted",
     "sessions ended",
     "device trusted",
     "device recognized",
@@ -30,6 +31,7 @@ Kind = Literal[
     "clock was ahead",
     "keys rotated",
     "store created",
+    "store damaged",
     "enrollment lost",
 ]
 

@@ -16,9 +16,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from ..mfa import MFA, DeviceToken, EnrollmentExpired, FactorInfo, InvalidIdentifier, MFAError, UserId, user_id_text
-from ..web import Gate, LastFactor, Login, LoginRequired, StepError, Texts, check_store, device_name
+from ..web import Gate, Login, LoginRequired, StepError, Texts, check_store, device_name
 from ..web.gate import Mode
-from ..web.problems import NEXT, Problem, problem_of, rfc3339
+from ..web.problems import NEXT, Problem, codes_problem_of, problem_of, rfc3339
 from ..web.texts import Translate
 from .problems import HEADERS, ProblemError, pending_login_expired
 from .tokens import Tokens
@@ -212,15 +212,17 @@ class Operations:
     async def confirm(self, request: Request, *, factor_id: str, code: str, pending_token: str | None = None) -> Answer:
         """Ends an enrollment, and with it a login that had to set up first."""
         login, _ = await self._pending_or_current_login(request, pending_token)
-        confirmed, codes = await self._in_thread(self.gate.confirm, replace(login, pending_factor=factor_id), code)
+        confirmed = await self._in_thread(self.gate.confirm, replace(login, pending_factor=factor_id), code)
+        # The application first: if it fails, there are no codes that nobody has seen.
         done = await self._complete_login(request, confirmed)
+        _, codes = await self._in_thread(self.gate.first_codes, confirmed)
         done.body["recovery_codes"] = list(codes)
         return done
 
     async def regenerate(self, request: Request, *, end_sessions: bool = False) -> Answer:
         """New recovery codes, given this once. The earlier ones end."""
         login = await self._current_login(request)
-        kept, codes = await self._in_thread(self.gate.new_codes, login, end_sessions=end_sessions)
+        kept, codes = await self._in_thread(self.gate.new_codes, login, end_sessions=end_sessions, making_codes=True)
         done = await self._complete_login(request, kept) if end_sessions else Answer({"session": None})
         return Answer({"recovery_codes": list(codes), "session": done.body["session"]}, 201, done.cookies)
 
@@ -310,12 +312,19 @@ class Operations:
         return self.gate.device_cookie(user_id, host=secure and path == "/"), secure, path
 
     async def _in_thread(
-        self, step: "Callable[..., _T]", *arguments: object, recovery: bool = False, **more: object
+        self,
+        step: "Callable[..., _T]",
+        *arguments: object,
+        recovery: bool = False,
+        making_codes: bool = False,
+        **more: object,
     ) -> "_T":
         """What a step of the gate or the service gives. What it raises is told as a problem."""
         try:
             return await run_sync(functools.partial(step, *arguments, **more))
-        except (MFAError, StepError, LastFactor) as error:
+        except (MFAError, StepError) as error:
+            if making_codes:
+                raise ProblemError(codes_problem_of(error, self.texts, self.gate.now())) from None
             raise self._problem(error, recovery=recovery) from None
 
     def _user_id_text(self, user_id: UserId) -> str:

@@ -548,7 +548,7 @@ def test_a_store_that_is_away_lets_nobody_in(victim: Victim, monkeypatch: pytest
     def away(*arguments: object, **more: object) -> None:
         raise StoreUnavailable("the disk is full")
 
-    for name in ("user", "reserve", "add_factor", "replace_recovery_codes", "remove_factor"):
+    for name in ("user", "attempt", "reserve", "add_factor", "replace_recovery_codes", "remove_factor"):
         monkeypatch.setattr(victim.site.mfa.store, name, away)
     for reply in (
         pending.do("verify", code=victim.code()),
