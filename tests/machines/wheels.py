@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -67,12 +68,39 @@ def check(wheel: Path) -> None:
         debian.run(folder / "abi3audit", "--strict", wheel)
     if "linux" in wheel.name:
         promised = wheel.stem.split("-")[-1].split(".")[-1]
-        shown = debian.run(folder / "python", "-m", "auditwheel", "show", wheel).stdout
+        with tempfile.TemporaryDirectory() as place:
+            options = []
+            asked = wheel
+            if "musllinux" in wheel.name:
+                # Nothing of this machine's C library, which is another one.
+                options, asked = ["--ldpaths", place], with_alpine_s_name(wheel, Path(place))
+            shown = debian.run(folder / "python", "-m", "auditwheel", "show", *options, asked).stdout
         # What it shows is the oldest system that the wheel would run on: it may be older than the name says.
         best = re.search(r'platform tag: "(\w+)"', " ".join(shown.split()))
         if best is None or version(best[1]) > version(promised):
             raise RuntimeError(f"{wheel.name} does not keep {promised}:\n{shown}")
     debian.run(folder / "twine", "check", "--strict", wheel)
+
+
+def with_alpine_s_name(wheel: Path, place: Path) -> Path:
+    """A copy of a wheel for musl that calls the C library as Alpine's linker does, the one name that auditwheel knows.
+
+    zig's linker and those of the release call it `libc.so`; musl takes both names for itself.
+    """
+    patchelf = debian.tools("checkers", *CHECKERS) / "bin/patchelf"
+    copy = place / wheel.name
+    with zipfile.ZipFile(wheel) as archive, zipfile.ZipFile(copy, "w") as changed:
+        for name in archive.namelist():
+            content = archive.read(name)
+            if name.endswith(".so"):
+                file = place / "extension.so"
+                file.write_bytes(content)
+                alpine = f"libc.musl-{wheel.stem.rpartition('musllinux_1_2_')[2]}.so.1"
+                debian.run(patchelf, "--replace-needed", "libc.so", alpine, file)
+                content = file.read_bytes()
+                file.unlink()
+            changed.writestr(name, content)
+    return copy
 
 
 def version(tag: str) -> list[int]:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest has them
 sys.path.insert(0, str(Path(__file__).parent))
 
 import releases

@@ -78,6 +78,14 @@ def test_ferrotp_fails_of_pyotp_2_11_2s_suite_just_what_pyotp_2_12_fails():
     assert sorted(ours["failed"]) == FAILED_BY_2_12
 
 
+def test_the_program_that_asks_for_the_newest_release_starts():
+    # By itself, without what pytest puts on the path. It asks the package index when it is run, and not before.
+    code = "import runpy, sys; runpy.run_path(sys.argv[1], run_name='newest')"
+    program = str(Path(__file__).with_name("newest.py"))
+    done = subprocess.run([sys.executable, "-c", code, program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_every_place_that_names_the_mirrored_release_names_the_pinned_one():
     # The pin in requirements/test.txt is the one place; the rest follows it.
     for path, words in {
