@@ -60,12 +60,17 @@ def transfer_fields(error: TransferError) -> dict[str, str | None]:
     kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(error).__name__.removesuffix("Error")).lower()
     return {
         "kind": kind,
-        "message": redacted(str(error)),
+        "message": redacted(in_options(str(error))),
         "format": error.format or None,
         "place": error.place,
         "account": error.account,
         "next": what_next(error),
     }
+
+
+def in_options(message: str) -> str:
+    """A message in which parameters of functions are the options that say the same."""
+    return message.replace("by kind=", "by --token-type").replace("by encoding=", "by --token-encoding")
 
 
 def what_next(error: TransferError) -> str:
@@ -82,7 +87,7 @@ def what_next(error: TransferError) -> str:
         return "export the file again, or correct the entry; --keep-going reads the others"
     if isinstance(error, UnsupportedError):
         return "set this account up anew with the site, and scan its QR code; --keep-going reads the others"
-    return _NEXT.get(type(error), error.reason)
+    return _NEXT.get(type(error), in_options(error.reason))
 
 
 _NEXT: dict[type[TransferError], str] = {

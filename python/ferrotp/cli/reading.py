@@ -15,7 +15,7 @@ from ..transfer import Account, Note, TransferError, _loading, google, scan, uri
 from ..transfer._common import MAX_BYTES, OnError, text_of
 from ..transfer._frame import Options
 from . import output
-from .errors import InputError, redacted, what_next
+from .errors import InputError, in_options, redacted, what_next
 from .settings import Number
 from .sources import Source, from_stdin, is_asked
 
@@ -53,7 +53,7 @@ class Found:
             more = f" and {len(notes) - 1} more" if len(notes) > 1 else ""
             output.note(redacted(f"{message} ({where}{more})" if where else message), "note")
         for error in self.errors:
-            reason, following = str(error), what_next(error)
+            reason, following = in_options(str(error)), what_next(error)
             output.note(redacted(reason if following in reason else f"{reason}. Next: {following}"), "left out")
 
 

@@ -88,7 +88,7 @@ class _Records:
         parser.StartDoctypeDeclHandler = self._doctype
         try:
             parser.Parse(data, True)
-        except (expat.ExpatError, UnicodeEncodeError, ValueError) as error:
+        except (expat.ExpatError, LookupError, ValueError) as error:  # LookupError: of an unknown encoding
             if isinstance(error, (MalformedError, UnsupportedError, LimitError)):
                 raise
             line = f"line {error.lineno}" if isinstance(error, expat.ExpatError) else None
@@ -122,11 +122,13 @@ class _Records:
         elif self._open and not self._skipped:
             record, at = self._open[-1]
             text = "".join(self._text)
-            if text.strip() or attributes:
+            if text and (attributes or not text.isspace()):
                 if len(record.leaves) >= _MAX_LEAVES:
                     raise LimitError("an entry has too many fields", self._format)
-                path = "/".join(part for part, _ in self._path[at:] + ([(name, {})] if depth > at else []))
-                record.leaves.append((path, text, attributes))
+                names = [part for part, _ in self._path[at:]]
+                if depth > at:
+                    names.append(name)
+                record.leaves.append(("/".join(names), text, attributes))
             if depth == at:
                 self._open.pop()
         self._text.clear()

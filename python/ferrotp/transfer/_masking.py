@@ -13,8 +13,9 @@ _LIKE_A_SECRET = re.compile(
     r"|\b[A-Za-z2-7]{4}(?:[ -][A-Za-z2-7]{4}){3,}\b"
     r"|\b[0-9A-Fa-f]{2}(?:[ :-][0-9A-Fa-f]{2}){7,}\b"
 )
-# One shorter than this is found in half of all labels.
-_SHORTEST = 4
+_BETWEEN = re.compile(r"[\W_]+")
+# One shorter than this is found in half of all labels; and a part of a label shorter than that in many secrets.
+_SHORTEST, _SHORTEST_PART = 4, 8
 
 
 def likenesses(text: str) -> list[str]:
@@ -28,13 +29,19 @@ def masked(text: str) -> str:
 
 
 def label_without(label: str, *secrets: object) -> str:
-    """A label, unless one of these secrets stands in it: then nothing. However they are grouped."""
+    """A label, unless a secret stands in it, however it is grouped, or it is a part of one: then nothing."""
+    if not label:
+        return label
     plain = _letters(label)
+    parts = [letters for letters in map(_letters, label.split(":")) if len(letters) >= _SHORTEST_PART]
     for secret in secrets:
-        if isinstance(secret, str) and len(letters := _letters(secret)) >= _SHORTEST and letters in plain:
+        if not isinstance(secret, str) or len(letters := _letters(secret)) < _SHORTEST:
+            continue
+        # A URI holds its label.
+        if letters in plain or ("://" not in secret and any(part in letters for part in parts)):
             return ""
     return label
 
 
 def _letters(text: str) -> str:
-    return "".join(filter(str.isalnum, text)).casefold()
+    return _BETWEEN.sub("", text).casefold()

@@ -49,7 +49,8 @@ class VaultCsv:
                 continue
             issuer = next(filter(None, map(value, self.issuer)), "")
             name = next(filter(None, map(value, self.name)), "")
-            private = tuple(map(value, self.private))
+            # In a row of another length than the heading's, a password may stand in the place of a label.
+            private = tuple(map(value, self.private)) if len(row) == len(file.heading) else (issuer, name)
             place = f"line {line}, column {at[self.secret] + 1}"
             try:
                 yield value_account(text, self.format, place, options, issuer, name, private)

@@ -106,7 +106,8 @@ def read(file: Csv, options: Options) -> Iterator["Account | TransferError"]:
         _note_strangers(rows.pop(0)[1], columns, options)
     if told is None:
         told = _tell([row[columns["secret"]] for _, row in rows if len(row) > columns["secret"]])
-    yield from _accounts(rows, columns, told, kind, options.period)
+    width = len(file.heading) if header else 0
+    yield from _accounts(rows, columns, told, kind, options.period, width)
 
 
 def _split(row: list[str]) -> list[str]:
@@ -176,25 +177,33 @@ def _accounts(
     encoding: Encoding,
     kind: Kind | None,
     period: int | None,
+    width: int,
 ) -> Iterator[Account | TransferError]:
     for line, row in rows:
         try:
-            result: Account | TransferError = _account(row, columns, encoding, kind, period, f"line {line}")
+            result: Account | TransferError = _account(row, columns, encoding, kind, period, f"line {line}", width)
         except TransferError as error:
             result = error
         yield result
 
 
 def _account(
-    row: list[str], columns: dict[str, int], encoding: Encoding, kind: Kind | None, told: int | None, place: str
+    row: list[str],
+    columns: dict[str, int],
+    encoding: Encoding,
+    kind: Kind | None,
+    told: int | None,
+    place: str,
+    width: int,
 ) -> Account:
     def field(column: str) -> str:
         at = columns.get(column)
         return row[at] if at is not None and at < len(row) else ""
 
     serial = field("serial")
-    # Without a header nothing says that the first column is a serial number, and no secret.
-    label = None if columns is _WITHOUT_HEADER else label_without(serial or field("name"), field("secret")) or None
+    # Without a header nothing says that the first column is a serial number, and no secret; nor in a row of another
+    # length than the header's.
+    label = label_without(serial or field("name"), field("secret")) or None if len(row) == width else None
     if len(row) > len(_WITHOUT_HEADER) and columns is _WITHOUT_HEADER and any(row[len(_WITHOUT_HEADER) :]):
         raise UnsupportedError(
             "the line has more than six columns: serial, secret, type, digits, period or counter, algorithm",

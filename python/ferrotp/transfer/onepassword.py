@@ -35,8 +35,10 @@ def _read(values: dict[str, Any], options: Options) -> Iterator["Account | Trans
                     yield from group
 
 
-def _list(fields: Fields, name: str) -> list[Any]:
+def _list(fields: Fields, name: str, may_lack: bool = False) -> list[Any]:
     values = fields.get(name)
+    if values is None and may_lack:
+        return []
     if not isinstance(values, list):
         raise fields.wrong(MalformedError, "not a list", name)
     return values
@@ -48,16 +50,16 @@ def _item(options: Options, item: Fields) -> list["Account | TransferError"]:
         return []
     details, overview = fields.inner("details"), fields.inner("overview")
     title, name, private = overview.text("title"), "", []
-    for field in details.get("loginFields") or []:
+    for field in _list(details, "loginFields", may_lack=True):
         login = Fields(field, FORMAT, f"{details.place}.loginFields")
         if login.get("designation") == "username":
             name = login.text("value")
         else:
             private.append(login.get("value"))
     found: list[Account | TransferError] = []
-    for at, section in enumerate(details.get("sections") or []):
+    for at, section in enumerate(_list(details, "sections", may_lack=True)):
         part = Fields(section, FORMAT, f"{details.place}.sections[{at}]")
-        for number, field in enumerate(part.get("fields") or []):
+        for number, field in enumerate(_list(part, "fields", may_lack=True)):
             value = Fields(field, FORMAT, f"{part.place}.fields[{number}]")
             if not isinstance(value.get("value"), dict) or "totp" not in value.get("value"):
                 continue

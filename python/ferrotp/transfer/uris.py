@@ -26,6 +26,7 @@ _NAMES = ("secret", "issuer", "algorithm", "digits", "period", "counter", "encod
 _HARMLESS = {"image", "icon", "codedisplay", "color", "tag", "tags", "group", "logo"}
 _QUERY = re.compile(rf"\?(?=(?:[A-Za-z_]+=[^?]*&)?(?:{'|'.join(_NAMES)})=)", re.IGNORECASE)
 _LONGEST = 20_000
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 # An ordinary URI: nothing in it is odd, and it is read at once.
 _ORDINARY = re.compile(
     r"otpauth://(totp|hotp)/(?:([\w.@ -]+):)?([\w.@ +-]+)\?secret=([A-Z2-7]+)(?:&issuer=([\w.@ -]+))?"
@@ -105,13 +106,13 @@ def value_account(
     :param private: what else is shown nowhere: the entry's password
     """
     text = text.strip()
-    label = label_without(":".join(filter(None, (issuer, name))), text, *private) or None
-    if re.match(r"key=", text):
+    if text.startswith("key="):
         text = f"otpauth://totp/?{_from_keeotp(text)}"
     if "://" in text:
-        return account_of(text, format, place, options, issuer, name, label)
+        return account_of(text, format, place, options, issuer, name, private)
     secret = base32("".join(text.split()))
     if not secret:
+        label = label_without(":".join(filter(None, (issuer, name))), text, *private) or None
         raise MalformedError("neither an otpauth URI nor a secret in base32", format, place, label)
     return Account(secret, name, issuer or None)
 
@@ -129,17 +130,17 @@ def account_of(
     options: Options,
     issuer: str = "",
     name: str = "",
-    label: str | None = None,
+    private: tuple[object, ...] = (),
 ) -> Account:
     """The account of a URI.
 
     :param issuer: and `name`, where the URI does not say them
-    :param label: what an error calls the entry, before its own label is known
+    :param private: what is shown nowhere, not even where it stands in a label
     """
     found = _ORDINARY.fullmatch(uri) if len(uri) < 2_000 else None
     if found and (account := _ordinary(found)) and account.name:
         return account if account.issuer or not issuer else account.with_names(issuer, account.name)
-    return _Uri(uri, format, place, options, label).account(issuer, name)
+    return _Uri(uri, format, place, options, private).account(issuer, name)
 
 
 def _ordinary(found: "re.Match[str]") -> Account | None:
@@ -161,11 +162,16 @@ def _ordinary(found: "re.Match[str]") -> Account | None:
 class _Uri:
     """One URI that is being read."""
 
-    def __init__(self, uri: str, format: str, place: str | None, options: Options, label: str | None) -> None:
-        self._uri, self._format, self._place, self._options, self._label = uri, format, place, options, label
+    def __init__(self, uri: str, format: str, place: str | None, options: Options, private: tuple[object, ...]) -> None:
+        self._uri, self._format, self._place, self._options, self._private = uri, format, place, options, private
+        self._called = ""
 
     def __repr__(self) -> str:
         return f"_Uri({self._place})"
+
+    @property
+    def _label(self) -> str | None:
+        return label_without(self._called, *self._private) or None
 
     def _wrong(self, kind: type[TransferError], reason: str) -> TransferError:
         return kind(reason, self._format, self._place, self._label)
@@ -174,16 +180,18 @@ class _Uri:
         self._options.note(kind, message, self._place, self._label, matters)
 
     def account(self, issuer: str, name: str) -> Account:
+        self._called = ":".join(filter(None, (issuer, name)))
         if len(self._uri) > _LONGEST:
             raise self._wrong(MalformedError, "the URI is too long")
-        if any(ord(letter) < 32 or ord(letter) == 127 for letter in self._uri):
+        if _CONTROLS.search(self._uri):
             raise self._wrong(MalformedError, "there are control characters in the URI")
         kind, label, query = self._split()
         said = self._parameters(query)
         written = said.get("secret", "")
+        self._private += (written,)
         own_issuer, own_name = self._names(label, said, written)
         issuer, name = own_issuer or issuer, own_name or name
-        self._label = label_without(":".join(filter(None, (issuer, name))), written) or self._label
+        self._called = ":".join(filter(None, (issuer, name)))
         kind = self._kind(kind, said, issuer)
         secret = self._secret(written)
         algorithm = self._algorithm(said)
@@ -277,6 +285,8 @@ class _Uri:
     def _decoded(self, text: str, plus: bool = False) -> str:
         if plus:
             text = text.replace("+", " ")
+        if "%" not in text and text.isascii():
+            return text
         if "%" in text and re.search(r"%(?![0-9A-Fa-f]{2})", text):
             self._note("percent", "a percent sign that encodes nothing: taken as itself")
         try:
