@@ -404,8 +404,8 @@ def test_who_logs_out_everywhere_else_stays_under_a_new_key(
     client: MFAClient, alice: Person, clock: Clock, events: list[Event]
 ) -> None:
     elsewhere = MFAClient()
-    for one in (client, elsewhere):
-        alice.log_in(one)
+    for browser in (client, elsewhere):
+        alice.log_in(browser)
     assert "/mfa/sessions/end" in client.get("/mfa/").content.decode()
     assert client.get("/mfa/sessions/end").status_code == 200
     key = client.session.session_key

@@ -162,7 +162,7 @@ class DjangoStore:
             if found is not None and isinstance(answer, Reservation):
                 factor, accepted = found
                 kept = refund(answer.budget, limits)
-                changes = {"last_step": accepted.step, "drift": accepted.drift, "last_used_at": now}
+                changes: dict[str, Any] = {"last_step": accepted.step, "drift": accepted.drift, "last_used_at": now}
                 if accepted.resealed is not None:
                     changes["sealed"] = accepted.resealed
                 _of(Factor, using, owner).filter(factor_id=factor.factor_id).update(**changes)
@@ -266,9 +266,11 @@ class DjangoStore:
                 gone += _delete_users(using, tenant, ids)
         return [gone.pop(owner, 0) for owner in owners]
 
-    def move_epoch(self, owner: Owner, epoch: str) -> int:
+    def move_epoch(self, owner: Owner, epoch: str, was: str | None) -> int | None:
         with self._connections.transaction() as using:
             _lock(using, owner, "otp")
+            if was is not None and _epoch_of(using, owner) != was:
+                return None
             return _move_epoch(using, owner, epoch)
 
     def epoch(self, owner: Owner) -> str:

@@ -118,7 +118,7 @@ class Core:
         """
         quiet = copy(self)
         told: list[Event] = []
-        quiet._tell = told.append  # type: ignore[method-assign]
+        quiet._tell = told.append  # type: ignore[method-assign, assignment]
 
         def decide_quietly(reservation: Reservation) -> Acceptance | None:
             told.clear()

@@ -128,6 +128,13 @@ class EnrollmentLost(MFAError):
         return "the application says that the user has a second factor, and the store has none: look at the store"
 
 
+class EpochMoved(MFAError):
+    """The login that asked has ended: by a reset, the removal of a factor, or "log out everywhere"."""
+
+    def __str__(self) -> str:
+        return "the login that asked has ended"
+
+
 class StoreRefused(MFAError):
     """The store cannot hold the guarantees as it is set up. The message says what to change."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from .core import Core, existing_factor_id, factor_info, identifier
-from .errors import EnrollmentLost, NotEnrolled, StoreUnavailable, moment
+from .errors import EnrollmentLost, EpochMoved, NotEnrolled, StoreUnavailable, moment
 from .results import FactorInfo, RevealedSecret, Status, UserId
 from .stores.base import Factor, Owner, new_epoch
 
@@ -90,14 +90,16 @@ def delete_users(core: Core, user_ids: Iterable[UserId]) -> int:
     return had_some
 
 
-def end_sessions(core: Core, user_id: UserId, by: str) -> str:
+def end_sessions(core: Core, user_id: UserId, by: str, epoch: str | None = None) -> str:
     """`MFA.end_sessions`."""
     owner = core.owner(user_id)
     by = identifier("by", by)
-    epoch = new_epoch()
-    devices = core.store.move_epoch(owner, epoch)
+    moved = new_epoch()
+    devices = core.store.move_epoch(owner, moved, epoch)
+    if devices is None:
+        raise EpochMoved
     core.emit("sessions ended", core.now(), owner, by=by, devices=devices)
-    return epoch
+    return moved
 
 
 def _find(core: Core, owner: Owner, factor_id: str, now: int) -> Factor:

@@ -374,14 +374,16 @@ class MFA:
         return factors.remove(self._core, user_id, factor_id, epoch, keep_last)
 
     @without_frames
-    def end_sessions(self, *, user_id: UserId, by: str) -> str:
+    def end_sessions(self, *, user_id: UserId, by: str, epoch: str | None = None) -> str:
         """Ends all logins of a user, and the trust in all devices: "log out everywhere". A login that carries another
         `Status.epoch` than this gives has ended.
 
         :param by: who does it, for the event
+        :param epoch: that of the login that asks: of a thief's and its owner's that do so at one moment, one goes on
         :return: the epoch of the logins that begin from now on
+        :raises EpochMoved: if the login that asks has ended
         """
-        return factors.end_sessions(self._core, user_id, by)
+        return factors.end_sessions(self._core, user_id, by, epoch)
 
     @without_frames
     def end_half_login(self, *, user_id: UserId, login_id: str) -> None:

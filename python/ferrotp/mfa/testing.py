@@ -618,7 +618,7 @@ class StoreContract:
                 expected = {factor.factor_id, other.factor_id} if not wanted else {wanted}
                 assert {found.factor_id for found in answer.factors} == expected
                 assert answer.budget == store.user(factor.owner).budgets["otp"]
-            assert answer.budget.failures == 2
+            assert isinstance(answer, Reservation) and answer.budget.failures == 2
             nobody = store.attempt(_owner(), "otp", NOW, _LIMITS, offered.append)
             assert nobody == store.attempt(factor.owner, "otp", NOW, _LIMITS, offered.append, factor_id="none")
             assert nobody == Refusal("not enrolled") and len(offered) == 1
@@ -799,10 +799,14 @@ class StoreContract:
             for user in (owner, owner, other):
                 assert store.add_device(_device(user, b"0"), NOW, 5)
             first = store.epoch(owner)
-            assert store.move_epoch(owner, "moved") == 2
+            assert store.move_epoch(owner, "moved", None) == 2
             assert beside.epoch(owner) == beside.user(owner).epoch == "moved" != first
             assert beside.devices(owner) == [] and len(beside.devices(other)) == 1
-            assert store.move_epoch(owner, "again") == 0
+            assert store.move_epoch(owner, "again", "moved") == 0
+            assert store.add_device(_device(owner, b"0"), NOW, 5)
+            for was in ("moved", first, ""):
+                assert store.move_epoch(owner, "a thief's", was) is None
+            assert store.epoch(owner) == "again" and len(store.devices(owner)) == 1
             store.reset(owner)
             assert store.epoch(owner) == store.user(owner).epoch == ""
             assert store.add_factor(_made(owner), NOW, 10, 5)
@@ -811,7 +815,9 @@ class StoreContract:
     def test_a_user_without_a_factor_has_logins_to_end_too_and_can_come_from_another_system(self) -> None:
         with self._store() as store:
             owner = _owner()
-            assert store.move_epoch(owner, "moved") == 0
+            assert store.move_epoch(owner, "any", "moved") is None and store.epoch(owner) == ""
+            assert store.move_epoch(owner, "moved", "") == 0
+            assert store.move_epoch(owner, "again", "") is None
             assert store.user(owner).epoch == store.epoch(owner) == "moved"
             assert store.add_users([NewUser(owner, (_made(owner),))]) == [True]
             assert store.epoch(owner) == "moved"

@@ -18,6 +18,7 @@ from ..mfa import (
     DeviceToken,
     Enrollment,
     EnrollmentExpired,
+    EpochMoved,
     FactorDisabled,
     FactorInfo,
     LastFactor,
@@ -373,7 +374,11 @@ class Gate:
         return replace(login.promote(self.now(), fresh=True), epoch=epoch)
 
     def _end_other_sessions(self, login: Login) -> Login:
-        return replace(login, epoch=self.mfa.end_sessions(user_id=login.user_id, by=login.user_id))
+        try:
+            epoch = self.mfa.end_sessions(user_id=login.user_id, by=login.user_id, epoch=login.epoch)
+        except EpochMoved:
+            raise SessionEnded from None
+        return replace(login, epoch=epoch)
 
     def _refuse_ended(self, login: Login, seconds: int) -> None:
         """Refuses a login that has ended since.

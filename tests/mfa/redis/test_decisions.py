@@ -115,6 +115,17 @@ def test_nothing_is_left_of_a_user_who_is_reset(shared: Server, store: RedisStor
     assert shared.client().keys() == []
 
 
+def test_a_user_of_an_older_version_has_an_epoch_that_stays(shared: Server, store: RedisStore) -> None:
+    store.add_factor(factor(), NOW, 1, 1)
+    for read in (lambda: store.epoch(ALICE), lambda: store.user(ALICE).epoch):
+        before = store.epoch(ALICE)
+        shared.client().hdel(KEY, "epoch")
+        epoch = read()
+        assert len(epoch) == 32 and epoch != before
+        assert store.epoch(ALICE) == store.user(ALICE).epoch == epoch
+    assert store.epoch(Owner("acme", "nobody")) == ""
+
+
 def test_no_key_expires(shared: Server, store: RedisStore) -> None:
     store.add_factor(factor(), NOW, 5, 1)
     store.add_factor(factor(factor_id="new", state="pending", expires_at=NOW + 1), NOW, 5, 1)
@@ -414,8 +425,9 @@ class History:
 
     def end_sessions(self) -> None:
         owner, epoch = self.owner(), new_epoch()
-        self.same("move_epoch", owner, epoch)
-        assert self.same("epoch", owner) == epoch
+        self.same("move_epoch", owner, epoch, None)
+        self.same("move_epoch", owner, "other", self.random.choice(["", "other", "x"]))
+        assert self.same("epoch", owner) in (epoch, "other")
 
     def trust(self) -> None:
         device = TrustedDevice(

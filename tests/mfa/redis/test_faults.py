@@ -76,7 +76,7 @@ def operations(store: RedisStore) -> dict[str, Callable[[], object]]:
         "remove_devices": lambda: store.remove_devices(ALICE, "one"),
         "reset": lambda: store.reset(ALICE),
         "delete_users": lambda: store.delete_users([ALICE]),
-        "move_epoch": lambda: store.move_epoch(ALICE, "moved"),
+        "move_epoch": lambda: store.move_epoch(ALICE, "moved", None),
         "epoch": lambda: store.epoch(ALICE),
         "end_half_login": lambda: store.end_half_login(ALICE, "login", NOW + 1, NOW),
         "has_ended": lambda: store.has_ended(ALICE, "login"),

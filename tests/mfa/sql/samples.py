@@ -46,7 +46,7 @@ def calls(store: Store, giver: Store | None = None) -> "dict[str, Callable[[], o
         "remove_factor": lambda: store.remove_factor(OWNER, "factor", "moved"),
         "reset": lambda: store.reset(OWNER),
         "delete_users": lambda: store.delete_users([OWNER]),
-        "move_epoch": lambda: store.move_epoch(OWNER, "moved"),
+        "move_epoch": lambda: store.move_epoch(OWNER, "moved", None),
         "add_device": lambda: store.add_device(replace(DEVICE, series="new"), NOW, 5),
         "use_device": lambda: store.use_device(OWNER, "series", b"0" * 32, b"1" * 32, NOW, 1000),
         "remove_devices": lambda: store.remove_devices(OWNER, None),

@@ -432,9 +432,9 @@ class Store(Protocol):
     def reset(self, owner: Owner) -> int:
         """Removes everything of a user, the epoch too. How many factors there were."""
 
-    def move_epoch(self, owner: Owner, epoch: str) -> int:
+    def move_epoch(self, owner: Owner, epoch: str, was: str | None) -> int | None:
         """Makes this the user's epoch, whether there was one or not, and removes the trusted devices: both or neither.
-        How many devices there were."""
+        How many devices there were. None, and nothing is changed, if the epoch is another one than `was`."""
 
     def epoch(self, owner: Owner) -> str:
         """The user's epoch, as `user` gives it."""

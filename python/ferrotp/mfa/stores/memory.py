@@ -213,8 +213,10 @@ class MemoryStore:
         with self._lock:
             return [self._reset(owner) for owner in owners]
 
-    def move_epoch(self, owner: Owner, epoch: str) -> int:
+    def move_epoch(self, owner: Owner, epoch: str, was: str | None) -> int | None:
         with self._lock:
+            if was is not None and self._epochs.get(owner, "") != was:
+                return None
             return self._move_epoch(owner, epoch)
 
     def epoch(self, owner: Owner) -> str:

@@ -237,30 +237,43 @@ class RedisStore:
                 return Refusal("not enrolled")
             was, records = there
             charged, refusal = charge(was, now, limits)
-            after, failure, found, answer = charged, None, None, None
-            changed = next(iter(records))
-            new: list[bytes] = []
-            if refusal is None:
-                factors = [_factor(owner, name, raw) for name, raw in records.items()]
-                factors.sort(key=_age)
-                answer = Reservation(owner, method, limits, charged, tuple(factors))
-                try:
-                    found = answer.newer(decide(answer))
-                except BaseException as error:
-                    failure = error
-            elif charged == was:
-                return refusal
-            if found is not None:
-                factor, accepted = found
-                changed, after = factor.factor_id, refund(charged, limits)
-                new = [_record(advanced(factor, accepted, now))]
-            args = (method, *_numbers(was), *_numbers(after), _escaped(changed), records[changed], *new)
-            if self._decide("settle", owner, _yes, *args, until=until):
+            if refusal:
+                if charged == was or self._settle(owner, method, was, charged, records, until):
+                    return refusal
+                continue
+            factors = sorted((_factor(owner, name, raw) for name, raw in records.items()), key=_age)
+            answer = Reservation(owner, method, limits, charged, tuple(factors))
+            failure: BaseException | None = None
+            found = None
+            try:
+                found = answer.newer(decide(answer))
+            except BaseException as error:
+                failure = error
+            if found is None:
+                settled = self._settle(owner, method, was, charged, records, until)
+            else:
+                changed = advanced(*found, now)
+                settled = self._settle(owner, method, was, refund(charged, limits), records, until, changed)
+            if settled:
                 if failure is not None:
                     raise failure
-                if answer is None:
-                    return refusal
                 return answer if found is None else replace(answer, accepted=found[1])
+
+    def _settle(
+        self,
+        owner: Owner,
+        method: Method,
+        was: Budget,
+        after: Budget,
+        records: dict[str, bytes],
+        until: float,
+        changed: Factor | None = None,
+    ) -> bool:
+        """Keeps a budget, and a factor if one has changed, where they are as they were read."""
+        factor_id = changed.factor_id if changed else next(iter(records))
+        new = [_record(changed)] if changed else []
+        args = (method, *_numbers(was), *_numbers(after), _escaped(factor_id), records[factor_id], *new)
+        return self._decide("settle", owner, _yes, *args, until=until)
 
     def confirm(
         self,
@@ -320,8 +333,9 @@ class RedisStore:
 
         return self._run("delete_users", keys, [*users.values()], read)
 
-    def move_epoch(self, owner: Owner, epoch: str) -> int:
-        return self._decide("move_epoch", owner, _count, epoch)
+    def move_epoch(self, owner: Owner, epoch: str, was: str | None) -> int | None:
+        args = [epoch] if was is None else [epoch, was]
+        return self._decide("move_epoch", owner, lambda gone: None if gone is None else _count(gone), *args)
 
     def epoch(self, owner: Owner) -> str:
         return self._decide("epoch", owner, bytes.decode, new_epoch())

@@ -528,7 +528,15 @@ class Statements(ABC):
     @cached_property
     def make_epoch(self) -> Statement:
         """An epoch for a user who has none."""
-        return self._made(self._new_epoch().on_conflict_do_nothing())
+        return self._made(self._new_epoch().on_conflict_do_nothing().returning(DONE))
+
+    @cached_property
+    def swap_epoch(self) -> Statement:
+        """Another epoch in the place of the one that is named."""
+        user = self._tables.user
+        return self._made(
+            update(user).where(self._user_key, user.c.epoch == text("was")).values(epoch=text("epoch")).returning(DONE)
+        )
 
     @cached_property
     def set_epoch(self) -> Statement:

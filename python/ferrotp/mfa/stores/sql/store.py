@@ -301,13 +301,18 @@ class SQLStore:
             connection.commit()
         return [gone.pop(owner, 0) for owner in owners]
 
-    def move_epoch(self, owner: Owner, epoch: str) -> int:
-        user = owner_values(owner)
+    def move_epoch(self, owner: Owner, epoch: str, was: str | None) -> int | None:
+        statements, user = self._statements, owner_values(owner)
         with self._pool.borrow() as connection:
             connection.begin()
             connection.run(self._statements.hold, {**user, "method": "otp"})
-            gone = len(connection.run(self._statements.drop_devices, user))
-            connection.run(self._statements.set_epoch, {**user, "epoch": epoch})
+            gone = len(connection.run(statements.drop_devices, user))
+            values = {**user, "epoch": epoch, "was": was}
+            if was is None:
+                connection.run(statements.set_epoch, values)
+            elif not connection.run(statements.swap_epoch if was else statements.make_epoch, values):
+                connection.rollback()
+                return None
             connection.commit()
             return gone
 
