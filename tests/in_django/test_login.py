@@ -589,6 +589,26 @@ def test_a_trusted_device_is_not_asked_until_the_password_changes(
     assert where(client.get("/mfa/")) == "/mfa/challenge"
 
 
+@pytest.mark.parametrize("last", [0, 1, 2])
+def test_a_double_click_on_log_in_is_no_theft(
+    client: MFAClient, alice: Person, clock: Clock, ferrotp: Any, events: list[Event], last: int
+) -> None:
+    ferrotp(POLICY={"trusted_device_days": 30})
+    alice.password(client)
+    client.post("/mfa/challenge", {"code": alice.code(), "trust": "y"})
+    name, morsel = next((name, morsel) for name, morsel in client.cookies.items() if "ferrotp_device_token_" in name)
+    clock.tick(3600)
+    tabs = [MFAClient() for _ in range(3)]
+    for tab in tabs:
+        tab.cookies[name] = morsel.value
+        assert where(alice.password(tab)) == "/inside"
+    clock.tick(3600)
+    client.post("/logout")
+    client.cookies[name] = tabs[last].cookies[name].value
+    assert where(alice.password(client)) == "/inside"
+    assert "device theft suspected" not in [event.kind for event in events]
+
+
 @pytest.mark.parametrize(
     ("changes", "secure", "host"),
     [

@@ -481,6 +481,21 @@ def test_a_copied_cookie_of_a_trusted_device_is_found_out(victim: Victim) -> Non
     assert any("copied" in mail.body for mail in victim.site.mails)
 
 
+def test_a_double_click_on_log_in_is_no_theft(victim: Victim) -> None:
+    for last in (0, 1, 2):
+        visitor = victim.half()
+        visitor.post("/mfa/challenge", {"code": victim.code(), "trust": "y"})
+        victim.site.wait(3600)
+        tabs = [visitor.clone() for _ in range(3)]
+        assert [victim.password(tab).location for tab in tabs] == ["/inside"] * 3
+        for _ in range(2):  # with the cookie that the answer set which came last
+            victim.site.wait(3600)
+            assert victim.password(tabs[last]).location == "/inside"
+    assert not any(
+        event.kind == "device theft suspected" and event.user_id == victim.user_id for event in victim.site.events
+    )
+
+
 def test_a_trusted_device_changes_nothing_without_a_code(victim: Victim) -> None:
     visitor = victim.half()
     visitor.post("/mfa/challenge", {"code": victim.code(), "trust": "y"})
