@@ -11,7 +11,7 @@ DJANGO42 := target/django-4.2
 SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.lua' -o -name '*.html' -o -name '*.pot' -o -name '*.css' -o -name '*.js' -o -name py.typed)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-terminal screenshots test test-rust test-python test-django42 test-release lint format bench bench-qr bench-verify bench-growth bench-import bench-login bench-django bench-adapters count attack mutants fuzz real-programs soak wheel clean test-pythons test-arm test-asan test-tsan miri wheels pyotp-newest
+.PHONY: help demo demo-terminal screenshots test test-rust test-python test-django42 test-release lint format bench bench-qr bench-verify bench-growth bench-import bench-login bench-django bench-adapters count attack mutants fuzz real-programs soak wheel clean test-pythons test-mod-wsgi test-arm test-asan test-tsan miri wheels pyotp-newest
 
 help:  ## List the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -51,6 +51,9 @@ test-django42: $(VENV)/installed $(VENV)/tools $(DJANGO42)/installed  ## Run the
 
 test-pythons: $(WHEELS)/built  ## Run the contract, batch, vault and service suites on Debian's newer CPythons (ARGS=3.14: that one)
 	@$(PYTHON) tests/machines/pythons.py $(ARGS)
+
+test-mod-wsgi: $(WHEELS)/built  ## Run two applications under Debian's Apache and mod_wsgi, each in an interpreter of its own
+	@$(PYTHON) tests/machines/mod_wsgi.py
 
 test-arm:  ## Run cargo test, and the same suites, on ARM under emulation (ARGS for pytest: those alone)
 	@$(PYTHON) tests/machines/arm.py $(ARGS)

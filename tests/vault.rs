@@ -728,3 +728,25 @@ fn limits_are_reached_and_not_passed() {
     assert!(key_id(&[&[1][..], &[0; MAX_RECORD - 1]].concat()).is_ok());
     assert!(key_id(&[&[1][..], &[0; MAX_RECORD]].concat()).is_err());
 }
+
+#[test]
+fn a_mac_is_of_its_key_its_label_and_its_texts() {
+    let keyring = Keyring::new([Key::generate(), Key::generate()]).unwrap();
+    let other = keyring.keys().nth(1).unwrap().id();
+    let id = keyring.writing().id();
+    let mac = keyring.mac(id, "label", &["a", "bc"]).unwrap();
+    assert_eq!(keyring.mac(id, "label", &["a", "bc"]), Ok(mac));
+    for (id, label, texts) in [
+        (other, "label", &["a", "bc"][..]),
+        (id, "labe", &["a", "bc"]),
+        (id, "label", &["ab", "c"]),
+        (id, "label", &["abc"]),
+        (id, "label", &["a", "bc", ""]),
+        (id, "label", &["", "a", "bc"]),
+        (id, "label", &[]),
+    ] {
+        assert_ne!(keyring.mac(id, label, texts), Ok(mac), "{label} {texts:?}");
+    }
+    let alone = Keyring::generate().unwrap();
+    assert_eq!(alone.mac(id, "label", &["a", "bc"]), Err(VaultError::UnknownKey(id)));
+}

@@ -355,6 +355,14 @@ class Keyring:
     def recovery_selector(code: str) -> str | None:
         """The selector of a recovery code as typed, or None for what is none."""
 
+    def mac(self, key_id: str, label: str, texts: tuple[str, ...]) -> bytes | None:
+        """HMAC-SHA-256 of texts, each with its length, under a key that is derived for this label from one of the
+        keyring: for a token that a client keeps. None if the keyring has no such key.
+
+        :param key_id: of `key_ids`
+        :returns: 32 bytes
+        """
+
     def reseal(self, owner: _Owner, purpose: Literal["otp", "recovery"], sealed: _Sealed) -> bytes | None:
         """The same contents under the key that seals, or None if they are under it already. The record is opened in
         either case, so that a sweep finds a changed one.

@@ -39,7 +39,10 @@ def _name_as(source: str, pyotp: bool) -> None:
         home = ("pyotp" if pyotp else source) + suffix
         for value in vars(module).values() if module else ():
             if getattr(value, "__module__", None) in (source + suffix, "pyotp" + suffix) and hasattr(value, "__name__"):
+                line = vars(value).get("__firstlineno__")
                 value.__module__ = home
+                if line is not None:
+                    value.__firstlineno__ = line  # 3.13 and later drop it with a write to `__module__`
                 # The methods are in classes below, some of which both surfaces share.
                 for kind in value.__mro__ if isinstance(value, type) else ():
                     _name_methods(kind, value.__name__, home)

@@ -26,7 +26,7 @@ fn with_key<R>(
     registry: Option<&Registry>,
     otp: &Bound<'_, PyAny>,
     seconds: u64,
-    use_key: impl FnOnce(&HmacKey, Numbers) -> R + Send,
+    mut use_key: impl FnMut(&HmacKey, Numbers) -> R + Send,
 ) -> Option<R> {
     let pristine = registry?.pristine(otp).filter(is_totp)?;
     let class = pristine.class;

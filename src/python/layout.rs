@@ -90,48 +90,33 @@ impl<'a, 'py> Base<'a, 'py> {
     }
 
     /// Runs `use_ready` on the key, or returns `None` where the attributes are not ordinary.
-    #[inline]
+    #[inline(always)]
     pub(super) fn with_ready<R>(
         self,
         legacy: bool,
-        use_ready: impl FnOnce(Ready<'_>) -> Option<R> + Send,
-    ) -> Option<R> {
-        let mut use_ready = Some(use_ready);
-        let result = self.state().with(|state| {
-            if !state.has_key() {
-                return None;
-            }
-            use_ready.take().and_then(|use_ready| use_ready(state.ready(legacy)?))
-        });
-        match use_ready {
-            None => result,
-            Some(use_ready) => self.with_new_key(legacy, use_ready),
-        }
-    }
-
-    /// The same where there is no key yet.
-    #[cold]
-    fn with_new_key<R>(
-        self,
-        legacy: bool,
-        mut use_ready: impl FnOnce(Ready<'_>) -> Option<R> + Send,
+        mut use_ready: impl FnMut(Ready<'_>) -> Option<R> + Send,
     ) -> Option<R> {
         // As often as the secret is replaced while it is read; to lose each time is odd, and left to the plain rules.
-        for _ in 0..3 {
-            let (secret, algorithm) = self.state().with(|state| state.key_material())?;
-            // To encode a secret may run Python code, so it is done while the state is open.
-            let secret = bound(self.py(), secret);
-            let mut key = MadeKey::of(&secret, algorithm)?;
-            let result = self.state().with(|state| match state.take_key(&mut key) {
-                true => Ok(state.ready(legacy).and_then(use_ready)),
-                false => Err(use_ready),
-            });
-            match result {
-                Ok(result) => return result,
-                Err(returned) => use_ready = returned,
+        for _ in 0..4 {
+            let used = self.state().with(|state| state.has_key().then(|| use_ready(state.ready(legacy)?)));
+            match used {
+                Some(result) => return result,
+                None => self.make_key()?,
             }
         }
         None
+    }
+
+    /// Makes the key, unless the secret is replaced meanwhile. `None` if it is not ordinary.
+    #[cold]
+    #[inline(never)]
+    fn make_key(self) -> Option<()> {
+        let (secret, algorithm) = self.state().with(|state| state.key_material())?;
+        // To encode a secret may run Python code, so it is done while the state is open.
+        let secret = bound(self.py(), secret);
+        let mut key = MadeKey::of(&secret, algorithm)?;
+        self.state().with(|state| state.take_key(&mut key));
+        Some(())
     }
 
     /// What a URI says.

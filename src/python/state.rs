@@ -2,6 +2,7 @@
 //!
 //! What is done to a [`State`] is done under its lock, so nothing here that takes one has a way to call Python.
 
+use core::mem::ManuallyDrop;
 use core::num::NonZeroU32;
 use core::ptr::null_mut;
 
@@ -169,8 +170,8 @@ const _: () = assert!(size_of::<State>() <= 120);
 /// The attributes of one object.
 #[derive(Default)]
 pub(super) struct State {
-    // They leave the state before they are dropped, since that may run Python code.
-    fields: [Option<Value>; Field::ALL.len()],
+    // They leave the state before they are dropped, since that may run Python code: it drops none itself.
+    fields: ManuallyDrop<[Option<Value>; Field::ALL.len()]>,
     pub(super) ordinary: Ordinary,
     /// Made at first use, dropped when `secret` or `digest` is set. In place always: a key that is moved leaves a copy.
     key: Option<HmacKey>,
@@ -236,7 +237,7 @@ impl State {
     pub(super) fn empty(&mut self) -> [Option<Value>; Field::ALL.len()] {
         self.key = None;
         self.ordinary = Ordinary::default();
-        core::mem::take(&mut self.fields)
+        core::mem::take(&mut *self.fields)
     }
 
     #[inline]
@@ -251,15 +252,14 @@ impl State {
     }
 
     /// Takes a key, unless it is another secret's by now.
-    pub(super) fn take_key(&mut self, made: &mut MadeKey) -> bool {
+    pub(super) fn take_key(&mut self, made: &mut MadeKey) {
         let same_secret =
             self.field(Field::Secret).is_some_and(|secret| secret.as_ptr().addr() == made.secret);
         if !same_secret || self.ordinary.algorithm != Some(made.algorithm) {
-            return false;
+            return;
         }
         core::mem::swap(&mut self.key, &mut made.key);
         self.key_is_long = made.is_long;
-        true
     }
 
     /// The key for these attributes. `None` if there is none, or they are not ordinary.

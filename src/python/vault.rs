@@ -706,6 +706,28 @@ impl PyKeyring {
         Ok(parsed.map(|parsed| PyString::new(code.py(), parsed.selector())))
     }
 
+    /// HMAC-SHA-256 of texts, each with its length, under a key that is derived for this label from one of the keyring:
+    /// for a token that a client keeps. None if the keyring has no such key.
+    ///
+    /// :param key_id: of `key_ids`
+    /// :returns: 32 bytes
+    fn mac<'py>(
+        &self,
+        key_id: &Bound<'py, PyAny>,
+        label: &Bound<'py, PyAny>,
+        texts: &Bound<'py, PyTuple>,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let py = key_id.py();
+        let (id, label) = (text(key_id, "key_id")?, text(label, "label")?);
+        let texts = texts.iter().collect::<Vec<_>>();
+        let texts = texts.iter().map(|part| text(part, "texts")).collect::<PyResult<Vec<_>>>()?;
+        let Some(key) = self.0.keys().find(|key| key.id().to_string() == id) else {
+            return Ok(None);
+        };
+        let mac = self.0.mac(key.id(), label, &texts).map_err(|error| raised(py, error))?;
+        Ok(Some(PyBytes::new(py, &mac)))
+    }
+
     /// The same contents under the key that seals, or None if they are under it already. The record is opened in
     /// either case, so that a sweep finds a changed one.
     ///

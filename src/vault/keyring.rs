@@ -20,6 +20,7 @@ const CHARACTERS: usize = 43;
 const MAX_FILE: usize = 64 << 10;
 const ID_LABEL: &[u8] = b"ferrotp v1 key id";
 const RECORD_LABEL: &[u8] = b"ferrotp v1 record ";
+const MAC_LABEL: &[u8] = b"ferrotp v1 mac ";
 
 /// 32 random bytes, wiped on drop. `Debug` shows the id alone.
 pub struct Key {
@@ -105,6 +106,15 @@ impl Key {
         let mut key = Wiped::zeros();
         Hkdf::<Sha256>::new(Some(salt), &**self.bytes)
             .expand_multi_info(&[RECORD_LABEL, purpose.name().as_bytes()], &mut *key)
+            .map_err(|_| VaultError::KeyLength)?;
+        Ok(key)
+    }
+
+    /// The key of one label's MACs: HKDF without a salt. The caller wipes the stack.
+    pub(super) fn mac_key(&self, label: &str) -> Result<Wiped<{ Self::LENGTH }>, VaultError> {
+        let mut key = Wiped::zeros();
+        Hkdf::<Sha256>::new(None, &**self.bytes)
+            .expand_multi_info(&[MAC_LABEL, label.as_bytes()], &mut *key)
             .map_err(|_| VaultError::KeyLength)?;
         Ok(key)
     }

@@ -19,6 +19,7 @@
 mod error;
 mod key_id;
 mod keyring;
+mod mac;
 mod otp;
 mod owner;
 mod sealed;

@@ -113,6 +113,23 @@ assert isinstance(otp, pyotp.TOTP)
 
 
 @pytest.mark.parametrize("legacy", [False, True])
+def test_a_class_has_the_names_under_the_alias_that_it_has_without_it(legacy):
+    # The guard of the fast path looks for them.
+    run_python(
+        f"""
+        import ferrotp, ferrotp.contrib, ferrotp.legacy, inspect
+        pyotp = ferrotp.legacy if {legacy} else ferrotp
+        classes = [pyotp.OTP, pyotp.TOTP, pyotp.HOTP, pyotp.contrib.Steam]
+        names, sources = [set(vars(kind)) for kind in classes], [inspect.getsource(kind) for kind in classes]
+        for back in (False, True, {legacy}):
+            ferrotp.alias_as_pyotp(back)
+            assert names == [set(vars(kind)) for kind in classes]
+            assert sources == [inspect.getsource(kind) for kind in classes]
+        """
+    )
+
+
+@pytest.mark.parametrize("legacy", [False, True])
 def test_it_wins_over_an_installed_pyotp_even_one_that_was_imported(legacy):
     run_python(
         f"""

@@ -11,14 +11,16 @@ from django.contrib.auth.models import User
 from django.contrib.auth.tokens import default_token_generator
 from django.core import mail
 from django.db import connection
-from django.test import override_settings
+from django.test import RequestFactory, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
+from django.views.debug import ExceptionReporter
 
 from ferrotp.django import get_mfa
 from ferrotp.django.test import AsyncMFAClient, Clock, MFAClient
 from ferrotp.mfa import Event
+from ferrotp.web.login import LOGIN_KEY
 
 from .conftest import Person
 from .site import PASSWORD
@@ -166,6 +168,21 @@ def test_a_half_login_dies_after_ten_minutes_on_logout_and_on_a_new_password(
     alice.user.save()
     assert where(client.post("/mfa/challenge", {"code": alice.code()})).startswith("/login")
     assert SESSION_KEY not in client.session
+
+
+@pytest.mark.parametrize("end", ["/mfa/cancel", "/logout"])
+def test_a_copied_half_login_dies_when_it_is_cancelled(alice: Person, end: str) -> None:
+    with override_settings(SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies"):
+        client, thief = MFAClient(), MFAClient()
+        alice.password(client)
+        thief.cookies[settings.SESSION_COOKIE_NAME] = client.cookies[settings.SESSION_COOKIE_NAME].value
+        client.post(end)
+        copy = thief.cookies[settings.SESSION_COOKIE_NAME].value
+        for path, code in (("/mfa/challenge", alice.code()), ("/mfa/recover", alice.codes[0])):
+            assert where(thief.post(path, {"code": code})).startswith("/login"), path
+            thief.cookies[settings.SESSION_COOKIE_NAME] = copy
+        alice.log_in(client)
+        assert client.get("/vault").status_code == 200
 
 
 def test_a_half_login_dies_of_a_lockout(client: MFAClient, alice: Person, clock: Clock, ferrotp: Any) -> None:
@@ -330,6 +347,84 @@ def test_a_page_costs_nothing_with_a_second_factor_and_one_query_without(
         assert len(captured) == queries, path
 
 
+# A login ends with what it was proved by
+
+
+ENDS: dict[str, Callable[[Person], object]] = {
+    "reset": lambda person: get_mfa().reset(user_id=person.user_id, by="root"),
+    "removal": lambda person: get_mfa().remove_factor(user_id=person.user_id, factor_id=person.factor_id),
+    "log out everywhere": lambda person: get_mfa().end_sessions(user_id=person.user_id, by="root"),
+}
+
+
+@pytest.mark.parametrize("engine", ["db", "signed_cookies"])
+@pytest.mark.parametrize("end", ENDS)
+def test_a_copied_session_ends_with_what_it_was_proved_by(
+    alice: Person, clock: Clock, ferrotp: Any, end: str, engine: str
+) -> None:
+    with override_settings(SESSION_ENGINE=f"django.contrib.sessions.backends.{engine}"):
+        clients = [MFAClient() for _ in range(4)]
+        for client in clients:
+            alice.log_in(client)
+            assert client.get("/vault").status_code == 200
+        ENDS[end](alice)
+        first, second, third, fourth = clients
+        for client, path in ((first, "/fresh-vault"), (second, "/mfa/set-up")):
+            assert where(client.get(path)).startswith("/login"), path
+        assert where(third.post("/mfa/sessions/end")).startswith("/login")
+        clock.tick(60)
+        for client in clients:
+            for path in ("/vault", "/inside", "/mfa/", "/admin/"):
+                assert where(client.get(path)).startswith(("/login", "/admin/login")), path
+        assert not fourth.session.get("_auth_user_id")
+        assert not get_mfa().status(user_id=alice.user_id).pending
+
+
+def test_a_copied_session_does_not_outlive_a_reset_and_a_new_set_up(
+    client: MFAClient, alice: Person, clock: Clock
+) -> None:
+    alice.log_in(client)
+    client.post("/mfa/set-up")
+    thief, kept = MFAClient(), client.session[LOGIN_KEY]
+    get_mfa().reset(user_id=alice.user_id, by="root")
+    alice.enroll()
+    for path in ("/fresh-vault", "/mfa/set-up", "/mfa/recovery-codes", "/mfa/sessions/end"):
+        assert where(client.get(path)).startswith("/login")
+        assert where(client.get("/inside")).startswith("/login")
+        # As with sessions in cookies: the thief has what was signed.
+        thief.force_login(alice.user)
+        session = thief.session
+        session[LOGIN_KEY] = kept
+        session.save()
+        client = thief
+    assert len(get_mfa().status(user_id=alice.user_id).factors) == 1
+
+
+def test_who_logs_out_everywhere_else_stays_under_a_new_key(
+    client: MFAClient, alice: Person, clock: Clock, events: list[Event]
+) -> None:
+    elsewhere = MFAClient()
+    for browser in (client, elsewhere):
+        alice.log_in(browser)
+    assert "/mfa/sessions/end" in client.get("/mfa/").content.decode()
+    assert client.get("/mfa/sessions/end").status_code == 200
+    key = client.session.session_key
+    assert where(client.post("/mfa/sessions/end")) == "/mfa/"
+    assert client.session.session_key != key and "logged in here only" in client.get("/mfa/").content.decode()
+    assert events[-1].kind == "sessions ended"
+    clock.tick(60)
+    assert client.get("/vault").status_code == client.get("/fresh-vault").status_code == 200
+    assert where(elsewhere.get("/vault")).startswith("/login")
+    alice.log_in(elsewhere)
+    assert client.post("/mfa/recovery-codes", {"end_sessions": "y"}).status_code == 200
+    clock.tick(60)
+    assert client.get("/vault").status_code == 200 and where(elsewhere.get("/vault")).startswith("/login")
+    alice.log_in(elsewhere)
+    assert where(client.post(f"/mfa/factors/{alice.factor_id}/remove")) == "/mfa/"
+    clock.tick(60)
+    assert client.get("/inside").status_code == 200 and where(elsewhere.get("/inside")).startswith("/login")
+
+
 # Who must have one
 
 
@@ -343,7 +438,9 @@ def test_who_must_have_one_sets_it_up_at_the_next_login(
     assert where(carol.password(MFAClient())) == "/inside"
     assert where(bob.password(client)) == "/inside"
     clock.tick(2 * 86_400)
-    assert client.get("/inside").status_code == 200  # at the next login
+    # The session that there is, too: it was by the password alone.
+    assert where(client.get("/inside")) == "/mfa/set-up"
+    assert where(client.get("/mfa/set-up")).startswith("/login")  # that was days ago
     nobody = {"/inside": "/login?next=/inside", "/": "", "/admin/": "/admin/login/?next=/admin/"}
     held = dict.fromkeys(nobody, "/mfa/set-up")
     for path, led in (("/login", nobody), ("/careless-login", held), ("/plain-login", held)):
@@ -450,7 +547,7 @@ def test_a_trusted_device_is_not_asked_until_the_password_changes(
     ferrotp(POLICY={"trusted_device_days": 30})
     alice.password(client)
     client.post("/mfa/challenge", {"code": alice.code(), "trust": "y"}, headers={"User-Agent": "Firefox/1 Linux"})
-    cookie = next(cookie for cookie in client.cookies.values() if cookie.key.startswith("ferrotp_device_"))
+    cookie = next(cookie for cookie in client.cookies.values() if "ferrotp_device_token_" in cookie.key)
     assert cookie["httponly"] and cookie["secure"] and cookie["samesite"] == "Lax"
     token = cookie.value
     client.post("/logout")
@@ -469,13 +566,51 @@ def test_a_trusted_device_is_not_asked_until_the_password_changes(
     assert where(client.get("/mfa/")) == "/mfa/challenge"
 
 
+@pytest.mark.parametrize(
+    ("changes", "secure", "host"),
+    [
+        ({}, True, True),
+        ({"DEBUG": True}, False, False),
+        ({"DEBUG": True, "SESSION_COOKIE_SECURE": True}, True, True),
+        ({"SESSION_COOKIE_PATH": "/mfa"}, True, False),
+        ({"SESSION_COOKIE_DOMAIN": "testserver"}, True, False),
+    ],
+)
+def test_the_device_cookie_is_for_https_alone_outside_of_debug(
+    alice: Person, ferrotp: Any, changes: dict[str, Any], secure: bool, host: bool
+) -> None:
+    ferrotp(POLICY={"trusted_device_days": 30})
+    with override_settings(**{"DEBUG": False, "SESSION_COOKIE_SECURE": False, **changes}):
+        client = MFAClient()
+        alice.password(client)
+        client.post("/mfa/challenge", {"code": alice.code(), "trust": "y"})
+        cookie = next(cookie for cookie in client.cookies.values() if "ferrotp_device_token_" in cookie.key)
+        assert (bool(cookie["secure"]), cookie.key.startswith("__Host-")) == (secure, host)
+        alice.clock.tick(100)
+        client.post("/logout")
+        assert where(alice.password(client)) == "/inside"
+
+
+def test_a_report_of_an_error_holds_no_token_of_a_device(client: MFAClient, alice: Person, ferrotp: Any) -> None:
+    ferrotp(POLICY={"trusted_device_days": 30})
+    alice.password(client)
+    client.post("/mfa/challenge", {"code": alice.code(), "trust": "y"})
+    request = RequestFactory().get("/")
+    request.COOKIES = {name: morsel.value for name, morsel in client.cookies.items()}
+    (kept,) = (value for name, value in request.COOKIES.items() if "ferrotp_device_token_" in name)
+    request.META["HTTP_COOKIE"] = "; ".join(f"{name}={value}" for name, value in request.COOKIES.items())
+    report = ExceptionReporter(request, ValueError, ValueError("boom"), None)
+    for text in (report.get_traceback_html(), report.get_traceback_text()):
+        assert "boom" in text and kept not in text and kept.split(".")[2] not in text
+
+
 def test_a_stolen_device_token_ends_all_devices(
     client: MFAClient, alice: Person, clock: Clock, ferrotp: Any, events: list[Event]
 ) -> None:
     ferrotp(POLICY={"trusted_device_days": 30})
     alice.password(client)
     client.post("/mfa/challenge", {"code": alice.code(), "trust": "y"})
-    name = next(name for name in client.cookies if name.startswith("ferrotp_device_"))
+    name = next(name for name in client.cookies if "ferrotp_device_token_" in name)
     stolen = client.cookies[name].value
     for _ in range(2):
         clock.tick(100)
@@ -527,7 +662,7 @@ def test_changes_are_told_by_mail(alice: Person, ferrotp: Any) -> None:
 
 def test_what_there_was_goes_with_the_user(alice: Person, events: list[Event]) -> None:
     alice.user.delete()
-    assert events[-1].kind == "reset" and events[-1].detail["by"] == "User deleted"
+    assert events[-1].kind == "user deleted" and events[-1].detail == {"factors": 1}
     assert not get_mfa().status(user_id=alice.user_id).enrolled
 
 

@@ -79,6 +79,8 @@ def test_each_page_is_what_flask_shows(alice: Person, in_flask: Callable[..., st
         ("codes", {"page": CodesPage(("AAAA-BBBB", "CCCC-DDDD"))}),
         ("codes", {"page": CodesPage(("AAAA-BBBB",), "Save them.")}),
         ("new_codes", {"error": ""}),
+        ("end_sessions", {"error": ""}),
+        ("end_sessions", {"error": "Too <late>."}),
         ("ended", {"error": "Over.", "login_page": "/login"}),
         ("unavailable", {"error": "Later."}),
         ("remove", {"page": remove_page(gate, factor, texts), "error": ""}),
@@ -249,7 +251,7 @@ def test_a_report_of_a_fault_holds_no_code_and_no_secret(
     page = client.get("/mfa/set-up").content.decode()
     device = Device("otpauth://" + page.split('href="otpauth://')[1].split('"')[0].replace("&amp;", "&"))
     secret = page.split("secret=")[1].split("&")[0]
-    for name in ("accept", "confirm", "redeem", "replace_recovery_codes"):
+    for name in ("attempt", "confirm", "redeem", "replace_recovery_codes"):
         monkeypatch.setattr(DjangoStore, name, broken)
     monkeypatch.setattr(views, "set_up_page", broken)
     codes = [alice.code(), device.at(clock.now), alice.codes[0]]
@@ -344,11 +346,11 @@ def test_the_store_away_is_a_page_that_says_so(
     def refused(*arguments: Any, **more: Any) -> Any:
         raise StoreRefused("run migrate")
 
-    for name in ("reserve", "user", "add_factor"):
+    for name in ("attempt", "user", "add_factor"):
         monkeypatch.setattr(DjangoStore, name, away)
     answer = client.post("/mfa/challenge", {"code": alice.code()})
     assert answer.status_code == 503 and "away" not in answer.content.decode()
-    monkeypatch.setattr(DjangoStore, "reserve", refused)
+    monkeypatch.setattr(DjangoStore, "attempt", refused)
     monkeypatch.setattr(DjangoStore, "user", user)
     answer = client.post("/mfa/challenge", {"code": alice.code()})
     assert answer.status_code == 500 and "migrate" not in answer.content.decode()

@@ -53,17 +53,17 @@ def _mirror() -> str:
     raise NotHere("no Debian mirror is named in /etc/apt")
 
 
-def _environment() -> dict[str, str]:
-    """apt's own folder, made and filled once a day."""
+def _environment(suite: str) -> dict[str, str]:
+    """apt's own folder for a suite, made and filled once."""
     for tool in ("apt-get", "dpkg"):
         if not shutil.which(tool):
             raise NotHere(f"no {tool}: the packages are Debian's")
-    folder = WORK / "apt" / SUITE
+    folder = WORK / "apt" / suite
     for part in ("lists/partial", "cache/archives/partial", "etc"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     (folder / "status").touch()
     both = dict.fromkeys([machine(), "amd64", "arm64"])
-    sources = f"deb [arch={','.join(both)} signed-by={KEYS}] {_mirror()} {SUITE} main\n"
+    sources = f"deb [arch={','.join(both)} signed-by={KEYS}] {_mirror()} {suite} main\n"
     (folder / "etc/sources.list").write_text(sources, encoding="utf-8")
     configuration = f"""\
 Dir::Etc::sourcelist "{folder}/etc/sources.list";
@@ -79,7 +79,7 @@ Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
     (folder / "apt.conf").write_text(configuration, encoding="utf-8")
     environment = {**os.environ, "APT_CONFIG": str(folder / "apt.conf")}
     if not (folder / "updated").exists():
-        say(f"reading the list of Debian's {SUITE}")
+        say(f"reading the list of Debian's {suite}")
         run("apt-get", "update", "-qq", env=environment)
         (folder / "updated").touch()
     return environment
@@ -90,20 +90,14 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def newest(pattern: str) -> list[str]:
-    """The names of packages that match a regular expression."""
-    found = run("apt-cache", "search", "--names-only", pattern, env=_environment()).stdout
-    return sorted(line.split(" - ")[0] for line in found.splitlines())
-
-
-def unpack(name: str, *packages: str, alone: bool = False) -> Path:
+def unpack(name: str, *packages: str, alone: bool = False, suite: str = SUITE) -> Path:
     """A folder with packages and all that they depend on (or `alone`), as a root of its own."""
     folder = WORK / name
     stamp = folder / ".unpacked"
-    wanted = f"{SUITE}: {' '.join(packages)}\n"
+    wanted = f"{suite}: {' '.join(packages)}\n"
     if stamp.exists() and stamp.read_text(encoding="utf-8").startswith(wanted):
         return folder
-    environment = _environment()
+    environment = _environment(suite)
     chosen = list(packages) if alone else []
     if not alone:
         asked = run("apt-get", "install", "--print-uris", "-qq", "--no-install-recommends", *packages, env=environment)
@@ -117,7 +111,7 @@ def unpack(name: str, *packages: str, alone: bool = False) -> Path:
         (folder / part).mkdir(parents=True)
     for part in ("bin", "lib", "lib64", "sbin"):  # as base-files has them
         (folder / part).symlink_to(f"usr/{part}")
-    say(f"unpacking {len(chosen)} packages of Debian's {SUITE} into {folder.relative_to(ROOT)}")
+    say(f"unpacking {len(chosen)} packages of Debian's {suite} into {folder.relative_to(ROOT)}")
     run("apt-get", "download", "-qq", *chosen, cwd=folder / "archives", env=environment)
     for archive in sorted((folder / "archives").glob("*.deb")):
         run("dpkg", "-x", archive, folder)

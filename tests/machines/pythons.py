@@ -24,14 +24,12 @@ def interpreter(version: str) -> Path:
 
 
 def main() -> None:
-    built = sorted((debian.ROOT / "target" / "wheels").glob("*-abi3-*.whl"))
-    if len(built) != 1:
-        sys.exit(f"one wheel was to be in target/wheels, and there are {len(built)}: make wheel")
+    wheel = suites.built()
     versions = [argument for argument in sys.argv[1:] if argument in VERSIONS] or VERSIONS
     arguments = [argument for argument in sys.argv[1:] if argument not in VERSIONS]
     suites.releases()
     for version in versions:
-        python = suites.environment(f"python-{version}", interpreter(version), version, platform.machine(), built[0])
+        python = suites.environment(f"python-{version}", interpreter(version), version, platform.machine(), wheel)
         print(suites.said(python), flush=True)
         print(f"  {suites.test(python, arguments)}", flush=True)
 

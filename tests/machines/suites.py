@@ -1,4 +1,4 @@
-"""The contract, batch, vault and service suites on an interpreter that was unpacked, with the wheel as it ships."""
+"""The contract, sound, batch, vault and service suites on an unpacked interpreter, with the wheel as it ships."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from debian import ROOT, WORK, run, say
 
 SUITES = [
     "tests/contract",
+    "tests/sound",
     "tests/batch",
     "tests/vault",
     "tests/test_vectors.py",
@@ -19,7 +20,7 @@ SUITES = [
     "tests/mfa/test_memory_store.py",
 ]
 # What these suites import, of requirements/test.txt.
-WANTED = re.compile(r"(argon2-cffi|cryptography|freezegun|hypothesis|pyotp|pytest|time-machine)==")
+WANTED = re.compile(r"(argon2-cffi|cryptography|Django|freezegun|hypothesis|pyotp|pytest|time-machine)==")
 GLIBC = (17, 24, 26, 27, 28, 31, 34, 35, 39)
 
 
@@ -31,6 +32,14 @@ def requirements() -> list[str]:
         for line in (ROOT / "requirements" / name).read_text(encoding="utf-8").splitlines()
     ]
     return list(dict.fromkeys(line for line in lines if WANTED.match(line)))
+
+
+def built() -> Path:
+    """The wheel of `make wheel`."""
+    wheels = sorted((ROOT / "target" / "wheels").glob("*-abi3-*.whl"))
+    if len(wheels) != 1:
+        sys.exit(f"one wheel was to be in target/wheels, and there are {len(wheels)}: make wheel")
+    return wheels[0]
 
 
 def environment(name: str, python: Path, version: str, machine: str, wheel: Path) -> Path:

@@ -134,7 +134,7 @@ class Story:
         if isinstance(self.store, Failing):
             clock.now += 7200
             for self.store.after in (False, True):
-                for self.store.broken in ("reserve", "accept"):
+                for self.store.broken in ("attempt",):
                     clock.now += 3600
                     self.hide(device.at(clock.now))
                     self.fails(mfa.verify, user_id="42", code=device.at(clock.now))

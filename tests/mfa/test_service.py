@@ -34,7 +34,7 @@ from ferrotp.mfa import (
     UnknownKey,
     events,
 )
-from ferrotp.mfa.stores.base import Owner
+from ferrotp.mfa.stores.base import Acceptance, Decide, Limits, Method, Owner, Reservation
 from ferrotp.vault import Hashing, Keyring
 
 from .authenticator import Device
@@ -1167,6 +1167,34 @@ def test_each_attempt_to_recover_takes_one_hash_whether_there_is_such_a_code_or_
 # What the user hears of
 
 
+def test_logins_are_ended_by_somebody_and_the_user_hears_of_it(world: World) -> None:
+    world.enroll("42")
+    before = world.mfa.status(user_id="42").epoch
+    assert before and world.mfa.epoch(user_id=42) == before
+    epoch = world.mfa.end_sessions(user_id="42", by="root")
+    assert len(epoch) == 32 and epoch != before
+    assert world.mfa.status(user_id="42").epoch == world.mfa.epoch(user_id="42") == epoch
+    event = world.events[-1]
+    assert (event.kind, event.detail, event.notify_user) == ("sessions ended", {"by": "root", "devices": 0}, True)
+    for by in ("", " ", 7):
+        with pytest.raises(InvalidIdentifier):
+            world.mfa.end_sessions(user_id="42", by=by)  # type: ignore[arg-type]
+    assert world.mfa.epoch(user_id="42") == epoch
+
+
+def test_new_codes_end_logins_where_somebody_may_have_had_the_earlier_ones(world: World) -> None:
+    world.enroll("42")
+    before = world.mfa.epoch(user_id="42")
+    world.mfa.regenerate_recovery_codes(user_id="42")
+    assert world.mfa.epoch(user_id="42") == before
+    assert len(world.mfa.regenerate_recovery_codes(user_id="42", end_sessions=True)) == 10
+    assert world.mfa.epoch(user_id="42") != before
+    assert [event.kind for event in world.events[-2:]] == ["recovery codes replaced", "sessions ended"]
+    with pytest.raises(NotEnrolled):
+        world.mfa.regenerate_recovery_codes(user_id="43", end_sessions=True)
+    assert world.mfa.epoch(user_id="43") == ""
+
+
 def test_the_user_hears_of_each_change_and_of_nothing_else() -> None:
     kinds = get_args(events.Kind)
     event = Event("reset", datetime.now(timezone.utc), "", "42")
@@ -1179,6 +1207,7 @@ def test_the_user_hears_of_each_change_and_of_nothing_else() -> None:
         "factor resynchronized",
         "factor removed",
         "reset",
+        "sessions ended",
         "device trusted",
         "device theft suspected",
         "enrollment lost",
@@ -1198,6 +1227,7 @@ def test_the_log_warns_of_changes_and_refusals_and_only_informs_of_the_rest(
         "device recognized",
         "device refused",
         "devices removed",
+        "user deleted",
         "keys rotated",
     }
     assert len(levels) == len(get_args(events.Kind))
@@ -1402,7 +1432,7 @@ def test_an_enrollment_that_another_process_confirms_first_is_over(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     enrollment = world.mfa.enroll(user_id="42", account_name="alice")
-    monkeypatch.setattr(world.store, "confirm", lambda *arguments: False)
+    monkeypatch.setattr(world.store, "confirm", lambda *arguments: None)
     with pytest.raises(EnrollmentExpired):
         world.mfa.confirm(user_id="42", factor_id=enrollment.factor_id, code=Device(enrollment.uri).at(world.clock.now))
     assert "enrollment confirmed" not in world.kinds()
@@ -1410,11 +1440,27 @@ def test_an_enrollment_that_another_process_confirms_first_is_over(
 
 def test_a_code_that_another_process_uses_first_is_used(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     _, device, codes = world.enroll()
-    monkeypatch.setattr(world.store, "accept", lambda *arguments: False)
+    attempt, code = world.store.attempt, device.at(world.clock.now)
+
+    def another_comes_first(
+        owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, **named: Any
+    ) -> Any:
+        """The decision is asked twice, as where another process came between."""
+
+        def decide_again(reservation: Reservation) -> Acceptance | None:
+            seen = decide(reservation)
+            assert seen is not None
+            factor = reservation.factors[0]
+            taken = replace(reservation, factors=(replace(factor, last_step=seen.step),))
+            return decide(taken)
+
+        return attempt(owner, method, now, limits, decide_again, **named)
+
+    monkeypatch.setattr(world.store, "attempt", another_comes_first)
     monkeypatch.setattr(world.store, "redeem", lambda *arguments: None)
-    for ask, code in ((world.mfa.verify, device.at(world.clock.now)), (world.mfa.recover, codes[0])):
+    for ask, text in ((world.mfa.verify, code), (world.mfa.recover, codes[0])):
         with pytest.raises(InvalidCode):
-            ask(user_id="42", code=code)
+            ask(user_id="42", code=text)
         assert world.events[-1].detail["reason"] == "used"
 
 
@@ -1571,9 +1617,9 @@ def test_the_device_s_token_is_told_by_its_event_and_its_end_by_the_policy(trust
     again = trusting.mfa.recognize_device(user_id="42", token=token.token)
     assert (trusting.events[-1].kind, trusting.events[-1].detail) == ("device recognized", {"device": device.series})
     trusting.clock.now += 60  # two requests of one browser at once
-    assert trusting.mfa.recognize_device(user_id="42", token=token.token).token == token.token
+    assert trusting.mfa.recognize_device(user_id="42", token=token.token).token == again.token
     with pytest.raises(DeviceNotTrusted):
-        trusting.mfa.recognize_device(user_id="42", token="nothing.nothing")
+        trusting.mfa.recognize_device(user_id="42", token="nothing.nothing.nothing")
     assert (trusting.events[-1].kind, trusting.events[-1].detail) == ("device refused", {"device": "nothing"})
     assert not trusting.events[-1].notify_user
     trusting.clock.now += 61

@@ -6,11 +6,11 @@ import textwrap
 import pytest
 from contract.helpers import run_python
 
-NAME = "_xxsubinterpreters" if sys.version_info < (3, 13) else "_interpreters"
-# From CPython 3.12 on the interpreters of these modules refuse every extension module that does not say it can do more.
-pytestmark = pytest.mark.skipif(
-    sys.version_info >= (3, 12), reason="interpreters that share the GIL cannot be made from Python here"
-)
+# The interpreters are to share the GIL and to take any extension module, as mod_wsgi's do.
+if sys.version_info < (3, 13):
+    NAME, CREATE = "_xxsubinterpreters", "create(isolated=False)"
+else:
+    NAME, CREATE = "_interpreters", "create('legacy')"
 
 PRELUDE = f"""
 import faulthandler, textwrap
@@ -18,9 +18,10 @@ import {NAME} as interpreters
 
 faulthandler.dump_traceback_later(20, exit=True)  # a process that hangs holds the GIL, so a thread must end it
 
-def run(code):
-    interpreter = interpreters.create()
-    interpreters.run_string(interpreter, textwrap.dedent(code))
+def run(code, interpreter=None):
+    interpreter = interpreters.{CREATE} if interpreter is None else interpreter
+    failure = interpreters.run_string(interpreter, textwrap.dedent(code))
+    assert failure is None, failure.errdisplay  # where it is not raised
     return interpreter
 """
 
@@ -102,5 +103,36 @@ def test_the_main_interpreter_is_refused_while_another_has_it() -> None:
         PRELUDE
         + indented("USE", USE)
         + indented("REFUSED", REFUSED)
-        + "first = run(USE)\nexec(REFUSED, {})\ninterpreters.run_string(first, USE)"
+        + "first = run(USE)\nexec(REFUSED, {})\nrun(USE, first)"
+    )
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="concurrent.interpreters is new in 3.14")
+def test_an_interpreter_with_a_gil_of_its_own_is_refused_and_the_first_goes_on() -> None:
+    refused = """
+try:
+    import ferrotp
+except ImportError as error:
+    assert "ferrotp._native" in str(error), error  # it is Python that refuses the module
+else:
+    raise AssertionError("imported")
+"""
+    run_python(
+        PRELUDE
+        + indented("USE", USE)
+        + indented("REFUSED", refused)
+        + textwrap.dedent(
+            """
+            from concurrent import interpreters as isolated
+            early = isolated.create()
+            early.exec(REFUSED)
+            exec(USE, {})
+            late = isolated.create()
+            late.exec(REFUSED)
+            early.exec(REFUSED)
+            early.close()
+            late.close()
+            exec(USE, {})
+            """
+        )
     )

@@ -5,6 +5,7 @@ Run as a program, it writes tests/vectors/vault_records.json, which cargo test a
 
 import base64
 import hashlib
+import hmac
 import json
 import struct
 from dataclasses import dataclass
@@ -39,6 +40,11 @@ def key_from_text(text: str) -> bytes:
 
 def key_id(key: bytes) -> bytes:
     return _hkdf(key, None, b"ferrotp v1 key id", 8)
+
+
+def mac(key: bytes, label: str, texts: tuple[str, ...]) -> bytes:
+    message = b"".join(struct.pack(">Q", len(text.encode())) + text.encode() for text in texts)
+    return hmac.digest(_hkdf(key, None, b"ferrotp v1 mac " + label.encode(), 32), message, "sha256")
 
 
 def associated_data(key: bytes, owner: Owner, purpose: str) -> bytes:

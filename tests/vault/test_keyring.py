@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -194,3 +195,21 @@ def test_a_file_that_cannot_be_read_is_a_keyring_error(tmp_path: Path) -> None:
     assert "ferrotp1_" not in str(caught.value)
     with pytest.raises(TypeError):
         Keyring.from_file(5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("texts", [(), ("",), ("a", "bc"), ("ab", "c"), ("\u4e2d\u6587", "\0", "x" * 5000)])
+def test_a_mac_is_of_the_key_the_label_and_the_texts(texts: tuple[str, ...]) -> None:
+    keys = [new_key() for _ in range(2)]
+    keyring = Keyring(keys)
+    for key, key_id in zip(keys, keyring.key_ids, strict=True):
+        for label in ("device token", "", "\u00e9"):
+            assert keyring.mac(key_id, label, texts) == judge.mac(judge.key_from_text(key), label, texts)
+    assert Keyring(keys[1]).mac(keyring.key_ids[0], "device token", texts) is None
+    for odd in ("", "0" * 16, keyring.key_ids[0].upper() + " ", "x" * 10_000):
+        assert keyring.mac(odd, "device token", texts) is None
+
+
+@pytest.mark.parametrize("arguments", [(1, "a", ()), ("a", b"b", ()), ("a", "b", (1,)), ("a", "b", ["c"])])
+def test_a_mac_is_of_texts_alone(arguments: "tuple[Any, ...]") -> None:
+    with pytest.raises(TypeError):
+        Keyring.generate().mac(*arguments)

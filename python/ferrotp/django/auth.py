@@ -26,6 +26,7 @@ from ferrotp.web import (
     LoginRequired,
     LoginStep,
     NotFresh,
+    SessionEnded,
     StepError,
     device_cookie,
     problems,
@@ -34,7 +35,7 @@ from ferrotp.web import (
 from ferrotp.web.login import LOGIN_KEY
 
 from .conf import conf
-from .service import gate_for, now, user_id_of
+from .service import gate_for, get_mfa, is_current, now, user_id_of
 from .texts import texts
 
 _log = logging.getLogger("ferrotp.django")
@@ -99,7 +100,7 @@ def begin_login(
 def has_passed(request: HttpRequest) -> bool:
     """Whether this session's user has passed a second factor. For conditions; a view is gated by `mfa_required`."""
     login = load(request)
-    return login is not None and login.passed and login.stage == "full"
+    return login is not None and login.passed and login.stage == "full" and is_current(login)
 
 
 def end_login(request: HttpRequest) -> None:
@@ -243,8 +244,18 @@ def note_login(user: Any = None, request: Any = None, **more: Any) -> None:
         request.session[PROVED_AT_KEY] = int(now())
 
 
+def note_logout(request: Any = None, **more: Any) -> None:
+    """A half-login ends with its copies: a session may be a cookie."""
+    session = getattr(request, "session", None)
+    login = load(request) if session is not None and LOGIN_KEY in session else None
+    if login is not None and login.stage != "full":
+        Gate(get_mfa(), clock=now).cancel(login)
+
+
 def redirect_to_step(request: HttpRequest, error: StepError) -> HttpResponse:
     """The answer to a step that comes too early: the page that comes before it; for programs, the problem in JSON."""
+    if isinstance(error, SessionEnded):
+        auth.logout(request)
     accepts = request.headers.get("Accept", "")
     if request.content_type == "application/json" or ("json" in accepts and "html" not in accepts):
         problem = problems.problem_of(error, texts, now())
@@ -298,7 +309,7 @@ def set_device_cookie(response: HttpResponse, user: Any, device: DeviceToken) ->
         _device_cookie(user),
         f"{device.token}.{_device_mark(device.token, user)}",
         expires=device.expires_at,
-        secure=settings.SESSION_COOKIE_SECURE,
+        secure=_device_cookie_is_secure(),
         httponly=True,
         samesite="Lax",
         path=settings.SESSION_COOKIE_PATH,
@@ -351,7 +362,12 @@ def _password_hash(user: Any) -> str:
 
 
 def _device_cookie(user: Any) -> str:
-    return device_cookie(user_id_of(user), conf().issuer, conf().tenant)
+    plain = settings.SESSION_COOKIE_PATH == "/" and not settings.SESSION_COOKIE_DOMAIN
+    return device_cookie(user_id_of(user), conf().issuer, conf().tenant, host=plain and _device_cookie_is_secure())
+
+
+def _device_cookie_is_secure() -> bool:
+    return bool(settings.SESSION_COOKIE_SECURE) or not settings.DEBUG
 
 
 def _device_mark(token: str, user: Any) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.contrib.auth import logout
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import LoginView, LogoutView
 from django.contrib.staticfiles.views import serve as serve_from_apps
@@ -16,7 +17,7 @@ from ferrotp.web import LoginRequired, SecondFactorRequired, StepError
 
 from . import auth
 from .conf import conf
-from .service import gate_for, is_enrolled, now
+from .service import gate_for, is_current, is_enrolled, is_required, now
 from .views import unavailable
 
 
@@ -41,7 +42,9 @@ class RequestMFA:
     def fresh(self) -> bool:
         """Whether the user has proved within the last minutes who it is."""
         login = auth.load(self._request)
-        return login is not None and login.stage == "full" and login.is_fresh(now(), conf().fresh_seconds)
+        if login is None or login.stage != "full" or not login.is_fresh(now(), conf().fresh_seconds):
+            return False
+        return is_current(login, 0)
 
 
 class MFAMiddleware:
@@ -95,9 +98,8 @@ class MFAMiddleware:
             login = auth.load(request)
             if login is None:
                 return auth.redirect_to_step(request, LoginRequired())
-            return auth.redirect_to_step(
-                request, SecondFactorRequired("set-up" if login.stage == "set-up" else "challenge")
-            )
+            must_set_up = login.stage == "set-up" or (login.stage == "full" and not login.passed)
+            return auth.redirect_to_step(request, SecondFactorRequired("set-up" if must_set_up else "challenge"))
         if "admin" in request.resolver_match.app_names and conf().admin and request.user.is_authenticated:
             try:
                 gate_for(request.user).require_mfa(auth.load(request))
@@ -132,12 +134,19 @@ class MFAMiddleware:
                 login = step.login
                 if step.device is not None:
                     request.mfa.device = user, step.device
+            elif login.stage == "full" and not is_current(login):
+                logout(request)
+                _set_user(request, AnonymousUser())
+                request.mfa.held_user = None
+                return None
+            # One by the password alone is not enough any more where a second factor became required since.
+            is_done = login.stage == "full" and (login.passed or not is_required(user))
         except LoginRequired:
-            login = None
+            is_done = False
         except MFAError as error:
             _set_user(request, AnonymousUser())
             return unavailable(request, error)
-        if login is not None and login.stage == "full":
+        if is_done:
             request.mfa.held_user = None
         else:
             request.mfa.held_user = user

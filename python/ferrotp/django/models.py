@@ -64,6 +64,37 @@ class Factor(models.Model):
         )
 
 
+class UserEpoch(models.Model):
+    """What a user's logins carry, so that they end when it moves. Not secret."""
+
+    tenant = ExactTextField(editable=False)
+    user_id = ExactTextField(editable=False)
+    epoch = ExactTextField(editable=False)
+
+    class Meta:
+        db_table = "ferrotp_django_user_epoch"
+        default_permissions = ()
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "user_id"], name="ferrotp_django_user_epoch_key")
+        ]
+
+
+class EndedLogin(models.Model):
+    """A login that was ended before its second factor, while a copy of it could be shown."""
+
+    tenant = ExactTextField(editable=False)
+    user_id = ExactTextField(editable=False)
+    login_id = ExactTextField(editable=False)
+    expires_at: Any = models.BigIntegerField(editable=False)
+
+    class Meta:
+        db_table = "ferrotp_django_ended_login"
+        default_permissions = ()
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "user_id", "login_id"], name="ferrotp_django_ended_login_key")
+        ]
+
+
 class Budget(models.Model):
     """The attempts of a user by one method."""
 

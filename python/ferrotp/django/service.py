@@ -16,7 +16,7 @@ from ferrotp.mfa import MFA, Event, InvalidIdentifier, user_id_text
 from ferrotp.mfa.stores.base import Store
 from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.vault import VaultError
-from ferrotp.web import Gate, Notice, Notifier, SetupError, absolute_store
+from ferrotp.web import EpochCache, Gate, Login, Notice, Notifier, SetupError, absolute_store
 
 from .conf import conf, is_testing, keyring
 from .texts import texts
@@ -27,6 +27,8 @@ raises is logged and changes nothing."""
 
 memory = MemoryStore()
 """The store of ``"STORE": "memory"``: for tests."""
+
+_epochs = EpochCache()
 
 test_clock: Callable[[], float] | None = None
 """Set by `ferrotp.django.test.mfa_clock`."""
@@ -75,7 +77,22 @@ def _made(store: "Callable[[Any, str], Store | str]") -> MFA:
 def gate_for(user: Any) -> Gate:
     """The steps of a login, as strict as the policy is with this user."""
     mode = "required" if is_required(user) else "optional"
-    return Gate(get_mfa(), mode=mode, fresh_seconds=conf().fresh_seconds, clock=now)  # type: ignore[arg-type]
+    return Gate(
+        get_mfa(),
+        mode=mode,  # type: ignore[arg-type]
+        fresh_seconds=conf().fresh_seconds,
+        clock=now,
+        epochs=_epochs,
+    )
+
+
+def is_current(login: Login, seconds: int | None = None) -> bool:
+    """Whether a login was not ended since.
+
+    :param seconds: how late that may be found out; None: as the policy says
+    """
+    late = conf().policy.session_check_seconds if seconds is None else seconds
+    return _epochs.is_current(get_mfa(), login, now(), late)
 
 
 def is_required(user: Any) -> bool:
@@ -123,6 +140,8 @@ def user_of(user_id: str) -> Any:
 
 def forget() -> None:
     """Reads the settings anew, where they were changed: in tests."""
+    global _epochs
+    _epochs = EpochCache()
     conf.cache_clear()
     for made in (get_mfa, get_mfa_outside_transaction):
         if made.cache_info().currsize:

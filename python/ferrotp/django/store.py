@@ -5,18 +5,23 @@ lock on the user's row of `Budget`, or by one conditional update.
 """
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any, Literal
 
-from django.db import transaction
-from django.db.models import BinaryField, Case, F, Q, Value, When
+from django.db import connections, transaction
+from django.db.models import F, Q, Value
 from django.db.models.functions import Greatest
 
-from ferrotp.mfa.errors import FactorExists
+from ferrotp.mfa.errors import FactorExists, StoreUnavailable
 from ferrotp.mfa.stores.base import (
     METHODS,
+    NEVER_BOUND,
     TIMEOUT,
+    Confirmation,
+    Decide,
     Limits,
     Method,
     NewUser,
@@ -25,6 +30,13 @@ from ferrotp.mfa.stores.base import (
     Reservation,
     UserState,
     charge,
+    check_not_last,
+    check_room,
+    check_whole,
+    is_just_renewed,
+    new_epoch,
+    refund,
+    spend,
     surplus,
 )
 from ferrotp.mfa.stores.base import Budget as BudgetRecord
@@ -32,8 +44,8 @@ from ferrotp.mfa.stores.base import Factor as FactorRecord
 from ferrotp.mfa.stores.base import RecoveryCode as RecoveryCodeRecord
 from ferrotp.mfa.stores.base import TrustedDevice as TrustedDeviceRecord
 
-from .connections import StoreConnections
-from .models import Budget, Factor, RecoveryCode, TrustedDevice
+from .connections import StoreConnections, is_writable
+from .models import Budget, EndedLogin, Factor, RecoveryCode, TrustedDevice, UserEpoch
 
 
 class DjangoStore:
@@ -65,7 +77,7 @@ class DjangoStore:
     def prepare(self) -> bool:
         """Sees that the tables are there. ``manage.py migrate`` makes them."""
         with self._connections.transaction(reading=True) as using:
-            for model in (Factor, Budget, RecoveryCode, TrustedDevice):
+            for model in (Factor, Budget, RecoveryCode, TrustedDevice, UserEpoch, EndedLogin):
                 model.objects.using(using).exists()
         return False
 
@@ -78,7 +90,8 @@ class DjangoStore:
 
     def add_factor(self, factor: FactorRecord, now: int, max_factors: int, max_pending: int) -> bool:
         with self._records() as using:
-            _lock_or_make(using, factor.owner)
+            is_pending = factor.state == "pending"
+            _lock_or_make(using, factor.owner, NEVER_BOUND if is_pending else 0)
             mine = _factors_of(using, factor.owner)
             if any(other.factor_id == factor.factor_id for other in mine):
                 _undo(using)
@@ -86,10 +99,17 @@ class DjangoStore:
             if sum(other.state != "pending" for other in mine) >= max_factors:
                 return _undo(using)
             pending = [other for other in mine if other.state == "pending"]
-            gone = [other.factor_id for other in surplus(pending, now, max_pending - (factor.state == "pending"))]
+            gone = [other.factor_id for other in surplus(pending, now, max_pending - is_pending)]
             if gone:
                 _of(Factor, using, factor.owner).filter(factor_id__in=gone).delete()
             Factor.of(factor).save(using=using, force_insert=True)
+            if is_pending:
+                _of(Budget, using, factor.owner).filter(method="enrollment", failures__gt=0).update(
+                    failures=0, retry_at=0
+                )
+            else:
+                _note_bound(using, factor.owner)
+                _make_epochs(using, [factor.owner])
             return True
 
     def add_users(self, users: Sequence[NewUser]) -> list[bool]:
@@ -103,46 +123,55 @@ class DjangoStore:
         self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
     ) -> Reservation | Refusal:
         with self._connections.transaction() as using:
-            kept = _lock(using, owner, method)
-            if kept is None:
-                return Refusal("not enrolled")
-            found = [factor for factor in _factors_of(using, owner) if _serves(factor, method, now)]
-            if method != "recovery" and (factor_id or method == "enrollment"):
-                found = [factor for factor in found if factor.factor_id == factor_id]
-            if not found:
-                return Refusal("not enrolled")
-            budget, refusal = charge(kept, now, limits)
-            if budget != kept:
-                _of(Budget, using, owner).filter(method=method).update(
-                    failures=budget.failures, retry_at=budget.retry_at, spent_until=budget.spent_until
-                )
-            if refusal:
-                return refusal
-            if method == "recovery":
+            kept, answer = _counted(using, owner, method, now, limits, factor_id)
+            if isinstance(answer, Reservation) and method == "recovery":
                 rows = _of(RecoveryCode, using, owner).filter(selector=selector).values_list("sealed", flat=True)
                 code = next((RecoveryCodeRecord(owner, selector, bytes(sealed)) for sealed in rows), None)
-                return Reservation(owner, method, limits, budget, (), code)
-            return Reservation(owner, method, limits, budget, tuple(found))
+                answer = replace(answer, factors=(), recovery_code=code)
+            if kept is not None:
+                _keep(using, owner, method, kept)
+            return answer
 
-    def accept(
-        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, resealed: bytes | None
-    ) -> bool:
-        owner = reservation.owner
-        was = next((factor.sealed for factor in reservation.factors if factor.factor_id == factor_id), None)
-        changes: dict[str, Any] = {"last_step": step, "drift": drift, "last_used_at": now}
-        if resealed is not None and was is not None:
-            changes["sealed"] = Case(
-                When(sealed=was, then=Value(resealed, output_field=BinaryField())), default=F("sealed")
-            )
+    def spend(self, owner: Owner, method: Method, now: int, limits: Limits) -> int:
         with self._connections.transaction() as using:
-            # The budget first, as everywhere, so that no two wait for each other.
-            _refund(using, reservation)
-            advanced = (
-                _of(Factor, using, owner)
-                .filter(factor_id=factor_id, state="active", last_step__lt=step)
-                .update(**changes)
-            )
-            return bool(advanced) or _undo(using)
+            budget = _lock(using, owner, method)
+            if budget is None:
+                return 0
+            left, open_at = spend(budget, now, limits)
+            if not open_at:
+                _of(Budget, using, owner).filter(method=method).update(spent_until=left.spent_until)
+            return open_at
+
+    def attempt(
+        self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
+    ) -> Reservation | Refusal:
+        failure: BaseException | None = None
+        with self._connections.transaction() as using:
+            kept, answer = _counted(using, owner, method, now, limits, factor_id)
+            # A SQLite file that is read-only lets a transaction begin, and fails at the first change: so the count is
+            # written before the code is looked at.
+            if kept is not None and connections[using].vendor == "sqlite":
+                _keep(using, owner, method, kept)
+                kept = None
+            found = None
+            if isinstance(answer, Reservation):
+                try:
+                    found = answer.newer(decide(answer))
+                except BaseException as error:
+                    failure = error
+            if found is not None and isinstance(answer, Reservation):
+                factor, accepted = found
+                kept = refund(answer.budget, limits)
+                changes: dict[str, Any] = {"last_step": accepted.step, "drift": accepted.drift, "last_used_at": now}
+                if accepted.resealed is not None:
+                    changes["sealed"] = accepted.resealed
+                _of(Factor, using, owner).filter(factor_id=factor.factor_id).update(**changes)
+                answer = replace(answer, accepted=accepted)
+            if kept is not None:
+                _keep(using, owner, method, kept)
+        if failure is not None:
+            raise failure
+        return answer
 
     def confirm(
         self,
@@ -152,24 +181,32 @@ class DjangoStore:
         drift: int,
         now: int,
         codes: Sequence[RecoveryCodeRecord],
-    ) -> bool:
+        max_factors: int,
+        only_first: bool = False,
+    ) -> Confirmation | None:
         owner = reservation.owner
         with self._connections.transaction() as using:
             budget = _lock(using, owner, "otp")
+            others = [factor for factor in _factors_of(using, owner) if factor.factor_id != factor_id]
             confirmed = budget is not None and (
                 _of(Factor, using, owner)
                 .filter(factor_id=factor_id, state="pending", expires_at__gt=now)
                 .update(state="active", last_step=step, drift=drift, last_used_at=now)
             )
             if budget is None or not confirmed:
-                return _undo(using)
+                _undo(using)
+                return None
+            check_room(others, max_factors, only_first)
+            _note_bound(using, owner)
             if budget.failures >= reservation.limits.disable_at:
                 _of(Budget, using, owner).filter(method="otp").update(failures=0, retry_at=0, spent_until=0)
                 _of(Factor, using, owner).filter(state="active").exclude(factor_id=factor_id).update(state="disabled")
+            _make_epochs(using, [owner])
             _refund(using, reservation)
-            if codes:
+            codes_kept = bool(codes) and not _of(RecoveryCode, using, owner).exists()
+            if codes_kept:
                 _replace_codes(using, owner, codes)
-            return True
+            return Confirmation(codes_kept)
 
     def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
         owner, read = reservation.owner, reservation.recovery_code
@@ -184,24 +221,32 @@ class DjangoStore:
             _refund(using, reservation)
             return int(_of(RecoveryCode, using, owner).count())
 
-    def replace_recovery_codes(self, owner: Owner, codes: Sequence[RecoveryCodeRecord], now: int) -> bool:
+    def replace_recovery_codes(
+        self, owner: Owner, codes: Sequence[RecoveryCodeRecord], now: int, only_first: bool = False
+    ) -> bool:
         with self._connections.transaction() as using:
             if _lock(using, owner, "otp") is None or not _bound(using, owner):
+                return _undo(using)
+            if only_first and _of(RecoveryCode, using, owner).exists():
                 return _undo(using)
             _replace_codes(using, owner, codes)
             return True
 
-    def remove_factor(self, owner: Owner, factor_id: str) -> FactorRecord | None:
+    def remove_factor(self, owner: Owner, factor_id: str, epoch: str, keep_last: bool = False) -> FactorRecord | None:
         with self._records() as using:
             if _lock(using, owner, "otp") is None:
                 return None
-            factor = next((mine for mine in _factors_of(using, owner) if mine.factor_id == factor_id), None)
+            factors = _factors_of(using, owner)
+            factor = next((mine for mine in factors if mine.factor_id == factor_id), None)
             if factor is None:
                 return None
+            if keep_last:
+                check_not_last(factors, factor_id)
             _of(Factor, using, owner).filter(factor_id=factor_id).delete()
+            if factor.state != "pending":
+                _move_epoch(using, owner, epoch)
             if not _bound(using, owner):
                 _of(RecoveryCode, using, owner).delete()
-                _of(TrustedDevice, using, owner).delete()
             return factor
 
     def reset(self, owner: Owner) -> int:
@@ -209,9 +254,29 @@ class DjangoStore:
             # Made, if it is not there: another process may be adding the first factor just now.
             _lock_or_make(using, owner)
             gone, _ = _of(Factor, using, owner).delete()
-            for model in (RecoveryCode, TrustedDevice, Budget):
+            for model in (RecoveryCode, TrustedDevice, UserEpoch, EndedLogin, Budget):
                 _of(model, using, owner).delete()
             return int(gone)
+
+    def delete_users(self, owners: Sequence[Owner]) -> list[int]:
+        gone: Counter[Owner] = Counter()
+        with self._connections.transaction() as using:
+            for tenant in sorted({owner.tenant for owner in owners}):
+                ids = {owner.user_id for owner in owners if owner.tenant == tenant}
+                gone += _delete_users(using, tenant, ids)
+        return [gone.pop(owner, 0) for owner in owners]
+
+    def move_epoch(self, owner: Owner, epoch: str, was: str | None) -> int | None:
+        with self._connections.transaction() as using:
+            _lock(using, owner, "otp")
+            if was is not None and _epoch_of(using, owner) != was:
+                return None
+            return _move_epoch(using, owner, epoch)
+
+    def epoch(self, owner: Owner) -> str:
+        with self._records(reading=True) as using:
+            kept = _epoch_of(using, owner)
+        return kept or self.user(owner).epoch
 
     def add_device(self, device: TrustedDeviceRecord, now: int, max_devices: int) -> bool:
         owner = device.owner
@@ -240,15 +305,18 @@ class DjangoStore:
     ) -> Literal["renewed", "same", "unknown", "stolen"]:
         with self._connections.transaction() as using:
             _lock(using, owner, "otp")
-            device = _of(TrustedDevice, using, owner).filter(series=series, expires_at__gt=now).first()
+            _of(TrustedDevice, using, owner).filter(series=series, expires_at__lte=now).delete()
+            device = _of(TrustedDevice, using, owner).filter(series=series).first()
             if device is None:
                 return "unknown"
-            if bytes(device.token_hash) == token_hash:
+            to_come, before = bytes(device.token_hash), bytes(device.earlier_hash)
+            just_renewed = before != b"" and is_just_renewed(device.last_used_at, now, grace)
+            if to_come == token_hash and not just_renewed:
                 _of(TrustedDevice, using, owner).filter(series=series).update(
                     token_hash=next_hash, earlier_hash=token_hash, last_used_at=now
                 )
                 return "renewed"
-            if bytes(device.earlier_hash) == token_hash and now - device.last_used_at <= grace:
+            if just_renewed and token_hash in (to_come, before):
                 return "same"
             _of(TrustedDevice, using, owner).delete()
             return "stolen"
@@ -264,13 +332,33 @@ class DjangoStore:
             removed, _ = (mine if series is None else mine.filter(series=series)).delete()
             return int(removed)
 
+    def end_half_login(self, owner: Owner, login_id: str, expires_at: int, now: int) -> None:
+        ended = EndedLogin(tenant=owner.tenant, user_id=owner.user_id, login_id=login_id, expires_at=expires_at)
+        with self._connections.transaction() as using:
+            EndedLogin.objects.using(using).bulk_create([ended], ignore_conflicts=True)
+            EndedLogin.objects.using(using).filter(expires_at__lte=now).delete()
+
+    def has_ended(self, owner: Owner, login_id: str) -> bool:
+        with self._connections.transaction(reading=True) as using:
+            return bool(_of(EndedLogin, using, owner).filter(login_id=login_id).exists())
+
     def user(self, owner: Owner) -> UserState:
         with self._records(reading=True) as using:
             budgets: dict[Method, BudgetRecord] = {method: BudgetRecord() for method in METHODS}
             rows = _of(Budget, using, owner).values_list("method", "failures", "retry_at", "spent_until")
             for method, *row in rows:
                 budgets[method] = BudgetRecord(*row)
-            return UserState(tuple(_factors_of(using, owner)), budgets, _of(RecoveryCode, using, owner).count())
+            factors = tuple(_factors_of(using, owner))
+            codes, devices = (_of(model, using, owner).count() for model in (RecoveryCode, TrustedDevice))
+            epoch = _epoch_of(using, owner)
+            if not is_writable(using):
+                raise StoreUnavailable("the database takes no writes here: name the primary")
+        check_whole(factors, bool(rows), codes, devices)
+        if not epoch and any(factor.state != "pending" for factor in factors):
+            with self._connections.transaction() as using:
+                _make_epochs(using, [owner])
+                epoch = _epoch_of(using, owner)
+        return UserState(factors, budgets, codes, epoch)
 
     def factors(self, after: FactorRecord | None, limit: int) -> list[FactorRecord]:
         with self._connections.transaction(reading=True) as using:
@@ -333,13 +421,41 @@ def _lock(using: str, owner: Owner, method: Method) -> BudgetRecord | None:
     return next((BudgetRecord(*row) for row in rows.values_list("failures", "retry_at", "spent_until")), None)
 
 
-def _lock_or_make(using: str, owner: Owner) -> None:
-    """Locks all budgets of a user, whether they are there or not."""
+def _counted(
+    using: str, owner: Owner, method: Method, now: int, limits: Limits, factor_id: str
+) -> tuple[BudgetRecord | None, Reservation | Refusal]:
+    """An attempt, by the rule of `charge`, under the lock of its budget; and the budget, if it is to be written."""
+    was = _lock(using, owner, method)
+    if was is None:
+        return None, Refusal("not enrolled")
+    found = [factor for factor in _factors_of(using, owner) if _serves(factor, method, now)]
+    if method != "recovery" and (factor_id or method == "enrollment"):
+        found = [factor for factor in found if factor.factor_id == factor_id]
+    if not found:
+        return None, Refusal("not enrolled")
+    budget, refusal = charge(was, now, limits)
+    answer = refusal or Reservation(owner, method, limits, budget, tuple(found))
+    return (budget if budget != was else None), answer
+
+
+def _keep(using: str, owner: Owner, method: Method, budget: BudgetRecord) -> None:
+    _of(Budget, using, owner).filter(method=method).update(
+        failures=budget.failures, retry_at=budget.retry_at, spent_until=budget.spent_until
+    )
+
+
+def _lock_or_make(using: str, owner: Owner, spent_until: int = 0) -> None:
+    """Locks all budgets of a user, whether they are there or not: one of ``otp`` that is made has so much spent."""
     while _lock(using, owner, "otp") is None:  # another process may remove it in between
         Budget.objects.using(using).bulk_create(
-            [Budget(tenant=owner.tenant, user_id=owner.user_id, method=method) for method in METHODS],
+            [_budget_of(owner, method, spent_until if method == "otp" else 0) for method in METHODS],
             ignore_conflicts=True,
         )
+
+
+def _note_bound(using: str, owner: Owner) -> None:
+    """The user has a factor that is not pending, from now on."""
+    _of(Budget, using, owner).filter(method="otp", spent_until=NEVER_BOUND).update(spent_until=0)
 
 
 def _add_users(using: str, users: Sequence[NewUser]) -> list[bool]:
@@ -350,15 +466,23 @@ def _add_users(using: str, users: Sequence[NewUser]) -> list[bool]:
     ]
     # Who has a budget already keeps it: by their number those that were made now are told from them.
     Budget.objects.using(using).bulk_create(made, ignore_conflicts=True)
-    rows = Budget.objects.using(using).filter(method=METHODS[0], user_id__in=[owner.user_id for owner in first])
-    ours = rows.filter(spent_until=mine)
-    new = [first[Owner(*row)] for row in ours.values_list("tenant", "user_id")]
-    ours.update(spent_until=0)
+    new = []
+    for tenant in sorted({owner.tenant for owner in first}):
+        ids = [owner.user_id for owner in first if owner.tenant == tenant]
+        rows = Budget.objects.using(using).filter(tenant=tenant, user_id__in=ids, method=METHODS[0])
+        # Who has only begun to set up comes, too, and the pending factors go.
+        rows.filter(spent_until=NEVER_BOUND).update(spent_until=mine)
+        ours = rows.filter(spent_until=mine)
+        came = list(ours.values_list("user_id", flat=True))
+        ours.update(spent_until=0)
+        Factor.objects.using(using).filter(tenant=tenant, user_id__in=came).delete()
+        new += [first[Owner(tenant, user_id)] for user_id in came]
     Budget.objects.using(using).bulk_create(
         [_budget_of(user.owner, method) for user in new for method in METHODS[1:]], ignore_conflicts=True
     )
     Factor.objects.using(using).bulk_create([Factor.of(factor) for user in new for factor in user.factors])
     _add_codes(using, [code for user in new for code in user.recovery_codes])
+    _make_epochs(using, [user.owner for user in new])
     added = {id(user) for user in new}
     return [id(user) in added for user in users]
 
@@ -376,6 +500,42 @@ def _add_codes(using: str, codes: Sequence[RecoveryCodeRecord]) -> None:
             for code in codes
         ]
     )
+
+
+def _delete_users(using: str, tenant: str, user_ids: Collection[str]) -> "Counter[Owner]":
+    """How many factors those had who had some."""
+
+    def rows_of(model: Any) -> Any:
+        return model.objects.using(using).filter(tenant=tenant, user_id__in=user_ids)
+
+    # Who has no budget is not locked: what comes at this moment comes after.
+    list(rows_of(Budget).filter(method="otp").order_by("user_id").select_for_update().values_list("pk"))
+    gone = Counter(Owner(tenant, user_id) for user_id in rows_of(Factor).values_list("user_id", flat=True))
+    for model in (Factor, RecoveryCode, TrustedDevice, UserEpoch, EndedLogin, Budget):
+        rows_of(model).delete()
+    return gone
+
+
+def _epoch_of(using: str, owner: Owner) -> str:
+    return next(iter(_of(UserEpoch, using, owner).values_list("epoch", flat=True)), "")
+
+
+def _make_epochs(using: str, owners: Sequence[Owner]) -> None:
+    """For those who have none."""
+    fresh = [UserEpoch(tenant=owner.tenant, user_id=owner.user_id, epoch=new_epoch()) for owner in owners]
+    UserEpoch.objects.using(using).bulk_create(fresh, ignore_conflicts=True)
+
+
+def _move_epoch(using: str, owner: Owner, epoch: str) -> int:
+    """How many trusted devices ended with it."""
+    devices, _ = _of(TrustedDevice, using, owner).delete()
+    UserEpoch.objects.using(using).bulk_create(
+        [UserEpoch(tenant=owner.tenant, user_id=owner.user_id, epoch=epoch)],
+        update_conflicts=True,
+        unique_fields=["tenant", "user_id"],
+        update_fields=["epoch"],
+    )
+    return int(devices)
 
 
 def _undo(using: str) -> Literal[False]:

@@ -40,6 +40,7 @@ class MFAClientMixin:
         now = service.now()
         user_id, whose = service.user_id_of(user), {"issuer": conf().issuer, "tenant": conf().tenant}
         login = Login.start("full", user_id, user.get_username(), now, **whose).promote(now, fresh=fresh)
+        login = replace(login, epoch=service.get_mfa().epoch(user_id=user_id))
         bound = auth.binding(session.get(HASH_SESSION_KEY, ""))
         session[LOGIN_KEY] = replace(login, bound=bound, backend=session[BACKEND_SESSION_KEY]).dump()
         session.save()

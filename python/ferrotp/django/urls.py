@@ -14,6 +14,7 @@ urlpatterns = [
     path("set-up/confirm", views.confirm, name="confirm"),
     path("recovery-codes", views.new_codes, name="new_codes"),
     path("recovery-codes/saved", views.saved, name="saved"),
+    path("sessions/end", views.end_sessions, name="end_sessions"),
     path("factors/<str:factor_id>/remove", views.remove, name="remove"),
     path("devices/forget", views.forget_devices, name="forget_devices"),
     path("devices/<str:series>/forget", views.forget_devices, name="forget_device"),

@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 
 from flask import Response, current_app, g, redirect, request, session, url_for
 
-from ..mfa import DeviceToken, UserId, user_id_text
-from ..web import Gate, Login, LoginRequired, StepError, Texts, safe_next
+from ..mfa import DeviceToken, MFAError, UserId, user_id_text
+from ..web import Gate, Login, LoginRequired, SessionEnded, StepError, Texts, safe_next
 from ..web.login import LOGIN_KEY, MESSAGE_KEY
 from ..web.problems import MEDIA_TYPE, problem_of
 from .users import check_user, load_user, stable_user_id
@@ -75,8 +75,9 @@ def save_login(login: Login) -> None:
 
 
 def end_login() -> None:
-    """Takes the login or half-login out of the session, and leaves the rest."""
-    session.pop(LOGIN_KEY, None)
+    """Takes the login or half-login out of the session, and leaves the rest. Copies of a half-login end, too."""
+    gate = state().gate
+    gate.cancel(gate.load(session.pop(LOGIN_KEY, None)))
     session.pop(MESSAGE_KEY, None)
     g.pop(LOGIN_KEY, None)
 
@@ -129,9 +130,7 @@ def complete_login(login: Login, device: DeviceToken | None = None) -> Response:
 def log_out() -> None:
     """Ends any login of this session, the application's too."""
     if hasattr(current_app, "login_manager"):
-        flask_login = importlib.import_module("flask_login")
-        if flask_login.current_user.is_authenticated:
-            flask_login.logout_user()
+        importlib.import_module("flask_login").logout_user()  # of one who is hidden, too
     here = state()
     if here.current_user_id is not None and here.current_user_id() is not None:
         session.clear()  # how the application keeps its user there is not known here
@@ -140,12 +139,14 @@ def log_out() -> None:
 
 def redirect_to_step(error: StepError) -> Response:
     """The answer to a step that comes too early: the page that comes before it; for programs, the problem in JSON."""
+    if isinstance(error, SessionEnded):
+        log_out()
     if request.is_json or request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json":
         here = state()
         problem = problem_of(error, here.texts, here.gate.now())
         body = current_app.json.dumps(problem.document())
         return Response(body, problem.status, problem.headers(), mimetype=MEDIA_TYPE)
-    url = safe_next(request.full_path.rstrip("?")) if request.method == "GET" else ""
+    url = _requested_url()
     if error.next_page == "password":
         if isinstance(error, LoginRequired):
             log_out()
@@ -161,7 +162,15 @@ def require_login_everywhere() -> Response | None:
     """Before each view: the user whom the application says to be logged in has passed the second factor, by whatever
     way the login came."""
     endpoint = request.endpoint or ""
-    if not endpoint or endpoint.startswith("ferrotp.") or endpoint == "static" or endpoint.endswith(".static"):
+    if endpoint == "static" or endpoint.endswith(".static"):
+        return None
+    if endpoint.startswith("ferrotp."):
+        login = current_login()
+        if login is not None and login.stage != "full":
+            _hide_user()
+        return None
+    if not endpoint:  # the page of an error, which nobody gates
+        _hide_half_login()
         return None
     login_views = (current_app.config["FERROTP_LOGIN_VIEW"], _login_view())
     if endpoint in login_views or request.path in login_views:
@@ -170,12 +179,27 @@ def require_login_everywhere() -> Response | None:
     here = state()
     if getattr(view, "ferrotp_exempt", False) or application_user_id(here) is None:
         return None
-    gate = here.gate
     try:
-        (gate.require_mfa if gate.mode == "required" else gate.require_login)(current_login())
+        here.gate.require_login(current_login())
     except StepError as error:
         return redirect_to_step(error)
     return None
+
+
+def _hide_half_login() -> None:
+    """Makes a user who is logged in but for the second factor nobody, for templates that ask Flask-Login."""
+    here = state()
+    if application_user_id(here) is None:
+        return
+    try:
+        here.gate.require_login(current_login())
+    except (StepError, MFAError):
+        _hide_user()
+
+
+def _hide_user() -> None:
+    if hasattr(current_app, "login_manager"):
+        g._login_user = current_app.login_manager.anonymous_user()
 
 
 # The application
@@ -215,25 +239,48 @@ def login_page(next_url: str = "") -> str:
 
 
 def view_url(view: str, **query: str) -> str:
-    """The URL of a view's name, or of a path."""
+    """The URL of a view's name, or of a path of the application, wherever that is mounted."""
     if view.startswith("/"):
-        return view + ("?" + urlencode(query) if query else "")
+        return request.script_root + view + ("?" + urlencode(query) if query else "")
     return url_for(view, **cast(Any, query))
+
+
+def device_token(user_id: str) -> str | None:
+    """What this browser keeps, if this user trusts it."""
+    name, _, _ = _device_cookie(user_id)
+    return request.cookies.get(name)
 
 
 def set_device_cookie(response: Response, user_id: str, device: DeviceToken) -> None:
     """Gives the browser the token of a trusted device."""
-    config = current_app.config
+    name, secure, path = _device_cookie(user_id)
     response.set_cookie(
-        state().gate.device_cookie(user_id),
+        name,
         device.token,
         expires=device.expires_at,
-        secure=request.is_secure or bool(config["SESSION_COOKIE_SECURE"]),
+        secure=secure,
         httponly=True,
         samesite="Lax",
-        path=config["SESSION_COOKIE_PATH"] or config["APPLICATION_ROOT"],
+        path=path,
     )
     response.headers["Cache-Control"] = "no-store"
+
+
+def _requested_url() -> str:
+    """Where the user wanted to go: a page of the site, and no step of a login."""
+    endpoint = request.endpoint or ""
+    if endpoint.startswith("ferrotp.") and endpoint not in ("ferrotp.settings", "ferrotp.set_up"):
+        return ""
+    url = request.script_root + request.full_path.rstrip("?")
+    return safe_next(url) if request.method == "GET" else ""
+
+
+def _device_cookie(user_id: str) -> tuple[str, bool, str]:
+    """Its name, whether it is for HTTPS alone, and its path."""
+    config = current_app.config
+    secure = not current_app.debug or request.is_secure or bool(config["SESSION_COOKIE_SECURE"])
+    path = config["SESSION_COOKIE_PATH"] or config["APPLICATION_ROOT"]
+    return state().gate.device_cookie(user_id, host=secure and path == "/"), secure, path
 
 
 def _login_view() -> str | None:

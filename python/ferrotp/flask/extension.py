@@ -123,9 +123,11 @@ class FlaskMFA:
 
     @property
     def user_id(self) -> str | None:
-        """Who is logged in, by as many factors as there are; None in a half-login."""
-        login = auth.current_login()
-        return login.user_id if login is not None and login.stage == "full" else None
+        """Who is logged in, by as many factors as there are; None in a half-login, and where the login has ended."""
+        try:
+            return auth.state().gate.require_login(auth.current_login()).user_id
+        except StepError:
+            return None
 
     def begin_login(
         self,
@@ -157,7 +159,7 @@ class FlaskMFA:
             next_url=request.args.get("next") if next_url is None else next_url,
             remember=remember,
             enrolled=enrolled,
-            device_token=request.cookies.get(gate.device_cookie(user_id)),
+            device_token=auth.device_token(user_id),
         )
         auth.log_out()
         if step.next_page == "done":

@@ -3,7 +3,8 @@ sealed record and tell what happened."""
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import copy
 from datetime import datetime, timezone
 from typing import Concatenate, NoReturn, ParamSpec, TypeVar
 from uuid import UUID
@@ -16,6 +17,7 @@ from .errors import (
     InvalidIdentifier,
     NotEnrolled,
     SealedRecordError,
+    StoreDamaged,
     Throttled,
     TooManyFactors,
     moment,
@@ -23,7 +25,17 @@ from .errors import (
 from .events import NOTIFY, Event, Kind
 from .policy import Policy
 from .results import FactorInfo, UserId
-from .stores.base import Factor, Method, Owner, RecoveryCode, Refusal, Reservation, Store
+from .stores.base import (
+    Acceptance,
+    Factor,
+    Method,
+    Owner,
+    RecoveryCode,
+    Refusal,
+    Reservation,
+    Store,
+    UserState,
+)
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -40,6 +52,7 @@ _WARN: frozenset[Kind] = NOTIFY | {
     "sealed record refused",
     "clock was ahead",
     "store created",
+    "store damaged",
 }
 _REFUSED: dict[Method, Kind] = {
     "otp": "refused",
@@ -82,12 +95,61 @@ class Core:
         self, owner: Owner, method: Method, now: int, *, factor_id: str = "", selector: str = ""
     ) -> Reservation:
         """An attempt that is counted before it is made; or raises why there is none."""
-        answer = self.store.reserve(owner, method, now, self.limits, factor_id=factor_id, selector=selector)
+        try:
+            answer = self.store.reserve(owner, method, now, self.limits, factor_id=factor_id, selector=selector)
+        except StoreDamaged as error:
+            self.emit("store damaged", now, owner, reason=str(error))
+            raise
+        return self._open(answer, owner, method, now, factor_id)
+
+    def attempt(
+        self,
+        owner: Owner,
+        method: Method,
+        now: int,
+        decide: "Callable[[Core, Reservation], Acceptance | None]",
+        *,
+        factor_id: str = "",
+    ) -> Reservation:
+        """An attempt as one decision of the store, which is durable when this returns; or raises why there is none.
+
+        :param decide: called in the middle of the store's decision, and again if another process came between. So it
+            gets a core that keeps the events to itself: those of the last call go out when the decision stands
+        """
+        quiet = copy(self)
+        told: list[Event] = []
+        quiet._tell = told.append  # type: ignore[method-assign, assignment]
+
+        def decide_quietly(reservation: Reservation) -> Acceptance | None:
+            told.clear()
+            return decide(quiet, reservation)
+
+        try:
+            answer = self.store.attempt(owner, method, now, self.limits, decide_quietly, factor_id=factor_id)
+        except StoreDamaged as error:
+            self.emit("store damaged", now, owner, reason=str(error))
+            raise
+        finally:
+            for event in told:
+                self._tell(event)
+        return self._open(answer, owner, method, now, factor_id)
+
+    def _open(
+        self, answer: Reservation | Refusal, owner: Owner, method: Method, now: int, factor_id: str
+    ) -> Reservation:
         if isinstance(answer, Reservation):
             return answer
         if answer.clock_was_ahead:
             self.emit("clock was ahead", now, owner, factor_id, method)
         self._raise_refusal(answer, owner, method, now, factor_id)
+
+    def user(self, owner: Owner, now: int) -> UserState:
+        """All that is kept of a user."""
+        try:
+            return self.store.user(owner)
+        except StoreDamaged as error:
+            self.emit("store damaged", now, owner, reason=str(error))
+            raise
 
     def _raise_refusal(self, refusal: Refusal, owner: Owner, method: Method, now: int, factor_id: str) -> NoReturn:
         if refusal.reason == "throttled":
@@ -95,9 +157,9 @@ class Core:
             self.emit("throttled", now, owner, factor_id, method, retry_at=retry_at)
             raise Throttled(retry_at)
         self.emit(_REFUSED[method], now, owner, factor_id, method, reason=refusal.reason)
-        if refusal.reason == "disabled":
-            raise FactorDisabled
-        raise EnrollmentExpired if method == "enrollment" else NotEnrolled
+        if method == "enrollment":
+            raise EnrollmentExpired  # also after too many wrong codes: a new enrollment begins anew
+        raise FactorDisabled if refusal.reason == "disabled" else NotEnrolled
 
     def refuse(self, reservation: Reservation, now: int, reason: str, factor_id: str = "") -> NoReturn:
         """Ends an attempt that stays counted.
@@ -110,6 +172,8 @@ class Core:
         evidence = {"reason": reason, "failures": budget.failures, "retry_at": retry_at}
         self.emit(_REFUSED[method], now, owner, factor_id, method, **evidence)
         if budget.failures >= limits.disable_at:
+            if method == "enrollment":
+                raise EnrollmentExpired
             self.emit("disabled", now, owner, factor_id, method, failures=budget.failures)
             raise FactorDisabled
         left = min(limits.free + 1, limits.disable_at) - budget.failures
@@ -141,6 +205,11 @@ class Core:
         if not self.store.add_factor(factor, now, self.policy.max_factors, self.policy.max_pending):
             raise TooManyFactors(f"a user has at most {self.policy.max_factors} factors: remove one first")
 
+    def log_undeleted(self, owners: Sequence[Owner]) -> None:
+        """That accounts are gone and their second factors are not: nobody who waits for an answer may hear of it."""
+        ids = [owner.user_id for owner in owners]
+        _log.error("tenant=%r: the second factors of deleted users are still there: delete_users(%r)", self.tenant, ids)
+
     def emit(
         self, kind: Kind, now: int, owner: Owner, factor_id: str = "", method: str = "", /, **detail: object
     ) -> Event:
@@ -148,12 +217,17 @@ class Core:
         hands it to the application."""
         at = datetime.fromtimestamp(now / 1000, timezone.utc)
         event = Event(kind, at, owner.tenant, owner.user_id, factor_id, method, detail)
+        self._tell(event)
+        return event
+
+    def _tell(self, event: Event) -> None:
+        kind = event.kind
         level = logging.WARNING if kind in _WARN else logging.INFO
         if _log.isEnabledFor(level):
             # Ids may hold anything that the application lets through: a line of the log stays one line.
             # Quoted, so that no value reads as another field.
-            text = " ".join(f"{name}={str(value)!r}" for name, value in detail.items())
-            ids = (owner.tenant, owner.user_id, factor_id)
+            text = " ".join(f"{name}={str(value)!r}" for name, value in event.detail.items())
+            ids = (event.tenant, event.user_id, event.factor_id)
             _log.log(level, "%s: tenant=%r user=%r factor=%r %s", kind, *ids, text, extra={"ferrotp_event": event})
         if self.on_event is not None:
             try:
@@ -161,7 +235,6 @@ class Core:
             except Exception:
                 # Without its traceback: the locals of the application's function are not ours to show.
                 _log.error("the handler of %r raised; the decision stands", kind)
-        return event
 
 
 def factor_info(factor: Factor) -> FactorInfo:

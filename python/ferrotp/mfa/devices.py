@@ -1,15 +1,20 @@
-"""Trusted devices: browsers that are not asked for a code, each by a series of tokens of which each works once."""
+"""Trusted devices: browsers that are not asked for a code, each by a series of tokens of which each works once.
 
-import hashlib
+A token is ``series.key.secret``. The store keeps a MAC of it under a key of the keyring, which `key` names: a row that
+somebody wrote there opens nothing. The secret of the next token is a MAC of the one before, so that requests at once
+are all answered with the same one: in whatever order the answers come, the browser keeps what works next time.
+"""
+
 import secrets
+from base64 import urlsafe_b64encode
 
 from .core import Core, identifier, new_id
 from .errors import DeviceNotTrusted, NotEnrolled, PolicyError, moment
 from .results import DeviceInfo, DeviceToken, UserId
-from .stores.base import TrustedDevice
+from .stores.base import Owner, TrustedDevice
 
 LONGEST_TOKEN = 199
-"""Characters of a token that are looked at: a bound of the format, whose tokens have 76."""
+"""Characters of a token that are looked at: a bound of the format, whose tokens have 93."""
 
 
 def trust(core: Core, user_id: UserId, name: str) -> DeviceToken:
@@ -18,32 +23,40 @@ def trust(core: Core, user_id: UserId, name: str) -> DeviceToken:
         raise PolicyError("the policy has no trusted devices: set trusted_device_days")
     owner = core.owner(user_id)
     now = core.now()
-    token = secrets.token_urlsafe(32)
+    token = f"{new_id()}.{core.keyring.writes_with}.{secrets.token_urlsafe(32)}"
+    series = token.partition(".")[0]
     expires_at = now + 86_400_000 * core.policy.trusted_device_days
     name = identifier("name", name) if name else ""
-    device = TrustedDevice(owner, new_id(), name, _hash(token), now, expires_at, now)
+    token_hash = _mac(core, owner, token)
+    assert token_hash is not None  # noqa: S101 - it is the key that writes
+    device = TrustedDevice(owner, series, name, token_hash, now, expires_at, now)
     if not core.store.add_device(device, now, core.policy.max_devices):
         raise NotEnrolled
-    core.emit("device trusted", now, owner, device=device.series, name=device.name)
-    return DeviceToken(f"{device.series}.{token}", moment(expires_at))
+    core.emit("device trusted", now, owner, device=series, name=name)
+    return DeviceToken(token, moment(expires_at))
 
 
 def recognize(core: Core, user_id: UserId, token: str) -> DeviceToken:
     """`MFA.recognize_device`."""
     owner = core.owner(user_id)
     now = core.now()
-    looked_at = isinstance(token, str) and len(token) <= LONGEST_TOKEN
-    series, _, secret = token.partition(".") if looked_at else ("", "", "")
-    if not core.policy.trusted_device_days or not series or not secret or not token.isascii():
+    is_token = isinstance(token, str) and len(token) <= LONGEST_TOKEN and token.isascii() and token.count(".") == 2
+    if not is_token or not core.policy.trusted_device_days:
         raise DeviceNotTrusted
-    following = secrets.token_urlsafe(32)
-    answer = core.store.use_device(owner, series, _hash(secret), _hash(following), now, 1000 * core.policy.device_grace)
+    series, token_hash = token.partition(".")[0], _mac(core, owner, token)
+    if token_hash is None:  # its key was retired, or somebody made it up
+        core.emit("device refused", now, owner, device=series)
+        raise DeviceNotTrusted
+    following = _following(core, owner, token, core.keyring.writes_with)
+    next_hash = _mac(core, owner, following) or b""
+    answer = core.store.use_device(owner, series, token_hash, next_hash, now, 1000 * core.policy.device_grace)
     if answer in ("renewed", "same"):
+        device = next((device for device in core.store.devices(owner) if device.series == series), None)
+        kept = following if answer == "renewed" else _kept(core, owner, token, device)
+        if device is None or kept is None:  # removed, or renewed once more, in between
+            raise DeviceNotTrusted
         core.emit("device recognized", now, owner, device=series)
-        kept = f"{series}.{following}" if answer == "renewed" else token
-        devices = core.store.devices(owner)
-        expires_at = next((device.expires_at for device in devices if device.series == series), now)
-        return DeviceToken(kept, moment(expires_at))
+        return DeviceToken(kept, moment(device.expires_at))
     core.emit("device theft suspected" if answer == "stolen" else "device refused", now, owner, device=series)
     raise DeviceNotTrusted
 
@@ -73,5 +86,22 @@ def forget(core: Core, user_id: UserId, series: str | None) -> int:
     return removed
 
 
-def _hash(token: str) -> bytes:
-    return hashlib.sha256(token.encode("ascii")).digest()
+def _mac(core: Core, owner: Owner, token: str) -> bytes | None:
+    """What the store keeps of a token of this user. None if the keyring does not have its key."""
+    series, key_id, secret = token.split(".")
+    return core.keyring.mac(key_id, "device token", (core.issuer, owner.tenant, owner.user_id, series, secret))
+
+
+def _following(core: Core, owner: Owner, token: str, key_id: str) -> str:
+    """The token that comes after one, under this key of the keyring."""
+    series = token.partition(".")[0]
+    mac = core.keyring.mac(key_id, "next device token", (core.issuer, owner.tenant, owner.user_id, token))
+    return f"{series}.{key_id}.{urlsafe_b64encode(mac or b'').rstrip(b'=').decode()}"
+
+
+def _kept(core: Core, owner: Owner, token: str, device: TrustedDevice | None) -> str | None:
+    """The token that the device is to come with next, where `token` or the one after it is that. Another server may
+    write with another key of the keyring."""
+    candidates = (token, *(_following(core, owner, token, key_id) for key_id in core.keyring.key_ids))
+    found = (kept for kept in candidates if device is not None and _mac(core, owner, kept) == device.token_hash)
+    return next(found, None)

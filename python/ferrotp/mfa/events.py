@@ -20,6 +20,8 @@ Kind = Literal[
     "factor removed",
     "secret revealed",
     "reset",
+    "user deleted",
+    "sessions ended",
     "device trusted",
     "device recognized",
     "device refused",
@@ -29,6 +31,7 @@ Kind = Literal[
     "clock was ahead",
     "keys rotated",
     "store created",
+    "store damaged",
     "enrollment lost",
 ]
 
@@ -42,13 +45,14 @@ NOTIFY: frozenset[Kind] = frozenset(
         "factor resynchronized",
         "factor removed",
         "reset",
+        "sessions ended",
         "device trusted",
         "device theft suspected",
         "enrollment lost",
     }
 )
 """What the user should hear of by mail: changes of a factor, recovery, a factor disabled by failures
-(NIST SP 800-63B-4, section 4.6), and one that the store has lost."""
+(NIST SP 800-63B-4, section 4.6), sessions that ended, and one that the store has lost."""
 
 
 @dataclass(frozen=True, slots=True)

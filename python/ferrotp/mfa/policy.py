@@ -1,6 +1,6 @@
 """`Policy`: every number of the second factor in one place, with where it comes from."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ..vault import Hashing
@@ -51,6 +51,9 @@ class Policy:
     """Enrollments of a user that wait to be confirmed: 1 to 20. A newer one drops the oldest."""
     recovery_codes: int = 10
     """In a set: 1 to 20, of 80 bits each (NIST SP 800-63B-4, section 4.2.1.1 asks for 64)."""
+    new_codes_in_30_days: int = 20
+    """New sets that a user may have in any 30 days: 2 to 100. Half of them may come at once. A set is ten slow hashes
+    (ASVS 15.2.2). They come out of the budget of enrollment: who binds factors over and over makes sets, too."""
     hashing: Hashing = field(default_factory=Hashing.argon2id)
     """How recovery codes are hashed (OWASP Password Storage Cheat Sheet)."""
     trusted_device_days: int = 0
@@ -68,6 +71,9 @@ class Policy:
     half_login_lifetime: int = 600
     """Seconds that a login lives between its password and its code: 60 to 3,600 (ASVS 7.2.4 leaves the number to the
     application)."""
+    session_check_seconds: int = 60
+    """How late a page may find out that its login was ended elsewhere: 0, which asks the store each time, to 600. Views
+    that ask for fresh authentication always ask (ASVS 7.4.1, 7.4.3)."""
     legacy_secrets: bool = False
     """Whether `import_factor` and `import_users` take secrets of 80 to 127 bits and periods of up to 300 seconds, as
     older pyotp made them. They are flagged, and `report` lists the users who should enroll again."""
@@ -102,6 +108,11 @@ class Policy:
         """The defaults with recovery codes hashed in microseconds. For test suites only."""
         return cls(hashing=Hashing.argon2id(memory_kib=8, passes=1, lanes=1))
 
+    def new_codes_limits(self) -> Limits:
+        """What a new set of recovery codes costs, as a store takes it."""
+        limits = self.limits()
+        return replace(limits, cost=-(-limits.horizon // (self.new_codes_in_30_days // 2)))
+
     def limits(self) -> Limits:
         """The limits on attempts, as a store takes them."""
         delays = [self.first_delay]
@@ -134,10 +145,12 @@ _RANGES = (
     ("max_factors", 1, 100),
     ("max_pending", 1, 20),
     ("recovery_codes", 1, 20),
+    ("new_codes_in_30_days", 2, 100),
     ("trusted_device_days", 0, 90),
     ("max_devices", 1, 100),
     ("device_grace", 1, 300),
     ("trust_window", 10, 600),
     ("max_past_steps", 0, 20),
     ("half_login_lifetime", 60, 3600),
+    ("session_check_seconds", 0, 600),
 )

@@ -160,6 +160,8 @@ class Status:
     """Consecutive failures."""
     retry_at: datetime | None
     """When the next attempt is open, if there is a delay."""
+    epoch: str = ""
+    """What a login is to carry: it has ended when this is another one. Not secret."""
 
 
 class Outcome:

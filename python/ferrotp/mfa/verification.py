@@ -1,12 +1,13 @@
-"""Codes of a factor: each is accepted once, and each attempt is counted before its code is looked at."""
+"""Codes of a factor: each is accepted once, and no code is answered before its attempt is counted for good."""
 
 import unicodedata
 from collections.abc import Collection
 
 from .core import Core, existing_factor_id
 from .errors import PolicyError, SealedRecordError
+from .events import Kind
 from .results import UserId, Verification
-from .stores.base import Factor, Reservation
+from .stores.base import Acceptance, Factor, Reservation
 
 LONGEST = 64
 """Characters that are looked at. No code is longer, and work on a text of any length is an attack. What people type has
@@ -22,45 +23,56 @@ def verify(
     owner = core.owner(user_id)
     now = core.now()
     among = None if factor_id is None or isinstance(factor_id, str) else frozenset(factor_id)
-    reservation = core.reserve(owner, "otp", now, factor_id=factor_id if isinstance(factor_id, str) else "")
     digits = typed_digits(code)
-    reason = "wrong" if digits else "malformed"
+    # Of the last time that the store asks.
+    reason = ""
     broken: SealedRecordError | None = None
-    for factor in reservation.factors:
-        if among is not None and factor.factor_id not in among:
-            continue
-        try:
-            step, drift = match_code(core, factor, digits, now, past_steps)
-        except SealedRecordError as error:
-            broken = error  # the user's other factors work on
-            continue
-        if step is None:
-            continue
-        if step > factor.last_step and _accept(core, reservation, factor, step, drift, now):
-            event = core.emit("verified", now, owner, factor.factor_id, factor.kind, time_step=step, drift=drift)
-            return Verification(owner.user_id, factor.kind, event.at, factor.factor_id, factor.name, step, drift)
-        reason = "used"
+
+    def decide(quiet: Core, reservation: Reservation) -> Acceptance | None:
+        nonlocal reason, broken
+        reason, broken = "wrong" if digits else "malformed", None
+        for factor in reservation.factors:
+            if among is not None and factor.factor_id not in among:
+                continue
+            try:
+                step, drift = match_code(quiet, factor, digits, now, past_steps)
+            except SealedRecordError as error:
+                broken = error  # the user's other factors work on
+                continue
+            if step is None:
+                continue
+            if step > factor.last_step:
+                return _accepted(quiet, factor, step, drift)
+            reason = "used"
+        return None
+
+    one_factor = factor_id if isinstance(factor_id, str) else ""
+    attempt = core.attempt(owner, "otp", now, decide, factor_id=one_factor)
+    if attempt.accepted is not None:
+        return _verification(core, attempt, attempt.accepted, "verified", now)
     if broken is not None:
         raise broken
-    core.refuse(reservation, now, reason)
+    core.refuse(attempt, now, reason)
 
 
 def resync(core: Core, user_id: UserId, factor_id: str, code: str, next_code: str) -> Verification:
     """`MFA.resync`."""
     owner = core.owner(user_id)
     now = core.now()
-    reservation = core.reserve(owner, "otp", now, factor_id=existing_factor_id(factor_id))
-    factor = reservation.factors[0]
     first, second = typed_digits(code), typed_digits(next_code)
-    step = None
-    if factor.kind == "hotp":
+
+    def decide(quiet: Core, reservation: Reservation) -> Acceptance | None:
+        factor = reservation.factors[0]
+        if factor.kind != "hotp":
+            return None
         expected, window = factor.last_step + 1, core.policy.hotp_resync_window
-        step = core.open_record(factor, now, core.keyring.resync_hotp, first, second, expected, window)
-    skipped = 0 if step is None else step - factor.last_step - 1
-    if step is None or not _accept(core, reservation, factor, step, skipped, now):
-        core.refuse(reservation, now, "wrong", factor_id)
-    event = core.emit("factor resynchronized", now, owner, factor_id, factor.kind, time_step=step, drift=skipped)
-    return Verification(owner.user_id, factor.kind, event.at, factor_id, factor.name, step, skipped)
+        step = quiet.open_record(factor, now, core.keyring.resync_hotp, first, second, expected, window)
+        return None if step is None else _accepted(quiet, factor, step, step - expected)
+
+    attempt = core.attempt(owner, "otp", now, decide, factor_id=existing_factor_id(factor_id))
+    if attempt.accepted is None:
+        core.refuse(attempt, now, "wrong", factor_id)
+    return _verification(core, attempt, attempt.accepted, "factor resynchronized", now)
 
 
 def match_code(
@@ -89,10 +101,19 @@ def _checked_past_steps(core: Core, past_steps: int) -> int:
     return past_steps
 
 
-def _accept(core: Core, reservation: Reservation, factor: Factor, step: int, drift: int, now: int) -> bool:
+def _accepted(core: Core, factor: Factor, step: int, drift: int) -> Acceptance:
+    """A code is right. A record that an older key seals is sealed anew by the way."""
     owner = factor.owner
     resealed = core.keyring.reseal((owner.tenant, owner.user_id, factor.factor_id), "otp", factor.sealed)
-    return core.store.accept(reservation, factor.factor_id, step, drift, now, resealed)
+    return Acceptance(factor.factor_id, step, drift, resealed)
+
+
+def _verification(core: Core, attempt: Reservation, accepted: Acceptance, kind: Kind, now: int) -> Verification:
+    """Tells of what stands, and gives it."""
+    factor = next(factor for factor in attempt.factors if factor.factor_id == accepted.factor_id)
+    owner, step, drift = factor.owner, accepted.step, accepted.drift
+    event = core.emit(kind, now, owner, factor.factor_id, factor.kind, time_step=step, drift=drift)
+    return Verification(owner.user_id, factor.kind, event.at, factor.factor_id, factor.name, step, drift)
 
 
 def typed_digits(text: object) -> str:

@@ -22,11 +22,13 @@ class StarletteMFA(Operations):
     :param stamp: what `on_login` put into that session or token, or None
     :param on_login: makes the application's session or token, new each time: called as
         ``on_login(request, response, user_id, stamp)`` when a login is done, and again when the user has proved once
-        more who it is. `response` takes cookies. What it returns is ``session`` in the answer
+        more who it is, or has ended the other logins. `response` takes cookies. What it returns is ``session`` in the
+        answer
     :param account_name: a user's name or address, where a login began elsewhere
     :param mode: "optional": a user without a second factor is let in with the password. "required": has to set one up
     :param fresh_seconds: how long a proof of identity is good for changes
-    :param secure_cookies: whether the cookie of a trusted device is for HTTPS alone. None: as the request came
+    :param secure_cookies: whether the cookie of a trusted device is for HTTPS alone. None: unless the application is in
+        debug mode, and the request came without
     :param translate: the words of `detail` in other languages; see `ferrotp.web.texts`
     :raises SetupError: if the application cannot start like this
 

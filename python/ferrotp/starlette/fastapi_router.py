@@ -15,14 +15,15 @@ from starlette.responses import Response
 from .fields import OPERATIONS, Operation
 from .models import (
     BODIES,
+    CancelAnswer,
     CodesAnswer,
     ConfirmAnswer,
     EnrollAnswer,
-    Factor,
     ForgetAnswer,
     LoginAnswer,
     Problem,
     RecoverAnswer,
+    RemoveAnswer,
     StatusAnswer,
 )
 from .operations import Operations
@@ -32,10 +33,12 @@ _ANSWERS = {
     "status": StatusAnswer,
     "verify": LoginAnswer,
     "recover": RecoverAnswer,
+    "cancel": CancelAnswer,
     "enroll": EnrollAnswer,
     "confirm": ConfirmAnswer,
     "regenerate": CodesAnswer,
-    "remove": Factor,
+    "remove": RemoveAnswer,
+    "end_sessions": LoginAnswer,
     "forget_devices": ForgetAnswer,
     "forget_device": ForgetAnswer,
 }

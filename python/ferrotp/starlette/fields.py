@@ -104,7 +104,16 @@ CONFIRM_BODY = Body(
     "The first code of a new factor.",
     {"factor_id": FACTOR_ID, "code": CODE, "pending_token": PENDING_TOKEN},
 )
-REGENERATE_BODY = Body("RegenerateBody", "Nothing.")
+END_SESSIONS = Field(
+    bool, default=False, description="Somebody may have had the codes: log the user out everywhere else, too."
+)
+REGENERATE_BODY = Body("RegenerateBody", "What else is to end.", {"end_sessions": END_SESSIONS})
+CANCEL_BODY = Body(
+    "CancelBody",
+    "A pending login.",
+    {"pending_token": Field(required=True, max_length=MAX_TOKEN_LENGTH, description="From the login.")},
+)
+END_SESSIONS_BODY = Body("EndSessionsBody", "Nothing.")
 
 OPERATIONS = (
     Operation("status", "GET", "/status", "What there is of the user who is logged in.", (401, 403, 500, 503)),
@@ -124,6 +133,14 @@ OPERATIONS = (
         "The same by a recovery code. It has limits of its own, and works while codes of the app are delayed.",
         (400, 401, 403, 415, 422, 429, 500, 503),
         RECOVER_BODY,
+    ),
+    Operation(
+        "cancel",
+        "POST",
+        "/cancel",
+        "Ends a login that waits for the second factor, and every copy of its token.",
+        (401, 415, 422, 500, 503),
+        CANCEL_BODY,
     ),
     Operation(
         "enroll",
@@ -156,9 +173,18 @@ OPERATIONS = (
         "remove",
         "DELETE",
         "/factors/{factor_id}",
-        "Removes a factor of the user's own. With the last one end the recovery codes. It asks for a fresh login.",
+        "Removes a factor of the user's own. The user's other logins end with it, and with the last one the recovery "
+        "codes. It asks for a fresh login.",
         (401, 403, 404, 409, 422, 500, 503),
         parameter="factor_id",
+    ),
+    Operation(
+        "end_sessions",
+        "POST",
+        "/end-sessions",
+        "Logs the user out everywhere else, and trusts none of the user's devices any more. It asks for a fresh login.",
+        (401, 403, 415, 422, 500, 503),
+        END_SESSIONS_BODY,
     ),
     Operation(
         "forget_devices", "DELETE", "/devices", "Trusts none of the user's devices any more.", (401, 403, 500, 503)

@@ -36,6 +36,9 @@ BODIES = {operation.name: _model(operation.body) for operation in fields.OPERATI
 """Of each operation that takes one."""
 
 
+_RENEWED = "What the application gives instead of its session or token, where the user's logins ended."
+
+
 class LoginAnswer(BaseModel):
     """Where a login stands."""
 
@@ -84,6 +87,12 @@ class Factor(BaseModel):
     legacy: bool = Field(description="By an older standard: the user should enroll again.")
 
 
+class RemoveAnswer(Factor):
+    """A factor that is gone."""
+
+    session: dict[str, Any] | None = Field(description=_RENEWED)
+
+
 class Device(BaseModel):
     """A trusted device: it is not asked for a code."""
 
@@ -112,6 +121,13 @@ class CodesAnswer(BaseModel):
     """New recovery codes, given this once."""
 
     recovery_codes: list[str]
+    session: dict[str, Any] | None = Field(description=_RENEWED)
+
+
+class CancelAnswer(BaseModel):
+    """The login is over."""
+
+    status: Literal["cancelled"]
 
 
 class ForgetAnswer(BaseModel):

@@ -16,9 +16,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from ..mfa import MFA, DeviceToken, EnrollmentExpired, FactorInfo, InvalidIdentifier, MFAError, UserId, user_id_text
-from ..web import Gate, LastFactor, Login, LoginRequired, StepError, Texts, check_store, device_name
+from ..web import Gate, Login, LoginRequired, StepError, Texts, check_store, device_name
 from ..web.gate import Mode
-from ..web.problems import NEXT, Problem, problem_of, rfc3339
+from ..web.problems import NEXT, Problem, codes_problem_of, problem_of, rfc3339
 from ..web.texts import Translate
 from .problems import HEADERS, ProblemError, pending_login_expired
 from .tokens import Tokens
@@ -85,7 +85,7 @@ class Operations:
         :raises ProblemError: if nobody can have such an id, or the second factor is lost
         """
         user_id = self._user_id_text(user_id)
-        token = request.cookies.get(self.gate.device_cookie(user_id))
+        token = request.cookies.get(self._device_cookie(request, user_id)[0])
         step = await self._in_thread(self.gate.begin, user_id, account_name, device_token=token, enrolled=enrolled)
         login = step.login
         if step.next_page == "done":
@@ -187,6 +187,12 @@ class Operations:
         done.body["recovery_codes_left"] = verification.remaining
         return done
 
+    async def cancel(self, request: Request, *, pending_token: str) -> Answer:
+        """Ends a login that waits for the second factor."""
+        login, _ = await self._pending_or_current_login(request, pending_token)
+        await self._in_thread(self.gate.cancel, login)
+        return Answer({"status": "cancelled"})
+
     async def enroll(self, request: Request, *, name: str = "", pending_token: str | None = None) -> Answer:
         """A new key, to be scanned, and confirmed by its first code. No other answer holds it."""
         login, _ = await self._pending_or_current_login(request, pending_token)
@@ -206,26 +212,36 @@ class Operations:
     async def confirm(self, request: Request, *, factor_id: str, code: str, pending_token: str | None = None) -> Answer:
         """Ends an enrollment, and with it a login that had to set up first."""
         login, _ = await self._pending_or_current_login(request, pending_token)
-        confirmed, codes = await self._in_thread(self.gate.confirm, replace(login, pending_factor=factor_id), code)
+        confirmed = await self._in_thread(self.gate.confirm, replace(login, pending_factor=factor_id), code)
+        # The application first: if it fails, there are no codes that nobody has seen.
         done = await self._complete_login(request, confirmed)
+        _, codes = await self._in_thread(self.gate.first_codes, confirmed)
         done.body["recovery_codes"] = list(codes)
         return done
 
-    async def regenerate(self, request: Request) -> Answer:
+    async def regenerate(self, request: Request, *, end_sessions: bool = False) -> Answer:
         """New recovery codes, given this once. The earlier ones end."""
-        _, codes = await self._in_thread(self.gate.new_codes, await self._current_login(request))
-        return Answer({"recovery_codes": list(codes)}, 201)
+        login = await self._current_login(request)
+        kept, codes = await self._in_thread(self.gate.new_codes, login, end_sessions=end_sessions, making_codes=True)
+        done = await self._complete_login(request, kept) if end_sessions else Answer({"session": None})
+        return Answer({"recovery_codes": list(codes), "session": done.body["session"]}, 201, done.cookies)
+
+    async def end_sessions(self, request: Request) -> Answer:
+        """Logs the user out everywhere else."""
+        login = await self._in_thread(self.gate.end_sessions, await self._current_login(request))
+        return await self._complete_login(request, login)
 
     async def remove(self, request: Request, *, factor_id: str) -> Answer:
         """Removes a factor of the user's own."""
         login = await self._current_login(request)
         try:
-            removed = await self._in_thread(self.gate.remove, login, factor_id)
+            kept, removed = await self._in_thread(self.gate.remove, login, factor_id)
         except ProblemError as error:
             if error.kind == "not-enrolled":
                 raise ProblemError(Problem("no-such-factor", 404, self.texts("settings.gone"))) from None
             raise
-        return Answer(_factor_body(removed))
+        done = await self._complete_login(request, kept)
+        return Answer({**_factor_body(removed), "session": done.body["session"]}, cookies=done.cookies)
 
     async def forget_devices(self, request: Request) -> Answer:
         """Stops trusting all of the user's devices."""
@@ -276,24 +292,39 @@ class Operations:
     def _set_device_cookie(self, request: Request, done: Answer, user_id: str, device: DeviceToken | None) -> None:
         if device is None:
             return
-        secure = request.url.scheme == "https" if self._secure_cookies is None else self._secure_cookies
+        name, secure, path = self._device_cookie(request, user_id)
         done.cookies.set_cookie(
-            self.gate.device_cookie(user_id),
+            name,
             device.token,
             expires=device.expires_at,
             secure=secure,
             httponly=True,
             samesite="lax",
-            path=request.scope.get("app_root_path", "") or "/",
+            path=path,
         )
 
+    def _device_cookie(self, request: Request, user_id: str) -> tuple[str, bool, str]:
+        """Its name, whether it is for HTTPS alone, and its path."""
+        secure = self._secure_cookies
+        if secure is None:
+            secure = request.url.scheme == "https" or not getattr(request.app, "debug", False)
+        path = request.scope.get("app_root_path", "") or "/"
+        return self.gate.device_cookie(user_id, host=secure and path == "/"), secure, path
+
     async def _in_thread(
-        self, step: "Callable[..., _T]", *arguments: object, recovery: bool = False, **more: object
+        self,
+        step: "Callable[..., _T]",
+        *arguments: object,
+        recovery: bool = False,
+        making_codes: bool = False,
+        **more: object,
     ) -> "_T":
         """What a step of the gate or the service gives. What it raises is told as a problem."""
         try:
             return await run_sync(functools.partial(step, *arguments, **more))
-        except (MFAError, StepError, LastFactor) as error:
+        except (MFAError, StepError) as error:
+            if making_codes:
+                raise ProblemError(codes_problem_of(error, self.texts, self.gate.now())) from None
             raise self._problem(error, recovery=recovery) from None
 
     def _user_id_text(self, user_id: UserId) -> str:

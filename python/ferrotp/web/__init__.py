@@ -4,7 +4,9 @@ No framework is known here, and nothing is decided that `ferrotp.mfa` decides. A
 its session, asks a `Gate` for each step, and shows the pages of `ferrotp.web.pages` with the words of `Texts`.
 """
 
-from .errors import LastFactor, LoginRequired, NotFresh, SecondFactorRequired, StepError
+from ..mfa import LastFactor
+from .epochs import EpochCache
+from .errors import LoginRequired, NotFresh, SecondFactorRequired, SessionEnded, StepError
 from .gate import Gate, LoginStep
 from .login import Login
 from .notices import Notice, Notifier
@@ -15,6 +17,7 @@ from .texts import ENGLISH, Texts
 __all__ = [
     "ENGLISH",
     "PAGE_HEADERS",
+    "EpochCache",
     "Gate",
     "LastFactor",
     "Login",
@@ -24,6 +27,7 @@ __all__ = [
     "Notice",
     "Notifier",
     "SecondFactorRequired",
+    "SessionEnded",
     "SetupError",
     "StepError",
     "Texts",

@@ -21,6 +21,15 @@ class LoginRequired(StepError):
         super().__init__("password")
 
 
+class SessionEnded(LoginRequired):
+    """The login has ended: what it was proved by is gone, or the user has logged out everywhere. The application's own
+    session is to end with it."""
+
+
+class HalfLoginEnded(SessionEnded):
+    """The login was ended before its second factor: cancelled, or by a lockout."""
+
+
 class SecondFactorRequired(StepError):
     """The second factor is missing from this login."""
 
@@ -28,7 +37,3 @@ class SecondFactorRequired(StepError):
 class NotFresh(StepError):
     """It is too long ago that the user proved who it is (ASVS 7.5.1): ask for a code, or, where there is no second
     factor, for the password."""
-
-
-class LastFactor(Exception):
-    """The second factor is required, and this is the last one."""

@@ -7,24 +7,33 @@ too early is raised, as a `StepError`.
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..mfa import (
     MFA,
+    AlreadyEnrolled,
     DeviceNotTrusted,
     DeviceToken,
     Enrollment,
     EnrollmentExpired,
+    EpochMoved,
+    FactorDisabled,
     FactorInfo,
+    LastFactor,
+    MFAError,
     NotEnrolled,
     RecoveryCodes,
     Status,
+    StoreUnavailable,
     UserId,
     Verification,
     user_id_text,
 )
-from .errors import LastFactor, LoginRequired, NotFresh, SecondFactorRequired
+from ..mfa.stores.base import new_epoch
+from .epochs import EpochCache
+from .errors import HalfLoginEnded, LoginRequired, NotFresh, SecondFactorRequired, SessionEnded
 from .login import Login, Stage
 from .safety import device_cookie, safe_next
 
@@ -51,10 +60,17 @@ class Gate:
         to set one up before anything else
     :param fresh_seconds: how long a proof of identity is good for changes of a factor
     :param clock: Unix seconds, this server's
+    :param epochs: for gates that live for one request: what they keep together
     """
 
     def __init__(
-        self, mfa: MFA, *, mode: Mode = "optional", fresh_seconds: int = 600, clock: Callable[[], float] = time.time
+        self,
+        mfa: MFA,
+        *,
+        mode: Mode = "optional",
+        fresh_seconds: int = 600,
+        clock: Callable[[], float] = time.time,
+        epochs: EpochCache | None = None,
     ) -> None:
         if mode not in ("optional", "required"):
             raise ValueError("mode must be 'optional' or 'required'")
@@ -62,6 +78,7 @@ class Gate:
         self.mode = mode
         self.fresh_seconds = fresh_seconds
         self.now = clock
+        self._epochs = EpochCache() if epochs is None else epochs
         self._half_login_lifetime = mfa.policy.half_login_lifetime
 
     def load(self, record: object) -> Login | None:
@@ -69,9 +86,9 @@ class Gate:
         mfa = self.mfa
         return Login.load(record, self.now(), self._half_login_lifetime, issuer=mfa.issuer, tenant=mfa.tenant)
 
-    def device_cookie(self, user_id: UserId) -> str:
-        """The name of the cookie of a trusted device of this user, here."""
-        return device_cookie(user_id_text(user_id), self.mfa.issuer, self.mfa.tenant)
+    def device_cookie(self, user_id: UserId, *, host: bool = False) -> str:
+        """The name of the cookie of a trusted device of this user, here: see `ferrotp.web.device_cookie`."""
+        return device_cookie(user_id_text(user_id), self.mfa.issuer, self.mfa.tenant, host=host)
 
     # The way in
 
@@ -100,7 +117,7 @@ class Gate:
         def login(stage: Stage) -> Login:
             mfa = self.mfa
             started = Login.start(stage, user_id, account_name, now, issuer=mfa.issuer, tenant=mfa.tenant)
-            return replace(started, next=safe_next(next_url), remember=remember)
+            return replace(started, epoch=status.epoch, next=safe_next(next_url), remember=remember)
 
         if not status.enrolled:
             if self.mode == "required":
@@ -138,14 +155,22 @@ class Gate:
         :raises MFAError: what `MFA.verify` raises
         """
         self.allow_challenge(login)
-        self.mfa.verify(user_id=login.user_id, code=code)
-        return login.promote(self.now(), fresh=True)
+        try:
+            self.mfa.verify(user_id=login.user_id, code=code)
+        except FactorDisabled:
+            self.cancel(login)
+            raise
+        return self._promote(login)
 
     def recover(self, login: Login, code: str) -> tuple[Login, Verification]:
         """The same by a recovery code."""
         self.allow_challenge(login)
-        verification = self.mfa.recover(user_id=login.user_id, code=code)
-        return login.promote(self.now(), fresh=True), verification
+        try:
+            verification = self.mfa.recover(user_id=login.user_id, code=code)
+        except FactorDisabled:
+            self.cancel(login)
+            raise
+        return self._promote(login), verification
 
     def allow_challenge(self, login: Login | None) -> Login:
         """A login that may be asked for a code."""
@@ -153,42 +178,66 @@ class Gate:
             raise LoginRequired
         if login.stage == "set-up":
             raise SecondFactorRequired("set-up")
+        if login.passed:
+            self._refuse_ended(login, 0)
+        self._refuse_cancelled(login)
         return login
+
+    def cancel(self, login: Login | None) -> None:
+        """Ends a login that has not passed yet, and every copy of it, which a thief may have: at logout, and at a
+        lockout. A store that is away keeps nobody from logging out: the login dies after ten minutes in any case."""
+        if login is not None and login.stage != "full":
+            with suppress(StoreUnavailable):
+                self.mfa.end_half_login(user_id=login.user_id, login_id=login.nonce)
 
     # What a view may ask for
 
     def require_login(self, login: Login | None) -> Login:
-        """A login by as many factors as there are now: one by the password alone ends where a factor was set up since,
-        in another browser. That costs a look into the store for each page; a login that has passed a second factor
-        costs none."""
+        """A login by as many factors as there are now, and as there have to be: one by the password alone ends where a
+        factor was set up since, in another browser. That costs a look into the store for each page; a login that has
+        passed a second factor costs one a minute (`Policy.session_check_seconds`).
+
+        :raises SessionEnded: if it has ended: by a reset, the removal of a factor, or "log out everywhere"
+        :raises StoreUnavailable: if the store is asked, and does not answer
+        """
+        return self._require(login)
+
+    def require_mfa(self, login: Login | None) -> Login:
+        """A login that has passed the second factor."""
+        return self._require(login, passed=True)
+
+    def require_fresh(self, login: Login | None) -> Login:
+        """A login whose user has proved within the last minutes who it is, by all factors that there are. The store
+        says whether the login is still good, each time."""
+        return self._require(login, fresh=True)
+
+    def require_fresh_mfa(self, login: Login | None) -> Login:
+        """Both: the second factor was passed, and the user has proved within the last minutes who it is."""
+        return self._require(login, passed=True, fresh=True)
+
+    def _require(
+        self, login: Login | None, *, passed: bool = False, fresh: bool = False, may_set_up: bool = False
+    ) -> Login:
         if login is None:
             raise LoginRequired
         if login.stage != "full":
             raise SecondFactorRequired("set-up" if login.stage == "set-up" else "challenge")
-        if not login.passed:
+        is_fresh = self.is_fresh(login)
+        if login.passed:
+            self._refuse_ended(login, 0 if fresh and is_fresh else self.mfa.policy.session_check_seconds)
+        else:
             status = self.mfa.status(user_id=login.user_id)
             if status.enrolled:
                 raise SecondFactorRequired(_code_page(status))
+            if status.epoch != login.epoch:
+                raise SessionEnded
+            # It may have become required since.
+            if passed or (self.mode == "required" and not may_set_up):
+                raise SecondFactorRequired("set-up")
+        if fresh and not is_fresh:
+            status = self.mfa.status(user_id=login.user_id)
+            raise NotFresh(_code_page(status) if status.enrolled else "password")
         return login
-
-    def require_mfa(self, login: Login | None) -> Login:
-        """A login that has passed the second factor."""
-        login = self.require_login(login)
-        if not login.passed:
-            raise SecondFactorRequired("set-up")
-        return login
-
-    def require_fresh(self, login: Login | None) -> Login:
-        """A login whose user has proved within the last minutes who it is, by all factors that there are."""
-        login = self.require_login(login)
-        if self.is_fresh(login):
-            return login
-        status = self.mfa.status(user_id=login.user_id)
-        raise NotFresh(_code_page(status) if status.enrolled else "password")
-
-    def require_fresh_mfa(self, login: Login | None) -> Login:
-        """Both: the second factor was passed, and the user has proved within the last minutes who it is."""
-        return self.require_fresh(self.require_mfa(login))
 
     def is_fresh(self, login: Login) -> bool:
         """Whether the user has proved within the last minutes who it is: what `require_fresh` asks of a login."""
@@ -198,7 +247,10 @@ class Gate:
 
     def allow_set_up(self, login: Login | None) -> Login:
         """A login that may set up a factor."""
-        return login if login is not None and login.stage == "set-up" else self.require_fresh(login)
+        if login is not None and login.stage == "set-up":
+            self._refuse_cancelled(login)
+            return login
+        return self._require(login, fresh=True, may_set_up=True)
 
     def enroll(self, login: Login | None, name: str) -> Login:
         """Begins to set up a factor: it is `Login.pending_factor`."""
@@ -218,8 +270,12 @@ class Gate:
         except EnrollmentExpired:
             return None
 
-    def confirm(self, login: Login | None, code: str) -> tuple[Login, RecoveryCodes]:
-        """Ends set-up by the first code. It also ends a half-login: the user has shown both factors.
+    def confirm(self, login: Login | None, code: str) -> Login:
+        """Ends set-up by the first code. It also ends a half-login: the user has shown both factors. The recovery codes
+        come after it, by `first_codes`: what fails in between leaves a user without codes, who is told so, and not with
+        codes that nobody has seen.
+
+        By the password alone it is the first factor, or none: one that came meanwhile is the owner's.
 
         :raises MFAError: what `MFA.confirm` raises
         """
@@ -227,18 +283,49 @@ class Gate:
         if not login.pending_factor:
             raise EnrollmentExpired
         self._refuse_late_set_up(login)
-        codes = self.mfa.confirm(user_id=login.user_id, factor_id=login.pending_factor, code=code)
-        promoted = login.promote(self.now(), fresh=True)
-        return replace(promoted, pending_factor="", unsaved_codes=login.unsaved_codes or bool(codes)), codes
+        try:
+            self.mfa.confirm(
+                user_id=login.user_id,
+                factor_id=login.pending_factor,
+                code=code,
+                recovery_codes=False,
+                only_first=not login.passed,
+            )
+        except AlreadyEnrolled:
+            if login.stage == "set-up":
+                raise LoginRequired from None
+            raise SecondFactorRequired("challenge") from None
+        return replace(self._promote(login), pending_factor="")
 
-    def new_codes(self, login: Login | None) -> tuple[Login, RecoveryCodes]:
-        """Replaces the recovery codes."""
+    def first_codes(self, login: Login) -> tuple[Login, RecoveryCodes]:
+        """The recovery codes of a user who has none, to be shown once, after a set-up. Empty if there are some; or if
+        none can be made just now, which the settings say."""
+        login = self.require_fresh_mfa(login)
+        try:
+            codes = self.mfa.regenerate_recovery_codes(user_id=login.user_id, only_first=True)
+        except MFAError:  # the set-up stands
+            codes = RecoveryCodes()
+        return replace(login, unsaved_codes=login.unsaved_codes or bool(codes)), codes
+
+    def new_codes(self, login: Login | None, *, end_sessions: bool = False) -> tuple[Login, RecoveryCodes]:
+        """Replaces the recovery codes.
+
+        :param end_sessions: whether to end the user's other logins with it: somebody may have used a code
+        :raises MFAError: what `MFA.regenerate_recovery_codes` raises
+        """
         login = self.require_fresh(login)
         codes = self.mfa.regenerate_recovery_codes(user_id=login.user_id)
+        if end_sessions:  # afterwards: a login by one of the earlier codes may have come in between
+            login = self._end_other_sessions(login)
         return replace(login, unsaved_codes=True), codes
 
+    def end_sessions(self, login: Login | None) -> Login:
+        """Logs the user out everywhere else, and ends the trust in all devices. It asks for a fresh login: with a
+        copied one, a thief would throw the user out."""
+        return self._end_other_sessions(self.require_fresh(login))
+
     def removable_factor(self, login: Login | None, factor_id: str) -> FactorInfo:
-        """One of the user's own factors, before it is removed.
+        """One of the user's own factors, for the page that asks before it is removed. `remove` decides.
 
         :raises NotEnrolled: if this user has none of that id
         :raises LastFactor: if it must stay
@@ -252,10 +339,16 @@ class Gate:
                 return factor
         raise NotEnrolled
 
-    def remove(self, login: Login | None, factor_id: str) -> FactorInfo:
-        """Removes a factor of the user's own."""
-        factor = self.removable_factor(login, factor_id)
-        return self.mfa.remove_factor(user_id=factor.user_id, factor_id=factor.factor_id)
+    def remove(self, login: Login | None, factor_id: str) -> tuple[Login, FactorInfo]:
+        """Removes a factor of the user's own. The user's other logins end with it, and the trust in all devices.
+
+        :raises NotEnrolled: if this user has none of that id
+        :raises LastFactor: if it must stay
+        """
+        login = self.require_fresh(login)
+        epoch, keep_last = new_epoch(), self.mode == "required"
+        removed = self.mfa.remove_factor(user_id=login.user_id, factor_id=factor_id, epoch=epoch, keep_last=keep_last)
+        return replace(login, epoch=epoch), removed
 
     def trust_device(self, login: Login, name: str) -> DeviceToken | None:
         """Trusts this device, if the policy has it and a code was just accepted."""
@@ -275,8 +368,33 @@ class Gate:
 
     # Below
 
+    def _promote(self, login: Login) -> Login:
+        """The login that has just passed. One that began before there was any factor goes on in the user's epoch."""
+        epoch = login.epoch or self.mfa.epoch(user_id=login.user_id)
+        return replace(login.promote(self.now(), fresh=True), epoch=epoch)
+
+    def _end_other_sessions(self, login: Login) -> Login:
+        try:
+            epoch = self.mfa.end_sessions(user_id=login.user_id, by=login.user_id, epoch=login.epoch)
+        except EpochMoved:
+            raise SessionEnded from None
+        return replace(login, epoch=epoch)
+
+    def _refuse_ended(self, login: Login, seconds: int) -> None:
+        """Refuses a login that has ended since.
+
+        :param seconds: how late it may find out
+        """
+        if not self._epochs.is_current(self.mfa, login, self.now(), seconds):
+            raise SessionEnded
+
+    def _refuse_cancelled(self, login: Login) -> None:
+        if login.stage != "full" and self.mfa.half_login_has_ended(user_id=login.user_id, login_id=login.nonce):
+            raise HalfLoginEnded
+
     def _refuse_late_set_up(self, login: Login) -> None:
-        """A login that had to set up does so no more where a factor came meanwhile: it is for the challenge."""
+        """A login that had to set up does so no more where a factor came meanwhile: it is for the challenge. `confirm`
+        holds it also against one that comes at the same moment."""
         if login.stage == "set-up" and self.mfa.status(user_id=login.user_id).enrolled:
             raise LoginRequired
 

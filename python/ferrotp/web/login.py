@@ -38,6 +38,8 @@ class Login:
     """When this stage began."""
     nonce: str
     """New for each stage: two logins are never the same value."""
+    epoch: str = ""
+    """The user's, in the store, when this login began: the login ends when that moves."""
     passed: bool = False
     """Whether a second factor (or a device that stands for it) was part of this login."""
     fresh_at: int = 0

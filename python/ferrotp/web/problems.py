@@ -5,7 +5,7 @@ known who asks, and that is not enough; a second factor is missing, or must be s
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from ..mfa import (
@@ -14,20 +14,21 @@ from ..mfa import (
     FactorDisabled,
     InvalidCode,
     InvalidIdentifier,
+    LastFactor,
     MFAError,
     NotEnrolled,
     StoreUnavailable,
     Throttled,
     TooManyFactors,
 )
-from .errors import LastFactor, LoginRequired, NotFresh, SecondFactorRequired, StepError
+from .errors import HalfLoginEnded, LoginRequired, NotFresh, SecondFactorRequired, StepError
 from .texts import Texts
 
 URN = "urn:ferrotp:problem:"
 MEDIA_TYPE = "application/problem+json"
 TITLES = {
     "invalid-code": "The code is not right",
-    "too-many-attempts": "Too many wrong codes",
+    "too-many-attempts": "Too many attempts",
     "factor-disabled": "The second factor is switched off",
     "not-enrolled": "There is no second factor",
     "no-such-factor": "There is no such factor",
@@ -134,12 +135,21 @@ def problem_of(error: Exception, texts: Texts, now: float, *, recovery: bool = F
     raise error
 
 
+def codes_problem_of(error: Exception, texts: Texts, now: float) -> Problem:
+    """The same for making new recovery codes, which may have been done too often."""
+    problem = problem_of(error, texts, now)
+    if isinstance(error, Throttled):
+        return replace(problem, message=texts("codes.new.wait", when=texts.until(error.retry_at, now)))
+    return problem
+
+
 def _step_problem(error: StepError, texts: Texts) -> Problem:
     if isinstance(error, SecondFactorRequired):
         return Problem("second-factor-required", 403, texts("challenge.title"), next=NEXT[error.next_page])
     if isinstance(error, NotFresh):
         return Problem("fresh-authentication-required", 403, texts("challenge.why"), next=NEXT[error.next_page])
-    return Problem("login-required", 401, texts("error.gone"))
+    kind = "pending-login-expired" if isinstance(error, HalfLoginEnded) else "login-required"
+    return Problem(kind, 401, texts("error.gone"))
 
 
 def _attempt_problem(error: InvalidCode | Throttled, texts: Texts, now: float, recovery: bool) -> Problem:

@@ -38,11 +38,16 @@ def safe_next(url: object, default: str = "") -> str:
     return url
 
 
-def device_cookie(user_id: str, issuer: str, tenant: str = "") -> str:
+def device_cookie(user_id: str, issuer: str, tenant: str = "", *, host: bool = False) -> str:
     """The name of the cookie of a trusted device: one for each user, since people share browsers, of each application
-    and customer, since these share hosts."""
+    and customer, since these share hosts. Error reporters scrub by names: there is a "token" in it.
+
+    :param host: for one that is `Secure`, of the path ``/`` and of no domain: browsers take a cookie of such a name
+        from this host alone, and over HTTPS
+    """
     whose = "\0".join((issuer, tenant, user_id))  # no identifier holds a NUL
-    return "ferrotp_device_" + hashlib.sha256(whose.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    name = "ferrotp_device_token_" + hashlib.sha256(whose.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return ("__Host-" if host else "") + name
 
 
 _BROWSERS = (("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrom", "Chrome"), ("Safari/", "Safari"))

@@ -65,7 +65,9 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "codes.file.hint": "Each code works once. Keep this file where only you can read it.",
         "codes.new.title": "Make new recovery codes",
         "codes.new.why": "Your current codes will stop working at once.",
+        "codes.new.sessions": "Somebody may have my codes: log out everywhere else",
         "codes.new.submit": "Make new codes",
+        "codes.new.wait": "You have made new codes many times. Try again {when}.",
         # Settings
         "settings.title": "Two-step login",
         "settings.on": "Two-step login is on: you log in with your password and a code.",
@@ -96,10 +98,15 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "settings.devices.forget.which": "Stop trusting this device: {name}",
         "settings.devices.all": "Stop trusting all devices",
         "settings.devices.forgotten": "Done. You will be asked for a code there.",
+        "settings.sessions": "Other browsers and devices",
+        "settings.sessions.end": "Log out everywhere else",
+        "settings.sessions.ended": "Done. You are logged in here only.",
+        "sessions.why": "Every other login of your account ends, and no device is trusted any more. You stay logged in "
+        "here.",
         "settings.removed": "“{name}” is removed.",
         "settings.gone": "It had already been removed.",
         "remove.title": "Remove “{name}”?",
-        "remove.why": "Its codes will stop working.",
+        "remove.why": "Its codes will stop working, and you will be logged out everywhere else.",
         "remove.last": "This is your only device. You will log in with your password alone, and your recovery codes "
         "will stop working.",
         "remove.needed": "This is your only device, and this site requires one. Add another first.",
@@ -159,6 +166,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "notice.recovered": "A recovery code was used to log in to your account.",
         "notice.disabled": "Too many wrong codes were typed for your account: the authenticator app is switched off.",
         "notice.reset": "The two-step login of your account was reset.",
+        "notice.sessions-ended": "Your account was logged out everywhere but in one browser.",
         "notice.device-trusted": "A device is now trusted by your account: you are not asked for a code there.",
         "notice.device-theft-suspected": "Somebody may have copied the cookie of a trusted device. No device is "
         "trusted any more.",

@@ -16,7 +16,8 @@ from typing import Any
 
 from ferrotp.mfa.maintenance import rotate
 from ferrotp.mfa.policy import Policy
-from ferrotp.mfa.stores.base import Factor, Limits, Owner, RecoveryCode, Reservation, Store
+from ferrotp.mfa.stores.base import Acceptance, Factor, Limits, Owner, RecoveryCode, Reservation, Store
+from ferrotp.mfa.testing import advance
 from ferrotp.vault import Keyring
 
 KILLS = 1000 if os.environ.get("FERROTP_SOAK") else 100
@@ -34,7 +35,7 @@ class Account:
     kills: int
     logins: Counter[tuple[str, int]] = field(default_factory=Counter)
     """How often a step of a user was acknowledged."""
-    reserved: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
     recovered: Counter[str] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
     sweeps: int = 0
@@ -91,8 +92,8 @@ def torture(opener: Callable[[], Store], directory: Path, kills: int = KILLS, se
             if kind == "in":
                 user, step = rest.split()
                 account.logins[user, int(step)] += 1
-            elif kind == "reserved":
-                account.reserved[rest] += 1
+            elif kind == "refused":
+                account.refused[rest] += 1
             elif kind == "recovered":
                 account.recovered[rest] += 1
             elif kind == "swept":
@@ -121,7 +122,7 @@ def _check(opener: Callable[[], Store], keys: str, tenant: str, account: Account
         assert len(mine) <= accepted <= len(mine) + account.kills
         # An attempt is either taken back by its login, or counted. A killed worker may have made one unseen.
         spent = max(state.budgets["otp"].spent_until - NOW, 0)
-        assert account.reserved[user] <= accepted + spent <= account.reserved[user] + account.kills
+        assert account.refused[user] <= spent <= account.refused[user] + account.kills
         gone = {code.partition("/")[2] for code in account.recovered if code.startswith(user + "/")}
         assert len(gone) <= 10 - state.recovery_codes <= len(gone) + account.kills
         # Every row can be read.
@@ -131,9 +132,8 @@ def _check(opener: Callable[[], Store], keys: str, tenant: str, account: Account
     for code in codes:
         ring.reseal((tenant, code.owner.user_id, code.selector), "recovery", code.sealed)
     # And the store works on.
-    reservation = store.reserve(Owner(tenant, "0"), "otp", NOW, LIMITS)
-    assert isinstance(reservation, Reservation)
-    assert store.accept(reservation, "f", reservation.factors[0].last_step + 1, 0, NOW, None)
+    last = store.user(Owner(tenant, "0")).factors[0].last_step
+    assert advance(store, Owner(tenant, "0"), "f", last + 1, limits=LIMITS)
     store.close()
 
 
@@ -173,14 +173,21 @@ def _log_in(opener: Callable[[], Store], keys: str, tenant: str, file: Path) -> 
                     if store.redeem(found, selector, NOW) is not None:
                         say("recovered", f"{owner.user_id}/{selector}")
                 continue
-            reservation = store.reserve(owner, "otp", NOW, LIMITS)
-            say("reserved", owner.user_id)
-            assert isinstance(reservation, Reservation)
-            (factor,) = reservation.factors
-            step = factor.last_step + 1
-            resealed = rng.choice(rings).reseal((tenant, owner.user_id, "f"), "otp", factor.sealed)
-            if store.accept(reservation, "f", step, 0, NOW, resealed):
-                say("in", owner.user_id, step)
+            ring = rng.choice((None, *rings))
+
+            def decide(reservation: Reservation, ring: Keyring | None = ring) -> Acceptance | None:
+                if ring is None:
+                    return None  # a wrong code
+                (factor,) = reservation.factors
+                resealed = ring.reseal((tenant, factor.owner.user_id, "f"), "otp", factor.sealed)
+                return Acceptance("f", factor.last_step + 1, 0, resealed)
+
+            answer = store.attempt(owner, "otp", NOW, LIMITS, decide)
+            assert isinstance(answer, Reservation)
+            if answer.accepted is None:
+                say("refused", owner.user_id)
+            else:
+                say("in", owner.user_id, answer.accepted.step)
     except BaseException as error:
         say("error", type(error).__name__, error)
         if not file.exists():

@@ -13,6 +13,7 @@ import pytest
 from ferrotp.mfa import StoreUnavailable
 from ferrotp.mfa.stores.base import Factor, Limits, Owner, RecoveryCode, Reservation
 from ferrotp.mfa.stores.redis import RedisStore
+from ferrotp.mfa.testing import advance
 
 from ..redis_server import Server, programs, server
 from .test_decisions import NOW, factor
@@ -24,14 +25,13 @@ CONTEXT = multiprocessing.get_context("fork")
 ACK = struct.Struct("=BQ")
 
 
-def advance(url: str, acknowledge: int, start: int) -> None:
+def log_in(url: str, acknowledge: int, start: int) -> None:
     """Accepts one step after the other, as all workers do, and says so after it was told."""
     store = RedisStore.from_url(url)
     for step in range(start, 2**62):
         for number, owner in enumerate(OWNERS):
             with suppress(StoreUnavailable):
-                attempt = store.reserve(owner, "otp", NOW + step, LIMITS)
-                if isinstance(attempt, Reservation) and store.accept(attempt, "phone", step, 0, NOW + step, None):
+                if advance(store, owner, "phone", step, now=NOW + step, limits=LIMITS):
                     os.write(acknowledge, ACK.pack(number, step))
 
 
@@ -61,7 +61,7 @@ def rotate(url: str, acknowledge: int, start: int) -> None:
             last = batch[-1]
         for owner in OWNERS:
             store.add_factor(factor(owner, "second"), NOW, 2, 0)
-            store.remove_factor(owner, "second")
+            store.remove_factor(owner, "second", "moved")
 
 
 @contextmanager
@@ -137,7 +137,7 @@ def whole(one: Server) -> None:
 
 
 def test_no_login_is_lost_or_made_twice_by_workers_that_are_killed(filled: Server) -> None:
-    with crowd(filled.url, advance) as workers:
+    with crowd(filled.url, log_in) as workers:
         for _ in range(KILLS):
             workers.kill()
             workers.workers.append(workers.worker())
@@ -172,7 +172,7 @@ def test_a_rotation_that_is_killed_leaves_every_record_readable(filled: Server) 
 
 
 def test_what_redis_acknowledged_it_still_knows_after_it_was_killed(filled: Server) -> None:
-    with crowd(filled.url, advance) as workers:
+    with crowd(filled.url, log_in) as workers:
         for _ in range(KILLS // 10):
             time.sleep(random.uniform(0.05, 0.2))
             filled.kill()

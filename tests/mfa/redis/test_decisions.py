@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from ferrotp.mfa.errors import FactorExists, StoreUnavailable
+from ferrotp.mfa.errors import MFAError, StoreDamaged, StoreUnavailable
 from ferrotp.mfa.stores.base import (
     NEVER_USED,
+    Acceptance,
     Budget,
     Factor,
     Limits,
@@ -23,10 +24,13 @@ from ferrotp.mfa.stores.base import (
     Refusal,
     Reservation,
     TrustedDevice,
+    UserState,
     charge,
+    new_epoch,
 )
 from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.mfa.stores.redis import RedisStore, _escaped, _member, _unescaped
+from ferrotp.mfa.testing import advance
 
 from ..redis_server import Server
 
@@ -111,6 +115,17 @@ def test_nothing_is_left_of_a_user_who_is_reset(shared: Server, store: RedisStor
     assert shared.client().keys() == []
 
 
+def test_a_user_of_an_older_version_has_an_epoch_that_stays(shared: Server, store: RedisStore) -> None:
+    store.add_factor(factor(), NOW, 1, 1)
+    for read in (lambda: store.epoch(ALICE), lambda: store.user(ALICE).epoch):
+        before = store.epoch(ALICE)
+        shared.client().hdel(KEY, "epoch")
+        epoch = read()
+        assert len(epoch) == 32 and epoch != before
+        assert store.epoch(ALICE) == store.user(ALICE).epoch == epoch
+    assert store.epoch(Owner("acme", "nobody")) == ""
+
+
 def test_no_key_expires(shared: Server, store: RedisStore) -> None:
     store.add_factor(factor(), NOW, 5, 1)
     store.add_factor(factor(factor_id="new", state="pending", expires_at=NOW + 1), NOW, 5, 1)
@@ -127,19 +142,18 @@ STEPS = sorted({0, 9, 10, 2**64 - 1} | {base + move for base in (10**15, 2**53, 
 
 def test_steps_are_compared_exactly_to_the_end_of_64_bits(store: RedisStore) -> None:
     store.add_factor(factor(), NOW, 1, 1)
-    attempt = reserved(store)
+    limits = replace(LIMITS, free=10**6, disable_at=10**6, cost=1)
     for step in STEPS:
-        assert store.accept(attempt, "phone", step, 0, NOW, None)
+        assert advance(store, ALICE, "phone", step, limits=limits)
         assert store.user(ALICE).factors[0].last_step == step
-        assert not any(store.accept(attempt, "phone", other, 0, NOW, None) for other in STEPS if other <= step)
+        assert not any(advance(store, ALICE, "phone", other, limits=limits) for other in STEPS if other <= step)
 
 
 def test_a_step_or_a_time_that_would_not_be_exact_is_refused(store: RedisStore) -> None:
     store.add_factor(factor(), NOW, 1, 1)
-    for step in (2**64, -2):
-        with pytest.raises(ValueError, match="step"):
-            store.accept(reserved(store), "phone", step, 0, NOW, None)
-    assert not store.accept(reserved(store), "phone", NEVER_USED, 0, NOW, None)
+    with pytest.raises(ValueError, match="step"):
+        advance(store, ALICE, "phone", 2**64, limits=LIMITS)
+    assert not advance(store, ALICE, "phone", NEVER_USED, limits=LIMITS)
     with pytest.raises(ValueError, match="exactly"):
         store.add_factor(factor(expires_at=2**53), NOW, 1, 1)
     with pytest.raises(ValueError, match="exactly"):
@@ -162,13 +176,34 @@ def test_a_counter_that_is_no_number_closes_the_user(shared: Server, store: Redi
 
 def test_counts_that_are_gone_do_not_begin_again_at_nought(shared: Server, store: RedisStore) -> None:
     store.add_factor(factor(), NOW, 1, 1)
-    open_attempt = reserved(store)
     shared.client().delete(KEY)
     with pytest.raises(StoreUnavailable, match="missing"):
         store.reserve(ALICE, "otp", NOW, LIMITS)
     with pytest.raises(StoreUnavailable, match="missing"):
-        store.accept(open_attempt, "phone", 1, 0, NOW, None)
-    assert store.user(ALICE).factors[0].last_step == NEVER_USED
+        advance(store, ALICE, "phone", 1, limits=LIMITS)
+    with pytest.raises(StoreDamaged, match="missing"):
+        store.user(ALICE)
+    assert store.factors(None, 1)[0].last_step == NEVER_USED
+
+
+def test_a_user_is_damaged_whose_hash_is_lost_and_whose_index_is_not(shared: Server, store: RedisStore) -> None:
+    """Evicted, or deleted by hand: it must not look as if there had never been a factor."""
+    store.add_factor(factor(), NOW, 5, 5)
+    shared.client().delete(b"{ferrotp}:factors:acme\0alice")
+    for ask in (
+        lambda: store.user(ALICE),
+        lambda: store.reserve(ALICE, "otp", NOW, LIMITS),
+        lambda: store.replace_recovery_codes(ALICE, [], NOW),
+    ):
+        with pytest.raises(StoreDamaged, match="missing"):
+            ask()
+    store.reset(ALICE)
+    assert store.user(ALICE).factors == ()
+    store.add_factor(factor(), NOW, 5, 5)
+    store.replace_recovery_codes(ALICE, [RecoveryCode(ALICE, "AB", b"sealed")], NOW)
+    shared.client().delete(b"{ferrotp}:codes:acme\0alice")
+    with pytest.raises(StoreDamaged, match="missing"):
+        store.user(ALICE)
 
 
 def test_a_factor_that_is_gone_stops_a_sweep_through_all(shared: Server, store: RedisStore) -> None:
@@ -185,6 +220,7 @@ def test_times_are_kept_as_whole_numbers(shared: Server, store: RedisStore) -> N
     for _ in range(6):
         store.reserve(ALICE, "otp", NOW, LIMITS)
     kept = shared.client().hgetall(KEY)
+    assert len(kept.pop(b"epoch")) == 32
     assert all(value.isdigit() for value in kept.values()), kept
     assert kept[b"otp:retry_at"] == b"%d" % (NOW + 30_000)
 
@@ -229,8 +265,15 @@ def test_charge_and_refund_are_the_ones_of_the_protocol(
     assert answer == expected
     assert store.user(ALICE).budgets == memory.user(ALICE).budgets
     if isinstance(answer, Reservation) and isinstance(expected, Reservation):
-        assert store.accept(answer, "phone", 1, 1, NOW, b"new") and memory.accept(expected, "phone", 1, 1, NOW, b"new")
-        assert store.user(ALICE) == memory.user(ALICE)
+        later = NOW + move + limits.delays[-1] + 2 * limits.horizon
+        named: dict[str, Any] = {
+            "drift": 1,
+            "now": later,
+            "limits": replace(limits, disable_at=10**6),
+            "anew": b"n",
+        }
+        assert all(advance(each, ALICE, "phone", 1, **named) for each in (store, memory))
+        assert _with_any_epoch(store.user(ALICE)) == _with_any_epoch(memory.user(ALICE))
 
 
 class History:
@@ -248,12 +291,13 @@ class History:
     def step(self) -> None:
         self.now += self.random.choice([0, 1, 3, 10, 50, -2])
         self.count += 1
-        verbs = [self.add, self.reserve, self.reserve, self.reserve, self.accept, self.confirm, self.redeem]
+        verbs = [self.add, self.reserve, self.reserve, self.reserve, self.try_code, self.confirm, self.redeem]
         rarer = [
             self.come,
             self.codes,
             self.remove,
             self.reset,
+            self.end_sessions,
             self.reseal,
             self.trust,
             self.use,
@@ -263,7 +307,7 @@ class History:
         self.random.choice([*verbs, *verbs, *rarer, self.come])()
         pages = []
         for store in self.both:
-            users: list[Any] = [store.user(owner) for owner in self.owners]
+            users: list[Any] = [_with_any_epoch(store.user(owner)) for owner in self.owners]
             users.append([store.devices(owner) for owner in self.owners])
             pages.append([users, store.factors(None, 99), store.recovery_codes(None, 99)])
         assert pages[0] == pages[1]
@@ -272,7 +316,7 @@ class History:
         def answer(store: Any) -> Any:
             try:
                 return getattr(store, verb)(*arguments, **named)
-            except FactorExists as error:
+            except MFAError as error:
                 return str(error)
 
         one, two = map(answer, self.both)
@@ -339,21 +383,29 @@ class History:
             one, two = (getattr(store, verb)(each, *arguments) for store, each in zip(self.both, attempt, strict=True))
             assert one == two, (verb, attempt, arguments)
 
-    def accept(self) -> None:
+    def try_code(self) -> None:
         resealed = self.random.choice([None, self.random.randbytes(20)])
-        self.decide(
-            "accept", self.factor_id(), self.random.randrange(9), self.random.choice([-1, 0, 1]), self.now, resealed
-        )
+        drift = self.random.choice([-1, 0, 1])
+        said = self.random.choice([None, Acceptance(self.factor_id(), self.random.randrange(9), drift, resealed)])
+        owner, limits = self.owner(), self.limits()
+        one, two = (store.attempt(owner, "otp", self.now, limits, lambda _: said) for store in self.both)
+        if isinstance(one, Reservation):
+            one = replace(one, factors=tuple(sorted(one.factors, key=lambda each: (each.created_at, each.factor_id))))
+        assert one == two, (owner, said)
 
     def confirm(self) -> None:
         attempt = self.attempt()
         if attempt:
             codes = self.random.choice([[], self.new_codes(attempt[0].owner)])
-            one, two = (
-                store.confirm(each, each.factors[0].factor_id if each.factors else "1", 3, 0, self.now, codes)
-                for store, each in zip(self.both, attempt, strict=True)
-            )
-            assert one == two
+            factor_id = attempt[0].factors[0].factor_id if attempt[0].factors else "1"
+            arguments = (factor_id, 3, 0, self.now, codes, self.random.choice([1, 3]), self.random.random() < 0.5)
+            answers = []
+            for store, each in zip(self.both, attempt, strict=True):
+                try:
+                    answers.append(store.confirm(each, *arguments))
+                except MFAError as error:
+                    answers.append(str(error))
+            assert answers[0] == answers[1]
 
     def redeem(self) -> None:
         self.decide("redeem", self.random.choice(["A", "B", "C", "D"]), self.now)
@@ -363,11 +415,19 @@ class History:
         self.same("replace_recovery_codes", owner, self.new_codes(owner), self.now)
 
     def remove(self) -> None:
-        self.same("remove_factor", self.owner(), self.factor_id())
+        self.same("remove_factor", self.owner(), self.factor_id(), new_epoch(), self.random.random() < 0.5)
 
     def reset(self) -> None:
         if self.random.random() < 0.3:
             self.same("reset", self.owner())
+        elif self.random.random() < 0.3:
+            self.same("delete_users", self.random.choices(self.owners, k=self.random.randrange(3)))
+
+    def end_sessions(self) -> None:
+        owner, epoch = self.owner(), new_epoch()
+        self.same("move_epoch", owner, epoch, None)
+        self.same("move_epoch", owner, "other", self.random.choice(["", "other", "x"]))
+        assert self.same("epoch", owner) in (epoch, "other")
 
     def trust(self) -> None:
         device = TrustedDevice(
@@ -398,6 +458,11 @@ class History:
         self.same("reseal", changes + stale)
 
 
+def _with_any_epoch(state: UserState) -> UserState:
+    """Each store makes its own."""
+    return replace(state, epoch="made" if state.epoch else "")
+
+
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.integers(0, 2**32))
 def test_any_history_ends_as_in_memory(store: RedisStore, seed: int) -> None:
@@ -426,5 +491,5 @@ def test_scripts_that_the_server_has_forgotten_are_sent_again(shared: Server, st
     shared.client().script_flush()
     assert reserved(store).budget.failures == 1
     shared.client().script_flush()
-    assert store.accept(reserved(store), "phone", 1, 0, NOW, None)
+    assert advance(store, ALICE, "phone", 1, limits=LIMITS)
     assert store.user(ALICE).budgets["otp"] == Budget(0, 0, NOW + LIMITS.cost)

@@ -18,6 +18,7 @@ import redis
 from ferrotp.mfa import StoreUnavailable
 from ferrotp.mfa.stores.base import RecoveryCode, Refusal, Reservation
 from ferrotp.mfa.stores.redis import RedisStore
+from ferrotp.mfa.testing import advance
 
 from ..redis_server import Server, free_port
 from .test_decisions import ALICE, DEVICE, LIMITS, NOW, factor, reserved
@@ -56,24 +57,29 @@ def operations(store: RedisStore) -> dict[str, Callable[[], object]]:
     for series in ("one", "two"):
         store.add_device(replace(DEVICE, series=series), NOW, 5)
     assert store.use_device(ALICE, "two", b"h" * 32, b"next", NOW, 1000) == "renewed"
-    otp = reserved(store)
     recovery = store.reserve(ALICE, "recovery", NOW, LIMITS, selector="AB")
     enrollment = store.reserve(ALICE, "enrollment", NOW, LIMITS, factor_id="new")
     assert isinstance(recovery, Reservation) and isinstance(enrollment, Reservation)
     return {
         "add_factor": lambda: store.add_factor(factor(factor_id="third"), NOW, 5, 5),
         "reserve": lambda: store.reserve(ALICE, "otp", NOW, LIMITS),
-        "accept": lambda: store.accept(otp, "phone", 1, 0, NOW, b"new"),
-        "confirm": lambda: store.confirm(enrollment, "new", 1, 0, NOW, [CODE]),
+        "spend": lambda: store.spend(ALICE, "enrollment", NOW, LIMITS),
+        "attempt": lambda: advance(store, ALICE, "phone", 1, limits=LIMITS, anew=b"new"),
+        "confirm": lambda: store.confirm(enrollment, "new", 1, 0, NOW, [CODE], 5),
         "redeem": lambda: store.redeem(recovery, "AB", NOW),
         "replace_recovery_codes": lambda: store.replace_recovery_codes(ALICE, [CODE], NOW),
-        "remove_factor": lambda: store.remove_factor(ALICE, "phone"),
+        "remove_factor": lambda: store.remove_factor(ALICE, "phone", "moved"),
         "add_device": lambda: store.add_device(DEVICE, NOW, 5),
         "use_device": lambda: store.use_device(ALICE, "one", b"h" * 32, b"next", NOW, 1000),
         "use_device again": lambda: store.use_device(ALICE, "two", b"h" * 32, b"other", NOW, 1000),
         "unknown device": lambda: store.use_device(ALICE, "three", b"h" * 32, b"next", NOW, 1000),
         "remove_devices": lambda: store.remove_devices(ALICE, "one"),
         "reset": lambda: store.reset(ALICE),
+        "delete_users": lambda: store.delete_users([ALICE]),
+        "move_epoch": lambda: store.move_epoch(ALICE, "moved", None),
+        "epoch": lambda: store.epoch(ALICE),
+        "end_half_login": lambda: store.end_half_login(ALICE, "login", NOW + 1, NOW),
+        "has_ended": lambda: store.has_ended(ALICE, "login"),
         "reseal": lambda: store.reseal([(factor(), b"new"), (CODE, b"new")]),
     }
 
@@ -126,16 +132,15 @@ def test_by_default_it_is_unavailable_when_the_server_hangs(own: Server) -> None
 def test_an_answer_that_comes_too_late_is_nobody_s(own: Server) -> None:
     store = RedisStore.from_url(own.url, timeout=0.2)
     store.add_factor(factor(), NOW, 5, 5)
-    attempt = reserved(store)
-    assert store.accept(attempt, "phone", 0, 0, NOW, None)
+    assert advance(store, ALICE, "phone", 0, limits=LIMITS)
     own.signal(signal.SIGSTOP)
     with unavailable():
-        store.accept(attempt, "phone", 1, 0, NOW, None)
+        advance(store, ALICE, "phone", 1, limits=LIMITS)
     own.signal(signal.SIGCONT)
-    # That one was made, though nobody was told. The next answers are to the next questions.
+    # The next answers are to the next questions.
     for _ in range(3):
-        assert not store.accept(attempt, "phone", 1, 0, NOW, None)
-    assert store.user(ALICE).factors[0].last_step == 1
+        assert not advance(store, ALICE, "phone", 0, limits=LIMITS)
+    assert store.user(ALICE).factors[0].last_step == 0
 
 
 def test_a_decision_is_sent_once(own: Server, filled: RedisStore) -> None:
@@ -157,19 +162,18 @@ def test_a_stopped_server_is_unavailable_and_serves_again_with_all_it_acknowledg
     own: Server, filled: RedisStore
 ) -> None:
     verbs = operations(filled) | reads(filled)
-    assert filled.accept(reserved(filled), "phone", 41, 0, NOW, None)
+    assert advance(filled, ALICE, "phone", 41, limits=LIMITS)
     own.kill()
     for verb in verbs.values():
         with unavailable():
             verb()
     own.start()
     # The first one after it succeeds, too.
-    attempt = reserved(filled)
-    assert not filled.accept(attempt, "phone", 41, 0, NOW, None)
-    assert filled.accept(attempt, "phone", 42, 0, NOW, None)
+    assert not advance(filled, ALICE, "phone", 41, limits=LIMITS)
+    assert advance(filled, ALICE, "phone", 42, limits=LIMITS)
 
 
-@pytest.mark.parametrize("name", ["reserve", "accept", "confirm", "redeem"])
+@pytest.mark.parametrize("name", ["reserve", "attempt", "confirm", "redeem"])
 def test_a_server_that_stops_in_the_middle_of_a_decision(own: Server, filled: RedisStore, name: str) -> None:
     verb = operations(filled)[name]
     own.signal(signal.SIGSTOP)
@@ -187,6 +191,8 @@ def test_a_server_that_was_made_a_replica_is_unavailable(own: Server, filled: Re
             verb()
         assert contents(own) == before, name
     # It may lag: that it knows of no factor does not mean that there is none.
+    with unavailable():
+        filled.user(ALICE)
     with unavailable():
         filled.reserve(ALICE, "enrollment", NOW, LIMITS, factor_id="not there")
 
@@ -206,13 +212,13 @@ def test_a_full_server_is_unavailable_and_keeps_no_half_of_a_decision(own: Serve
     client = own.client()
     client.config_set("maxmemory-policy", "noeviction")
     client.config_set("maxmemory", "1")
-    for name in ("add_factor", "reserve", "accept", "confirm"):
+    for name in ("add_factor", "reserve", "attempt", "confirm"):
         before = contents(own)
         with unavailable():
             verbs[name]()
         assert contents(own) == before, name
     # What only removes goes through, as a whole.
-    assert filled.remove_factor(ALICE, "phone") is not None
+    assert filled.remove_factor(ALICE, "phone", "moved") is not None
     client.config_set("maxmemory", "0")
     filled.prepare()
     state = filled.user(ALICE)
@@ -254,7 +260,7 @@ def test_a_server_that_cannot_write_its_log_is_unavailable(own: Server, filled: 
         while client.info("persistence")["rdb_last_bgsave_status"] == "ok":
             time.sleep(0.01)
     with unavailable():
-        verbs["accept"]()
+        verbs["attempt"]()
 
 
 def trickle(listener: socket.socket, answers: bytes, pause: float) -> None:
@@ -302,7 +308,6 @@ def test_an_answer_that_is_none_of_a_script_s_is_no_yes(answer: bytes) -> None:
     [b"+OK\r\n", b"+QUEUED\r\n", b"$1\r\n1\r\n", b":2\r\n", b"*1\r\n:1\r\n", b"*4\r\n+maybe\r\n+1\r\n+1\r\n+1\r\n"],
 )
 def test_what_merely_looks_like_a_yes_is_none(own: Server, filled: RedisStore, answer: bytes) -> None:
-    attempt = reserved(filled)
     recovery = filled.reserve(ALICE, "recovery", NOW, LIMITS, selector="AB")
     assert isinstance(recovery, Reservation)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -310,7 +315,7 @@ def test_what_merely_looks_like_a_yes_is_none(own: Server, filled: RedisStore, a
         # Nothing is said at the handshake without credentials but what may fail.
         store = RedisStore.from_url(f"redis://127.0.0.1:{listener.getsockname()[1]}", timeout=1.0)
         with unavailable():
-            store.accept(attempt, "phone", 1, 0, NOW, None)
+            advance(store, ALICE, "phone", 1, limits=LIMITS)
         with unavailable():
             store.reserve(ALICE, "otp", NOW, LIMITS)
         if answer != b":2\r\n":  # two codes left: that is an answer

@@ -13,9 +13,10 @@ from redis.sentinel import Sentinel
 
 from ferrotp.mfa import StoreUnavailable
 from ferrotp.mfa.stores.redis import RedisStore
+from ferrotp.mfa.testing import advance
 
 from ..redis_server import Server, free_port, server
-from .test_decisions import ALICE, LIMITS, NOW, factor, reserved
+from .test_decisions import ALICE, LIMITS, NOW, factor
 from .test_faults import HANG
 
 
@@ -59,7 +60,7 @@ def test_a_failover_is_followed(pair: tuple[Server, Server, int]) -> None:
         store = RedisStore(sentinel.master_for("main"), timeout=1.2)
         store.prepare()
         store.add_factor(factor(), NOW, 1, 1)
-        assert store.accept(reserved(store), "phone", 1, 0, NOW, None)
+        assert advance(store, ALICE, "phone", 1, limits=LIMITS)
         primary.client().wait(1, 5000)
         primary.signal(signal.SIGSTOP)
         until = time.monotonic() + 60
@@ -73,24 +74,24 @@ def test_a_failover_is_followed(pair: tuple[Server, Server, int]) -> None:
             else:
                 break
         assert replica.client().info("replication")["role"] == "master"
-        assert not store.accept(found, "phone", 1, 0, NOW, None)
-        assert store.accept(found, "phone", 2, 0, NOW, None)
+        assert found.factors
+        assert not advance(store, ALICE, "phone", 1, limits=LIMITS)
+        assert advance(store, ALICE, "phone", 2, limits=LIMITS)
 
 
 def test_an_answer_that_comes_too_late_is_nobody_s_here_either(pair: tuple[Server, Server, int]) -> None:
     primary, _, port = pair
     store = RedisStore(Sentinel([("127.0.0.1", port)]).master_for("main"), timeout=0.5)
     store.add_factor(factor(), NOW, 1, 1)
-    attempt = reserved(store)
-    assert store.accept(attempt, "phone", 1, 0, NOW, None)
+    assert advance(store, ALICE, "phone", 1, limits=LIMITS)
     primary.signal(signal.SIGSTOP)
     with pytest.raises(StoreUnavailable):
-        store.accept(attempt, "phone", 2, 0, NOW, None)
+        advance(store, ALICE, "phone", 2, limits=LIMITS)
     primary.signal(signal.SIGCONT)
     # The yes of the one before is not read as the answer to this.
     for _ in range(3):
-        assert not store.accept(attempt, "phone", 1, 0, NOW, None)
-    assert store.user(ALICE).factors[0].last_step == 2
+        assert not advance(store, ALICE, "phone", 1, limits=LIMITS)
+    assert store.user(ALICE).factors[0].last_step == 1
 
 
 def test_a_client_of_a_replica_is_refused() -> None:

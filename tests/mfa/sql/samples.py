@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ferrotp.mfa.stores.base import Factor, Limits, Owner, RecoveryCode, Reservation, Store, TrustedDevice
+from ferrotp.mfa.testing import advance
 
 NOW = 1_800_000_000_000
 LIMITS = Limits(free=4, delays=(30_000, 60_000, 3_600_000), disable_at=100, cost=1000, horizon=10**9)
@@ -32,27 +33,36 @@ def reserved(store: Store, method: str = "otp") -> Reservation:
 
 def calls(store: Store, giver: Store | None = None) -> "dict[str, Callable[[], object]]":
     """Every operation, ready to be called: those that need a reservation have it, from another store if need be."""
-    otp, enrollment, recovery = (reserved(giver or store, method) for method in ("otp", "enrollment", "recovery"))
+    enrollment, recovery = (reserved(giver or store, method) for method in ("enrollment", "recovery"))
     return {
         "prepare": store.prepare,
         "add_factor": lambda: store.add_factor(replace(FACTOR, factor_id="new"), NOW, 10, 5),
         "reserve": lambda: store.reserve(OWNER, "otp", NOW, LIMITS),
-        "accept": lambda: store.accept(otp, "factor", 10, 0, NOW, None),
-        "confirm": lambda: store.confirm(enrollment, "pending", 10, 0, NOW, [CODE]),
+        "spend": lambda: store.spend(OWNER, "enrollment", NOW, LIMITS),
+        "attempt": lambda: advance(store, OWNER, "factor", 10, limits=LIMITS),
+        "confirm": lambda: store.confirm(enrollment, "pending", 10, 0, NOW, [CODE], 5),
         "redeem": lambda: store.redeem(recovery, "AB", NOW),
         "replace_recovery_codes": lambda: store.replace_recovery_codes(OWNER, [CODE], NOW),
-        "remove_factor": lambda: store.remove_factor(OWNER, "factor"),
+        "remove_factor": lambda: store.remove_factor(OWNER, "factor", "moved"),
         "reset": lambda: store.reset(OWNER),
+        "delete_users": lambda: store.delete_users([OWNER]),
+        "move_epoch": lambda: store.move_epoch(OWNER, "moved", None),
         "add_device": lambda: store.add_device(replace(DEVICE, series="new"), NOW, 5),
         "use_device": lambda: store.use_device(OWNER, "series", b"0" * 32, b"1" * 32, NOW, 1000),
         "remove_devices": lambda: store.remove_devices(OWNER, None),
         "devices": lambda: store.devices(OWNER),
+        "end_half_login": lambda: store.end_half_login(OWNER, "login", NOW + 1, NOW),
+        "has_ended": lambda: store.has_ended(OWNER, "login"),
         "user": lambda: store.user(OWNER),
+        "epoch": lambda: store.epoch(OWNER),
         "factors": lambda: store.factors(None, 10),
         "recovery_codes": lambda: store.recovery_codes(None, 10),
         "reseal": lambda: store.reseal([(FACTOR, b"new"), (CODE, b"new")]),
     }
 
 
-READS = {"prepare", "devices", "user", "factors", "recovery_codes"}
-"""What a store that cannot write may answer."""
+READS = {"prepare", "devices", "user", "epoch", "has_ended", "factors", "recovery_codes"}
+"""What a store that cannot write at the moment may answer."""
+
+COPIES_READ = READS - {"user"}
+"""What a store may answer that can never write: a copy that may lag has no say in who has no factor."""

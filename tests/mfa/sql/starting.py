@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ferrotp.mfa.stores.base import Owner, Reservation, Store
-from ferrotp.mfa.testing import PRELOADED
+from ferrotp.mfa.stores.base import Owner, Store
+from ferrotp.mfa.testing import PRELOADED, advance
 
 from .samples import FACTOR, LIMITS, NOW
 
@@ -52,6 +52,4 @@ def log_in(store: Store) -> None:
     store.prepare()
     factor = replace(FACTOR, owner=Owner("cold start", secrets.token_hex(8)))
     assert store.add_factor(factor, NOW, 10, 5)
-    attempt = store.reserve(factor.owner, "otp", NOW, LIMITS)
-    assert isinstance(attempt, Reservation)
-    assert store.accept(attempt, factor.factor_id, 1, 0, NOW, None)
+    assert advance(store, factor.owner, factor.factor_id, 1, limits=LIMITS)

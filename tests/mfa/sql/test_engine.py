@@ -17,8 +17,9 @@ from sqlalchemy.orm import Session
 from ferrotp import TOTP, random_base32
 from ferrotp.mfa import MFA, InvalidCode, Policy, StoreRefused, Throttled
 from ferrotp.mfa.stores import open_store
-from ferrotp.mfa.stores.base import Factor, Owner, Reservation
+from ferrotp.mfa.stores.base import Factor, Owner
 from ferrotp.mfa.stores.sql import SQLStore
+from ferrotp.mfa.testing import advance
 from ferrotp.vault import Keyring
 
 from ..servers import PostgreSQLServer
@@ -177,9 +178,7 @@ def test_a_forked_child_has_connections_of_its_own(engine: Engine) -> None:
 
     def work(factor: Factor) -> None:
         for step in range(150):
-            answer = store.reserve(factor.owner, "otp", NOW, LIMITS)
-            assert isinstance(answer, Reservation) and answer.factors[0].owner == factor.owner
-            assert store.accept(answer, factor.factor_id, step, 0, NOW, None)
+            assert advance(store, factor.owner, factor.factor_id, step, limits=LIMITS)
             time.sleep(0.001)  # nobody logs in without a pause, which would leave the other no gap on a slow disk
 
     child = os.fork()
@@ -206,8 +205,7 @@ def test_threads_share_a_store(engine: Engine) -> None:
 
     def work() -> None:
         for step in range(20):
-            answer = store.reserve(OWNER, "otp", NOW, limits)
-            if store.accept(answer, "factor", step, 0, NOW, None):  # type: ignore[arg-type]
+            if advance(store, OWNER, "factor", step, limits=limits):
                 yes.append(step)
 
     threads = [threading.Thread(target=work) for _ in range(16)]

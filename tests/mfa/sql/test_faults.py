@@ -18,9 +18,10 @@ import pytest
 
 from ferrotp.mfa.errors import StoreUnavailable
 from ferrotp.mfa.stores.sql import SQLStore
+from ferrotp.mfa.testing import advance
 
 from ..servers import PostgreSQLServer
-from .samples import CODE, FACTOR, LIMITS, NOW, OWNER, READS, calls, furnish, reserved
+from .samples import CODE, COPIES_READ, FACTOR, LIMITS, NOW, OWNER, READS, calls, furnish, reserved
 from .starting import HANG
 
 
@@ -56,7 +57,7 @@ def each_is_unavailable(store: SQLStore, but: "set[str]", breaks: Callable[[], C
     finally:
         mend()
     assert (store.user(OWNER), store.recovery_codes(None, 10), store.devices(OWNER)) == before
-    assert ready["accept"]() is True
+    assert ready["attempt"]() is True
     assert store.user(OWNER).factors[0].last_step == 10
 
 
@@ -75,25 +76,24 @@ def test_postgresql_paused_at_every_call(server: PostgreSQLServer) -> None:
     store.close()
 
 
-@pytest.mark.parametrize("moment", ["connect", "reserve", "accept"])
+@pytest.mark.parametrize("moment", ["connect", "reserve", "attempt"])
 def test_postgresql_paused_is_told(server: PostgreSQLServer, moment: str) -> None:
     store = SQLStore(server.database())
     store.prepare()
     furnish(store)
-    reservation = reserved(store)
     if moment == "connect":
         store.close()
     pids = server.pause()
     try:
-        if moment == "accept":
-            said = unavailable(lambda: store.accept(reservation, "factor", 10, 0, NOW, None))
+        if moment == "attempt":
+            said = unavailable(lambda: advance(store, OWNER, "factor", 10, limits=LIMITS))
         else:
             said = unavailable(lambda: store.reserve(OWNER, "otp", NOW, LIMITS))
         assert "in time" in said
     finally:
         server.resume(pids)
     # At once, not after some more failures.
-    assert store.accept(reserved(store), "factor", 11, 0, NOW, None)
+    assert advance(store, OWNER, "factor", 11, limits=LIMITS)
     store.close()
 
 
@@ -113,10 +113,9 @@ def test_a_restart_in_between_is_not_even_noticed(server: PostgreSQLServer) -> N
     store = SQLStore(server.database())
     store.prepare()
     furnish(store)
-    reservation = reserved(store)
     server.stop()
     server.start()
-    assert store.accept(reservation, "factor", 10, 0, NOW, None)
+    assert advance(store, OWNER, "factor", 10, limits=LIMITS)
     store.close()
 
 
@@ -134,7 +133,7 @@ def test_postgresql_read_only_at_every_call(server: PostgreSQLServer) -> None:
         read_only("on")
         return lambda: read_only("off")
 
-    each_is_unavailable(store, READS, breaks)
+    each_is_unavailable(store, COPIES_READ, breaks)
     store.close()
 
 
@@ -146,7 +145,8 @@ def test_postgresql_tables_locked_by_another_at_every_call(server: PostgreSQLSer
 
     def breaks() -> Callable[[], None]:
         other.execute(
-            "LOCK TABLE ferrotp_budget, ferrotp_factor, ferrotp_recovery_code, ferrotp_device, ferrotp_schema"
+            "LOCK TABLE ferrotp_budget, ferrotp_factor, ferrotp_recovery_code, ferrotp_device, ferrotp_user,"
+            " ferrotp_ended_login, ferrotp_schema"
         )
         return other.rollback
 
@@ -244,7 +244,7 @@ def test_sqlite_read_only_at_every_call(file: str) -> None:
     furnish(writer)
     reader = SQLStore(f"sqlite:///file:{path}?mode=ro&uri=true&journal={file.rpartition('=')[2]}")
     for name, call in calls(reader, writer).items():
-        if name not in READS:
+        if name not in COPIES_READ:
             unavailable(call)
     writer.close()
     reader.close()
@@ -310,7 +310,7 @@ def test_a_full_disk(file: str) -> None:
         accepted = -1
         for step in range(200):
             with contextlib.suppress(StoreUnavailable):
-                assert store.accept(reserved(store), "factor", step, 0, NOW, None)
+                assert advance(store, OWNER, "factor", step, limits=LIMITS)
                 accepted = step
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         assert store.user(OWNER).factors[0].last_step >= accepted

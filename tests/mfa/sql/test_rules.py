@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ferrotp.mfa.stores.base import Budget, Limits, Owner, Refusal, Reservation, charge, refund
 from ferrotp.mfa.stores.sql import SQLStore
+from ferrotp.mfa.testing import advance
 
 from ..servers import PostgreSQLServer
 from .samples import FACTOR, NOW
@@ -69,5 +70,8 @@ def test_an_attempt_is_charged_and_refunded_as_the_rules_say(
     else:
         assert isinstance(answer, Reservation)
         assert answer.budget == expected
-        assert store.accept(answer, "factor", 1, 0, now, None)
+        owner = Owner(secrets.token_hex(8), "user")
+        assert store.add_factor(replace(FACTOR, owner=owner), now, 10, 5)
+        set_budget(store, owner, budget)
+        assert advance(store, owner, "factor", 1, now=now, limits=limits)
         assert store.user(owner).budgets["otp"] == refund(expected, limits)

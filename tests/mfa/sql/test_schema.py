@@ -189,5 +189,24 @@ def test_texts_that_a_database_cannot_hold_are_refused_and_change_nothing(store:
     assert [store.user(Owner("t", user_id)).factors[0].created_at for user_id in ("01", "1e0")] == [1, 3]
 
 
+def test_users_of_version_1_have_an_epoch_that_stays(store: SQLStore, url: str) -> None:
+    furnish(store)
+    with create_engine(url.partition("?journal")[0]).begin() as connection:
+        connection.execute(text("DROP TABLE ferrotp_user"))
+        connection.execute(text("DROP TABLE ferrotp_ended_login"))
+        connection.execute(text("DELETE FROM ferrotp_schema"))
+        connection.execute(text("INSERT INTO ferrotp_schema VALUES (1)"))
+    older = SQLStore(url)
+    with pytest.raises(StoreRefused, match="prepare"):
+        older.epoch(OWNER)
+    assert not older.prepare()  # it is no new store
+    epoch = older.epoch(OWNER)
+    assert len(epoch) == 32 and older.user(OWNER).epoch == older.epoch(OWNER) == epoch
+    assert older.epoch(Owner("t", "nobody")) == ""
+    older.reset(OWNER)
+    assert older.epoch(OWNER) == ""
+    older.close()
+
+
 def test_there_is_a_way_from_every_version() -> None:
     assert len(MIGRATIONS) == VERSION - 1

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import flask
 import flask_login
@@ -29,6 +30,12 @@ def other_ways_in(app: flask.Flask) -> None:
         return "done"
 
     app.extensions["csrf"].exempt(reset_password)
+
+    @app.errorhandler(404)
+    @app.errorhandler(405)
+    def error_page(error: Any) -> tuple[str, int]:
+        user = flask_login.current_user
+        return f"sorry, {user.get_id() if user.is_authenticated else 'stranger'}", error.code
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +204,19 @@ def test_a_half_login_does_not_survive_logout(victim: Victim) -> None:
     assert visitor.get("/mfa/challenge").location.startswith("/login")
 
 
+def test_a_copied_half_login_dies_when_it_is_cancelled(victim: Victim) -> None:
+    for end in ("/mfa/cancel", "/logout"):
+        visitor, other = victim.half(), victim.half()
+        thief = visitor.clone()
+        assert visitor.post(end).status in (302, 303)
+        for path in ("/mfa/challenge", "/mfa/recover"):
+            assert thief.clone().get(path).location.startswith("/login"), path
+        assert thief.clone().post("/mfa/challenge", {"code": victim.code()}).location.startswith("/login")
+        assert thief.clone().post("/mfa/recover", {"code": victim.codes[0]}).location.startswith("/login")
+        assert other.post("/mfa/challenge", {"code": victim.code()}).location == "/inside"
+        victim.site.wait(30)
+
+
 def test_a_half_login_dies_after_ten_minutes(victim: Victim) -> None:
     visitor = victim.half()
     victim.site.wait(601)
@@ -227,6 +247,78 @@ def test_a_half_login_dies_at_lockout(victim: Victim) -> None:
     assert victim.password(visitor).location == "/mfa/recover"
     visitor.get("/mfa/recover")
     assert visitor.post("/mfa/recover", {"code": victim.codes[0]}).location == "/mfa/"
+
+
+def test_a_copied_session_does_not_outlive_a_reset_and_a_new_set_up(victim: Victim) -> None:
+    visitor = victim.full()
+    thief = visitor.clone()
+    assert thief.get("/inside").status == thief.get("/mfa/set-up").status == 200
+    thief.post("/mfa/set-up", {"name": "a thief's"})
+    phone = Phone(thief.get("/mfa/set-up").uri)
+    victim.site.mfa.reset(user_id=victim.user_id, by="root")
+    # Nothing that asks for a fresh login, not even within the minute in which other pages may not know yet.
+    for path in ("/mfa/set-up", "/mfa/recovery-codes", "/mfa/sessions/end", "/vault"):
+        assert outside(thief.clone(), path), path
+    assert thief.clone().post("/mfa/set-up/confirm", {"code": phone.code(victim.site.now())}).status == 303
+    assert not victim.site.mfa.status(user_id=victim.user_id).factors
+    victim.password(visitor)
+    visitor.get("/mfa/set-up")
+    visitor.post("/mfa/set-up", {"name": "Phone"})
+    victim.phone = Phone(visitor.get("/mfa/set-up").uri)
+    assert visitor.post("/mfa/set-up/confirm", {"code": victim.code()}).status == 200
+    victim.site.wait(60)
+    assert visitor.get("/inside").status == 200
+    for path in ("/inside", "/mfa/", "/mfa/challenge", "/mfa/set-up"):
+        copy = thief.clone()
+        assert copy.get(path).location.startswith("/login"), path
+        # Its session is over, and to the application nobody.
+        assert copy.get("/inside").location.startswith("/login")
+    assert len(victim.site.mfa.status(user_id=victim.user_id).factors) == 1
+
+
+def test_logging_out_everywhere_else_ends_copies_of_this_session_too(victim: Victim) -> None:
+    visitor, elsewhere = victim.full(), victim.full()
+    thief = visitor.clone()
+    page = visitor.get("/mfa/")
+    assert "/mfa/sessions/end" in page.text and "Log out everywhere else" in page.text
+    visitor.get("/mfa/sessions/end")
+    assert visitor.post("/mfa/sessions/end", token=False).status == 400
+    assert visitor.post("/mfa/sessions/end").location == "/mfa/"
+    assert "You are logged in here only." in visitor.get("/mfa/").text
+    assert "everywhere" in victim.site.mails[-1].body
+    victim.site.wait(60)
+    assert visitor.get("/inside").status == visitor.get("/mfa/set-up").status == 200
+    for other in (thief, elsewhere):
+        assert other.clone().get("/inside").location.startswith("/login")
+        assert outside(other.clone(), "/vault") and outside(other.clone(), "/mfa/set-up")
+        assert other.clone().get("/api/me", Accept="application/json").status == 401
+
+
+def test_a_session_that_is_not_fresh_throws_nobody_out(victim: Victim) -> None:
+    visitor = victim.full()
+    thief = visitor.clone()
+    victim.site.wait(601)
+    thief.get("/mfa/")
+    assert thief.get("/mfa/sessions/end").location == thief.post("/mfa/sessions/end").location == "/mfa/challenge"
+    assert visitor.get("/inside").status == 200
+
+
+def test_new_codes_for_stolen_ones_end_the_logins_they_opened(victim: Victim) -> None:
+    thief = victim.half()
+    assert thief.post("/mfa/recover", {"code": victim.codes[0]}).status == 303
+    visitor = victim.full()
+    assert 'name="end_sessions"' in visitor.get("/mfa/recovery-codes").text
+    assert len(visitor.post("/mfa/recovery-codes", {"end_sessions": "y"}).codes) == 10
+    victim.site.wait(60)
+    assert visitor.get("/inside").status == 200 and outside(thief)
+
+
+def test_removing_a_factor_ends_the_other_logins(victim: Victim) -> None:
+    visitor, elsewhere = victim.full(), victim.full()
+    visitor.get(f"/mfa/factors/{victim.factor_id}/remove")
+    assert visitor.post(f"/mfa/factors/{victim.factor_id}/remove").location == "/mfa/"
+    victim.site.wait(60)
+    assert visitor.get("/inside").status == 200 and outside(elsewhere)
 
 
 def test_another_users_login_in_the_same_browser_ends_the_first(victim: Victim) -> None:
@@ -289,6 +381,22 @@ def test_every_other_way_in_leads_to_the_challenge(victim: Victim) -> None:
     assert visitor.get("/api/me").status == 200
 
 
+def test_the_page_of_an_error_sees_no_half_logged_in_user(victim: Victim) -> None:
+    visitor = Visitor(victim.site.base)
+    visitor.post(f"/reset-password/{victim.user_id}", token=False)  # the application has logged the user in
+    for method, path in (("GET", "/nothing"), ("POST", "/nothing"), ("POST", "/inside")):
+        answer = visitor.get(path) if method == "GET" else visitor.post(path)
+        assert answer.text == "sorry, stranger", (method, path)
+    visitor.get("/inside")
+    page = visitor.get("/mfa/challenge")
+    assert page.status == 200 and visitor.get("/nothing").text == "sorry, stranger"
+    assert visitor.post("/mfa/challenge", {"code": victim.code()}).status == 303
+    assert visitor.get("/nothing").text == f"sorry, {victim.user_id}"
+    victim.site.mfa.end_sessions(user_id=victim.user_id, by="root")
+    victim.site.wait(60)
+    assert visitor.get("/nothing").text == "sorry, stranger"
+
+
 def test_changing_a_password_asks_again_and_forgets_the_devices(victim: Victim) -> None:
     visitor = victim.half()
     visitor.post("/mfa/challenge", {"code": victim.code(), "trust": "y"})
@@ -325,10 +433,10 @@ def test_a_trusted_device_of_another_user_cannot_be_forgotten_or_used(victim: Vi
     thief.post(f"/mfa/devices/{series}/forget")
     assert len(victim.site.mfa.trusted_devices(user_id=victim.user_id)) == 1
     # Another user's token under one's own name
-    mine = next(name for name in visitor.cookies if name.startswith("ferrotp_device"))
+    mine = next(name for name in visitor.cookies if "ferrotp_device_token_" in name)
     stolen = Visitor(victim.site.base)
     gate = Gate(victim.site.mfa)
-    stolen.cookies[gate.device_cookie(other.user_id)] = visitor.cookies[mine]
+    stolen.cookies[gate.device_cookie(other.user_id, host=True)] = visitor.cookies[mine]
     assert other.password(stolen).location == "/mfa/challenge"
 
 

@@ -17,6 +17,7 @@ from ferrotp.flask import FlaskMFA, SetupError, fresh_mfa_required, fresh_requir
 from ferrotp.mfa import MFA, Policy, StoreUnavailable
 from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.vault import Keyring
+from ferrotp.web import Gate
 
 SECRET_KEY = "kX3v9Qm2Zs8LrT5wYbN7cHd4"
 
@@ -258,6 +259,92 @@ def test_somebody_who_is_logged_in_elsewhere_cannot_skip_a_required_set_up() -> 
     assert client.get("/mfa/set-up").location.startswith("/password")
 
 
+def test_a_switch_to_required_reaches_the_sessions_that_exist(world: World) -> None:
+    fresh, old = world.client(), world.client()
+    for client in (old, fresh):
+        assert client.post("/login/7").location == "/" and client.get("/address").text == "address"
+        world.clock.now += 600 if client is old else 0
+    state = world.app.extensions["ferrotp"]
+    world.app.extensions["ferrotp"] = replace(state, gate=Gate(world.mfa, mode="required", clock=world.clock))
+    assert fresh.post("/login/7").location == "/mfa/set-up"
+    fresh = old  # of whom nothing is fresh
+    for path in ("/", "/vault", "/address", "/safe", "/mfa/", "/mfa/recovery-codes", "/mfa/sessions/end"):
+        assert fresh.get(path).location == "/mfa/set-up", path
+    assert fresh.post("/transfer").location == "/mfa/set-up" and world.transfers == 0
+    assert fresh.get("/mfa/set-up").location == "/password?next=/mfa/set-up"
+
+
+def test_one_who_has_just_proved_the_password_sets_up_where_it_became_required() -> None:
+    world = World(FERROTP_LOGIN_VIEW="password")
+    client = world.client()
+    client.post("/login/7?next=/vault")
+    state = world.app.extensions["ferrotp"]
+    world.app.extensions["ferrotp"] = replace(state, gate=Gate(world.mfa, mode="required", clock=world.clock))
+    assert client.get("/vault").location == "/mfa/set-up"
+    client.post("/mfa/set-up")
+    uri = re.search(r'href="(otpauth:[^"]+)"', client.get("/mfa/set-up").text)
+    assert uri
+    code = Device(uri[1].replace("&amp;", "&")).at(world.clock.now)
+    assert client.post("/mfa/set-up/confirm", data={"code": code}).status_code == 200
+    assert client.get("/vault").text == "vault of 7"
+
+
+def test_a_login_that_has_ended_is_nobodys_in_views_without_a_gate_too(world: World) -> None:
+    device = world.enrolled()
+    client = world.client()
+
+    @world.app.get("/who")
+    @mfa_exempt
+    def who() -> str:
+        return str(world.flask_mfa.user_id)
+
+    client.post("/login/7")
+    assert client.get("/who").text == "None"
+    client.post("/mfa/challenge", data={"code": device.at(world.clock.now)})
+    assert client.get("/who").text == "7"
+    world.mfa.end_sessions(user_id="7", by="root")
+    world.clock.now += 60
+    assert client.get("/who").text == "None"
+
+
+def test_mounted_under_a_prefix_it_leads_nowhere_else(world: World) -> None:
+    device = world.enrolled()
+    mounted = world.client()
+
+    def ask(method: str, path: str, **more: Any) -> Any:
+        return mounted.open(path, method=method, base_url="http://localhost/shop", **more)
+
+    assert ask("GET", "/vault?a=b").location == "/shop/password?next=/shop/vault?a%3Db"
+    assert ask("POST", "/login/7").location == "/shop/mfa/challenge"
+    assert ask("POST", "/mfa/challenge", data={"code": device.at(world.clock.now)}).location == "/shop/"
+    world.clock.now += 700
+    assert ask("GET", "/safe?a=b").location == "/shop/mfa/challenge"
+    answer = ask("POST", "/mfa/challenge", data={"code": device.at(world.clock.now)})
+    assert answer.location == "/shop/safe?a=b" and ask("GET", "/safe?a=b").text == "safe"
+    assert ask("GET", "/mfa/").text.count('href="/shop/mfa/') >= 3
+    path_login = World(FERROTP_LOGIN_VIEW="/password", FERROTP_AFTER_LOGIN="/vault")
+    client = path_login.client()
+    assert client.get("/vault", base_url="http://localhost/shop").location == "/shop/password?next=%2Fshop%2Fvault"
+    assert client.post("/login/7", base_url="http://localhost/shop").location == "/shop/vault"
+    assert client.get("/password", base_url="http://localhost/shop").text == "password please"
+
+
+def test_where_the_user_wanted_to_go_is_kept_through_the_steps(world: World) -> None:
+    device = world.enrolled()
+    client = world.client()
+    client.post("/login/7?next=/vault?a=b")
+    wrong = {"code": device.wrong(world.clock.now)}
+    client.get("/mfa/recover")
+    client.post("/mfa/recover", data=wrong)
+    client.get("/mfa/challenge")
+    client.post("/mfa/challenge", data=wrong)
+    client.get("/")  # is led back to the challenge, by way of another page
+    assert client.post("/mfa/challenge", data={"code": device.at(world.clock.now)}).location == "/vault?a=b"
+    # A step of a login that is over is no place to come back to.
+    assert world.client().get("/mfa/challenge").location == "/password"
+    assert world.client().get("/mfa/").location == "/password?next=/mfa/"
+
+
 def test_forms_carry_a_token_even_where_the_application_forgot() -> None:
     world = World(FERROTP_LOGIN_VIEW="password")
     world.app.testing = False
@@ -275,7 +362,7 @@ def test_a_store_that_is_away_lets_nobody_in(world: World, monkeypatch: pytest.M
     def away(*args: object, **more: object) -> object:
         raise StoreUnavailable("no answer")
 
-    for name in ("reserve", "user"):
+    for name in ("attempt", "user"):
         monkeypatch.setattr(world.store, name, away)
     for answer in (
         client.post("/mfa/challenge", data={"code": device.at(world.clock.now)}),
@@ -316,9 +403,35 @@ def test_the_device_cookie_is_out_of_reach_of_scripts(world: World) -> None:
     answer = client.post(
         "/mfa/challenge", data={"code": device.at(world.clock.now), "trust": "y"}, base_url="https://localhost"
     )
-    cookie = next(line for line in answer.headers.getlist("Set-Cookie") if line.startswith("ferrotp_device_"))
+    cookie = next(line for line in answer.headers.getlist("Set-Cookie") if "ferrotp_device_token_" in line)
     assert "HttpOnly" in cookie and "Secure" in cookie and "SameSite=Lax" in cookie and "Domain" not in cookie
+    assert cookie.startswith("__Host-") and "Path=/;" in cookie
     assert client.post("/login/7", base_url="https://localhost").location == "/"
+
+
+@pytest.mark.parametrize(
+    ("debug", "path", "secure", "host"),
+    [
+        (False, None, True, True),
+        (True, None, False, False),
+        (False, "/shop", True, False),
+        (True, "/shop", False, False),
+    ],
+)
+def test_the_device_cookie_is_for_https_alone_outside_of_debug(
+    world: World, debug: bool, path: str | None, secure: bool, host: bool
+) -> None:
+    """Behind a proxy that ends TLS, requests come by http."""
+    device = world.enrolled()
+    world.app.debug = debug
+    world.app.config["SESSION_COOKIE_PATH"] = path
+    client, base = world.client(), f"http://localhost{path or ''}"
+    client.post("/login/7", base_url=base)
+    code = {"code": device.at(world.clock.now), "trust": "y"}
+    answer = client.post("/mfa/challenge", data=code, base_url=base)
+    cookie = next(line for line in answer.headers.getlist("Set-Cookie") if "ferrotp_device_token_" in line)
+    assert ("Secure" in cookie, cookie.startswith("__Host-")) == (secure, host)
+    assert f"Path={path or '/'};" in cookie
 
 
 # Sessions on the server

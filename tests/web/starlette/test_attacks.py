@@ -12,7 +12,7 @@ from ferrotp.mfa import Policy, StoreUnavailable
 from ferrotp.starlette import require_login
 from ferrotp.web import Gate
 
-from ..steps import PASSWORD
+from ..steps import PASSWORD, Phone
 from .example import Client, FastAPISite, Reply, Victim
 
 _count = iter(range(1_000_000))
@@ -91,7 +91,7 @@ def test_a_pending_login_opens_nothing_else(victim: Victim) -> None:
     client = victim.half()
     seen = 0
     for path, operations in victim.site.app.openapi()["paths"].items():
-        if path in ("/api/register", "/api/login", "/api/logout") or path.startswith("/reset-password"):
+        if path in ("/api/register", "/api/login", "/api/logout", "/mfa/cancel") or path.startswith("/reset-password"):
             continue
         for method in operations:
             for thief in (client.clone(), Client(victim.site.base)):
@@ -194,6 +194,16 @@ def test_a_copied_pending_token_leads_to_the_challenge_and_nowhere_else(victim: 
     refused(thief.do("verify", code=code), 400, "invalid-code")
 
 
+def test_a_copied_pending_token_dies_when_it_is_cancelled(victim: Victim) -> None:
+    client = victim.half()
+    thief = client.clone()
+    assert client.do("cancel").body == {"status": "cancelled"}
+    refused(thief.do("verify", code=victim.code()), 401, "pending-login-expired")
+    refused(thief.do("recover", code=victim.codes[0]), 401, "pending-login-expired")
+    refused(thief.ask("POST", "/mfa/cancel", {"pending_token": "made up"}), 401, "pending-login-expired")
+    assert victim.full().ask("GET", "/api/me").status == 200
+
+
 def test_logging_out_ends_the_session_on_the_server(victim: Victim) -> None:
     client = victim.full()
     thief = client.clone()
@@ -220,9 +230,8 @@ def test_a_pending_login_dies_at_lockout(victim: Victim) -> None:
             client = victim.half()
     refused(reply, 403, "factor-disabled")
     assert reply.body["next"] == "login"
-    client = client if client.do("verify", code=victim.code()).status == 403 else victim.half()
-    if client.do("recover", code=victim.codes[0]).status == 401:  # it began before the lockout
-        client = victim.half()
+    refused(client.do("verify", code=victim.code()), 401, "pending-login-expired")
+    refused(client.do("recover", code=victim.codes[0]), 401, "pending-login-expired")
     assert client.password(victim.email).body["next"] == "recover"
     assert client.do("recover", code=victim.codes[1]).status == 200
     assert victim.site.mfa.status(user_id=victim.user_id).recovery_codes == 9
@@ -321,6 +330,7 @@ def test_every_change_asks_for_fresh_authentication(victim: Victim) -> None:
         lambda: client.do("enroll", name="Mine"),
         lambda: client.do("confirm", factor_id=victim.factor_id, code="000000"),
         lambda: client.ask("POST", "/mfa/recovery-codes", {}),
+        lambda: client.ask("POST", "/mfa/end-sessions", {}),
         lambda: client.ask("DELETE", f"/mfa/factors/{victim.factor_id}"),
     ]
     for change in changes:
@@ -331,6 +341,58 @@ def test_every_change_asks_for_fresh_authentication(victim: Victim) -> None:
     assert client.ask("GET", "/mfa/status").body["fresh"] is True
     assert client.ask("POST", "/mfa/recovery-codes", {}).status == 201
     assert client.ask("DELETE", f"/mfa/factors/{victim.factor_id}").status == 200
+
+
+def test_a_copied_session_does_not_outlive_a_reset_and_a_new_set_up(victim: Victim) -> None:
+    client = victim.full()
+    thief = client.clone()
+    pending = thief.do("enroll", name="a thief's").body
+    victim.site.mfa.reset(user_id=victim.user_id, by="root")
+    code = Phone(pending["uri"]).code(victim.site.now())
+    changes: list[Callable[[], Reply]] = [
+        lambda: thief.do("enroll", name="a thief's"),
+        lambda: thief.do("confirm", factor_id=pending["factor_id"], code=code),
+        lambda: thief.do("verify", code=code),
+        lambda: thief.ask("POST", "/mfa/recovery-codes", {}),
+        lambda: thief.ask("POST", "/mfa/end-sessions", {}),
+        lambda: thief.ask("DELETE", f"/mfa/factors/{victim.factor_id}"),
+    ]
+    for change in changes:
+        refused(change(), 401, "login-required")
+    again = Client(victim.site.base)
+    again.password(victim.email)
+    victim.phone = Phone(again.do("enroll", name="Phone").body["uri"])
+    factor_id = victim.site.mfa.status(user_id=victim.user_id).pending[0].factor_id
+    assert again.do("confirm", factor_id=factor_id, code=victim.code()).status == 200
+    victim.site.wait(60)
+    assert again.ask("GET", "/api/me").status == 200
+    for path in ("/api/me", "/api/vault", "/mfa/status"):
+        refused(thief.ask("GET", path), 401, "login-required")
+    assert len(victim.site.mfa.status(user_id=victim.user_id).factors) == 1
+
+
+def test_logging_out_everywhere_else_gives_this_client_a_new_session(victim: Victim) -> None:
+    client, elsewhere = victim.full(), victim.full()
+    thief = client.clone()
+    refused(client.ask("POST", "/mfa/end-sessions", {"more": 1}), 422, "invalid-request")
+    assert client.ask("POST", "/mfa/end-sessions").status == 415
+    reply = client.ask("POST", "/mfa/end-sessions", {})
+    assert reply.status == 200 and reply.body["status"] == "done"
+    victim.site.wait(60)
+    assert client.ask("GET", "/api/me").status == 200 and client.do("enroll").status == 201
+    assert outside(thief) and outside(elsewhere)
+
+
+def test_new_codes_and_a_removal_end_the_other_sessions(victim: Victim) -> None:
+    client, elsewhere = victim.full(), victim.full()
+    reply = client.ask("POST", "/mfa/recovery-codes", {"end_sessions": True})
+    assert reply.status == 201 and len(reply.body["recovery_codes"]) == 10
+    victim.site.wait(60)
+    assert client.ask("GET", "/api/me").status == 200 and outside(elsewhere)
+    elsewhere = victim.full()
+    assert client.ask("DELETE", f"/mfa/factors/{victim.factor_id}").status == 200
+    victim.site.wait(60)
+    assert client.ask("GET", "/api/me").status == 200 and outside(elsewhere)
 
 
 # Ids (CVE-2020-5240)
@@ -486,7 +548,7 @@ def test_a_store_that_is_away_lets_nobody_in(victim: Victim, monkeypatch: pytest
     def away(*arguments: object, **more: object) -> None:
         raise StoreUnavailable("the disk is full")
 
-    for name in ("user", "reserve", "add_factor", "replace_recovery_codes", "remove_factor"):
+    for name in ("user", "attempt", "reserve", "add_factor", "replace_recovery_codes", "remove_factor"):
         monkeypatch.setattr(victim.site.mfa.store, name, away)
     for reply in (
         pending.do("verify", code=victim.code()),

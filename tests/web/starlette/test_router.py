@@ -38,6 +38,8 @@ KEY = "N3vJ5kq8RrW2xYbT7mPzL0cHfGdS1aUe"
 class World:
     """A small application whose session is a table, asked without a socket."""
 
+    scheme = "https"
+
     def __init__(self, kind: type[Starlette] = Starlette, **options: Any) -> None:
         self.clock = Clock()
         self.mfa = MFA(
@@ -85,7 +87,7 @@ class World:
     ) -> tuple[int, dict[str, str], Any]:
         path, _, query = path.partition("?")
         scope = {
-            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "https",
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": self.scheme,
             "path": path, "raw_path": path.encode(), "root_path": "", "query_string": query.encode(),
             "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
             "server": ("test", 443), "client": ("127.0.0.1", 1),
@@ -264,9 +266,39 @@ def test_the_device_cookie_is_out_of_reach_of_scripts(world: World) -> None:
     body = {"code": device.at(world.clock.now), "pending_token": pending, "trust_device": True}
     assert world.ask("POST", "/mfa/verify", body)[0] == 200
     cookie = world.headers["set-cookie"].lower()
-    assert cookie.startswith("ferrotp_device_") and all(
+    assert cookie.startswith("__host-ferrotp_device_token_") and all(
         attribute in cookie for attribute in ("httponly", "secure", "samesite=lax", "path=/")
     )
+
+
+@pytest.mark.parametrize(
+    ("debug", "asked", "secure"), [(False, None, True), (True, None, False), (True, True, True), (False, False, False)]
+)
+def test_the_device_cookie_is_for_https_alone_outside_of_debug(debug: bool, asked: bool | None, secure: bool) -> None:
+    """Behind a proxy that ends TLS, requests come by http."""
+    world = World(secure_cookies=asked)
+    world.app.debug, world.scheme = debug, "http"
+    _, device, _ = world.enrolled()
+    pending = world.ask("POST", "/login?user=42")[1]["pending_token"]
+    body = {"code": device.at(world.clock.now), "pending_token": pending, "trust_device": True}
+    assert world.ask("POST", "/mfa/verify", body)[0] == 200
+    cookie = world.headers["set-cookie"]
+    assert ("Secure" in cookie, cookie.startswith("__Host-")) == (secure, secure)
+
+
+def test_a_switch_to_required_reaches_the_sessions_that_exist(world: World) -> None:
+    token = world.ask("POST", "/login?user=43")[1]["session"]["token"]
+    assert world.ask("GET", "/guarded/login", token=token)[0] == 200
+    world.api.gate.mode = "required"
+    for how in GUARDS:
+        status, body = world.ask("GET", f"/guarded/{how}", token=token)
+        assert (status, body["next"]) == (403, "enroll"), how
+    assert world.ask("POST", "/mfa/recovery-codes", {}, token)[1]["next"] == "enroll"
+    status, enrolled = world.ask("POST", "/mfa/enroll", {}, token)
+    assert status == 201  # the password was proved just now
+    code = Device(enrolled["uri"]).at(world.clock.now)
+    answer = world.ask("POST", "/mfa/confirm", {"factor_id": enrolled["factor_id"], "code": code}, token)[1]
+    assert world.ask("GET", "/guarded/mfa", token=answer["session"]["token"])[0] == 200
 
 
 # Tokens

@@ -7,9 +7,12 @@ All times are Unix times in whole milliseconds, from the service's clock; a stor
 are. `ferrotp.mfa.testing` has the suite that holds a store to what is said here.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, TypeVar
+
+from ..errors import AlreadyEnrolled, LastFactor, StoreDamaged, TooManyFactors
 
 Method = Literal["otp", "recovery", "enrollment"]
 """What a budget of attempts is for. All OTP factors of a user share one; recovery codes and enrollment have theirs."""
@@ -18,6 +21,9 @@ METHODS: tuple[Method, ...] = ("otp", "recovery", "enrollment")
 
 NEVER_USED = -1
 """The last step of a factor of which no code was ever accepted."""
+
+NEVER_BOUND = -1
+"""`Budget.spent_until` of ``otp`` while a user has had none but pending factors: such a user may still be imported."""
 
 TIMEOUT = 1.8
 """Seconds within which a store answers or is unavailable, if nothing else is said."""
@@ -82,7 +88,7 @@ class TrustedDevice:
     """Names the device. Not secret."""
     name: str
     token_hash: bytes = field(repr=False)
-    """SHA-256 of the token that is to come next: 256 random bits, so no slow hash is needed."""
+    """A MAC of the token that is to come next, under the keyring: who writes a row into the store makes none."""
     created_at: int
     expires_at: int
     last_used_at: int
@@ -127,8 +133,19 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Acceptance:
+    """What the code of an attempt was found to be: a step of one of the factors that the attempt was offered."""
+
+    factor_id: str
+    step: int
+    drift: int
+    resealed: bytes | None = None
+    """What the sealed secret is replaced by, if anything."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reservation:
-    """An attempt that is already counted as a failure. `accept`, `confirm` and `redeem` give it back."""
+    """An attempt that is counted as a failure. `attempt` may accept it at once; `confirm` and `redeem` give it back."""
 
     owner: Owner
     method: Method
@@ -139,6 +156,31 @@ class Reservation:
     """For ``otp`` the active ones; for ``enrollment`` the pending one that was asked for."""
     recovery_code: RecoveryCode | None = None
     """For ``recovery``: the unused one with the selector that was asked for."""
+    accepted: Acceptance | None = None
+    """What `attempt` accepted, and has kept. `budget` is then the one before the refund."""
+
+    def newer(self, acceptance: Acceptance | None) -> tuple[Factor, Acceptance] | None:
+        """The factor that is accepted, as it was read, with what is accepted of it: what every store asks of what
+        `Decide` says. None for a step that is not newer than the factor's last, and for a factor that was not offered.
+        """
+        if acceptance is None:
+            return None
+        for factor in self.factors:
+            if factor.factor_id == acceptance.factor_id and factor.last_step < acceptance.step:
+                return factor, acceptance
+        return None
+
+
+Decide = Callable[[Reservation], "Acceptance | None"]
+"""Looks at a code beside the factors that are offered: see `Store.attempt`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """A pending factor has become active."""
+
+    codes_kept: bool
+    """Whether the recovery codes that came with it are the user's now. No: there were others, which go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +202,14 @@ class UserState:
     budgets: Mapping[Method, Budget]
     recovery_codes: int
     """How many are unused."""
+    epoch: str = ""
+    """What the user's logins carry: they end when it moves. Not secret. Empty for a user who never had a factor that is
+    not pending, or was reset since."""
+
+
+def new_epoch() -> str:
+    """128 random bits: none comes twice."""
+    return secrets.token_hex(16)
 
 
 _Record = TypeVar("_Record", Factor, TrustedDevice)
@@ -186,6 +236,40 @@ def charge(budget: Budget, now: int, limits: Limits) -> tuple[Budget, Refusal | 
     return Budget(failures, now + delay if delay else 0, max(spent_until, now) + limits.cost), None
 
 
+def check_room(factors: Sequence[Factor], max_factors: int, only_first: bool) -> None:
+    """What `Store.confirm` refuses, of a user with these factors: the rule that every store follows.
+
+    :raises AlreadyEnrolled: a factor came since the one to be confirmed was begun by the password alone
+    :raises TooManyFactors: as many came as a user may have
+    """
+    bound = sum(factor.state != "pending" for factor in factors)
+    if bound and only_first:
+        raise AlreadyEnrolled
+    if bound >= max_factors:
+        raise TooManyFactors(f"a user has at most {max_factors} factors: remove one first")
+
+
+def check_whole(factors: Sequence[Factor], has_budgets: bool, recovery_codes: int, devices: int) -> None:
+    """What every store looks at before it says what there is of a user: that what is gone by a fault does not look like
+    what never was.
+
+    :raises StoreDamaged: codes or devices without the factor that they go with, or factors without their budgets
+    """
+    if (recovery_codes or devices) and all(factor.state == "pending" for factor in factors):
+        raise StoreDamaged("the user has recovery codes or trusted devices, and the factor is gone")
+    if factors and not has_budgets:
+        raise StoreDamaged("the user has factors, and the counts of attempts are gone")
+
+
+def check_not_last(factors: Sequence[Factor], factor_id: str) -> None:
+    """What `Store.remove_factor` refuses with `keep_last`, of a user with these factors.
+
+    :raises LastFactor: no other factor is active
+    """
+    if [factor.factor_id for factor in factors if factor.state == "active"] == [factor_id]:
+        raise LastFactor
+
+
 def surplus(records: Sequence[_Record], now: int, room: int) -> list[_Record]:
     """Which of a user's records, the first to go first, go for new ones: the expired ones, and those beyond `room`."""
     live = [record for record in records if record.expires_at > now]
@@ -193,9 +277,41 @@ def surplus(records: Sequence[_Record], now: int, room: int) -> list[_Record]:
     return [record for record in records if record not in staying]
 
 
+def spend(budget: Budget, now: int, limits: Limits) -> tuple[Budget, int]:
+    """Takes `Limits.cost` out of the bucket if there is room, and counts no failure: the rule that every store follows.
+
+    :return: the budget to be kept, and 0; or as it was, and when there will be room
+    """
+    spent_until = max(min(budget.spent_until, now + limits.horizon), now) + limits.cost
+    if spent_until > now + limits.horizon:
+        return budget, spent_until - limits.horizon
+    return replace(budget, spent_until=spent_until), 0
+
+
+DEVICE_SKEW = 5_000
+"""Milliseconds that the clock of the server that renewed a device may be ahead of this one's."""
+
+
+def is_just_renewed(renewed_at: int, now: int, grace: int) -> bool:
+    """Whether a device's token was renewed so short a while ago that the one before it may still be on its way. A clock
+    that was set back makes it no shorter."""
+    return -DEVICE_SKEW <= now - renewed_at <= grace
+
+
 def refund(budget: Budget, limits: Limits) -> Budget:
     """What a success leaves: no consecutive failure, no delay, and its own attempt taken back."""
     return Budget(0, 0, max(budget.spent_until - limits.cost, 0))
+
+
+def advanced(factor: Factor, accepted: Acceptance, now: int) -> Factor:
+    """What an accepted code makes of its factor."""
+    return replace(
+        factor,
+        last_step=accepted.step,
+        drift=accepted.drift,
+        last_used_at=now,
+        sealed=accepted.resealed or factor.sealed,
+    )
 
 
 class Store(Protocol):
@@ -221,23 +337,29 @@ class Store(Protocol):
     def add_factor(self, factor: Factor, now: int, max_factors: int, max_pending: int) -> bool:
         """Adds a factor, pending or active, and the user's budgets if there are none.
 
-        The user's expired pending factors go, and the oldest pending ones beyond `max_pending` with this one.
-        False, and nothing is added, if the user has `max_factors` that are not pending.
+        The user's expired pending factors go, and the oldest pending ones beyond `max_pending` with this one. With a
+        pending one the consecutive failures of ``enrollment`` and their delay end: they were about another secret. The
+        budget of ``otp`` is made with `NEVER_BOUND` for a pending one, which ends with the first that is not.
+        False, and nothing is added, if the user has `max_factors` that are not pending. With one that is not
+        pending the user has an epoch from then on: a new one, if there was none.
 
         :raises FactorExists: if the user has a factor of this id; nothing has changed then
         """
 
     def add_users(self, users: Sequence[NewUser]) -> list[bool]:
-        """Adds users of whom nothing is kept, each as a whole, with budgets. For each whether it was added.
+        """Adds users of whom nothing is kept, each as a whole, with budgets and an epoch. For each whether it was
+        added.
 
         A user who has budgets stays as it is, even one whose factors have all been removed: what came from another
-        system comes once, and does not come back.
+        system comes once, and does not come back. One who has only begun to set up (`NEVER_BOUND`) is added, and the
+        pending factors go.
         """
 
     def reserve(
         self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
     ) -> Reservation | Refusal:
-        """Counts an attempt as failed before it is made, by the rule of `charge`, or says why there is none.
+        """Counts an attempt as failed before it is made, by the rule of `charge`, or says why there is none: for what
+        takes longer than `attempt` may.
 
         ``otp`` gives the active factors (all, or the one of `factor_id`); ``enrollment`` the pending factor of
         `factor_id` that has not expired; ``recovery`` the unused code of `selector`, if there is one.
@@ -245,39 +367,81 @@ class Store(Protocol):
         disabled factor at all.
         """
 
-    def accept(
-        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, resealed: bytes | None
-    ) -> bool:
-        """Advances an active factor to `step` if that is newer than its last one, and refunds the attempt: both or
-        neither. `resealed` replaces the sealed secret if the reservation's is still the one there.
+    def spend(self, owner: Owner, method: Method, now: int, limits: Limits) -> int:
+        """Takes what something costs out of a budget of this user, by the rule of `spend`, and counts no failure.
+
+        :return: 0; or, and nothing was taken, when there will be room. 0 for a user who has no budgets
+        """
+
+    def attempt(
+        self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
+    ) -> Reservation | Refusal:
+        """One attempt by ``otp``, whole: counted by the rule of `charge`, shown to `decide`, and kept, in one decision.
+
+        What `decide` accepts advances that factor and refunds the attempt (`refund`); if it accepts nothing, or a step
+        that is not newer than the factor's last, the attempt stays counted. Either is durable before this returns, so
+        that no code is answered whose attempt is not counted: a process that dies in between has answered nobody.
+
+        `decide` gets the reservation as `reserve` would give it. It takes microseconds, and may be called again, with
+        what another process has changed meanwhile; the last call counts. So it asks no store, waits for nothing and
+        tells nobody. If it raises, the attempt stays counted and the exception goes on.
         """
 
     def confirm(
-        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, codes: Sequence[RecoveryCode]
-    ) -> bool:
+        self,
+        reservation: Reservation,
+        factor_id: str,
+        step: int,
+        drift: int,
+        now: int,
+        codes: Sequence[RecoveryCode],
+        max_factors: int,
+        only_first: bool = False,
+    ) -> Confirmation | None:
         """Makes a pending factor active, with `step` as its last, if it is still pending and has not expired.
 
-        Refunds the attempt. `codes`, if any, replace the user's recovery codes and clear the budget of ``recovery``.
-        If the user's ``otp`` budget was used up (`Limits.disable_at`), all older active factors become disabled and
-        the budget is cleared: they stay unusable, and the new one is not held up.
+        Refunds the attempt. `codes` become the user's recovery codes, and clear the budget of ``recovery``, if the user
+        has no unused one: of two first confirmations at once, only one set is shown. If the user's ``otp`` budget was
+        used up (`Limits.disable_at`), all older active factors become disabled and the budget is cleared: they stay
+        unusable, and the new one is not held up. The user has an epoch from then on: a new one, if there was none.
+
+        :return: None, and nothing has changed, if the factor is not pending any more
+        :raises AlreadyEnrolled: with `only_first`, if the user has an active or disabled factor; nothing has changed
+        :raises TooManyFactors: if the user has `max_factors` of them; nothing has changed
         """
 
     def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
         """Uses up a recovery code, and refunds the attempt: both or neither. How many are left; None if it was gone."""
 
-    def replace_recovery_codes(self, owner: Owner, codes: Sequence[RecoveryCode], now: int) -> bool:
-        """Replaces all recovery codes and clears the budget of ``recovery``. False if there is no active or disabled
-        factor."""
+    def replace_recovery_codes(
+        self, owner: Owner, codes: Sequence[RecoveryCode], now: int, only_first: bool = False
+    ) -> bool:
+        """Replaces all recovery codes and clears the budget of ``recovery``. False, and nothing has changed, if there
+        is no active or disabled factor; with `only_first` also if there is an unused code."""
 
-    def remove_factor(self, owner: Owner, factor_id: str) -> Factor | None:
+    def remove_factor(self, owner: Owner, factor_id: str, epoch: str, keep_last: bool = False) -> Factor | None:
         """Removes a factor of this owner and gives it; None if the owner has no such factor.
 
-        The recovery codes and the trusted devices go with the last factor that is not pending. Budgets stay: removing
-        is no way out of a delay.
+        With one that is not pending the user's epoch becomes `epoch`, and the trusted devices go: any of them may have
+        been trusted for its codes. The recovery codes go with the last factor that is not pending. Budgets stay:
+        removing is no way out of a delay.
+
+        :raises LastFactor: with `keep_last`, if it is the only active one; nothing has changed
         """
 
     def reset(self, owner: Owner) -> int:
-        """Removes everything of a user. How many factors there were."""
+        """Removes everything of a user, the epoch too. How many factors there were."""
+
+    def move_epoch(self, owner: Owner, epoch: str, was: str | None) -> int | None:
+        """Makes this the user's epoch, whether there was one or not, and removes the trusted devices: both or neither.
+        How many devices there were. None, and nothing is changed, if the epoch is another one than `was`."""
+
+    def epoch(self, owner: Owner) -> str:
+        """The user's epoch, as `user` gives it."""
+
+    def delete_users(self, owners: Sequence[Owner]) -> list[int]:
+        """Removes everything of many users in one transaction: their accounts are gone, and another may get the same
+        id. For each how many factors there were."""
 
     def add_device(self, device: TrustedDevice, now: int, max_devices: int) -> bool:
         """Adds a trusted device; the user's expired ones go, and those used longest ago beyond `max_devices` with this
@@ -289,8 +453,11 @@ class Store(Protocol):
         """Whether a device of this owner is trusted, by its token.
 
         - ``renewed``: it was the one to come, and `next_hash` is in its place, so that it works once.
-        - ``same``: it was the one before, at most `grace` after the last use: two requests at once, one was renewed.
-        - ``unknown``: there is no such device, or it has expired.
+        - ``same``: it was the one to come or the one before, while that was put in its place just now
+          (`is_just_renewed`): requests at once, of which one was renewed. Nothing changes, so that whatever comes in
+          which order, the token to come is the one that the first was answered with.
+        - ``unknown``: there is no such device, or it has expired. One that has expired is removed: the clock set back
+          does not bring it back.
         - ``stolen``: an older token, so two parties have had it. All trusted devices of the owner are removed.
         """
 
@@ -300,8 +467,21 @@ class Store(Protocol):
     def remove_devices(self, owner: Owner, series: str | None) -> int:
         """Removes one device of this owner, or all of them. How many there were."""
 
+    def end_half_login(self, owner: Owner, login_id: str, expires_at: int, now: int) -> None:
+        """Remembers until then that a login was ended before its second factor was passed. What has expired goes."""
+
+    def has_ended(self, owner: Owner, login_id: str) -> bool:
+        """Whether that is remembered."""
+
     def user(self, owner: Owner) -> UserState:
-        """All that is kept of a user: for pages and reports, never for a decision."""
+        """All that is kept of a user: for pages and reports, and for whether a login needs a code at all. So it fails
+        where a decision would: a copy that may lag, or that cannot be written, has no say in who has no factor.
+
+        A user with a factor that is not pending has an epoch: where there is none (an older version added the factor),
+        one is made first.
+
+        :raises StoreDamaged: by the rule of `check_whole`, and for what else shows that records are gone
+        """
 
     def factors(self, after: Factor | None, limit: int) -> list[Factor]:
         """The next `limit` factors of all users after one, by tenant, user and id. To go through all of them."""

@@ -8,7 +8,10 @@ from typing import Literal
 from ..errors import FactorExists
 from .base import (
     METHODS,
+    NEVER_BOUND,
     Budget,
+    Confirmation,
+    Decide,
     Factor,
     Limits,
     Method,
@@ -19,21 +22,32 @@ from .base import (
     Reservation,
     TrustedDevice,
     UserState,
+    advanced,
     charge,
+    check_not_last,
+    check_room,
+    check_whole,
+    is_just_renewed,
+    new_epoch,
     refund,
+    spend,
     surplus,
 )
+
+_NEVER_BOUND = Budget(spent_until=NEVER_BOUND)
 
 
 class MemoryStore:
     """Factors, recovery codes and budgets in dictionaries under one lock. For tests only."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._factors: dict[tuple[Owner, str], Factor] = {}
         self._codes: dict[tuple[Owner, str], RecoveryCode] = {}
         self._budgets: dict[tuple[Owner, Method], Budget] = {}
         self._devices: dict[tuple[Owner, str], tuple[TrustedDevice, bytes]] = {}  # with the token before
+        self._epochs: dict[Owner, str] = {}
+        self._ended: dict[tuple[Owner, str], int] = {}
 
     def prepare(self) -> bool:
         """Nothing to prepare."""
@@ -54,7 +68,14 @@ class MemoryStore:
                 del self._factors[kept.owner, kept.factor_id]
             self._factors[factor.owner, factor.factor_id] = factor
             for method in METHODS:
-                self._budgets.setdefault((factor.owner, method), Budget())
+                fresh = Budget(spent_until=NEVER_BOUND if method == "otp" else 0)
+                self._budgets.setdefault((factor.owner, method), fresh)
+            if factor.state == "pending":
+                kept_budget = self._budgets[factor.owner, "enrollment"]
+                self._budgets[factor.owner, "enrollment"] = replace(kept_budget, failures=0, retry_at=0)
+            else:
+                self._note_bound(factor.owner)
+                self._epochs.setdefault(factor.owner, new_epoch())
             return True
 
     def add_users(self, users: Sequence[NewUser]) -> list[bool]:
@@ -63,11 +84,14 @@ class MemoryStore:
 
     def _add_user(self, user: NewUser) -> bool:
         owner = user.owner
-        if any((owner, method) in self._budgets for method in METHODS):
+        if self._budgets.get((owner, "otp"), _NEVER_BOUND) != _NEVER_BOUND:
             return False
+        for pending in self._of(owner):
+            del self._factors[owner, pending.factor_id]
         self._factors.update({(owner, factor.factor_id): factor for factor in user.factors})
         self._codes.update({(owner, code.selector): code for code in user.recovery_codes})
         self._budgets.update({(owner, method): Budget() for method in METHODS})
+        self._epochs.setdefault(owner, new_epoch())
         return True
 
     def reserve(
@@ -93,28 +117,46 @@ class MemoryStore:
                 return Reservation(owner, method, limits, budget, (), self._codes.get((owner, selector)))
             return Reservation(owner, method, limits, budget, tuple(found))
 
-    def accept(
-        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, resealed: bytes | None
-    ) -> bool:
+    def spend(self, owner: Owner, method: Method, now: int, limits: Limits) -> int:
         with self._lock:
-            place = (reservation.owner, factor_id)
-            factor = self._factors.get(place)
-            if factor is None or factor.state != "active" or factor.last_step >= step:
-                return False
-            if resealed is not None and any(kept.sealed == factor.sealed for kept in reservation.factors):
-                factor = replace(factor, sealed=resealed)
-            self._factors[place] = replace(factor, last_step=step, drift=drift, last_used_at=now)
-            self._refund(reservation)
-            return True
+            budget = self._budgets.get((owner, method))
+            if budget is None:
+                return 0
+            self._budgets[owner, method], open_at = spend(budget, now, limits)
+            return open_at
+
+    def attempt(
+        self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
+    ) -> Reservation | Refusal:
+        with self._lock:
+            answer = self.reserve(owner, method, now, limits, factor_id=factor_id)
+            if isinstance(answer, Refusal):
+                return answer
+            found = answer.newer(decide(answer))
+            if found is None:
+                return answer
+            factor, accepted = found
+            self._factors[owner, factor.factor_id] = advanced(factor, accepted, now)
+            self._refund(answer)
+            return replace(answer, accepted=accepted)
 
     def confirm(
-        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, codes: Sequence[RecoveryCode]
-    ) -> bool:
+        self,
+        reservation: Reservation,
+        factor_id: str,
+        step: int,
+        drift: int,
+        now: int,
+        codes: Sequence[RecoveryCode],
+        max_factors: int,
+        only_first: bool = False,
+    ) -> Confirmation | None:
         owner = reservation.owner
         with self._lock:
             factor = self._factors.get((owner, factor_id))
             if factor is None or factor.state != "pending" or factor.expires_at <= now:
-                return False
+                return None
+            check_room(self._of(owner), max_factors, only_first)
             if self._budgets[owner, "otp"].failures >= reservation.limits.disable_at:
                 self._budgets[owner, "otp"] = Budget()
                 for kept in self._of(owner):
@@ -123,10 +165,13 @@ class MemoryStore:
             self._factors[owner, factor_id] = replace(
                 factor, state="active", last_step=step, drift=drift, last_used_at=now
             )
+            self._note_bound(owner)
+            self._epochs.setdefault(owner, new_epoch())
             self._refund(reservation)
-            if codes:
+            codes_kept = bool(codes) and all(other != owner for other, _ in self._codes)
+            if codes_kept:
                 self._replace_codes(owner, codes)
-            return True
+            return Confirmation(codes_kept)
 
     def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
         owner = reservation.owner
@@ -138,31 +183,45 @@ class MemoryStore:
             self._refund(reservation)
             return sum(other == owner for other, _ in self._codes)
 
-    def replace_recovery_codes(self, owner: Owner, codes: Sequence[RecoveryCode], now: int) -> bool:
+    def replace_recovery_codes(
+        self, owner: Owner, codes: Sequence[RecoveryCode], now: int, only_first: bool = False
+    ) -> bool:
         with self._lock:
             if all(kept.state == "pending" for kept in self._of(owner)):
+                return False
+            if only_first and any(other == owner for other, _ in self._codes):
                 return False
             self._replace_codes(owner, codes)
             return True
 
-    def remove_factor(self, owner: Owner, factor_id: str) -> Factor | None:
+    def remove_factor(self, owner: Owner, factor_id: str, epoch: str, keep_last: bool = False) -> Factor | None:
         with self._lock:
+            if keep_last:
+                check_not_last(self._of(owner), factor_id)
             factor = self._factors.pop((owner, factor_id), None)
+            if factor and factor.state != "pending":
+                self._move_epoch(owner, epoch)
             if factor and all(kept.state == "pending" for kept in self._of(owner)):
                 self._drop_codes(owner)
-                self._drop_devices(owner)
             return factor
 
     def reset(self, owner: Owner) -> int:
         with self._lock:
-            mine = self._of(owner)
-            for kept in mine:
-                del self._factors[owner, kept.factor_id]
-            self._drop_codes(owner)
-            self._drop_devices(owner)
-            for method in METHODS:
-                self._budgets.pop((owner, method), None)
-            return len(mine)
+            return self._reset(owner)
+
+    def delete_users(self, owners: Sequence[Owner]) -> list[int]:
+        with self._lock:
+            return [self._reset(owner) for owner in owners]
+
+    def move_epoch(self, owner: Owner, epoch: str, was: str | None) -> int | None:
+        with self._lock:
+            if was is not None and self._epochs.get(owner, "") != was:
+                return None
+            return self._move_epoch(owner, epoch)
+
+    def epoch(self, owner: Owner) -> str:
+        with self._lock:
+            return self._epochs.get(owner, "")
 
     def add_device(self, device: TrustedDevice, now: int, max_devices: int) -> bool:
         owner = device.owner
@@ -181,12 +240,14 @@ class MemoryStore:
         with self._lock:
             device, before = self._devices.get((owner, series), (None, b""))
             if device is None or device.expires_at <= now:
+                self._devices.pop((owner, series), None)
                 return "unknown"
-            if device.token_hash == token_hash:
+            just_renewed = before != b"" and is_just_renewed(device.last_used_at, now, grace)
+            if device.token_hash == token_hash and not just_renewed:
                 renewed = replace(device, token_hash=next_hash, last_used_at=now)
                 self._devices[owner, series] = renewed, token_hash
                 return "renewed"
-            if before == token_hash and now - device.last_used_at <= grace:
+            if just_renewed and token_hash in (device.token_hash, before):
                 return "same"
             self._drop_devices(owner)
             return "stolen"
@@ -201,13 +262,22 @@ class MemoryStore:
                 return self._drop_devices(owner)
             return int(self._devices.pop((owner, series), None) is not None)
 
+    def end_half_login(self, owner: Owner, login_id: str, expires_at: int, now: int) -> None:
+        with self._lock:
+            self._ended = {key: ends for key, ends in self._ended.items() if ends > now}
+            self._ended[owner, login_id] = expires_at
+
+    def has_ended(self, owner: Owner, login_id: str) -> bool:
+        with self._lock:
+            return (owner, login_id) in self._ended
+
     def user(self, owner: Owner) -> UserState:
         with self._lock:
-            return UserState(
-                tuple(sorted(self._of(owner), key=lambda kept: (kept.created_at, kept.factor_id))),
-                {method: self._budgets.get((owner, method), Budget()) for method in METHODS},
-                sum(other == owner for other, _ in self._codes),
-            )
+            factors = tuple(sorted(self._of(owner), key=lambda kept: (kept.created_at, kept.factor_id)))
+            codes = sum(other == owner for other, _ in self._codes)
+            check_whole(factors, (owner, "otp") in self._budgets, codes, len(self._devices_of(owner)))
+            budgets = {method: self._budgets.get((owner, method), Budget()) for method in METHODS}
+            return UserState(factors, budgets, codes, self._epochs.get(owner, ""))
 
     def factors(self, after: Factor | None, limit: int) -> list[Factor]:
         with self._lock:
@@ -238,6 +308,22 @@ class MemoryStore:
     def _of(self, owner: Owner) -> list[Factor]:
         return [kept for (other, _), kept in self._factors.items() if other == owner]
 
+    def _reset(self, owner: Owner) -> int:
+        mine = self._of(owner)
+        for kept in mine:
+            del self._factors[owner, kept.factor_id]
+        self._drop_codes(owner)
+        self._drop_devices(owner)
+        for method in METHODS:
+            self._budgets.pop((owner, method), None)
+        self._epochs.pop(owner, None)
+        self._ended = {key: ends for key, ends in self._ended.items() if key[0] != owner}
+        return len(mine)
+
+    def _note_bound(self, owner: Owner) -> None:
+        if self._budgets[owner, "otp"] == _NEVER_BOUND:
+            self._budgets[owner, "otp"] = Budget()
+
     def _refund(self, reservation: Reservation) -> None:
         place = (reservation.owner, reservation.method)
         self._budgets[place] = refund(self._budgets[place], reservation.limits)
@@ -249,6 +335,10 @@ class MemoryStore:
 
     def _devices_of(self, owner: Owner) -> list[TrustedDevice]:
         return [kept for (other, _), (kept, _) in self._devices.items() if other == owner]
+
+    def _move_epoch(self, owner: Owner, epoch: str) -> int:
+        self._epochs[owner] = epoch
+        return self._drop_devices(owner)
 
     def _drop_devices(self, owner: Owner) -> int:
         mine = self._devices_of(owner)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import copy
+from dataclasses import replace
 from functools import cache, lru_cache
 from hashlib import sha1
 from pathlib import Path
@@ -22,12 +23,23 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
 
-from ..errors import FactorExists, StoreRefused, StoreUnavailable
+from ..errors import (
+    AlreadyEnrolled,
+    FactorExists,
+    LastFactor,
+    StoreDamaged,
+    StoreRefused,
+    StoreUnavailable,
+    TooManyFactors,
+)
 from .base import (
+    DEVICE_SKEW,
     METHODS,
     NEVER_USED,
     TIMEOUT,
     Budget,
+    Confirmation,
+    Decide,
     Factor,
     Limits,
     Method,
@@ -38,6 +50,10 @@ from .base import (
     Reservation,
     TrustedDevice,
     UserState,
+    advanced,
+    charge,
+    new_epoch,
+    refund,
 )
 
 T = TypeVar("T")
@@ -158,16 +174,17 @@ class RedisStore:
         self._client.connection_pool.disconnect()
 
     def add_factor(self, factor: Factor, now: int, max_factors: int, max_pending: int) -> bool:
-        args = _whole(now, max_factors, max_pending)
-        answer = self._decide("add_factor", factor.owner, _count, *args, _escaped(factor.factor_id), _record(factor))
+        args: list[bytes | str] = [*_whole(now, max_factors, max_pending)]
+        args += [_escaped(factor.factor_id), _record(factor), new_epoch()]
+        answer = self._decide("add_factor", factor.owner, _count, *args)
         if answer == 2:
             raise FactorExists
         return _yes(answer)
 
     def add_users(self, users: Sequence[NewUser]) -> list[bool]:
-        def parts(user: NewUser) -> list[bytes]:
+        def parts(user: NewUser) -> list[bytes | str]:
             factors = [part for factor in user.factors for part in (_escaped(factor.factor_id), _record(factor))]
-            return [*_whole(len(user.factors)), *factors, *_pairs(user.recovery_codes)]
+            return [new_epoch(), *_whole(len(user.factors)), *factors, *_pairs(user.recovery_codes)]
 
         return [self._decide("add_user", user.owner, _yes, *parts(user)) for user in users]
 
@@ -194,22 +211,91 @@ class RedisStore:
         args = (method, *_whole(now, below=_SUMMED), _escaped(factor_id), _escaped(selector), *_limits(limits))
         return self._decide("reserve", owner, read, *args)
 
-    def accept(
-        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, resealed: bytes | None
+    def spend(self, owner: Owner, method: Method, now: int, limits: Limits) -> int:
+        args = _whole(now, limits.cost, limits.horizon, below=_SUMMED)
+        return self._decide("spend", owner, int, method, *args)
+
+    def attempt(
+        self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
+    ) -> Reservation | Refusal:
+        """One script reads, and one keeps what it came to if all is as it was read; else once more."""
+        _limits(limits)  # what Lua could not count with is refused now
+
+        def read(answer: list[bytes]) -> tuple[Budget, dict[str, bytes]] | None:
+            if answer == []:
+                return None
+            if type(answer) is not list or len(answer) < 5:
+                raise ValueError
+            records = dict(zip(map(_unescaped, answer[3::2]), answer[4::2], strict=True))
+            return Budget(*map(int, answer[:3])), records
+
+        until = time.monotonic() + self._timeout
+        while True:
+            args = (method, *_whole(now, below=_SUMMED), _escaped(factor_id))
+            there = self._decide("look", owner, read, *args, until=until)
+            if there is None:
+                return Refusal("not enrolled")
+            was, records = there
+            charged, refusal = charge(was, now, limits)
+            if refusal:
+                if charged == was or self._settle(owner, method, was, charged, records, until):
+                    return refusal
+                continue
+            factors = sorted((_factor(owner, name, raw) for name, raw in records.items()), key=_age)
+            answer = Reservation(owner, method, limits, charged, tuple(factors))
+            failure: BaseException | None = None
+            found = None
+            try:
+                found = answer.newer(decide(answer))
+            except BaseException as error:
+                failure = error
+            if found is None:
+                settled = self._settle(owner, method, was, charged, records, until)
+            else:
+                changed = advanced(*found, now)
+                settled = self._settle(owner, method, was, refund(charged, limits), records, until, changed)
+            if settled:
+                if failure is not None:
+                    raise failure
+                return answer if found is None else replace(answer, accepted=found[1])
+
+    def _settle(
+        self,
+        owner: Owner,
+        method: Method,
+        was: Budget,
+        after: Budget,
+        records: dict[str, bytes],
+        until: float,
+        changed: Factor | None = None,
     ) -> bool:
-        cost = reservation.limits.cost
-        args = [reservation.method, *_whole(cost), _escaped(factor_id), _step(step), *_whole(drift, now)]
-        read = [factor.sealed for factor in reservation.factors if factor.factor_id == factor_id]
-        if resealed is not None and read:
-            args += [read[0], resealed]
-        return self._decide("accept", reservation.owner, _yes, *args)
+        """Keeps a budget, and a factor if one has changed, where they are as they were read."""
+        factor_id = changed.factor_id if changed else next(iter(records))
+        new = [_record(changed)] if changed else []
+        args = (method, *_numbers(was), *_numbers(after), _escaped(factor_id), records[factor_id], *new)
+        return self._decide("settle", owner, _yes, *args, until=until)
 
     def confirm(
-        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, codes: Sequence[RecoveryCode]
-    ) -> bool:
+        self,
+        reservation: Reservation,
+        factor_id: str,
+        step: int,
+        drift: int,
+        now: int,
+        codes: Sequence[RecoveryCode],
+        max_factors: int,
+        only_first: bool = False,
+    ) -> Confirmation | None:
         limits = reservation.limits
-        args = [reservation.method, *_whole(limits.cost, limits.disable_at), _escaped(factor_id), _step(step)]
-        return self._decide("confirm", reservation.owner, _yes, *args, *_whole(drift, now), *_pairs(codes))
+        args: list[bytes | str] = [reservation.method, *_whole(limits.cost, limits.disable_at)]
+        args += [_escaped(factor_id), _step(step)]
+        args += [*_whole(drift, now), new_epoch(), *_whole(max_factors, only_first), *_pairs(codes)]
+        answer = self._decide("confirm", reservation.owner, _CONFIRMED.__getitem__, *args)
+        if answer == "enrolled":
+            raise AlreadyEnrolled
+        if answer == "full":
+            raise TooManyFactors(f"a user has at most {max_factors} factors: remove one first")
+        return answer
 
     def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
         read = reservation.recovery_code
@@ -218,17 +304,41 @@ class RedisStore:
         args = (reservation.method, *_whole(reservation.limits.cost), _escaped(selector), read.sealed)
         return self._decide("redeem", reservation.owner, lambda left: None if left is None else _count(left), *args)
 
-    def replace_recovery_codes(self, owner: Owner, codes: Sequence[RecoveryCode], now: int) -> bool:
-        return self._decide("replace_recovery_codes", owner, _yes, *_pairs(codes))
+    def replace_recovery_codes(
+        self, owner: Owner, codes: Sequence[RecoveryCode], now: int, only_first: bool = False
+    ) -> bool:
+        return self._decide("replace_recovery_codes", owner, _yes, *_whole(only_first), *_pairs(codes))
 
-    def remove_factor(self, owner: Owner, factor_id: str) -> Factor | None:
-        def read(raw: bytes | None) -> Factor | None:
-            return None if raw is None else _factor(owner, factor_id, raw)
+    def remove_factor(self, owner: Owner, factor_id: str, epoch: str, keep_last: bool = False) -> Factor | None:
+        def read(answer: bytes | int | None) -> Factor | int | None:
+            return _factor(owner, factor_id, answer) if isinstance(answer, bytes) else answer
 
-        return self._decide("remove_factor", owner, read, _escaped(factor_id))
+        removed = self._decide("remove_factor", owner, read, _escaped(factor_id), epoch, *_whole(keep_last))
+        if isinstance(removed, int):
+            raise LastFactor
+        return removed
 
     def reset(self, owner: Owner) -> int:
         return self._decide("reset", owner, _count)
+
+    def delete_users(self, owners: Sequence[Owner]) -> list[int]:
+        users = {owner: _owner(owner) for owner in owners}
+        places = (self._hashes[Factor], self._budgets, self._hashes[RecoveryCode], self._devices)
+        keys = [place + user for user in users.values() for place in places]
+        keys += [self._indexes[Factor], self._indexes[RecoveryCode]]
+
+        def read(counts: list[int]) -> list[int]:
+            gone = dict(zip(users, map(_count, counts), strict=True))
+            return [gone.pop(owner, 0) for owner in owners]
+
+        return self._run("delete_users", keys, [*users.values()], read)
+
+    def move_epoch(self, owner: Owner, epoch: str, was: str | None) -> int | None:
+        args = [epoch] if was is None else [epoch, was]
+        return self._decide("move_epoch", owner, lambda gone: None if gone is None else _count(gone), *args)
+
+    def epoch(self, owner: Owner) -> str:
+        return self._decide("epoch", owner, bytes.decode, new_epoch())
 
     def add_device(self, device: TrustedDevice, now: int, max_devices: int) -> bool:
         name = device.name.encode("utf-8", "surrogatepass")
@@ -241,7 +351,7 @@ class RedisStore:
     def use_device(
         self, owner: Owner, series: str, token_hash: bytes, next_hash: bytes, now: int, grace: int
     ) -> Literal["renewed", "same", "unknown", "stolen"]:
-        args = (_escaped(series), token_hash, next_hash, *_whole(now, grace))
+        args = (_escaped(series), token_hash, next_hash, *_whole(now, grace, DEVICE_SKEW))
         return self._decide("use_device", owner, _TRUST.__getitem__, *args)
 
     def devices(self, owner: Owner) -> list[TrustedDevice]:
@@ -254,14 +364,20 @@ class RedisStore:
     def remove_devices(self, owner: Owner, series: str | None) -> int:
         return self._decide("remove_devices", owner, _count, *([] if series is None else [_escaped(series)]))
 
+    def end_half_login(self, owner: Owner, login_id: str, expires_at: int, now: int) -> None:
+        self._decide("end_half_login", owner, _yes, _escaped(login_id), *_whole(expires_at, now))
+
+    def has_ended(self, owner: Owner, login_id: str) -> bool:
+        return self._decide("has_ended", owner, _yes, _escaped(login_id))
+
     def user(self, owner: Owner) -> UserState:
         def read(answer: list[Any]) -> UserState:
-            codes, *rest = answer
+            codes, epoch, *rest = answer
             numbers = [int(number) for number in rest[: 3 * len(METHODS)]]
             budgets = {method: Budget(*numbers[3 * i : 3 * i + 3]) for i, method in enumerate(METHODS)}
-            return UserState(_in_order(owner, rest[3 * len(METHODS) :]), budgets, _count(codes))
+            return UserState(_in_order(owner, rest[3 * len(METHODS) :]), budgets, _count(codes), epoch.decode())
 
-        return self._decide("user", owner, read)
+        return self._decide("user", owner, read, new_epoch())
 
     def factors(self, after: Factor | None, limit: int) -> list[Factor]:
         place = _member(after.owner, after.factor_id) if after else b""
@@ -282,7 +398,9 @@ class RedisStore:
                 args += ["code", _escaped(read.selector), read.sealed, sealed]
         return self._run("reseal", keys, args, _count)
 
-    def _decide(self, script: str, owner: Owner, read: Callable[[Any], T], *args: bytes | str) -> T:
+    def _decide(
+        self, script: str, owner: Owner, read: Callable[[Any], T], *args: bytes | str, until: float | None = None
+    ) -> T:
         user = _owner(owner)
         keys = (
             self._hashes[Factor] + user,
@@ -292,7 +410,7 @@ class RedisStore:
             self._indexes[Factor],
             self._indexes[RecoveryCode],
         )
-        return self._run(script, keys, (user, *args), read)
+        return self._run(script, keys, (user, *args), read, until)
 
     def _list(self, kind: type, after: bytes, limit: int, make: Callable[[Owner, str, bytes], T]) -> list[T]:
         def read(flat: list[bytes]) -> list[T]:
@@ -304,9 +422,17 @@ class RedisStore:
 
         return self._run("list", [self._indexes[kind]], [self._hashes[kind], after, *_whole(limit)], read)
 
-    def _run(self, name: str, keys: Sequence[bytes], args: Sequence[bytes | str], read: Callable[[Any], T]) -> T:
+    def _run(
+        self,
+        name: str,
+        keys: Sequence[bytes],
+        args: Sequence[bytes | str],
+        read: Callable[[Any], T],
+        until: float | None = None,
+    ) -> T:
         """A script's answer, as `read` makes it out. One round trip, unless the server has to be sent the script."""
-        until = time.monotonic() + self._timeout
+        if until is None:
+            until = time.monotonic() + self._timeout
         digest, text = _script(name)
         answer = self._ask(until, "EVALSHA", digest, len(keys), *keys, *args)
         if answer is _NOT_LOADED:
@@ -327,7 +453,7 @@ class RedisStore:
         finally:
             self._deadline.until = None
         # Raised out here: redis-py's error, and the frames that it holds, know the command and the credentials.
-        raise StoreUnavailable(f"Redis: {reason}")
+        raise (StoreDamaged if damaged else StoreUnavailable)(f"Redis: {reason}")
 
     def _answer_to(self, *command: str) -> dict[str, Any]:
         """What the server tells of itself. Empty if it may not be asked."""
@@ -475,6 +601,10 @@ def _whole(*numbers: int, below: int = _WHOLE) -> list[bytes]:
     return [b"%d" % number for number in numbers]
 
 
+def _numbers(budget: Budget) -> list[bytes]:
+    return _whole(budget.failures, budget.retry_at, budget.spent_until)
+
+
 def _step(step: int) -> bytes:
     if not NEVER_USED <= step < _STEPS:
         raise ValueError(f"step {step}: from 0 to 2^64 - 1")
@@ -562,6 +692,15 @@ _TRUST: Final[dict[bytes, Literal["renewed", "same", "unknown", "stolen"]]] = {
 }
 
 
+_CONFIRMED: Final[dict[bytes, Confirmation | Literal["enrolled", "full"] | None]] = {
+    b"gone": None,
+    b"enrolled": "enrolled",
+    b"full": "full",
+    b"confirmed": Confirmation(codes_kept=False),
+    b"confirmed with codes": Confirmation(codes_kept=True),
+}
+
+
 def _device(owner: Owner, series: str, raw: bytes) -> TrustedDevice:
     line, _, rest = raw.partition(b"\n")
     _, created, expires, used, size, other = line.split(b" ")
@@ -573,5 +712,8 @@ def _device(owner: Owner, series: str, raw: bytes) -> TrustedDevice:
 def _in_order(owner: Owner, flat: list[bytes]) -> tuple[Factor, ...]:
     """The factors of an answer, the oldest first."""
     found = [_factor(owner, _unescaped(flat[i]), flat[i + 1]) for i in range(0, len(flat), 2)]
-    found.sort(key=lambda factor: (factor.created_at, factor.factor_id))
-    return tuple(found)
+    return tuple(sorted(found, key=_age))
+
+
+def _age(factor: Factor) -> tuple[int, str]:
+    return factor.created_at, factor.factor_id

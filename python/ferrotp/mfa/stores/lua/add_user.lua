@@ -1,11 +1,14 @@
--- how many factors; id and record of each; selector and sealed hash of each code -> 1 or 0
-if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+-- an epoch; how many factors; id and record of each; selector and sealed hash of each code -> 1 or 0
+local spent = redis.call('HGET', KEYS[2], 'otp:spent_until')
+if spent and spent ~= '-1' then return 0 end
 
-local codes = 3 + 2 * number(ARGV[2])
-for i = 3, codes - 1, 2 do
+for id in pairs(factors()) do drop(id) end -- pending ones
+local codes = 4 + 2 * number(ARGV[3])
+for i = 4, codes - 1, 2 do
   redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
   redis.call('ZADD', KEYS[5], 0, ARGV[1] .. '\0' .. ARGV[i])
 end
 for _, method in ipairs(METHODS) do clear(method) end
+made_epoch(ARGV[2])
 replace_codes(codes)
 return 1

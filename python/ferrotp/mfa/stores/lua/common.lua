@@ -2,7 +2,8 @@
 -- first write would leave half a decision, for Redis takes nothing back.
 --
 -- KEYS[1] the user's factors     hash: id -> record
--- KEYS[2] the user's budgets     hash: "otp:failures" and so on -> number
+-- KEYS[2] the user's budgets     hash: "otp:failures" and so on -> number; "epoch" -> text;
+--                             "ended:" and a login's id -> when that expires
 -- KEYS[3] the user's codes       hash: selector -> sealed
 -- KEYS[4] the user's devices     hash: series -> record
 -- KEYS[5] all factors, KEYS[6] all codes     sorted sets, all of score 0: tenant NUL user NUL id
@@ -99,6 +100,40 @@ local function is_bound()
   return false
 end
 
+-- `check_whole` of base.py; and what an index has of a user, and the hash has not, was lost with the hash.
+local function check_whole()
+  for index, hash in pairs({[KEYS[5]] = KEYS[1], [KEYS[6]] = KEYS[3]}) do
+    local named = redis.call('ZLEXCOUNT', index, '[' .. ARGV[1] .. '\0', '(' .. ARGV[1] .. '\1')
+    if named ~= redis.call('HLEN', hash) then damaged() end
+  end
+  if redis.call('EXISTS', KEYS[3], KEYS[4]) > 0 and not is_bound() then damaged() end
+  if redis.call('EXISTS', KEYS[1]) == 1 and redis.call('HEXISTS', KEYS[2], 'otp:failures') == 0 then damaged() end
+end
+
+-- The factors that an attempt is tried on, as a list of id and record, and whether there is anything to try it on.
+local function offered(method, now, id)
+  local found, is_open = {}, false
+  local function offer(name, raw)
+    local one = parsed(raw)
+    if not one then return end
+    if method == 'recovery' then
+      is_open = is_open or one.state ~= 'pending'
+    elseif method == 'otp' and one.state == 'active'
+      or method == 'enrollment' and one.state == 'pending' and number(one.expires) > now then
+      is_open = true
+      found[#found + 1] = name
+      found[#found + 1] = raw
+    end
+  end
+  if method == 'enrollment' or method == 'otp' and id ~= '' then
+    offer(id, redis.call('HGET', KEYS[1], id))
+  else
+    local flat = redis.call('HGETALL', KEYS[1])
+    for i = 1, #flat, 2 do offer(flat[i], flat[i + 1]) end
+  end
+  return found, is_open
+end
+
 local function put(id, one)
   redis.call('HSET', KEYS[1], id, record(one))
 end
@@ -123,6 +158,36 @@ end
 
 local function clear(method)
   keep(method, {failures = 0, retry_at = 0, spent_until = 0})
+end
+
+local function has_budgets()
+  return redis.call('HEXISTS', KEYS[2], 'otp:failures') == 1
+end
+
+-- The user's epoch. Where there is none, `fresh` becomes it.
+local function made_epoch(fresh)
+  redis.call('HSETNX', KEYS[2], 'epoch', fresh)
+  return redis.call('HGET', KEYS[2], 'epoch')
+end
+
+-- As `user` gives it: a user with a factor that is not pending has one, if an older version added the factor, too.
+local function known_epoch(fresh)
+  local kept = redis.call('HGET', KEYS[2], 'epoch')
+  if kept then return kept end
+  return is_bound() and made_epoch(fresh) or ''
+end
+
+-- Makes it `epoch`, and trusts no device any more. How many devices there were.
+local function move_epoch(epoch)
+  local count = redis.call('HLEN', KEYS[4])
+  redis.call('HSET', KEYS[2], 'epoch', epoch)
+  redis.call('DEL', KEYS[4])
+  return count
+end
+
+-- The user has a factor that is not pending, from now on: see `NEVER_BOUND` of base.py.
+local function note_bound()
+  if redis.call('HGET', KEYS[2], 'otp:spent_until') == '-1' then clear('otp') end
 end
 
 -- `refund` of base.py.

@@ -3,28 +3,9 @@
 --    | 'open', failures, retry_at, spent_until, then id and record of each factor, or the recovery code's sealed hash
 local method, now, id = ARGV[2], number(ARGV[3]), ARGV[4]
 local cost, horizon, disable_at, free = number(ARGV[6]), number(ARGV[7]), number(ARGV[8]), number(ARGV[9])
-local found, is_open = {}, false
-
-local function offer(name, raw)
-  local one = parsed(raw)
-  if not one then return end
-  if method == 'recovery' then
-    is_open = is_open or one.state ~= 'pending'
-  elseif method == 'otp' and one.state == 'active'
-    or method == 'enrollment' and one.state == 'pending' and number(one.expires) > now then
-    is_open = true
-    found[#found + 1] = name
-    found[#found + 1] = raw
-  end
-end
-
-if method == 'enrollment' or method == 'otp' and id ~= '' then
-  offer(id, redis.call('HGET', KEYS[1], id))
-else
-  local flat = redis.call('HGETALL', KEYS[1])
-  for i = 1, #flat, 2 do offer(flat[i], flat[i + 1]) end
-end
+local found, is_open = offered(method, now, id)
 if not is_open then
+  check_whole()
   must_be_writable()
   return {'none'}
 end

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
-from ..base import Budget, Limits, Method, NewUser, Owner, Refusal, Reservation, charge
+from ..base import Budget, Decide, Limits, Method, NewUser, Owner, Refusal, Reservation, charge, is_just_renewed
 from ..pool import Connection
 from .records import Rows, Values
 from .statements import Statement, Statements
@@ -25,6 +25,9 @@ class SQLConnection(Connection, Protocol):
 
     def run(self, statement: Statement, values: Values) -> Rows:
         """Runs a statement: one round trip. Outside of a transaction it is one of its own."""
+
+    def is_writable(self) -> bool:
+        """Whether the place can be written, as far as that is known without the database."""
 
     def tables(self, names: Sequence[str]) -> set[str]:
         """Which of these tables there are."""
@@ -85,12 +88,16 @@ class Dialect(ABC, Generic[ConnectionT, StatementsT]):
         """Adds those of whom nothing is kept, in a transaction that is open."""
 
     @abstractmethod
+    def delete_users(self, connection: ConnectionT, owners: Sequence[Owner]) -> dict[Owner, int]:
+        """Removes all that is kept of them, in a transaction that is open. How many factors those had who had some."""
+
+    @abstractmethod
     def reserve(self, connection: ConnectionT, attempt: Attempt) -> Reservation | Refusal:
         """`Store.reserve`."""
 
     @abstractmethod
-    def accept(self, connection: ConnectionT, values: Values) -> bool:
-        """`Store.accept`."""
+    def attempt(self, connection: ConnectionT, attempt: Attempt, decide: Decide) -> Reservation | Refusal:
+        """`Store.attempt`."""
 
     @abstractmethod
     def use_device(
@@ -113,21 +120,19 @@ class Dialect(ABC, Generic[ConnectionT, StatementsT]):
         budget = Budget(*rows[0])
         kept, refusal = charge(budget, attempt.now, attempt.limits)
         if refusal and kept != budget:
-            if reading:
-                return None
-            corrected = connection.run(
-                statements.correct,
-                {
-                    **values,
-                    "failures": budget.failures,
-                    "was_retry_at": budget.retry_at,
-                    "was_spent_until": budget.spent_until,
-                    "retry_at": kept.retry_at,
-                    "spent_until": kept.spent_until,
-                },
-            )
-            return refusal if corrected else None
+            return refusal if not reading and self._correct(connection, values, budget, kept) else None
         return refusal
+
+    def _correct(self, connection: ConnectionT, values: Values, budget: Budget, kept: Budget) -> bool:
+        """Brings the times of a budget back, if it is still as it was read."""
+        change = {
+            "failures": budget.failures,
+            "was_retry_at": budget.retry_at,
+            "was_spent_until": budget.spent_until,
+            "retry_at": kept.retry_at,
+            "spent_until": kept.spent_until,
+        }
+        return bool(connection.run(self.statements.correct, {**values, **change}))
 
     def _judge_device(
         self, connection: ConnectionT, values: Values, grace: int
@@ -136,7 +141,9 @@ class Dialect(ABC, Generic[ConnectionT, StatementsT]):
         rows = connection.run(self.statements.device, values)
         if not rows:
             return "unknown"
-        expires_at, before, last_used_at = rows[0]
+        expires_at, to_come, before, last_used_at = rows[0]
         if expires_at <= values["now"]:
+            connection.run(self.statements.drop_expired_device, values)
             return "unknown"
-        return "same" if before == values["token_hash"] and values["now"] - last_used_at <= grace else "stolen"
+        is_known = before != b"" and values["token_hash"] in (to_come, before)
+        return "same" if is_known and is_just_renewed(last_used_at, values["now"], grace) else "stolen"

@@ -5,7 +5,9 @@ A server that is stopped in the middle answers nothing, and neither TCP nor a se
 each wait is one on the socket, with the operation's deadline.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from hashlib import blake2b
 from struct import Struct
@@ -23,6 +25,7 @@ from sqlalchemy import (
     Text,
     cast,
     column,
+    delete,
     func,
     literal_column,
     outerjoin,
@@ -34,13 +37,27 @@ from sqlalchemy.engine import URL, Engine
 from sqlalchemy.sql import Executable
 
 from ...errors import StoreRefused, StoreUnavailable
-from ..base import METHODS, Budget, NewUser, Owner, Refusal, Reservation
+from ..base import (
+    METHODS,
+    Acceptance,
+    Budget,
+    Decide,
+    Factor,
+    NewUser,
+    Owner,
+    Refusal,
+    Reservation,
+    charge,
+    new_epoch,
+    refund,
+)
 from ..pool import POOL_SIZE, forget_after_fork
 from ..waiting import Connector, socket_waiter
 from .dialect import Attempt, Dialect
 from .records import (
     Rows,
     Values,
+    advance_values,
     as_json,
     code_values,
     factor_values,
@@ -49,7 +66,7 @@ from .records import (
     recovery_reservation,
 )
 from .schema import Tables
-from .statements import DONE, Statement, Statements, text
+from .statements import DONE, Statement, Statements, number, text
 
 BINARY = pq.Format.BINARY
 """How values travel: with their length, so that none ends early at a NUL."""
@@ -133,12 +150,18 @@ class PostgreSQLConnection:
         self._prepared: dict[Statement, _Prepared] = {}
         self._wait = socket_waiter(self._libpq.socket)
 
+    def check_deadline(self) -> None:
+        """Before what decides is sent: a decision that is made too late is one that nobody is told of."""
+        if self.deadline <= monotonic():
+            raise StoreUnavailable("PostgreSQL did not answer in time")
+
     def usable(self) -> bool:
         # Nothing is to be read between two operations but that the server has gone.
         return not self._wait(0.0, False)
 
     def begin(self, *, reading: bool = False) -> None:
-        self.script("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if reading else "BEGIN")
+        # Not READ ONLY: whether it could write is asked.
+        self.script("BEGIN ISOLATION LEVEL REPEATABLE READ" if reading else "BEGIN")
 
     def commit(self) -> None:
         # A transaction that failed answers COMMIT with ROLLBACK; but then the statement that failed was told.
@@ -173,6 +196,9 @@ class PostgreSQLConnection:
         )
         self._prepared[statement] = made
         return made
+
+    def is_writable(self) -> bool:
+        return True  # the server knows
 
     def tables(self, names: Sequence[str]) -> set[str]:
         # The names are identifiers: `SQLStore` looked at the prefix.
@@ -283,6 +309,11 @@ class PostgreSQLStatements(Statements):
     def _insert(self, table: Any) -> Any:
         return postgresql.insert(table)
 
+    def _may_write(self) -> "ColumnElement[Any]":
+        # On for a standby, and where an administrator or a full disk made it so.
+        read_only = func.current_setting(literal_column("'transaction_read_only'"))
+        return cast(read_only == literal_column("'off'"), Boolean)
+
     def _counting(self, charged: Any, method: str, one_factor: bool) -> Executable:
         """It also gives the factors, or the recovery code, so that it is one round trip. They are as they were when it
         began: `accept` looks at them anew.
@@ -295,17 +326,39 @@ class PostgreSQLStatements(Statements):
         return select(*counted.c, *self._factor_fields).where(self._found(method, one_factor))
 
     @cached_property
-    def accept(self) -> Statement:
-        """Advances a factor and refunds the attempt in one statement: both or neither.
+    def look(self) -> dict[bool, Statement]:
+        """The budget of an attempt and the active factors, by whether one is asked for: as they are now, without a
+        lock."""
+        budget = self._tables.budget
+        fields = (budget.c.failures, budget.c.retry_at, budget.c.spent_until, *self._factor_fields)
+        return {
+            one_factor: self._made(select(*fields).where(self._budget_key, self._found("otp", one_factor)))
+            for one_factor in (False, True)
+        }
+
+    @cached_property
+    def settle(self) -> Statement:
+        """Keeps what an attempt came to, if the budget and one factor are as they were read: all or nothing, in one
+        statement. It is the same for a yes and for a no, which writes the factor as it was: with two, the loser of a
+        race took longer for a yes than for a no.
 
         The budget's row is locked first, as in every other decision, so that no two wait for each other. Whether the
-        factor may advance is decided on the factor's row when that is reached, and only if it did is there a row to
-        refund by.
+        factor is as it was is decided on its row when that is reached, and only if it is there a budget to write.
         """
         budget, factor = self._tables.budget, self._tables.factor
-        held = select(budget.c.tenant).where(self._budget_key).with_for_update().cte("held")
+        as_read = (
+            budget.c.failures == number("was_failures"),
+            budget.c.retry_at == number("was_retry_at"),
+            budget.c.spent_until == number("was_spent_until"),
+        )
+        held = select(budget.c.tenant).where(self._budget_key, *as_read).with_for_update().cte("held")
         advanced = self._advance().where(factor.c.tenant == held.c.tenant).cte("advanced")
-        return self._made(self._refund().where(advanced.c.factor_id == text("factor_id")).returning(DONE))
+        return self._made(
+            update(budget)
+            .where(self._budget_key, advanced.c.factor_id == text("factor_id"))
+            .values(failures=number("failures"), retry_at=number("retry_at"), spent_until=number("spent_until"))
+            .returning(DONE)
+        )
 
     @cached_property
     def new_budgets(self) -> Statement:
@@ -317,7 +370,7 @@ class PostgreSQLStatements(Statements):
             [*names, "failures", "retry_at", "spent_until"],
             select(*(rows.c[name] for name in names), nothing, nothing, nothing),
         )
-        return self._made(fresh.on_conflict_do_nothing().returning(budget.c.tenant, budget.c.user_id))
+        return self._made(self._or_begun(fresh).returning(budget.c.tenant, budget.c.user_id))
 
     @cached_property
     def add_factors(self) -> Statement:
@@ -326,6 +379,42 @@ class PostgreSQLStatements(Statements):
     @cached_property
     def add_codes(self) -> Statement:
         return self._made(self._insert_rows(self._tables.recovery_code))
+
+    @cached_property
+    def lock_users(self) -> Statement:
+        """Locks the users' budgets of ``otp``, as `lock` does, all in one order. Who has none is not locked: what comes
+        at this moment comes after."""
+        budget = self._tables.budget
+        rows = self._rows(budget, ("tenant", "user_id"))
+        return self._made(
+            select(DONE)
+            .where(
+                budget.c.tenant == rows.c.tenant,
+                budget.c.user_id == rows.c.user_id,
+                budget.c.method == literal_column("'otp'"),
+            )
+            .order_by(budget.c.tenant, budget.c.user_id)
+            .with_for_update(of=budget)
+        )
+
+    @cached_property
+    def drop_users(self) -> tuple[Statement, ...]:
+        """From each table what there is of some users. The first gives whose factors they were."""
+        tables = self._tables
+        kept = (tables.factor, tables.recovery_code, tables.device, tables.user, tables.ended_login, tables.budget)
+        return tuple(self._made(self._drop_users(table)) for table in kept)
+
+    def _drop_users(self, table: Any) -> Any:
+        rows = self._rows(table, ("tenant", "user_id"))
+        return (
+            delete(table)
+            .where(table.c.tenant == rows.c.tenant, table.c.user_id == rows.c.user_id)
+            .returning(table.c.tenant, table.c.user_id)
+        )
+
+    @cached_property
+    def make_epochs(self) -> Statement:
+        return self._made(self._insert_rows(self._tables.user).on_conflict_do_nothing())
 
     def _rows(self, table: Any, names: Sequence[str]) -> Any:
         """Any number of rows in one parameter. Bytes are in hexadecimal."""
@@ -387,7 +476,7 @@ class PostgreSQL(Dialect[PostgreSQLConnection, PostgreSQLStatements]):
         """Nothing but the tables."""
 
     def add_users(self, connection: PostgreSQLConnection, users: Sequence[NewUser]) -> set[Owner]:
-        """Any number of users in four round trips."""
+        """Any number of users in five round trips."""
         statements = self.statements
 
         def run(statement: Statement, rows: "Sequence[dict[str, Any]]") -> Rows:
@@ -401,9 +490,18 @@ class PostgreSQL(Dialect[PostgreSQLConnection, PostgreSQLStatements]):
             statements.new_budgets,
             [{**owner_values(user.owner), "method": method} for user in new for method in others],
         )
+        run(statements.drop_users[0], [owner_values(user.owner) for user in new])  # pending factors, if any
+        run(statements.make_epochs, [{**owner_values(user.owner), "epoch": new_epoch()} for user in new])
         run(statements.add_factors, [factor_values(factor) for user in new for factor in user.factors])
         run(statements.add_codes, [code_values(code) for user in new for code in user.recovery_codes])
         return fresh
+
+    def delete_users(self, connection: PostgreSQLConnection, owners: Sequence[Owner]) -> dict[Owner, int]:
+        """Any number of users in seven round trips."""
+        values = {"rows": as_json([owner_values(owner) for owner in owners])}
+        connection.run(self.statements.lock_users, values)
+        factors, *_ = [connection.run(statement, values) for statement in self.statements.drop_users]
+        return Counter(Owner(*row) for row in factors)
 
     def reserve(self, connection: PostgreSQLConnection, attempt: Attempt) -> Reservation | Refusal:
         method, limits, owner = attempt.method, attempt.limits, attempt.owner
@@ -419,8 +517,57 @@ class PostgreSQL(Dialect[PostgreSQLConnection, PostgreSQLStatements]):
                 return refusal
             # In between, another attempt was refunded, or a factor came.
 
-    def accept(self, connection: PostgreSQLConnection, values: Values) -> bool:
-        return bool(connection.run(self.statements.accept, values))
+    def attempt(self, connection: PostgreSQLConnection, attempt: Attempt, decide: Decide) -> Reservation | Refusal:
+        """Read without a lock, decide, and keep it if all is as it was read; else once more. No lock lasts over a round
+        trip, so a process that is stopped in the middle keeps nobody waiting."""
+        statements, values = self.statements, attempt.values
+        while True:
+            rows = connection.run(statements.look[attempt.one_factor], values)
+            if not rows:
+                return Refusal("not enrolled")
+            was = Budget(*rows[0][:3])
+            charged, refusal = charge(was, attempt.now, attempt.limits)
+            if refusal:
+                if charged == was or self._correct(connection, values, was, charged):
+                    return refusal
+                continue
+            factors = [row[3:] for row in rows]
+            answer = otp_reservation(attempt.owner, attempt.method, attempt.limits, charged, factors)
+            failure: BaseException | None = None
+            found = None
+            try:
+                found = answer.newer(decide(answer))
+            except BaseException as error:
+                failure = error
+            if self._settle(connection, attempt, was, answer, found):
+                if failure is not None:
+                    raise failure
+                return answer if found is None else replace(answer, accepted=found[1])
+
+    def _settle(
+        self,
+        connection: PostgreSQLConnection,
+        attempt: Attempt,
+        was: Budget,
+        answer: Reservation,
+        found: tuple[Factor, Acceptance] | None,
+    ) -> bool:
+        """Whether all was as it was read, and so what the attempt came to is kept."""
+        if found is None:
+            factor, after = answer.factors[0], answer.budget
+            change = advance_values(factor, Acceptance("", factor.last_step, factor.drift), factor.last_used_at)
+        else:
+            change, after = advance_values(*found, attempt.now), refund(answer.budget, attempt.limits)
+        connection.check_deadline()
+        budgets = {
+            "was_failures": was.failures,
+            "was_retry_at": was.retry_at,
+            "was_spent_until": was.spent_until,
+            "failures": after.failures,
+            "retry_at": after.retry_at,
+            "spent_until": after.spent_until,
+        }
+        return bool(connection.run(self.statements.settle, {**change, **budgets, "method": attempt.method}))
 
     def use_device(
         self, connection: PostgreSQLConnection, values: Values, grace: int

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..base import Budget, Factor, Limits, Owner, RecoveryCode, Reservation, TrustedDevice
+from ..base import Acceptance, Budget, Factor, Limits, Owner, RecoveryCode, Reservation, TrustedDevice
 
 Rows = Sequence[tuple[Any, ...]]
 Values = Mapping[str, Any]
@@ -57,6 +57,20 @@ def recovery_reservation(
 ) -> Reservation:
     code = None if sealed is None else RecoveryCode(owner, selector, sealed)
     return Reservation(owner, "recovery", limits, budget, (), code)
+
+
+def advance_values(factor: Factor, accepted: Acceptance, now: int) -> dict[str, Any]:
+    """A factor as it was read, and what an accepted code makes of it."""
+    return {
+        **owner_values(factor.owner),
+        "factor_id": factor.factor_id,
+        "was_step": factor.last_step,
+        "was_sealed": factor.sealed,
+        "step": accepted.step,
+        "drift": accepted.drift,
+        "used_at": now,
+        "sealed": accepted.resealed or factor.sealed,
+    }
 
 
 def as_json(rows: "Sequence[dict[str, Any]]") -> str:

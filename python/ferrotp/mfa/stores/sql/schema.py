@@ -19,7 +19,7 @@ from sqlalchemy.types import TypeEngine
 
 from ..alembic import MINE
 
-VERSION = 1
+VERSION = 2
 """The version of the tables below. `SQLStore.prepare` migrates older ones and refuses newer ones."""
 
 # By code point, in the order of Python's `str`, whatever the locale: a locale's order changes with the system's
@@ -39,6 +39,8 @@ class Tables:
     budget: Table
     recovery_code: Table
     device: Table
+    user: Table
+    ended_login: Table
     schema: Table
 
 
@@ -114,8 +116,23 @@ def tables(prefix: str = "ferrotp_") -> Tables:
         column("last_used_at", _NUMBER),
         key=("tenant", "user_id", "series"),
     )
+    user = table(
+        "user",
+        column("tenant", _TEXT),
+        column("user_id", _TEXT),
+        column("epoch", _TEXT),
+        key=("tenant", "user_id"),
+    )
+    ended_login = table(
+        "ended_login",
+        column("tenant", _TEXT),
+        column("user_id", _TEXT),
+        column("login_id", _TEXT),
+        column("expires_at", _NUMBER),
+        key=("tenant", "user_id", "login_id"),
+    )
     schema = table("schema", column("version", _NUMBER), key=("version",))
-    return Tables(metadata, factor, budget, recovery_code, device, schema)
+    return Tables(metadata, factor, budget, recovery_code, device, user, ended_login, schema)
 
 
 metadata = tables().metadata

@@ -2,23 +2,34 @@
 short statements under the one lock that the file has, and nobody waits for ever for it."""
 
 import os
+import re
 import sqlite3
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
-from sqlalchemy import select, update
+from sqlalchemy import BigInteger, ColumnElement, literal_column, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import Executable
 
 from ...errors import StoreRefused, StoreUnavailable
-from ..base import METHODS, Budget, NewUser, Owner, Refusal, Reservation
+from ..base import METHODS, Budget, Decide, NewUser, Owner, Refusal, Reservation, new_epoch
 from ..waiting import LockWait, is_sqlite_busy
 from .dialect import Attempt, Dialect
-from .records import Rows, Values, code_values, factor_values, otp_reservation, owner_values, recovery_reservation
+from .records import (
+    Rows,
+    Values,
+    advance_values,
+    code_values,
+    factor_values,
+    otp_reservation,
+    owner_values,
+    recovery_reservation,
+)
 from .schema import Tables
 from .statements import DONE, Statement, Statements, binary, text
 
@@ -26,6 +37,9 @@ OLDEST = (3, 37)
 """The first version with strict tables; `RETURNING` is older."""
 
 NO_VALUES: Values = {}
+
+_READ_ONLY = re.compile(r"[?&](mode=ro|immutable=1)(&|$)")
+"""In the URI of a file."""
 
 _Answer = TypeVar("_Answer")
 
@@ -55,8 +69,10 @@ class SQLiteFile:
             # EXTRA is FULL, and for the rollback journal the directory too; what macOS calls a sync is none.
             made.execute("PRAGMA synchronous=EXTRA")
             made.execute("PRAGMA fullfsync=ON")
-            if not made.execute("SELECT file FROM pragma_database_list WHERE name='main'")[0][0]:
+            made.file = made.execute("SELECT file FROM pragma_database_list WHERE name='main'")[0][0]
+            if not made.file:
                 raise StoreRefused("a SQLite database in memory is lost with its process: name a file")
+            made.opened_for_writing = not (self._uri and _READ_ONLY.search(self.path))
             made.reads_freely = made.execute("PRAGMA journal_mode")[0][0] == "wal"
         except BaseException:
             made.hang_up()
@@ -77,6 +93,8 @@ class SQLiteConnection:
 
     def __init__(self, connection: sqlite3.Connection, deadline: float) -> None:
         self.deadline = deadline
+        self.file = ""
+        self.opened_for_writing = True
         self.reads_freely = False
         self._connection = connection
 
@@ -133,6 +151,9 @@ class SQLiteConnection:
     def run(self, statement: Statement, values: Values) -> Rows:
         return self.execute(statement.text, values)
 
+    def is_writable(self) -> bool:
+        return self.opened_for_writing and os.access(self.file, os.W_OK)
+
     def tables(self, names: Sequence[str]) -> set[str]:
         return {name for (name,) in self.execute("SELECT name FROM sqlite_master WHERE type='table'")} & {*names}
 
@@ -188,6 +209,9 @@ class SQLiteStatements(Statements):
     def _counting(self, charged: Any, method: str, one_factor: bool) -> Executable:
         return charged  # type: ignore[no-any-return] # what it is tried on is read under the same lock
 
+    def _may_write(self) -> "ColumnElement[Any]":
+        return literal_column("1", BigInteger())  # the connection knows
+
     @cached_property
     def code(self) -> Statement:
         """The recovery code of a selector."""
@@ -200,8 +224,8 @@ class SQLiteStatements(Statements):
 
     @cached_property
     def new_budget(self) -> Statement:
-        """A budget of a user who has none."""
-        return self._made(self._fresh_budget().on_conflict_do_nothing().returning(DONE))
+        """A budget of a user who has none, or has only begun to set up."""
+        return self._made(self._or_begun(self._fresh_budget()).returning(DONE))
 
     def _reseal(self, table: Any, last: str) -> Statement:
         return self._made(
@@ -258,13 +282,52 @@ class SQLite(Dialect[SQLiteConnection, SQLiteStatements]):
             return False
         for budget in others:
             connection.run(statements.new_budget, budget)
+        connection.run(statements.drop_factors, owner_values(user.owner))  # pending ones, if any
+        connection.run(statements.make_epoch, {**owner_values(user.owner), "epoch": new_epoch()})
         for factor in user.factors:
             connection.run(statements.add_factor, factor_values(factor))
         for code in user.recovery_codes:
             connection.run(statements.add_code, code_values(code))
         return True
 
+    def delete_users(self, connection: SQLiteConnection, owners: Sequence[Owner]) -> dict[Owner, int]:
+        statements = self.statements
+        gone = {}
+        for owner in owners:
+            user = owner_values(owner)
+            gone[owner] = len(connection.run(statements.drop_factors, user))
+            for name in ("drop_codes", "drop_devices", "drop_user", "drop_ended", "drop_budgets"):
+                connection.run(getattr(statements, name), user)
+        return gone
+
     def reserve(self, connection: SQLiteConnection, attempt: Attempt) -> Reservation | Refusal:
+        answer = self._counted(connection, attempt)
+        if isinstance(answer, Reservation):
+            connection.commit()
+        return answer
+
+    def attempt(self, connection: SQLiteConnection, attempt: Attempt, decide: Decide) -> Reservation | Refusal:
+        """One transaction. The count is written before the code is looked at: a file that is read-only lets a
+        transaction begin, and fails at the first change."""
+        answer = self._counted(connection, attempt)
+        if isinstance(answer, Refusal):
+            return answer
+        try:
+            found = answer.newer(decide(answer))
+        except BaseException:
+            connection.commit()
+            raise
+        if found is not None:
+            factor, accepted = found
+            if not connection.run(self.statements.advance, advance_values(factor, accepted, attempt.now)):
+                raise AssertionError("a factor changed under the lock")  # it cannot
+            connection.run(self.statements.refund, attempt.values)
+            answer = replace(answer, accepted=accepted)
+        connection.commit()
+        return answer
+
+    def _counted(self, connection: SQLiteConnection, attempt: Attempt) -> Reservation | Refusal:
+        """An attempt that is counted, in a transaction that is left open; or why there is none."""
         statements, values, method = self.statements, attempt.values, attempt.method
         # A refusal needs no lock, so guesses that are throttled hold nobody up.
         early = connection.begin_unless(lambda: self._refuse(connection, attempt, reading=True))
@@ -281,21 +344,9 @@ class SQLite(Dialect[SQLiteConnection, SQLiteStatements]):
         if method == "recovery":
             found = connection.run(statements.code, values)
             sealed = found[0][0] if found else None
-            reservation = recovery_reservation(attempt.owner, attempt.limits, budget, values["selector"], sealed)
-        else:
-            factors = connection.run(statements.found[method, attempt.one_factor], values)
-            reservation = otp_reservation(attempt.owner, method, attempt.limits, budget, factors)
-        connection.commit()
-        return reservation
-
-    def accept(self, connection: SQLiteConnection, values: Values) -> bool:
-        connection.begin()
-        if not connection.run(self.statements.advance, values):
-            connection.rollback()
-            return False
-        connection.run(self.statements.refund, values)
-        connection.commit()
-        return True
+            return recovery_reservation(attempt.owner, attempt.limits, budget, values["selector"], sealed)
+        factors = connection.run(statements.found[method, attempt.one_factor], values)
+        return otp_reservation(attempt.owner, method, attempt.limits, budget, factors)
 
     def use_device(
         self, connection: SQLiteConnection, values: Values, grace: int
@@ -307,9 +358,7 @@ class SQLite(Dialect[SQLiteConnection, SQLiteStatements]):
         verdict = self._judge_device(connection, values, grace)
         if verdict == "stolen":
             connection.run(self.statements.drop_devices, values)
-            connection.commit()
-        else:
-            connection.rollback()
+        connection.commit()
         return verdict
 
     def reseal(self, connection: SQLiteConnection, statement: Statement, changes: "Sequence[dict[str, Any]]") -> int:

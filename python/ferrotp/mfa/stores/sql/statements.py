@@ -25,6 +25,7 @@ from sqlalchemy import (
     func,
     insert,
     literal_column,
+    or_,
     select,
     tuple_,
     update,
@@ -34,6 +35,7 @@ from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql import Executable
 from sqlalchemy.types import TypeEngine
 
+from ..base import NEVER_BOUND
 from .schema import Tables
 
 _numbers = count()
@@ -100,11 +102,19 @@ class Statements(ABC):
         self._code_owner = and_(code.c.tenant == text("tenant"), code.c.user_id == text("user_id"))
         device = tables.device
         self._device_owner = and_(device.c.tenant == text("tenant"), device.c.user_id == text("user_id"))
+        self._user_key = and_(tables.user.c.tenant == text("tenant"), tables.user.c.user_id == text("user_id"))
+        ended = tables.ended_login
+        self._ended_owner = and_(ended.c.tenant == text("tenant"), ended.c.user_id == text("user_id"))
         self._device_key = and_(self._device_owner, device.c.series == text("series"))
         self._factor_key = and_(self._factor_owner, factor.c.factor_id == text("factor_id"))
         self._budget_key = and_(self._budget_owner, budget.c.method == text("method"))
         self._code_key = and_(self._code_owner, code.c.selector == text("selector"))
         self._factor_fields = [column for column in factor.c if column.name not in ("tenant", "user_id")]
+
+    @property
+    def table_names(self) -> list[str]:
+        """All tables."""
+        return [table.name for table in self._tables.metadata.sorted_tables]
 
     def compile(self) -> None:
         """Turns all of them into text now, and not when they are first used: that would be under a lock, which others
@@ -165,6 +175,15 @@ class Statements(ABC):
                 spent_until=spent,
             )
             .returning(budget.c.failures, budget.c.retry_at, budget.c.spent_until)
+        )
+
+    @cached_property
+    def spend(self) -> Statement:
+        """`ferrotp.mfa.stores.base.spend`, in SQL."""
+        budget = self._tables.budget
+        spent = _larger(_smaller(budget.c.spent_until, number("horizon")), number("now")) + number("cost")
+        return self._made(
+            update(budget).where(self._budget_key, spent <= number("horizon")).values(spent_until=spent).returning(DONE)
         )
 
     def _found(self, method: str, one_factor: bool) -> "ColumnElement[bool]":
@@ -233,15 +252,21 @@ class Statements(ABC):
         )
 
     def _advance(self) -> Any:
+        """Moves an active factor on, if it is still as it was read."""
         factor = self._tables.factor
         return (
             update(factor)
-            .where(self._factor_key, factor.c.state == literal_column("'active'"), factor.c.last_step < number("step"))
+            .where(
+                self._factor_key,
+                factor.c.state == literal_column("'active'"),
+                factor.c.last_step == number("was_step"),
+                factor.c.sealed == binary("was_sealed"),
+            )
             .values(
                 last_step=number("step"),
                 drift=number("drift"),
-                last_used_at=number("now"),
-                sealed=case((factor.c.sealed == binary("was"), binary("resealed")), else_=factor.c.sealed),
+                last_used_at=number("used_at"),
+                sealed=binary("sealed"),
             )
             .returning(factor.c.factor_id)
         )
@@ -287,21 +312,31 @@ class Statements(ABC):
     @cached_property
     def lock(self) -> Statement:
         """Makes the user's decisions wait for each other, from the first record on. The lock is the row of a budget."""
+        return self._made(self._locking(self._fresh_budget()))
+
+    @cached_property
+    def lock_for_factor(self) -> Statement:
+        """The same, where a budget that is made begins with `fresh` spent."""
+        return self._made(self._locking(self._fresh_budget(number("fresh"))))
+
+    def _locking(self, fresh: Any) -> Any:
         budget = self._tables.budget
-        return self._made(
-            self._fresh_budget()
-            .on_conflict_do_update(
-                index_elements=[budget.c.tenant, budget.c.user_id, budget.c.method],
-                set_={"failures": budget.c.failures},
-            )
-            .returning(budget.c.failures, budget.c.retry_at, budget.c.spent_until)
-        )
+        return fresh.on_conflict_do_update(
+            index_elements=[budget.c.tenant, budget.c.user_id, budget.c.method],
+            set_={"failures": budget.c.failures},
+        ).returning(budget.c.failures, budget.c.retry_at, budget.c.spent_until)
+
+    @cached_property
+    def hold(self) -> Statement:
+        """The same lock, where there is a budget: none is made for a user of whom nothing is kept."""
+        budget = self._tables.budget
+        return self._made(update(budget).where(self._budget_key).values(failures=budget.c.failures))
 
     @abstractmethod
     def _insert(self, table: Any) -> Any:
         """The database's own ``INSERT``, which knows what to do on a conflict."""
 
-    def _fresh_budget(self) -> Any:
+    def _fresh_budget(self, spent_until: "ColumnElement[int] | None" = None) -> Any:
         nothing: ColumnElement[int] = literal_column("0")
         return self._insert(self._tables.budget).values(
             tenant=text("tenant"),
@@ -309,7 +344,35 @@ class Statements(ABC):
             method=text("method"),
             failures=nothing,
             retry_at=nothing,
-            spent_until=nothing,
+            spent_until=nothing if spent_until is None else spent_until,
+        )
+
+    def _or_begun(self, fresh: Any) -> Any:
+        """Makes budgets, or takes over those of users who have only begun to set up."""
+        budget = self._tables.budget
+        nothing: ColumnElement[int] = literal_column("0", BigInteger())
+        return fresh.on_conflict_do_update(
+            index_elements=[budget.c.tenant, budget.c.user_id, budget.c.method],
+            set_={"spent_until": nothing},
+            where=budget.c.spent_until == literal_column(str(NEVER_BOUND)),
+        )
+
+    @cached_property
+    def note_bound(self) -> Statement:
+        """The user has a factor that is not pending, from now on."""
+        budget = self._tables.budget
+        return self._made(
+            update(budget)
+            .where(self._budget_key, budget.c.spent_until == literal_column(str(NEVER_BOUND)))
+            .values(spent_until=literal_column("0"))
+        )
+
+    @cached_property
+    def forget_failures(self) -> Statement:
+        """Ends consecutive failures and their delay. What was spent stays spent."""
+        nothing: ColumnElement[int] = literal_column("0")
+        return self._made(
+            update(self._tables.budget).where(self._budget_key).values(failures=nothing, retry_at=nothing)
         )
 
     @cached_property
@@ -359,6 +422,25 @@ class Statements(ABC):
         )
 
     @cached_property
+    def counts_of(self) -> Statement:
+        """How many codes and devices there are, and whether this server takes writes."""
+        counts = [
+            select(func.count(literal_column("*"), type_=BigInteger()))
+            .select_from(table)
+            .where(owned)
+            .scalar_subquery()
+            for table, owned in (
+                (self._tables.recovery_code, self._code_owner),
+                (self._tables.device, self._device_owner),
+            )
+        ]
+        return self._made(select(*counts, self._may_write()))
+
+    @abstractmethod
+    def _may_write(self) -> "ColumnElement[Any]":
+        """Whether the transaction may write, as far as the database says so."""
+
+    @cached_property
     def take_factor(self) -> Statement:
         return self._made(delete(self._tables.factor).where(self._factor_key).returning(*self._factor_fields))
 
@@ -389,7 +471,8 @@ class Statements(ABC):
 
     @cached_property
     def renew_device(self) -> Statement:
-        """Puts the next token in the place of the one that was to come, if that is the one that came."""
+        """Puts the next token in the place of the one that was to come, if that is the one that came, and was not put
+        there just now: `is_just_renewed`, in SQL."""
         device = self._tables.device
         return self._made(
             update(device)
@@ -397,6 +480,11 @@ class Statements(ABC):
                 self._device_key,
                 device.c.expires_at > number("now"),
                 device.c.token_hash == binary("token_hash"),
+                or_(
+                    device.c.token_before == binary("none"),
+                    device.c.last_used_at < number("grace_began"),
+                    device.c.last_used_at > number("latest"),
+                ),
             )
             .values(token_hash=binary("next_hash"), token_before=binary("token_hash"), last_used_at=number("now"))
             .returning(DONE)
@@ -406,7 +494,9 @@ class Statements(ABC):
     def device(self) -> Statement:
         device = self._tables.device
         return self._made(
-            select(device.c.expires_at, device.c.token_before, device.c.last_used_at).where(self._device_key)
+            select(device.c.expires_at, device.c.token_hash, device.c.token_before, device.c.last_used_at).where(
+                self._device_key
+            )
         )
 
     @cached_property
@@ -420,8 +510,76 @@ class Statements(ABC):
         return self._made(delete(self._tables.device).where(self._device_key).returning(DONE))
 
     @cached_property
+    def drop_expired_device(self) -> Statement:
+        device = self._tables.device
+        return self._made(delete(device).where(self._device_key, device.c.expires_at <= number("now")))
+
+    @cached_property
     def drop_devices(self) -> Statement:
         return self._made(delete(self._tables.device).where(self._device_owner).returning(DONE))
+
+    # The epoch.
+
+    def _new_epoch(self) -> Any:
+        return self._insert(self._tables.user).values(
+            tenant=text("tenant"), user_id=text("user_id"), epoch=text("epoch")
+        )
+
+    @cached_property
+    def make_epoch(self) -> Statement:
+        """An epoch for a user who has none."""
+        return self._made(self._new_epoch().on_conflict_do_nothing().returning(DONE))
+
+    @cached_property
+    def swap_epoch(self) -> Statement:
+        """Another epoch in the place of the one that is named."""
+        user = self._tables.user
+        return self._made(
+            update(user).where(self._user_key, user.c.epoch == text("was")).values(epoch=text("epoch")).returning(DONE)
+        )
+
+    @cached_property
+    def set_epoch(self) -> Statement:
+        user = self._tables.user
+        return self._made(
+            self._new_epoch().on_conflict_do_update(
+                index_elements=[user.c.tenant, user.c.user_id], set_={"epoch": text("epoch")}
+            )
+        )
+
+    @cached_property
+    def epoch(self) -> Statement:
+        return self._made(select(self._tables.user.c.epoch).where(self._user_key))
+
+    @cached_property
+    def drop_user(self) -> Statement:
+        return self._made(delete(self._tables.user).where(self._user_key))
+
+    # Logins that were ended before the second factor.
+
+    @cached_property
+    def add_ended(self) -> Statement:
+        ended = self._tables.ended_login
+        fresh = self._insert(ended).values({column.name: _like(column) for column in ended.c})
+        return self._made(fresh.on_conflict_do_nothing())
+
+    @cached_property
+    def ended(self) -> Statement:
+        return self._made(
+            select(DONE)
+            .select_from(self._tables.ended_login)
+            .where(self._ended_owner, self._tables.ended_login.c.login_id == text("login_id"))
+        )
+
+    @cached_property
+    def drop_expired_ended(self) -> Statement:
+        """Of all users: there are as many as half-logins are ended in ten minutes."""
+        ended = self._tables.ended_login
+        return self._made(delete(ended).where(ended.c.expires_at <= number("now")))
+
+    @cached_property
+    def drop_ended(self) -> Statement:
+        return self._made(delete(self._tables.ended_login).where(self._ended_owner))
 
     # All users, in order.
 

@@ -11,11 +11,15 @@ from typing import Any, Literal
 
 from sqlalchemy.engine import URL, Engine
 
-from ...errors import FactorExists, StoreRefused
+from ...errors import FactorExists, MFAError, StoreRefused, StoreUnavailable
 from ..base import (
+    DEVICE_SKEW,
     METHODS,
+    NEVER_BOUND,
     TIMEOUT,
     Budget,
+    Confirmation,
+    Decide,
     Factor,
     Limits,
     Method,
@@ -26,15 +30,31 @@ from ..base import (
     Reservation,
     TrustedDevice,
     UserState,
+    check_not_last,
+    check_room,
+    check_whole,
+    new_epoch,
+    spend,
     surplus,
 )
 from ..pool import ConnectionPool
 from .dialect import Attempt, SQLConnection
 from .opening import dialect_for
 from .records import code_values, device_values, factor_of, factor_values, owner_values
-from .schema import VERSION, Tables, tables
+from .schema import VERSION, tables
+from .statements import Statements
 
-MIGRATIONS: tuple[Callable[[SQLConnection, Tables], None], ...] = ()
+
+def _make_missing_tables(connection: SQLConnection, statements: Statements) -> None:
+    """Alembic may have made some."""
+    there = connection.tables(statements.table_names)
+    for text in statements.create([name for name in statements.table_names if name not in there]):
+        connection.script(text)
+
+
+MIGRATIONS: tuple[Callable[[SQLConnection, Statements], None], ...] = (
+    _make_missing_tables,  # of users: `SQLStore.user` gives those an epoch who have none
+)
 """What makes version 2 of the tables out of version 1, and so on."""
 
 START_TIMEOUT = 30.0
@@ -71,7 +91,6 @@ class SQLStore:
         return f"<SQLStore {self._dialect.place}>"
 
     def prepare(self) -> bool:
-        names = [table.name for table in self._tables.metadata.sorted_tables]
         with self._pool.borrow(START_TIMEOUT) as connection:
             self._dialect.prepare(connection)
             if self._version(connection) == VERSION:
@@ -80,12 +99,10 @@ class SQLStore:
             connection.lock_schema()
             version = self._version(connection)
             if version is None:
-                there = connection.tables(names)
-                for text in self._statements.create([name for name in names if name not in there]):
-                    connection.script(text)
+                _make_missing_tables(connection, self._statements)
             else:
                 for migrate in MIGRATIONS[version - 1 :]:
-                    migrate(connection, self._tables)
+                    migrate(connection, self._statements)
             if version != VERSION:
                 connection.run(self._statements.set_version, {"version": VERSION})
             connection.commit()
@@ -101,8 +118,12 @@ class SQLStore:
         user = owner_values(factor.owner)
         with self._pool.borrow() as connection:
             connection.begin()
+            is_pending = factor.state == "pending"
+            budgets = {}
             for method in METHODS:
-                connection.run(statements.lock, {**user, "method": method})
+                fresh = NEVER_BOUND if method == "otp" and is_pending else 0
+                rows = connection.run(statements.lock_for_factor, {**user, "method": method, "fresh": fresh})
+                budgets[method] = Budget(*rows[0])
             mine = self._factors_of(connection, factor.owner)
             if any(other.factor_id == factor.factor_id for other in mine):
                 connection.rollback()
@@ -111,9 +132,15 @@ class SQLStore:
                 connection.rollback()
                 return False
             pending = [other for other in mine if other.state == "pending"]
-            for other in surplus(pending, now, max_pending - (factor.state == "pending")):
+            for other in surplus(pending, now, max_pending - is_pending):
                 connection.run(statements.take_factor, {**user, "factor_id": other.factor_id})
             connection.run(statements.add_factor, factor_values(factor))
+            if is_pending and budgets["enrollment"].failures:
+                connection.run(statements.forget_failures, {**user, "method": "enrollment"})
+            if not is_pending:
+                if budgets["otp"].spent_until == NEVER_BOUND:
+                    connection.run(statements.note_bound, {**user, "method": "otp"})
+                connection.run(statements.make_epoch, {**user, "epoch": new_epoch()})
             connection.commit()
             return True
 
@@ -131,72 +158,68 @@ class SQLStore:
     def reserve(
         self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
     ) -> Reservation | Refusal:
-        delays = limits.delays
-        values: dict[str, Any] = {
-            "tenant": owner.tenant,
-            "user_id": owner.user_id,
-            "method": method,
-            "factor_id": factor_id,
-            "selector": selector,
-            "now": now,
-            "free": limits.free,
-            "disable_at": limits.disable_at,
-            "cost": limits.cost,
-            "horizon": now + limits.horizon,
-            "longest": now + delays[-1],
-        }
-        for name, delay in zip(_retries(len(delays)), delays, strict=True):
-            values[name] = now + delay if delay else 0
-        one_factor = method == "enrollment" or (method == "otp" and factor_id != "")
-        count = self._statements.counts[method, one_factor, len(delays)]
-        attempt = Attempt(owner, method, one_factor, now, limits, count, values)
+        attempt = self._attempt(owner, method, now, limits, factor_id, selector)
         with self._pool.borrow() as connection:
             return self._dialect.reserve(connection, attempt)
 
-    def accept(
-        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, resealed: bytes | None
-    ) -> bool:
-        owner = reservation.owner
-        was = None
-        if resealed is not None:
-            was = next((factor.sealed for factor in reservation.factors if factor.factor_id == factor_id), None)
-        values: dict[str, Any] = {
-            "tenant": owner.tenant,
-            "user_id": owner.user_id,
-            "method": reservation.method,
-            "factor_id": factor_id,
-            "step": step,
-            "drift": drift,
-            "now": now,
-            "cost": reservation.limits.cost,
-            "was": was,
-            "resealed": resealed,
-        }
+    def spend(self, owner: Owner, method: Method, now: int, limits: Limits) -> int:
+        values = {**owner_values(owner), "method": method, "now": now, "cost": limits.cost}
         with self._pool.borrow() as connection:
-            return self._dialect.accept(connection, values)
+            if connection.run(self._statements.spend, {**values, "horizon": now + limits.horizon}):
+                return 0
+            rows = connection.run(self._statements.budget, values)
+        # Where there is room by now, it came in between.
+        return spend(Budget(*rows[0]), now, limits)[1] or now + 1 if rows else 0
+
+    def attempt(
+        self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
+    ) -> Reservation | Refusal:
+        attempt = self._attempt(owner, method, now, limits, factor_id, "")
+        with self._pool.borrow() as connection:
+            return self._dialect.attempt(connection, attempt, decide)
 
     def confirm(
-        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, codes: Sequence[RecoveryCode]
-    ) -> bool:
+        self,
+        reservation: Reservation,
+        factor_id: str,
+        step: int,
+        drift: int,
+        now: int,
+        codes: Sequence[RecoveryCode],
+        max_factors: int,
+        only_first: bool = False,
+    ) -> Confirmation | None:
         statements = self._statements
         user = owner_values(reservation.owner)
         otp = {**user, "method": "otp"}
         with self._pool.borrow() as connection:
             connection.begin()
-            failures = connection.run(statements.lock, otp)[0][0]
+            kept = Budget(*connection.run(statements.lock, otp)[0])
+            others = [
+                factor for factor in self._factors_of(connection, reservation.owner) if factor.factor_id != factor_id
+            ]
             if not connection.run(
                 statements.activate, {**user, "factor_id": factor_id, "step": step, "drift": drift, "now": now}
             ):
                 connection.rollback()
-                return False
-            if failures >= reservation.limits.disable_at:
+                return None
+            try:
+                check_room(others, max_factors, only_first)
+            except MFAError:
+                connection.rollback()
+                raise
+            if kept.spent_until == NEVER_BOUND:
+                connection.run(statements.note_bound, otp)
+            if kept.failures >= reservation.limits.disable_at:
                 connection.run(statements.clear, otp)
                 connection.run(statements.disable_others, {**user, "factor_id": factor_id})
+            connection.run(statements.make_epoch, {**user, "epoch": new_epoch()})
             self._refund(connection, reservation)
-            if codes:
+            codes_kept = bool(codes) and not connection.run(statements.codes_of, user)[0][0]
+            if codes_kept:
                 self._replace_codes(connection, reservation.owner, codes)
             connection.commit()
-            return True
+            return Confirmation(codes_kept)
 
     def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
         statements = self._statements
@@ -215,31 +238,44 @@ class SQLStore:
             connection.commit()
             return left
 
-    def replace_recovery_codes(self, owner: Owner, codes: Sequence[RecoveryCode], now: int) -> bool:
+    def replace_recovery_codes(
+        self, owner: Owner, codes: Sequence[RecoveryCode], now: int, only_first: bool = False
+    ) -> bool:
         with self._pool.borrow() as connection:
             connection.begin()
             connection.run(self._statements.lock, {**owner_values(owner), "method": "otp"})
-            if all(factor.state == "pending" for factor in self._factors_of(connection, owner)):
+            if all(factor.state == "pending" for factor in self._factors_of(connection, owner)) or (
+                only_first and connection.run(self._statements.codes_of, owner_values(owner))[0][0]
+            ):
                 connection.rollback()
                 return False
             self._replace_codes(connection, owner, codes)
             connection.commit()
             return True
 
-    def remove_factor(self, owner: Owner, factor_id: str) -> Factor | None:
+    def remove_factor(self, owner: Owner, factor_id: str, epoch: str, keep_last: bool = False) -> Factor | None:
         user = owner_values(owner)
         with self._pool.borrow() as connection:
             connection.begin()
             connection.run(self._statements.lock, {**user, "method": "otp"})
+            if keep_last:
+                try:
+                    check_not_last(self._factors_of(connection, owner), factor_id)
+                except MFAError:
+                    connection.rollback()
+                    raise
             taken = connection.run(self._statements.take_factor, {**user, "factor_id": factor_id})
             if not taken:
                 connection.rollback()
                 return None
+            removed = factor_of(owner, taken[0])
+            if removed.state != "pending":
+                connection.run(self._statements.drop_devices, user)
+                connection.run(self._statements.set_epoch, {**user, "epoch": epoch})
             if all(factor.state == "pending" for factor in self._factors_of(connection, owner)):
                 connection.run(self._statements.drop_codes, user)
-                connection.run(self._statements.drop_devices, user)
             connection.commit()
-            return factor_of(owner, taken[0])
+            return removed
 
     def reset(self, owner: Owner) -> int:
         user = owner_values(owner)
@@ -250,9 +286,40 @@ class SQLStore:
             gone = len(connection.run(self._statements.drop_factors, user))
             connection.run(self._statements.drop_codes, user)
             connection.run(self._statements.drop_devices, user)
+            connection.run(self._statements.drop_user, user)
+            connection.run(self._statements.drop_ended, user)
             connection.run(self._statements.drop_budgets, user)
             connection.commit()
             return gone
+
+    def delete_users(self, owners: Sequence[Owner]) -> list[int]:
+        # In one order, as `add_users`.
+        ordered = sorted(set(owners), key=lambda owner: (owner.tenant, owner.user_id))
+        with self._pool.borrow() as connection:
+            connection.begin()
+            gone = self._dialect.delete_users(connection, ordered)
+            connection.commit()
+        return [gone.pop(owner, 0) for owner in owners]
+
+    def move_epoch(self, owner: Owner, epoch: str, was: str | None) -> int | None:
+        statements, user = self._statements, owner_values(owner)
+        with self._pool.borrow() as connection:
+            connection.begin()
+            connection.run(self._statements.hold, {**user, "method": "otp"})
+            gone = len(connection.run(statements.drop_devices, user))
+            values = {**user, "epoch": epoch, "was": was}
+            if was is None:
+                connection.run(statements.set_epoch, values)
+            elif not connection.run(statements.swap_epoch if was else statements.make_epoch, values):
+                connection.rollback()
+                return None
+            connection.commit()
+            return gone
+
+    def epoch(self, owner: Owner) -> str:
+        with self._pool.borrow() as connection:
+            rows = connection.run(self._statements.epoch, owner_values(owner))
+        return rows[0][0] if rows else self.user(owner).epoch
 
     def add_device(self, device: TrustedDevice, now: int, max_devices: int) -> bool:
         statements = self._statements
@@ -281,6 +348,9 @@ class SQLStore:
             "token_hash": token_hash,
             "next_hash": next_hash,
             "now": now,
+            "none": b"",
+            "grace_began": now - grace,
+            "latest": now + DEVICE_SKEW,
         }
         with self._pool.borrow() as connection:
             return self._dialect.use_device(connection, values, grace)
@@ -297,15 +367,33 @@ class SQLStore:
                 return len(connection.run(statements.drop_devices, user))
             return len(connection.run(statements.drop_device, {**user, "series": series}))
 
+    def end_half_login(self, owner: Owner, login_id: str, expires_at: int, now: int) -> None:
+        values = {**owner_values(owner), "login_id": login_id, "expires_at": expires_at}
+        with self._pool.borrow() as connection:
+            connection.run(self._statements.add_ended, values)
+            connection.run(self._statements.drop_expired_ended, {"now": now})
+
+    def has_ended(self, owner: Owner, login_id: str) -> bool:
+        with self._pool.borrow() as connection:
+            return bool(connection.run(self._statements.ended, {**owner_values(owner), "login_id": login_id}))
+
     def user(self, owner: Owner) -> UserState:
         user = owner_values(owner)
         with self._pool.borrow() as connection:
             connection.begin(reading=True)
             factors = self._factors_of(connection, owner)
             budgets = {row[0]: Budget(*row[1:]) for row in connection.run(self._statements.budgets_of, user)}
-            codes = connection.run(self._statements.codes_of, user)[0][0]
+            codes, devices, may_write = connection.run(self._statements.counts_of, user)[0]
+            epochs = connection.run(self._statements.epoch, user)
             connection.commit()
-        return UserState(tuple(factors), {method: budgets.get(method, Budget()) for method in METHODS}, codes)
+            if not may_write or not connection.is_writable():
+                raise StoreUnavailable(f"{self._dialect.name} takes no writes here: name the primary")
+            check_whole(factors, "otp" in budgets, codes, devices)
+            if not epochs and any(factor.state != "pending" for factor in factors):
+                connection.run(self._statements.make_epoch, {**user, "epoch": new_epoch()})
+                epochs = connection.run(self._statements.epoch, user)
+        epoch = epochs[0][0] if epochs else ""
+        return UserState(tuple(factors), {method: budgets.get(method, Budget()) for method in METHODS}, codes, epoch)
 
     def factors(self, after: Factor | None, limit: int) -> list[Factor]:
         values = {**owner_values(after.owner if after else _NOBODY), "factor_id": after.factor_id if after else ""}
@@ -330,6 +418,29 @@ class SQLStore:
             done += self._dialect.reseal(connection, self._statements.reseal_code, codes)
             connection.commit()
         return done
+
+    def _attempt(
+        self, owner: Owner, method: Method, now: int, limits: Limits, factor_id: str, selector: str
+    ) -> Attempt:
+        delays = limits.delays
+        values: dict[str, Any] = {
+            "tenant": owner.tenant,
+            "user_id": owner.user_id,
+            "method": method,
+            "factor_id": factor_id,
+            "selector": selector,
+            "now": now,
+            "free": limits.free,
+            "disable_at": limits.disable_at,
+            "cost": limits.cost,
+            "horizon": now + limits.horizon,
+            "longest": now + delays[-1],
+        }
+        for name, delay in zip(_retries(len(delays)), delays, strict=True):
+            values[name] = now + delay if delay else 0
+        one_factor = method == "enrollment" or (method == "otp" and factor_id != "")
+        count = self._statements.counts[method, one_factor, len(delays)]
+        return Attempt(owner, method, one_factor, now, limits, count, values)
 
     def _version(self, connection: SQLConnection) -> int | None:
         """The version of the tables; None if there are none, or nobody has said."""
