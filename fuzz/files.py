@@ -1,4 +1,4 @@
-"""Fuzzes the readers of other apps' files, which are Python: ``python fuzz/files.py [--quick] [--seconds N] [--seed N]``.
+"""Fuzzes the readers of other apps' files, which are Python: ``python fuzz/files.py [--quick] [--seconds N]``.
 
 Files of the corpus are cut, spliced and changed, many times. Each is read or a `TransferError`; in no error stands the
 secret that every file of the corpus has. A finding is left in ``fuzz/artifacts``.
@@ -17,11 +17,12 @@ from ferrotp import transfer
 HERE = Path(__file__).resolve().parent
 CORPUS = HERE.parent / "tests/transfer/corpus"
 SECRETS = ("GEZDGNBVGY3T", "3132333435363738")
+MARKS = r"""" { } [ ] , ; < > & ? = : % // null -1 1e999 \ud800 secret SHA256 ]]>"""
 WORDS = (
-    b'"', b"{", b"}", b"[", b"]", b",", b";", b"\t", b"\n", b"<", b">", b"&", b"?", b"=", b":", b"%", b"//", b"null", b"-1",
-    b"1e999", b"\\ud800", b"\xff", b"\0", b"secret", b"otpauth://totp/", b"steam://", b"<!DOCTYPE a>", b"]]>", b"\xef\xbb\xbf",
-    b"SHA256", b"999999999999999999999", b"PK\x03\x04", b"AUTHENTICATORPRO", b"\xac\xed\x00\x05",
-)  # fmt: skip
+    *(mark.encode() for mark in MARKS.split()),
+    *(b"\t", b"\n", b"\xff", b"\0", b"\xef\xbb\xbf", b"PK\x03\x04", b"AUTHENTICATORPRO", b"\xac\xed\x00\x05"),
+    *(b"otpauth://totp/", b"steam://", b"<!DOCTYPE a>", b"9" * 21),
+)
 
 
 def changed(data: bytes, others: list[bytes], draw: random.Random) -> bytes:

@@ -224,6 +224,8 @@ def test_a_folder_of_twenty_mixed_files_is_one_report(tmp_path):
     assert sorted(report["file"] for report in answer["files"]) == files
     assert len(answer["accounts"]) == count + 1 + 13  # the URI, and two parts of three
     titles = {pathlib.Path(report["file"]).name: report["title"] for report in answer["files"]}
+    counts = {pathlib.Path(report["file"]).name: report["accounts"] for report in answer["files"]}
+    assert sum(counts.values()) == len(answer["accounts"]) and counts["google-3.txt"] == 3
     assert titles["sealed.json"] == "an Aegis export" and titles["google-1.txt"] == "Google Authenticator's export"
     refused = {pathlib.Path(part["place"].split(",")[0]).name: part for part in answer["errors"]}
     assert {"sealed.json", "mail.eml", "empty", "vault.kdbx", "chrome.csv", "cut.json", "uris.txt"} <= set(refused)

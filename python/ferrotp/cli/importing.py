@@ -28,7 +28,7 @@ def _show(found: Found, show_secrets: bool, as_json: bool) -> int:
         )
     else:
         accounts.show(found.accounts, show_secrets)
-        if len(found.files) > 1:
+        if found.has_folder:
             output.say()
             rows = [["FILE", "WHAT IT IS", "ACCOUNTS", "LEFT OUT"]]
             for report in found.files:

@@ -41,6 +41,7 @@ class Found:
     errors: list[TransferError] = dataclasses.field(default_factory=list)
     notes: list[Note] = dataclasses.field(default_factory=list)
     files: list[FileReport] = dataclasses.field(default_factory=list)
+    has_folder: bool = False
 
     def tell(self) -> None:
         """The oddities and the errors, beside the output."""
@@ -73,6 +74,7 @@ class Reader:
         parts: list[str] = []
         places: list[str] = []  # of the parts
         files = list(_files(self.files or ["-"]))
+        found.has_folder = any(is_inside for _, is_inside in files)
         for file, is_inside in files:
             report = FileReport(file)
             found.files.append(report)
@@ -94,11 +96,11 @@ class Reader:
                 report.errors += 1
         if parts:
             errors: list[TransferError] = []
-            goes_on = self.keep_going or any(is_inside for _, is_inside in files)
+            goes_on = self.keep_going or found.has_folder
             try:
                 found.accounts += google.decode(parts, errors.append if goes_on else None)
             except TransferError as error:
-                if not any(is_inside for _, is_inside in files):
+                if not found.has_folder:
                     raise _in_part(error, places) from None
                 errors.append(error)
             found.errors += [_in_part(error, places) for error in errors]
@@ -135,6 +137,7 @@ class Reader:
         for number, text in enumerate(texts or (), 1):
             if text.startswith(google.PREFIX):
                 report.title = "Google Authenticator's export"
+                report.accounts += google.count(text)
                 parts.append(text)
                 places.append(f"{where}, line {number}" if where else f"line {number}")
 

@@ -68,6 +68,13 @@ def decode(uris: str | Iterable[str], on_error: OnError | None = None) -> list[A
     )
 
 
+@without_frames
+def count(uri: str) -> int:
+    """How many accounts one part of an export has, the faulty ones too; 0 if it is none."""
+    answer = _native.migration_decode(uri.strip())
+    return 0 if isinstance(answer[0], str) else len(answer[0])
+
+
 def _account(fields: tuple[bytes, str, str, str, int, int | None]) -> Account:
     secret, name, issuer, algorithm, digits, counter = fields
     # The name is the label of the Key Uri Format, in which the issuer may stand before a colon.
