@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from mfa.servers import PostgreSQLServer
 
-from ferrotp.mfa.stores.base import Store
+from ferrotp.mfa.stores.base import Owner, Store
 from ferrotp.mfa.testing import StoreContract
 
 from .databases import database_on
@@ -20,6 +20,11 @@ class _OnDjango(StoreContract):
     rounds = 200 if os.environ.get("FERROTP_SOAK") else 24
     alias: str
     database: dict[str, Any]
+
+    def lose_factors(self, store: Any, owner: Owner) -> None:
+        from ferrotp.django.models import Factor  # when Django is set up
+
+        Factor.objects.using(self.alias).filter(tenant=owner.tenant, user_id=owner.user_id).delete()
 
     def opener(self) -> Callable[[], Store]:
         return functools.partial(open_store, self.alias, self.database)

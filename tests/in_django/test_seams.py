@@ -11,22 +11,24 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
-from django.db import connection, models
+from django.db import connection, models, transaction
 from django.http import HttpResponse
 from django.test import RequestFactory, override_settings
+from mfa.authenticator import Device
 
-from ferrotp.django import begin_login, get_mfa
+from ferrotp.django import begin_login, delete_users, get_mfa, views
 from ferrotp.django.auth import device_token
 from ferrotp.django.management.commands import ferrotp_import
 from ferrotp.django.management.commands.ferrotp_import import find_users
 from ferrotp.django.middleware import MFAMiddleware
 from ferrotp.django.service import user_id_of
 from ferrotp.django.test import Clock, MFAClient
-from ferrotp.mfa import EnrollmentLost, Event, InvalidIdentifier
+from ferrotp.mfa import EnrollmentLost, Event, InvalidIdentifier, StoreUnavailable
 from ferrotp.web import device_cookie
 from ferrotp.web.login import LOGIN_KEY
 
@@ -221,3 +223,207 @@ def test_ids_of_another_table_are_read_as_the_primary_key_reads_them(
     finally:
         with connection.schema_editor() as editor:
             editor.delete_model(Account)
+
+
+# Accounts that end
+
+
+class ProxyOfUser(User):
+    """The site's users under another name."""
+
+    class Meta:
+        app_label = "test_seams"
+        proxy = True
+
+
+@pytest.fixture
+def decisions(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many users each decision of the store deletes."""
+    counts: list[int] = []
+    store: Any = get_mfa().store
+    delete_users_of_store = store.delete_users
+
+    def counted(owners: Any) -> Any:
+        counts.append(len(owners))
+        return delete_users_of_store(owners)
+
+    monkeypatch.setattr(store, "delete_users", counted)
+    return counts
+
+
+def _enrolled(people: list[Person]) -> list[bool]:
+    return [get_mfa().status(user_id=one.user_id).enrolled for one in people]
+
+
+def test_a_user_deleted_under_another_name_leaves_no_factor(alice: Person) -> None:
+    ProxyOfUser.objects.get(pk=alice.user.pk).delete()
+    assert _enrolled([alice]) == [False]
+
+
+@pytest.mark.parametrize("model", [User, ProxyOfUser])
+def test_many_users_are_deleted_by_one_decision(
+    model: Any, person: Callable[..., Person], decisions: list[int], events: list[Event]
+) -> None:
+    people = [person().enroll() for _ in range(7)]
+    keys = [one.user.pk for one in people]
+    events.clear()
+    model.objects.filter(pk__in=keys[:6]).delete()
+    assert decisions == [6] and _enrolled(people) == 6 * [False] + [True]
+    assert [event.kind for event in events] == 6 * ["user deleted"]
+
+
+def test_a_hook_of_the_sites_own_does_not_split_the_decision(
+    person: Callable[..., Person], decisions: list[int]
+) -> None:
+    people = [person().enroll() for _ in range(3)]
+    ran: list[str] = []
+
+    def hooked(instance: Any, using: str, **more: Any) -> None:
+        transaction.on_commit(lambda: ran.append(instance.username), using=using)
+
+    models.signals.post_delete.connect(hooked, sender=User)
+    try:
+        User.objects.filter(pk__in=[one.user.pk for one in people]).delete()
+    finally:
+        models.signals.post_delete.disconnect(hooked, sender=User)
+    assert len(ran) == 3 and decisions == [3] and not any(_enrolled(people))
+
+
+def test_a_deletion_that_is_rolled_back_leaves_the_factors(person: Callable[..., Person], decisions: list[int]) -> None:
+    people = [person().enroll() for _ in range(3)]
+    rows = User.objects.filter(pk__in=[one.user.pk for one in people])
+    for undo in (1, 2):
+        with suppress(ZeroDivisionError), transaction.atomic():
+            if undo == 2:
+                with transaction.atomic():
+                    rows.delete()
+            else:
+                rows.delete()
+            1 / 0  # noqa: B018
+    with transaction.atomic():
+        with suppress(ZeroDivisionError), transaction.atomic():
+            rows.delete()
+            1 / 0  # noqa: B018
+        people[0].user.delete()
+    assert decisions == [1] and _enrolled(people) == [False, True, True]
+    # The same queryset, after all that was taken back.
+    rows.delete()
+    assert decisions == [1, 2] and not any(_enrolled(people))
+
+
+def test_users_who_are_kept_as_deleted_end_by_the_hook(person: Callable[..., Person], decisions: list[int]) -> None:
+    people = [person().enroll() for _ in range(4)]
+    with suppress(ZeroDivisionError), transaction.atomic():
+        delete_users([people[0].user])
+        1 / 0  # noqa: B018
+    assert all(_enrolled(people))
+    with transaction.atomic():
+        User.objects.filter(pk__in=[one.user.pk for one in people[:2]]).update(is_active=False)
+        delete_users([people[0].user, people[1].user.pk])
+        assert all(_enrolled(people))
+    assert decisions == [2] and _enrolled(people) == [False, False, True, True]
+    delete_users(one.user for one in people[2:])
+    assert not any(_enrolled(people))
+    delete_users([])
+    assert decisions == [2, 2]
+
+
+def test_a_new_account_with_the_id_of_a_deleted_one_has_no_factor(alice: Person, client: MFAClient) -> None:
+    key = alice.user.pk
+    alice.user.delete()
+    again = User.objects.create_user(alice.name, "other@example.com", "correct horse battery", pk=key)
+    response = client.post("/login", {"username": again.username, "password": "correct horse battery"})
+    assert response.headers["Location"] == "/inside"
+
+
+def test_a_store_that_is_away_is_logged_with_the_ids(
+    alice: Person, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away(owners: Any) -> Any:
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(get_mfa().store, "delete_users", away)
+    alice.user.delete()
+    assert f"delete_users(['{alice.user_id}'])" in caplog.text
+
+
+# Recovery codes: nobody's but the user's, and none that nobody has seen
+
+
+def _setting_up(client: MFAClient, one: Person) -> str:
+    """A browser that is about to confirm: the code."""
+    assert one.password(client).headers["Location"] == "/mfa/set-up"
+    client.post("/mfa/set-up")
+    page = client.get("/mfa/set-up").content.decode()
+    device = Device("otpauth://" + page.split('href="otpauth://')[1].split('"')[0].replace("&amp;", "&"))
+    return str(device.at(one.clock.now))
+
+
+def test_a_login_that_the_site_breaks_makes_no_codes_that_nobody_sees(
+    client: MFAClient, person: Callable[..., Person], ferrotp: Callable[..., None]
+) -> None:
+    ferrotp(REQUIRED="all")
+    one = person()
+    code = _setting_up(client, one)
+
+    def broken(**more: Any) -> None:
+        raise RuntimeError("the site's own")
+
+    user_logged_in.connect(broken)
+    try:
+        client.raise_request_exception = False
+        assert client.post("/mfa/set-up/confirm", {"code": code}).status_code == 500
+    finally:
+        user_logged_in.disconnect(broken)
+    status = get_mfa().status(user_id=one.user_id)
+    assert status.enrolled and status.recovery_codes == 0
+
+
+def test_a_page_of_codes_that_breaks_leads_to_the_settings_and_leaks_none(
+    client: MFAClient,
+    person: Callable[..., Person],
+    ferrotp: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ferrotp(REQUIRED="all")
+    one = person()
+    code = _setting_up(client, one)
+    render_template, shown = views.render_template, []
+
+    def broken(request: Any, template: str, context: Any, **more: Any) -> Any:
+        if template == "ferrotp/codes.html":
+            shown.extend(context["page"].codes)
+            raise RuntimeError("an overridden template")
+        return render_template(request, template, context, **more)
+
+    monkeypatch.setattr(views, "render_template", broken)
+    for answer in (client.post("/mfa/set-up/confirm", {"code": code}), client.post("/mfa/recovery-codes")):
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/mfa/")
+        assert "you have not confirmed that you saved them" in client.get("/mfa/").content.decode()
+    assert len(shown) == 20 and not any(secret in caplog.text for secret in shown)
+    assert "could not be shown (RuntimeError)" in caplog.text
+
+
+def test_the_page_of_codes_loaded_again_leads_to_the_settings_which_say_so(
+    client: MFAClient, person: Callable[..., Person], ferrotp: Callable[..., None]
+) -> None:
+    ferrotp(REQUIRED="all")
+    code = _setting_up(client, person())
+    assert client.post("/mfa/set-up/confirm", {"code": code}).status_code == 200
+    for again in (
+        client.get("/mfa/set-up/confirm"),
+        client.post("/mfa/set-up/confirm", {"code": code}),
+        client.get("/mfa/recovery-codes/saved"),
+    ):
+        assert (again.status_code, again.headers["Location"]) == (303, "/mfa/")
+    assert "you have not confirmed that you saved them" in client.get("/mfa/").content.decode()
+
+
+def test_a_user_whose_records_are_damaged_is_not_let_in(client: MFAClient, alice: Person, events: list[Event]) -> None:
+    from ferrotp.django.models import Factor
+
+    Factor.objects.filter(user_id=alice.user_id).delete()
+    assert alice.password(client).status_code == 503
+    assert client.get("/vault").status_code != 200
+    assert events[-1].kind == "store damaged"

@@ -16,6 +16,8 @@ from typing import Any
 
 import django
 import pytest
+from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.db import connections, transaction
 from django.test import TestCase, TransactionTestCase
 from mfa.servers import PostgreSQLServer
@@ -25,6 +27,7 @@ from ferrotp.django import connections as store_connections
 from ferrotp.django import get_mfa
 from ferrotp.django.models import Budget as BudgetRow
 from ferrotp.django.models import Factor as FactorRow
+from ferrotp.django.models import UserEpoch
 from ferrotp.django.store import DjangoStore, OutsideTransactionStore
 from ferrotp.django.test import MFAClient, MFATestMixin, clear_memory
 from ferrotp.mfa import InvalidCode, Policy, StoreRefused, StoreUnavailable
@@ -419,6 +422,17 @@ class _InMemory(MFATestMixin, TestCase):
         assert mfa.status(user_id="1").failures == 1
 
 
+class _LoggedInInATestCase(MFATestMixin, TestCase):
+    """Without a word on the store: only what asks about codes needs one in memory."""
+
+    __test__ = False
+
+    def runTest(self) -> None:
+        self.client.force_mfa_login(User.objects.create_user("tester"))  # type: ignore[attr-defined]
+        for path in ("/vault", "/fresh-vault", "/inside"):
+            assert self.client.get(path).status_code == 200, path
+
+
 class _InATransactionTestCase(TransactionTestCase):
     __test__ = False
     available_apps: Any = None
@@ -433,7 +447,22 @@ class _InATransactionTestCase(TransactionTestCase):
         """The site's rows are other tests'."""
 
 
-@pytest.mark.parametrize("case", [_InATestCase, _InMemory, _InATransactionTestCase])
+def test_users_of_an_older_version_have_an_epoch_that_stays(place: Place) -> None:
+    pending = replace(made(), state="pending", expires_at=NOW + 1000)
+    assert place.store.add_factor(pending, NOW, 10, 5)
+    call_command("migrate", "ferrotp", "0001", database=place.alias, verbosity=0)
+    call_command("migrate", "ferrotp", database=place.alias, verbosity=0)
+    rows = UserEpoch.objects.using(place.alias)
+    kept = rows.get(tenant=place.owner.tenant, user_id=place.owner.user_id).epoch
+    assert len(kept) == 32 and place.store.epoch(place.owner) == place.store.user(place.owner).epoch == kept
+    assert place.store.epoch(pending.owner) == "" and not rows.filter(user_id=pending.owner.user_id).exists()
+    # A process of the older version may add a factor while the new one is brought up.
+    rows.filter(user_id=place.owner.user_id).delete()
+    made_anew = place.store.epoch(place.owner)
+    assert len(made_anew) == 32 and made_anew != kept and place.store.user(place.owner).epoch == made_anew
+
+
+@pytest.mark.parametrize("case", [_InATestCase, _InMemory, _LoggedInInATestCase, _InATransactionTestCase])
 def test_a_sites_own_tests(case: type[Any], clock: Any, ferrotp: Callable[..., None]) -> None:
     if case is _InMemory:
         ferrotp(STORE="memory")

@@ -1230,6 +1230,7 @@ def test_the_log_warns_of_changes_and_refusals_and_only_informs_of_the_rest(
         "device recognized",
         "device refused",
         "devices removed",
+        "user deleted",
         "keys rotated",
     }
     assert len(levels) == len(get_args(events.Kind))
@@ -1434,7 +1435,7 @@ def test_an_enrollment_that_another_process_confirms_first_is_over(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     enrollment = world.mfa.enroll(user_id="42", account_name="alice")
-    monkeypatch.setattr(world.store, "confirm", lambda *arguments: False)
+    monkeypatch.setattr(world.store, "confirm", lambda *arguments: None)
     with pytest.raises(EnrollmentExpired):
         world.mfa.confirm(user_id="42", factor_id=enrollment.factor_id, code=Device(enrollment.uri).at(world.clock.now))
     assert "enrollment confirmed" not in world.kinds()

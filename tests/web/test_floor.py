@@ -59,7 +59,7 @@ class World:
         enrollment = self.gate.pending_enrollment(login)
         assert enrollment is not None
         device = Device(enrollment.uri)
-        login, codes = self.gate.confirm(login, device.at(self.clock.now))
+        login, codes = self.gate.first_codes(self.gate.confirm(login, device.at(self.clock.now)))
         assert len(codes) == 10
         self.clock.now += 60
         return login, device
@@ -123,7 +123,7 @@ def test_no_secret_and_no_code_gets_into_a_session(world: World) -> None:
     login = world.gate.enroll(world.begin(), "Phone")
     enrollment = world.gate.pending_enrollment(login)
     assert enrollment is not None
-    confirmed, codes = world.gate.confirm(login, Device(enrollment.uri).at(world.clock.now))
+    confirmed, codes = world.gate.first_codes(world.gate.confirm(login, Device(enrollment.uri).at(world.clock.now)))
     for data in (login.dump(), confirmed.dump()):
         text = json.dumps(data)
         assert enrollment.secret not in text
@@ -330,7 +330,9 @@ def test_a_set_up_ends_with_its_code_and_asks_whether_the_codes_are_saved(world:
     login = world.gate.enroll(world.begin(next_url="/inside"), "Phone")
     enrollment = world.gate.pending_enrollment(login)
     assert enrollment is not None
-    confirmed, _ = world.gate.confirm(login, Device(enrollment.uri).at(world.clock.now))
+    confirmed = world.gate.confirm(login, Device(enrollment.uri).at(world.clock.now))
+    assert world.mfa.status(user_id="42").recovery_codes == 0  # nobody has seen any
+    confirmed, _ = world.gate.first_codes(confirmed)
     assert (confirmed.pending_factor, confirmed.unsaved_codes, confirmed.passed) == ("", True, True)
     with pytest.raises(EnrollmentExpired):
         world.gate.confirm(confirmed, "000000")
@@ -338,7 +340,7 @@ def test_a_set_up_ends_with_its_code_and_asks_whether_the_codes_are_saved(world:
     again = world.gate.enroll(replace(confirmed, unsaved_codes=False), "Tablet")
     enrollment = world.gate.pending_enrollment(again)
     assert enrollment is not None
-    second, codes = world.gate.confirm(again, Device(enrollment.uri).at(world.clock.now))
+    second, codes = world.gate.first_codes(world.gate.confirm(again, Device(enrollment.uri).at(world.clock.now)))
     assert not codes and not second.unsaved_codes
     assert world.gate.new_codes(second)[0].unsaved_codes
 
@@ -386,7 +388,7 @@ def test_the_last_device_goes_where_none_is_required_and_one_of_two_where_one_is
     login = world.gate.enroll(replace(login, fresh_at=int(world.clock.now)), "Tablet")
     enrollment = world.gate.pending_enrollment(login)
     assert enrollment is not None
-    login, _ = world.gate.confirm(login, Device(enrollment.uri).at(world.clock.now))
+    login = world.gate.confirm(login, Device(enrollment.uri).at(world.clock.now))
     world.gate.remove(login, world.mfa.status(user_id="42").factors[0].factor_id)
     assert len(world.mfa.status(user_id="42").factors) == 1
 

@@ -1,5 +1,7 @@
 """Where the web meets an application: what an attacker, or an honest deployment, gets past the second factor by."""
 
+import html
+import re
 import stat
 import warnings
 from collections.abc import Callable
@@ -20,18 +22,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from ferrotp import TOTP
 from ferrotp.flask import FlaskMFA, SetupError, mfa_required
-from ferrotp.mfa import MFA, Event, InvalidIdentifier, Policy, UserId
+from ferrotp.mfa import MFA, Event, InvalidIdentifier, Policy, TooManyFactors, UserId
 from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.starlette import ProblemError, StarletteMFA
 from ferrotp.starlette.tokens import Tokens
 from ferrotp.vault import Keyring
-from ferrotp.web import Gate, absolute_store, check_store, device_cookie, open_mfa
+from ferrotp.web import Gate, LastFactor, Login, StepError, absolute_store, check_store, device_cookie, open_mfa
+from ferrotp.web.pages import CodesPage, show_codes
 
 from .flask.test_extension import SECRET_KEY
 from .flask.test_extension import World as FlaskWorld
 from .starlette.test_router import GUARDS, KEY
 from .starlette.test_router import World as StarletteWorld
+from .test_floor import World as GateWorld
 
 LONG_ID = UUID("F81D4FAE-7DEC-11D0-A765-00A0C91E6BF6")
 IDS = [("alice", "alice"), (42, "42"), (LONG_ID, "f81d4fae-7dec-11d0-a765-00a0c91e6bf6")]
@@ -563,3 +568,220 @@ def test_a_keyring_that_is_not_the_stores_is_said_at_the_start(tmp_path: Path) -
     made.import_factor(user_id="7", secret=b"0" * 20)
     with pytest.raises(SetupError, match="FERROTP_KEYS is not the store's"):
         open_mfa(store=url, issuer="ACME", keys=Keyring.generate())
+
+
+# Races: what comes between a page's look and the decision
+
+
+def _between(world: GateWorld, monkeypatch: pytest.MonkeyPatch, verb: str, happens: Callable[[], object]) -> None:
+    """Lets something happen when a decision of the store is on its way."""
+    decide = getattr(world.mfa.store, verb)
+
+    def decided_late(*arguments: Any, **named: Any) -> Any:
+        monkeypatch.setattr(world.mfa.store, verb, decide)
+        happens()
+        return decide(*arguments, **named)
+
+    monkeypatch.setattr(world.mfa.store, verb, decided_late)
+
+
+def _waiting(world: GateWorld, login: Login) -> tuple[Login, str]:
+    """A set-up that waits for its code, and the code."""
+    login = world.gate.enroll(login, "Phone")
+    enrollment = world.gate.pending_enrollment(login)
+    assert enrollment is not None
+    return login, Device(enrollment.uri).at(world.clock.now)
+
+
+@pytest.mark.parametrize(("mode", "next_page"), [("required", "password"), ("optional", "challenge")])
+def test_the_password_alone_binds_no_second_phone_at_the_moment_of_the_first(
+    mode: str, next_page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = GateWorld(mode)
+    owners, thiefs = _waiting(world, world.begin()), _waiting(world, world.begin())
+    _between(world, monkeypatch, "confirm", lambda: world.gate.confirm(*owners))
+    with pytest.raises(StepError) as raised:
+        world.gate.confirm(*thiefs)
+    assert raised.value.next_page == next_page
+    status = world.mfa.status(user_id="42")
+    assert [factor.factor_id for factor in status.factors] == [owners[0].pending_factor]
+
+
+def test_two_tabs_that_remove_leave_the_last_factor_where_one_is_required(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = GateWorld("required")
+    login, _ = world.enrolled()
+    login = world.gate.confirm(*_waiting(world, login))
+    first, second = [factor.factor_id for factor in world.mfa.status(user_id="42").factors]
+    _between(world, monkeypatch, "remove_factor", lambda: world.gate.remove(login, first))
+    with pytest.raises(LastFactor):
+        world.gate.remove(login, second)
+    assert [factor.factor_id for factor in world.mfa.status(user_id="42").factors] == [second]
+
+
+def test_parallel_set_ups_bind_no_more_than_the_policy_allows() -> None:
+    world = GateWorld()
+    world.mfa._core.policy = replace(world.mfa.policy, max_factors=1)
+    first, second = _waiting(world, world.begin()), _waiting(world, world.begin())
+    login = world.gate.confirm(*first)
+    late = replace(login, pending_factor=second[0].pending_factor)
+    with pytest.raises(TooManyFactors):
+        world.gate.confirm(late, second[1])
+    assert len(world.mfa.status(user_id="42").factors) == 1
+
+
+# Recovery codes: nobody's but the user's, and none that nobody has seen
+
+CODE_PATTERN = re.compile(r"\b[0-9A-Z]{4}(?:-[0-9A-Z]{4}){3}\b")
+
+
+def _setting_up(world: FlaskWorld) -> tuple[Any, str]:
+    """A browser that is about to confirm, and the code."""
+    client = world.client()
+    client.post("/login/7")
+    client.post("/mfa/set-up", data={"name": "Phone"})
+    page = html.unescape(client.get("/mfa/set-up").text)
+    found = re.search(r'otpauth://[^"]+', page)
+    assert found
+    return client, Device(found[0]).at(world.clock.now)
+
+
+def _again(world: FlaskWorld, client: Any) -> str:
+    """The settings, in the same browser."""
+    answer = client.get("/mfa/")
+    assert answer.status_code == 200
+    return html.unescape(answer.text)
+
+
+@pytest.mark.parametrize("mode", ["required", "optional"])
+def test_a_login_that_the_application_breaks_makes_no_codes_that_nobody_sees(mode: str) -> None:
+    world = FlaskWorld(FERROTP_LOGIN_VIEW="password", FERROTP_MODE=mode)
+    state = world.app.extensions["ferrotp"]
+
+    def broken(user_id: str) -> None:
+        raise RuntimeError("the application's own")
+
+    client, code = _setting_up(world)
+    world.app.extensions["ferrotp"] = replace(state, on_login=broken)
+    if mode == "required":
+        with pytest.raises(RuntimeError):
+            client.post("/mfa/set-up/confirm", data={"code": code})
+        assert world.mfa.status(user_id="7").recovery_codes == 0
+        world.app.extensions["ferrotp"] = state
+        # In again, by both factors: the settings lead to new codes.
+        world.clock.now += 60
+        enrolled = world.mfa.status(user_id="7").factors[0]
+        secret = world.mfa.reveal_secret(user_id="7", factor_id=enrolled.factor_id, by="tests").secret
+        client = world.client()
+        client.post("/login/7")
+        client.post("/mfa/challenge", data={"code": TOTP(secret).at(int(world.clock.now))})
+        assert "No code is left." in _again(world, client)
+        assert len(CODE_PATTERN.findall(client.post("/mfa/recovery-codes").text)) >= 10
+    else:
+        assert len(CODE_PATTERN.findall(client.post("/mfa/set-up/confirm", data={"code": code}).text)) >= 10
+
+
+@pytest.mark.parametrize("page", ["first", "new"])
+def test_a_page_of_codes_that_breaks_leads_to_the_settings_and_leaks_none(
+    page: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "ferrotp").mkdir()
+    template = "{% for code in page.codes %}{{ code }}{{ missing.at.all }}{% endfor %}"
+    (tmp_path / "ferrotp" / "codes.html").write_text(template)
+    world = FlaskWorld(FERROTP_LOGIN_VIEW="password", FERROTP_MODE="required", templates=str(tmp_path))
+    client, code = _setting_up(world)
+    answer = client.post("/mfa/set-up/confirm", data={"code": code})
+    if page == "new":
+        answer = client.post("/mfa/recovery-codes")
+    assert (answer.status_code, answer.location) == (303, "/mfa/")
+    assert world.mfa.status(user_id="7").recovery_codes == 10
+    assert "you have not confirmed that you saved them" in _again(world, client)
+    assert "could not be shown (UndefinedError)" in caplog.text and not CODE_PATTERN.search(caplog.text)
+
+
+def test_what_makes_or_shows_codes_raises_no_frame_that_holds_them() -> None:
+    codes = CodesPage(("AAAA-AAAA-AAAA-AAAA",))
+
+    def broken_later() -> CodesPage:
+        made = codes
+        raise ZeroDivisionError(str(len(made.codes)))
+
+    def interrupted(page: CodesPage) -> None:
+        for _code in page.codes:
+            raise KeyboardInterrupt
+
+    for make, show, expected in (
+        (broken_later, interrupted, ZeroDivisionError),
+        (lambda: codes, interrupted, KeyboardInterrupt),
+    ):
+        with pytest.raises(expected) as raised:
+            show_codes(make, show)
+        frames = [frame.frame for frame in raised.traceback if "web/pages.py" in str(frame.path)]
+        assert len(frames) == 1
+        assert not any("AAAA" in repr(value) or value is codes for value in frames[0].f_locals.values())
+
+
+def test_the_page_of_codes_loaded_again_leads_to_the_settings_which_say_so() -> None:
+    world = FlaskWorld(FERROTP_LOGIN_VIEW="password", FERROTP_MODE="required")
+    client, code = _setting_up(world)
+    assert len(CODE_PATTERN.findall(client.post("/mfa/set-up/confirm", data={"code": code}).text)) >= 10
+    for again in (
+        client.get("/mfa/set-up/confirm"),
+        client.post("/mfa/set-up/confirm", data={"code": code}),
+        client.get("/mfa/recovery-codes/saved"),
+    ):
+        assert (again.status_code, again.location) == (303, "/mfa/")
+    assert "you have not confirmed that you saved them" in _again(world, client)
+
+
+def test_sets_of_codes_beyond_the_budget_are_refused_in_the_right_words() -> None:
+    world = FlaskWorld(FERROTP_LOGIN_VIEW="password", FERROTP_MODE="required")
+    client, code = _setting_up(world)
+    client.post("/mfa/set-up/confirm", data={"code": code})
+    answers = [client.post("/mfa/recovery-codes") for _ in range(12)]
+    assert [answer.status_code for answer in answers].count(200) in (8, 9, 10)
+    assert answers[-1].status_code == 429 and "You have made new codes many times" in answers[-1].text
+    assert answers[-1].headers["Retry-After"]
+
+
+def test_starlettes_application_hears_of_the_login_before_there_are_codes() -> None:
+    world = StarletteWorld(mode="required")
+    pending = world.ask("POST", "/login?user=42")[1]["pending_token"]
+    enrolled = world.ask("POST", "/mfa/enroll", {"name": "Phone", "pending_token": pending})[1]
+    on_login = world.api._on_login
+
+    def broken(*arguments: Any) -> Any:
+        raise RuntimeError("the application's own")
+
+    world.api._on_login = broken
+    code = Device(enrolled["uri"]).at(world.clock.now)
+    body = {"factor_id": enrolled["factor_id"], "code": code, "pending_token": pending}
+    with pytest.raises(RuntimeError):
+        world.ask("POST", "/mfa/confirm", body)
+    assert world.mfa.status(user_id="42").enrolled and world.mfa.status(user_id="42").recovery_codes == 0
+    world.api._on_login = on_login
+    world.clock.now += 60
+    pending = world.ask("POST", "/login?user=42")[1]["pending_token"]
+    code = Device(enrolled["uri"]).at(world.clock.now)
+    token = world.ask("POST", "/mfa/verify", {"code": code, "pending_token": pending})[1]["session"]["token"]
+    assert world.ask("GET", "/mfa/status", token=token)[1]["recovery_codes_left"] == 0
+    made = [world.ask("POST", "/mfa/recovery-codes", {}, token) for _ in range(12)]
+    assert made[0][0] == 201 and len(made[0][1]["recovery_codes"]) == 10
+    assert made[-1][0] == 429 and "made new codes" in made[-1][1]["detail"]
+
+
+# A store that has lost a user's records
+
+
+def test_a_user_whose_records_are_damaged_is_let_in_by_no_framework() -> None:
+    flask_world, starlette_world = FlaskWorld(FERROTP_LOGIN_VIEW="password"), StarletteWorld()
+    flask_world.enrolled("7")
+    starlette_world.enrolled()
+    for world in (flask_world, starlette_world):
+        store: Any = world.mfa.store
+        for place in list(store._factors):
+            del store._factors[place]
+    assert flask_world.client().post("/login/7").status_code == 503 and flask_world.logins == []
+    before = list(starlette_world.logged_in)
+    status, problem = starlette_world.ask("POST", "/login?user=42")
+    assert (status, problem["type"]) == (503, "urn:ferrotp:problem:store-unavailable")
+    assert starlette_world.logged_in == before

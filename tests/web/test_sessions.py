@@ -51,7 +51,7 @@ class World:
         enrollment = self.gate.pending_enrollment(login)
         assert enrollment is not None
         device = Device(enrollment.uri)
-        login, codes = self.gate.confirm(login, device.at(self.clock.now))
+        login, codes = self.gate.first_codes(self.gate.confirm(login, device.at(self.clock.now)))
         self.clock.now += 60
         return login, device, tuple(codes)
 
@@ -144,6 +144,25 @@ def test_the_login_that_ends_the_others_goes_on_at_once_on_every_server(world: W
         world.gate.require_fresh(other)
 
 
+def test_of_a_thief_and_the_owner_who_end_the_others_at_one_moment_one_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thief asks again and again: one of the tries is looked at before the owner's, and decided after it."""
+    owner, thief = world.log_in(), world.log_in()
+    ended: list[Login] = []
+    end_sessions = world.mfa.end_sessions
+
+    def meanwhile(**more: Any) -> str:
+        monkeypatch.setattr(world.mfa, "end_sessions", end_sessions)
+        ended.append(world.other.end_sessions(owner))
+        return end_sessions(**more)
+
+    monkeypatch.setattr(world.mfa, "end_sessions", meanwhile)
+    with pytest.raises(SessionEnded):
+        world.gate.end_sessions(thief)
+    assert world.gate.require_fresh(ended[0]) == ended[0]
+
+
 def test_new_codes_by_themselves_end_no_login(world: World) -> None:
     acting, other = world.log_in(), world.log_in()
     acting, _ = world.gate.new_codes(acting)
@@ -155,7 +174,7 @@ def test_another_factor_ends_no_login_and_the_first_one_ends_those_by_the_passwo
     login = world.gate.enroll(before, "Tablet")
     enrollment = world.gate.pending_enrollment(login)
     assert enrollment is not None
-    login, _ = world.gate.confirm(login, Device(enrollment.uri).at(world.clock.now))
+    login = world.gate.confirm(login, Device(enrollment.uri).at(world.clock.now))
     assert world.gate.require_fresh(before) == before and world.gate.require_fresh(login) == login
 
 
@@ -289,7 +308,7 @@ def test_a_login_by_the_password_alone_sets_up_where_it_became_required_since() 
     assert enrollment is not None
     with pytest.raises(InvalidCode):
         gate.confirm(set_up, Device(enrollment.uri).wrong(world.clock.now))
-    done, codes = gate.confirm(set_up, Device(enrollment.uri).at(world.clock.now))
+    done, codes = gate.first_codes(gate.confirm(set_up, Device(enrollment.uri).at(world.clock.now)))
     assert gate.require_fresh_mfa(done) == done and len(codes) == 10
     world.clock.now += 600
     with pytest.raises(LoginRequired):

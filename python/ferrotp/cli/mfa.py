@@ -4,7 +4,7 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ import click
 
 from ..vault import Keyring, KeyringError
 from . import output, sources
-from .errors import DONE, InputError
+from .errors import DONE, REFUSED, InputError
 from .settings import ALGORITHMS, Number, json_option
 
 if TYPE_CHECKING:
@@ -100,7 +100,11 @@ def _options(function: Callable[..., int]) -> Callable[..., int]:
             text("--users-table", default="auth_user", metavar="NAME", help="Django: the table of users."),
             text("--users-key", default="id", metavar="NAME", help="Django: its key.  [default: id]"),
             text("--user-id-column", default="", metavar="NAME", help="Django: the user id in it.  [default: the key]"),
-            text("--uuids", is_flag=True, help="Django: user ids are UUIDs."),
+            text("--uuids", is_flag=True, help="User ids are UUIDs, which SQLite and others keep as texts."),
+            text("--target-table", metavar="NAME", help="The application's users, among whom each id is looked up."),
+            text("--target-column", default="id", metavar="NAME", help="What logins know them by.  [default: id]"),
+            text("--target", metavar="URL", help="Where that table is.  [default: the source]"),
+            text("--unchecked-ids", is_flag=True, help="Take ids as they are, and look none up."),
         )
     ):
         function = option(function)
@@ -127,12 +131,12 @@ def import_(as_json: bool, **given: Any) -> int:
         raise InputError(str(error), "mfa") from None
     if as_json:
         output.emit(report.as_json())
-        return DONE
+        return REFUSED if report.errors else DONE
     for line in report.lines():
         output.say(output.clean(line))
     if not given["write"]:
         output.say("nothing was written: --write brings them")
-    return DONE
+    return REFUSED if report.errors else DONE
 
 
 def _run(given: dict[str, Any]) -> "ImportReport":
@@ -144,6 +148,7 @@ def _run(given: dict[str, Any]) -> "ImportReport":
     proofs = dict(_proof(text) for text in given["proofs"])
     with _notes(given["path"]) as on_note, _bar() as progress:
         options: dict[str, Any] = {"proofs": proofs, "progress": progress, "on_note": on_note}
+        options["find_users"] = _find_users(given)
         if not given["write"]:
             return preview_import(given["source"], format, policy=policy, **options)
         if not given["store"]:
@@ -154,6 +159,23 @@ def _run(given: dict[str, Any]) -> "ImportReport":
             return run_import(given["source"], format, service, **options)
         finally:
             service.close()
+
+
+def _find_users(given: dict[str, Any]) -> "Callable[[Sequence[str]], Mapping[str, str]] | None":
+    """What looks ids up. Without it a column of addresses would become ids that no login asks for."""
+    from ..mfa.imports import UsersTable
+
+    if given["target_table"] and not given["unchecked_ids"]:
+        where = given["target"] or given["source"]
+        return UsersTable(where, given["target_table"], given["target_column"], uuids=given["uuids"])
+    # Django's formats leave out who is not in the users' table.
+    if given["write"] and given["name"] in ("pyotp-column", "flask-security") and not given["unchecked_ids"]:
+        raise InputError(
+            "say among whom ids are looked up: --target-table NAME; or --unchecked-ids, if logins ask for these very"
+            " ids",
+            "usage",
+        )
+    return None
 
 
 def _format(given: dict[str, Any]) -> "Format":

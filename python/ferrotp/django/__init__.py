@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .auth import begin_login, has_passed
     from .decorators import MFARequiredMixin, fresh_mfa_required, fresh_required, mfa_exempt, mfa_required
+    from .deletions import delete_users
     from .service import get_mfa, mfa_event
     from .views import LoginView
 
@@ -17,6 +18,7 @@ __all__ = [
     "LoginView",
     "MFARequiredMixin",
     "begin_login",
+    "delete_users",
     "fresh_mfa_required",
     "fresh_required",
     "get_mfa",
@@ -30,6 +32,7 @@ _MODULES = {
     "LoginView": "views",
     "MFARequiredMixin": "decorators",
     "begin_login": "auth",
+    "delete_users": "deletions",
     "fresh_mfa_required": "decorators",
     "fresh_required": "decorators",
     "get_mfa": "service",

@@ -5,6 +5,7 @@ connection has an alias of its own in this thread, so that the ORM uses it like 
 all waiting, are those of `ferrotp.mfa.stores`.
 """
 
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -118,6 +119,17 @@ def _follow_schema(connection: Any, callers: Any) -> None:
     transaction that was undone has undone the server's part of it, too."""
     if hasattr(callers, "schema_name") and hasattr(connection, "set_schema"):
         connection.set_schema(callers.schema_name)
+
+
+def is_writable(using: str) -> bool:
+    """Whether what a connection reads is no copy that may lag: it could write, too."""
+    connection: Any = connections[using]
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_setting('transaction_read_only')")
+            return bool(cursor.fetchone()[0] == "off")
+    name = str(connection.settings_dict["NAME"])
+    return connection.is_in_memory_db() or name.startswith("file:") or os.access(name, os.W_OK)
 
 
 class _StoreConnection:

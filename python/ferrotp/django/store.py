@@ -5,7 +5,8 @@ lock on the user's row of `Budget`, or by one conditional update.
 """
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any, Literal
@@ -14,10 +15,12 @@ from django.db import connections, transaction
 from django.db.models import BinaryField, Case, F, Q, Value, When
 from django.db.models.functions import Greatest
 
-from ferrotp.mfa.errors import FactorExists
+from ferrotp.mfa.errors import FactorExists, StoreUnavailable
 from ferrotp.mfa.stores.base import (
     METHODS,
+    NEVER_BOUND,
     TIMEOUT,
+    Confirmation,
     Decide,
     Limits,
     Method,
@@ -27,9 +30,13 @@ from ferrotp.mfa.stores.base import (
     Reservation,
     UserState,
     charge,
+    check_not_last,
+    check_room,
+    check_whole,
     is_just_renewed,
     new_epoch,
     refund,
+    spend,
     surplus,
 )
 from ferrotp.mfa.stores.base import Budget as BudgetRecord
@@ -37,7 +44,7 @@ from ferrotp.mfa.stores.base import Factor as FactorRecord
 from ferrotp.mfa.stores.base import RecoveryCode as RecoveryCodeRecord
 from ferrotp.mfa.stores.base import TrustedDevice as TrustedDeviceRecord
 
-from .connections import StoreConnections
+from .connections import StoreConnections, is_writable
 from .models import Budget, EndedLogin, Factor, RecoveryCode, TrustedDevice, UserEpoch
 
 
@@ -83,7 +90,8 @@ class DjangoStore:
 
     def add_factor(self, factor: FactorRecord, now: int, max_factors: int, max_pending: int) -> bool:
         with self._records() as using:
-            _lock_or_make(using, factor.owner)
+            is_pending = factor.state == "pending"
+            _lock_or_make(using, factor.owner, NEVER_BOUND if is_pending else 0)
             mine = _factors_of(using, factor.owner)
             if any(other.factor_id == factor.factor_id for other in mine):
                 _undo(using)
@@ -91,11 +99,16 @@ class DjangoStore:
             if sum(other.state != "pending" for other in mine) >= max_factors:
                 return _undo(using)
             pending = [other for other in mine if other.state == "pending"]
-            gone = [other.factor_id for other in surplus(pending, now, max_pending - (factor.state == "pending"))]
+            gone = [other.factor_id for other in surplus(pending, now, max_pending - is_pending)]
             if gone:
                 _of(Factor, using, factor.owner).filter(factor_id__in=gone).delete()
             Factor.of(factor).save(using=using, force_insert=True)
-            if factor.state != "pending":
+            if is_pending:
+                _of(Budget, using, factor.owner).filter(method="enrollment", failures__gt=0).update(
+                    failures=0, retry_at=0
+                )
+            else:
+                _note_bound(using, factor.owner)
                 _make_epochs(using, [factor.owner])
             return True
 
@@ -118,6 +131,16 @@ class DjangoStore:
             if kept is not None:
                 _keep(using, owner, method, kept)
             return answer
+
+    def spend(self, owner: Owner, method: Method, now: int, limits: Limits) -> int:
+        with self._connections.transaction() as using:
+            budget = _lock(using, owner, method)
+            if budget is None:
+                return 0
+            left, open_at = spend(budget, now, limits)
+            if not open_at:
+                _of(Budget, using, owner).filter(method=method).update(spent_until=left.spent_until)
+            return open_at
 
     def attempt(
         self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
@@ -187,25 +210,32 @@ class DjangoStore:
         drift: int,
         now: int,
         codes: Sequence[RecoveryCodeRecord],
-    ) -> bool:
+        max_factors: int,
+        only_first: bool = False,
+    ) -> Confirmation | None:
         owner = reservation.owner
         with self._connections.transaction() as using:
             budget = _lock(using, owner, "otp")
+            others = [factor for factor in _factors_of(using, owner) if factor.factor_id != factor_id]
             confirmed = budget is not None and (
                 _of(Factor, using, owner)
                 .filter(factor_id=factor_id, state="pending", expires_at__gt=now)
                 .update(state="active", last_step=step, drift=drift, last_used_at=now)
             )
             if budget is None or not confirmed:
-                return _undo(using)
+                _undo(using)
+                return None
+            check_room(others, max_factors, only_first)
+            _note_bound(using, owner)
             if budget.failures >= reservation.limits.disable_at:
                 _of(Budget, using, owner).filter(method="otp").update(failures=0, retry_at=0, spent_until=0)
                 _of(Factor, using, owner).filter(state="active").exclude(factor_id=factor_id).update(state="disabled")
             _make_epochs(using, [owner])
             _refund(using, reservation)
-            if codes:
+            codes_kept = bool(codes) and not _of(RecoveryCode, using, owner).exists()
+            if codes_kept:
                 _replace_codes(using, owner, codes)
-            return True
+            return Confirmation(codes_kept)
 
     def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
         owner, read = reservation.owner, reservation.recovery_code
@@ -220,20 +250,27 @@ class DjangoStore:
             _refund(using, reservation)
             return int(_of(RecoveryCode, using, owner).count())
 
-    def replace_recovery_codes(self, owner: Owner, codes: Sequence[RecoveryCodeRecord], now: int) -> bool:
+    def replace_recovery_codes(
+        self, owner: Owner, codes: Sequence[RecoveryCodeRecord], now: int, only_first: bool = False
+    ) -> bool:
         with self._connections.transaction() as using:
             if _lock(using, owner, "otp") is None or not _bound(using, owner):
+                return _undo(using)
+            if only_first and _of(RecoveryCode, using, owner).exists():
                 return _undo(using)
             _replace_codes(using, owner, codes)
             return True
 
-    def remove_factor(self, owner: Owner, factor_id: str, epoch: str) -> FactorRecord | None:
+    def remove_factor(self, owner: Owner, factor_id: str, epoch: str, keep_last: bool = False) -> FactorRecord | None:
         with self._records() as using:
             if _lock(using, owner, "otp") is None:
                 return None
-            factor = next((mine for mine in _factors_of(using, owner) if mine.factor_id == factor_id), None)
+            factors = _factors_of(using, owner)
+            factor = next((mine for mine in factors if mine.factor_id == factor_id), None)
             if factor is None:
                 return None
+            if keep_last:
+                check_not_last(factors, factor_id)
             _of(Factor, using, owner).filter(factor_id=factor_id).delete()
             if factor.state != "pending":
                 _move_epoch(using, owner, epoch)
@@ -250,9 +287,19 @@ class DjangoStore:
                 _of(model, using, owner).delete()
             return int(gone)
 
-    def move_epoch(self, owner: Owner, epoch: str) -> int:
+    def delete_users(self, owners: Sequence[Owner]) -> list[int]:
+        gone: Counter[Owner] = Counter()
+        with self._connections.transaction() as using:
+            for tenant in sorted({owner.tenant for owner in owners}):
+                ids = {owner.user_id for owner in owners if owner.tenant == tenant}
+                gone += _delete_users(using, tenant, ids)
+        return [gone.pop(owner, 0) for owner in owners]
+
+    def move_epoch(self, owner: Owner, epoch: str, was: str | None) -> int | None:
         with self._connections.transaction() as using:
             _lock(using, owner, "otp")
+            if was is not None and _epoch_of(using, owner) != was:
+                return None
             return _move_epoch(using, owner, epoch)
 
     def epoch(self, owner: Owner) -> str:
@@ -327,11 +374,16 @@ class DjangoStore:
     def user(self, owner: Owner) -> UserState:
         with self._records(reading=True) as using:
             budgets: dict[Method, BudgetRecord] = {method: BudgetRecord() for method in METHODS}
-            rows = _of(Budget, using, owner).filter(method__in=METHODS)
-            for method, *row in rows.values_list("method", "failures", "retry_at", "spent_until"):
+            kept = _of(Budget, using, owner).filter(method__in=METHODS)
+            rows = list(kept.values_list("method", "failures", "retry_at", "spent_until"))
+            for method, *row in rows:
                 budgets[method] = BudgetRecord(*row)
-            factors, codes = tuple(_factors_of(using, owner)), _of(RecoveryCode, using, owner).count()
+            factors = tuple(_factors_of(using, owner))
+            codes, devices = (_of(model, using, owner).count() for model in (RecoveryCode, TrustedDevice))
             epoch = _epoch_of(using, owner)
+            if not is_writable(using):
+                raise StoreUnavailable("the database takes no writes here: name the primary")
+        check_whole(factors, bool(rows), codes, devices)
         if not epoch and any(factor.state != "pending" for factor in factors):
             with self._connections.transaction() as using:
                 _make_epochs(using, [owner])
@@ -425,13 +477,18 @@ def _keep(using: str, owner: Owner, method: Method, budget: BudgetRecord) -> Non
     )
 
 
-def _lock_or_make(using: str, owner: Owner) -> None:
-    """Locks all budgets of a user, whether they are there or not."""
+def _lock_or_make(using: str, owner: Owner, spent_until: int = 0) -> None:
+    """Locks all budgets of a user, whether they are there or not: one of ``otp`` that is made has so much spent."""
     while _lock(using, owner, "otp") is None:  # another process may remove it in between
         Budget.objects.using(using).bulk_create(
-            [Budget(tenant=owner.tenant, user_id=owner.user_id, method=method) for method in METHODS],
+            [_budget_of(owner, method, spent_until if method == "otp" else 0) for method in METHODS],
             ignore_conflicts=True,
         )
+
+
+def _note_bound(using: str, owner: Owner) -> None:
+    """The user has a factor that is not pending, from now on."""
+    _of(Budget, using, owner).filter(method="otp", spent_until=NEVER_BOUND).update(spent_until=0)
 
 
 def _add_users(using: str, users: Sequence[NewUser]) -> list[bool]:
@@ -442,10 +499,17 @@ def _add_users(using: str, users: Sequence[NewUser]) -> list[bool]:
     ]
     # Who has a budget already keeps it: by their number those that were made now are told from them.
     Budget.objects.using(using).bulk_create(made, ignore_conflicts=True)
-    rows = Budget.objects.using(using).filter(method=METHODS[0], user_id__in=[owner.user_id for owner in first])
-    ours = rows.filter(spent_until=mine)
-    new = [first[Owner(*row)] for row in ours.values_list("tenant", "user_id")]
-    ours.update(spent_until=0)
+    new = []
+    for tenant in sorted({owner.tenant for owner in first}):
+        ids = [owner.user_id for owner in first if owner.tenant == tenant]
+        rows = Budget.objects.using(using).filter(tenant=tenant, user_id__in=ids, method=METHODS[0])
+        # Who has only begun to set up comes, too, and the pending factors go.
+        rows.filter(spent_until=NEVER_BOUND).update(spent_until=mine)
+        ours = rows.filter(spent_until=mine)
+        came = list(ours.values_list("user_id", flat=True))
+        ours.update(spent_until=0)
+        Factor.objects.using(using).filter(tenant=tenant, user_id__in=came).delete()
+        new += [first[Owner(tenant, user_id)] for user_id in came]
     Budget.objects.using(using).bulk_create(
         [_budget_of(user.owner, method) for user in new for method in METHODS[1:]], ignore_conflicts=True
     )
@@ -469,6 +533,20 @@ def _add_codes(using: str, codes: Sequence[RecoveryCodeRecord]) -> None:
             for code in codes
         ]
     )
+
+
+def _delete_users(using: str, tenant: str, user_ids: Collection[str]) -> "Counter[Owner]":
+    """How many factors those had who had some."""
+
+    def rows_of(model: Any) -> Any:
+        return model.objects.using(using).filter(tenant=tenant, user_id__in=user_ids)
+
+    # Who has no budget is not locked: what comes at this moment comes after.
+    list(rows_of(Budget).filter(method="otp").order_by("user_id").select_for_update().values_list("pk"))
+    gone = Counter(Owner(tenant, user_id) for user_id in rows_of(Factor).values_list("user_id", flat=True))
+    for model in (Factor, RecoveryCode, TrustedDevice, UserEpoch, EndedLogin, Budget):
+        rows_of(model).delete()
+    return gone
 
 
 def _epoch_of(using: str, owner: Owner) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,8 +25,16 @@ from ferrotp import web
 from ferrotp.mfa import MFAError, NotEnrolled, StoreUnavailable
 from ferrotp.web import PAGE_HEADERS, Gate, LastFactor, Login, LoginRequired, StepError
 from ferrotp.web.login import MESSAGE_KEY
-from ferrotp.web.pages import CodesPage, challenge_page, codes_file, remove_page, set_up_page, settings_page
-from ferrotp.web.problems import Problem
+from ferrotp.web.pages import (
+    CodesPage,
+    challenge_page,
+    codes_file,
+    remove_page,
+    set_up_page,
+    settings_page,
+    show_codes,
+)
+from ferrotp.web.problems import Problem, codes_problem_of
 
 from . import auth
 from .conf import conf
@@ -172,29 +180,43 @@ def set_up(request: HttpRequest) -> HttpResponse:
     return _set_up_page(request, gate, login, problem)
 
 
-@page("POST")
+@page("GET", "HEAD", "POST")
 def confirm(request: HttpRequest) -> HttpResponse:
-    """Ends set-up, and shows the recovery codes if they are new."""
+    """Ends set-up, and shows the recovery codes if there are none."""
     login, gate = _login_that_may_set_up(request)
+    if request.method != "POST" or (login.unsaved_codes and not login.pending_factor):
+        # The page of codes, loaded again: the settings say what to do about codes that were not saved.
+        return _redirect_to("set_up" if login.pending_factor else "settings")
     form = ConfirmForm(request.POST)
     if not form.is_valid():
         problem = Problem("invalid-request", 400, texts("error.empty"))
     else:
         try:
-            confirmed, codes = gate.confirm(login, form.cleaned_data["code"])
+            confirmed = gate.confirm(login, form.cleaned_data["code"])
         except MFAError as error:
             problem = auth.problem_of(request, error)
         else:
-            # Where to go when the codes are saved.
-            auth.promote(request, confirmed, next_url=login.next if codes and login.stage == "set-up" else "")
+            # Where to go when the codes are saved. They are made when the application has had its say: if it fails,
+            # there are none that nobody has seen.
+            auth.promote(request, confirmed, next_url=login.next if login.stage == "set-up" else "")
             request.session[MESSAGE_KEY] = ["setup.done", {}]
-            if not codes:
-                return _redirect_to("settings")
-            return render(request, "codes", page=CodesPage(tuple(codes)))
+            return show_codes(partial(_first_codes, request), partial(_codes_page, request)) or _redirect_to("settings")
     if problem.expired:
         login = replace(login, pending_factor="")
         auth.save_login(request, login)
     return _set_up_page(request, gate, login, problem)
+
+
+def _first_codes(request: HttpRequest) -> CodesPage | None:
+    """None: there are codes already, or none can be made just now."""
+    login, gate = _full_login(request)
+    login, codes = gate.first_codes(login)
+    auth.save_login(request, login if codes else replace(login, next=""))
+    return CodesPage(tuple(codes)) if codes else None
+
+
+def _codes_page(request: HttpRequest, page: CodesPage) -> HttpResponse:
+    return render(request, "codes", page=page)
 
 
 def _login_that_may_set_up(request: HttpRequest) -> tuple[Login, Gate]:
@@ -220,18 +242,28 @@ def new_codes(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return render(request, "new_codes", error="")
     try:
-        kept, codes = gate.new_codes(login, end_sessions=bool(request.POST.get("end_sessions")))
+        shown = show_codes(partial(_new_codes, request, gate, login), partial(_codes_page, request))
     except NotEnrolled:
-        return _redirect_to("settings")
-    auth.promote(request, kept)
-    return render(request, "codes", page=CodesPage(tuple(codes)))
+        shown = None
+    except MFAError as error:
+        problem = codes_problem_of(error, texts, gate.now())
+        return render(request, "new_codes", problem, error=problem.message)
+    return shown or _redirect_to("settings")
 
 
-@page("POST")
+def _new_codes(request: HttpRequest, gate: Gate, login: Login) -> CodesPage:
+    login, codes = gate.new_codes(login, end_sessions=bool(request.POST.get("end_sessions")))
+    auth.promote(request, login)
+    return CodesPage(tuple(codes))
+
+
+@page("GET", "HEAD", "POST")
 def saved(request: HttpRequest) -> HttpResponse:
     """The user says that the codes are saved, or wants them as a file: they come back with the form, since nothing here
     keeps them."""
     login, gate = _full_login(request)
+    if request.method != "POST":
+        return _redirect_to("settings")
     form = SavedForm(request.POST)
     form.is_valid()
     if form.cleaned_data["download"]:

@@ -131,9 +131,11 @@ class FlaskMFA:
 
     @property
     def user_id(self) -> str | None:
-        """Who is logged in, by as many factors as there are; None in a half-login."""
-        login = auth.current_login()
-        return login.user_id if login is not None and login.stage == "full" else None
+        """Who is logged in, by as many factors as there are; None in a half-login, and where the login has ended."""
+        try:
+            return auth.state().gate.require_login(auth.current_login()).user_id
+        except StepError:
+            return None
 
     def begin_login(
         self,

@@ -1,6 +1,7 @@
 """The pages. A GET changes nothing, and none but the pending set-up returns a secret; a POST carries a token."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from flask import Blueprint, Response, current_app, g, redirect, request, session, url_for
@@ -11,7 +12,7 @@ from wtforms.validators import ValidationError  # type: ignore[import-untyped]
 import ferrotp.web
 
 from ..mfa import MFAError, NotEnrolled
-from ..web import PAGE_HEADERS, LastFactor, Login, StepError, device_name
+from ..web import PAGE_HEADERS, LastFactor, Login, LoginRequired, StepError, device_name
 from ..web.login import MESSAGE_KEY
 from ..web.pages import (
     CodesPage,
@@ -21,8 +22,9 @@ from ..web.pages import (
     remove_page,
     set_up_page,
     settings_page,
+    show_codes,
 )
-from ..web.problems import Problem, problem_of
+from ..web.problems import Problem, codes_problem_of, problem_of
 from .auth import complete_login, current_login, log_out, login_page, promote, redirect_to_step, save_login, state
 from .rendering import render
 
@@ -42,9 +44,9 @@ def blueprint() -> Blueprint:
         ("/recover", recover, ["GET", "POST"]),
         ("/cancel", cancel, ["POST"]),
         ("/set-up", set_up, ["GET", "POST"]),
-        ("/set-up/confirm", confirm, ["POST"]),
+        ("/set-up/confirm", confirm, ["GET", "POST"]),
         ("/recovery-codes", new_codes, ["GET", "POST"]),
-        ("/recovery-codes/saved", saved, ["POST"]),
+        ("/recovery-codes/saved", saved, ["GET", "POST"]),
         ("/sessions/end", end_sessions, ["GET", "POST"]),
         ("/factors/<factor_id>/remove", remove, ["GET", "POST"]),
         ("/devices/forget", forget_devices, ["POST"]),
@@ -145,27 +147,45 @@ def set_up() -> ResponseReturnValue:
 
 
 def confirm() -> ResponseReturnValue:
-    """Ends set-up, and shows the recovery codes if they are new."""
+    """Ends set-up, and shows the recovery codes if there are none."""
     here = state()
     gate, texts = here.gate, here.texts
     login = gate.allow_set_up(current_login())
+    if request.method == "GET" or (login.unsaved_codes and not login.pending_factor):
+        # The page of codes, loaded again: the settings say what to do about codes that were not saved.
+        return redirect(url_for("ferrotp.set_up" if login.pending_factor else "ferrotp.settings"), 303)
     problem = form_problem(with_code=True)
     if problem is None:
         try:
-            confirmed, codes = gate.confirm(login, request.form["code"])
+            confirmed = gate.confirm(login, request.form["code"])
         except MFAError as error:
             problem = problem_of(error, texts, gate.now())
         else:
-            # Where to go when the codes are saved.
-            promote(confirmed, next_url=login.next if codes and login.stage == "set-up" else "")
+            # Where to go when the codes are saved. They are made when the application has had its say: if it fails,
+            # there are none that nobody has seen.
+            promote(confirmed, next_url=login.next if login.stage == "set-up" else "")
             session[MESSAGE_KEY] = ["setup.done", {}]
-            if not codes:
-                return redirect((login.stage == "set-up" and login.next) or url_for("ferrotp.settings"), 303)
-            return render("codes", page=CodesPage(tuple(codes)))
+            # Where there is nothing to save, on to where the user wanted to go.
+            onwards = (login.stage == "set-up" and login.next) or url_for("ferrotp.settings")
+            return show_codes(_first_codes, _codes_page) or redirect(onwards, 303)
     if problem.expired:
         login = replace(login, pending_factor="")
         save_login(login)
     return _set_up_page(login, problem)
+
+
+def _first_codes() -> CodesPage | None:
+    """None: there are codes already, or none can be made just now."""
+    login = current_login()
+    if login is None:
+        raise LoginRequired
+    login, codes = state().gate.first_codes(login)
+    save_login(login if codes else replace(login, next=""))
+    return CodesPage(tuple(codes)) if codes else None
+
+
+def _codes_page(page: CodesPage) -> Response:
+    return render("codes", page=page)
 
 
 def _set_up_page(login: Login, problem: Problem | None) -> Response:
@@ -188,11 +208,19 @@ def new_codes() -> ResponseReturnValue:
     if problem is not None:
         return render("new_codes", problem, error=problem.message)
     try:
-        kept, codes = gate.new_codes(login, end_sessions=bool(request.form.get("end_sessions")))
+        shown = show_codes(partial(_new_codes, login), _codes_page)
     except NotEnrolled:
-        return redirect(url_for("ferrotp.settings"), 303)
-    promote(kept)
-    return render("codes", page=CodesPage(tuple(codes)))
+        shown = None
+    except MFAError as error:
+        problem = codes_problem_of(error, state().texts, gate.now())
+        return render("new_codes", problem, error=problem.message)
+    return shown or redirect(url_for("ferrotp.settings"), 303)
+
+
+def _new_codes(login: Login) -> CodesPage:
+    login, codes = state().gate.new_codes(login, end_sessions=bool(request.form.get("end_sessions")))
+    promote(login)
+    return CodesPage(tuple(codes))
 
 
 def saved() -> ResponseReturnValue:
@@ -201,6 +229,8 @@ def saved() -> ResponseReturnValue:
     here = state()
     gate, texts = here.gate, here.texts
     login = gate.require_login(current_login())
+    if request.method == "GET":
+        return redirect(url_for("ferrotp.settings"), 303)
     codes = posted_codes(request.form.getlist("codes"))
     problem = form_problem()
     if problem is None and request.form.get("download"):

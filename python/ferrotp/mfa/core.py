@@ -3,7 +3,7 @@ sealed record and tell what happened."""
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from datetime import datetime, timezone
 from typing import Concatenate, NoReturn, ParamSpec, TypeVar
@@ -17,6 +17,7 @@ from .errors import (
     InvalidIdentifier,
     NotEnrolled,
     SealedRecordError,
+    StoreDamaged,
     Throttled,
     TooManyFactors,
     moment,
@@ -24,7 +25,17 @@ from .errors import (
 from .events import NOTIFY, Event, Kind
 from .policy import Policy
 from .results import FactorInfo, UserId
-from .stores.base import Acceptance, Factor, Method, Owner, RecoveryCode, Refusal, Reservation, Store
+from .stores.base import (
+    Acceptance,
+    Factor,
+    Method,
+    Owner,
+    RecoveryCode,
+    Refusal,
+    Reservation,
+    Store,
+    UserState,
+)
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -42,6 +53,7 @@ _WARN: frozenset[Kind] = NOTIFY | {
     "sealed record refused",
     "clock was ahead",
     "store created",
+    "store damaged",
 }
 _REFUSED: dict[Method, Kind] = {
     "otp": "refused",
@@ -101,7 +113,11 @@ class Core:
     ) -> Reservation:
         """An attempt that is counted before it is made; or raises why there is none."""
         limits = self.unlock_limits if method == "unlock" else self.limits
-        answer = self.store.reserve(owner, method, now, limits, factor_id=factor_id, selector=selector)
+        try:
+            answer = self.store.reserve(owner, method, now, limits, factor_id=factor_id, selector=selector)
+        except StoreDamaged as error:
+            self.emit("store damaged", now, owner, reason=str(error))
+            raise
         return self._open(answer, owner, method, now, factor_id)
 
     def attempt(
@@ -128,6 +144,9 @@ class Core:
 
         try:
             answer = self.store.attempt(owner, method, now, self.limits, decide_quietly, factor_id=factor_id)
+        except StoreDamaged as error:
+            self.emit("store damaged", now, owner, reason=str(error))
+            raise
         finally:
             for event in told:
                 self._tell(event)
@@ -142,15 +161,23 @@ class Core:
             self.emit("clock was ahead", now, owner, factor_id, method)
         self._raise_refusal(answer, owner, method, now, factor_id)
 
+    def user(self, owner: Owner, now: int) -> UserState:
+        """All that is kept of a user."""
+        try:
+            return self.store.user(owner)
+        except StoreDamaged as error:
+            self.emit("store damaged", now, owner, reason=str(error))
+            raise
+
     def _raise_refusal(self, refusal: Refusal, owner: Owner, method: Method, now: int, factor_id: str) -> NoReturn:
         if refusal.reason == "throttled":
             retry_at = moment(refusal.retry_at)
             self.emit("throttled", now, owner, factor_id, method, retry_at=retry_at)
             raise Throttled(retry_at)
         self.emit(_REFUSED[method], now, owner, factor_id, method, reason=refusal.reason)
-        if refusal.reason == "disabled":
-            raise FactorDisabled
-        raise EnrollmentExpired if method == "enrollment" else NotEnrolled
+        if method == "enrollment":
+            raise EnrollmentExpired  # also after too many wrong codes: a new enrollment begins anew
+        raise FactorDisabled if refusal.reason == "disabled" else NotEnrolled
 
     def refuse(self, reservation: Reservation, now: int, reason: str, factor_id: str = "") -> NoReturn:
         """Ends an attempt that stays counted.
@@ -166,6 +193,8 @@ class Core:
             self.emit("guessing suspected", now, owner, factor_id, method, failures=budget.failures)
         self.emit(_REFUSED[method], now, owner, factor_id, method, **evidence)
         if budget.failures >= limits.disable_at:
+            if method == "enrollment":
+                raise EnrollmentExpired
             self.emit("disabled", now, owner, factor_id, method, failures=budget.failures)
             raise FactorDisabled
         left = min(limits.free + 1, limits.disable_at) - budget.failures
@@ -196,6 +225,11 @@ class Core:
         """Adds a factor, within what the policy allows a user."""
         if not self.store.add_factor(factor, now, self.policy.max_factors, self.policy.max_pending):
             raise TooManyFactors(f"a user has at most {self.policy.max_factors} factors: remove one first")
+
+    def log_undeleted(self, owners: Sequence[Owner]) -> None:
+        """That accounts are gone and their second factors are not: nobody who waits for an answer may hear of it."""
+        ids = [owner.user_id for owner in owners]
+        _log.error("tenant=%r: the second factors of deleted users are still there: delete_users(%r)", self.tenant, ids)
 
     def emit(
         self, kind: Kind, now: int, owner: Owner, factor_id: str = "", method: str = "", /, **detail: object

@@ -1,14 +1,15 @@
 """New factors: a secret is made, shown, and confirmed by its first code."""
 
+from contextlib import suppress
 from typing import Any, Literal
 
 from ..utils import build_uri
 from .core import Core, existing_factor_id, identifier, new_id
-from .errors import EnrollmentExpired, PolicyError, moment
+from .errors import AlreadyEnrolled, EnrollmentExpired, PolicyError, Throttled, TooManyFactors, moment
 from .foreign_users import secret_bytes
 from .recovery import new_codes
 from .results import Enrollment, RecoveryCodes, UserId
-from .stores.base import Factor
+from .stores.base import Factor, RecoveryCode
 from .verification import match_code, typed_digits
 
 OTPKind = Literal["totp", "hotp"]
@@ -58,14 +59,20 @@ def pending(core: Core, user_id: UserId, factor_id: str, account_name: str) -> E
     """`MFA.pending`."""
     owner = core.owner(user_id)
     now = core.now()
-    for factor in core.store.user(owner).factors:
+    for factor in core.user(owner, now).factors:
         if factor.factor_id == factor_id and factor.state == "pending" and factor.expires_at > now:
             return _as_enrollment(core, factor, account_name, now)
     raise EnrollmentExpired
 
 
 def confirm(
-    core: Core, user_id: UserId, factor_id: str, code: str, past_steps: int | None, recovery_codes: bool
+    core: Core,
+    user_id: UserId,
+    factor_id: str,
+    code: str,
+    past_steps: int | None,
+    recovery_codes: bool,
+    only_first: bool,
 ) -> RecoveryCodes:
     """`MFA.confirm`."""
     owner = core.owner(user_id)
@@ -76,13 +83,25 @@ def confirm(
     step, drift = match_code(core, factor, digits, now, past_steps)
     if step is None:
         core.refuse(reservation, now, "wrong" if digits else "malformed", factor_id)
-    wanted = recovery_codes and not core.store.user(owner).recovery_codes
-    shown, codes = new_codes(core, owner) if wanted else (RecoveryCodes(), [])
-    if not core.store.confirm(reservation, factor_id, step, drift, now, codes):
+    wanted = recovery_codes and not core.user(owner, now).recovery_codes
+    shown = RecoveryCodes()
+    codes: list[RecoveryCode] = []
+    if wanted:
+        with suppress(Throttled):  # who binds factors over and over has no codes at the end, and makes them later
+            shown, codes = new_codes(core, owner, now)
+    max_factors = core.policy.max_factors
+    try:
+        confirmation = core.store.confirm(reservation, factor_id, step, drift, now, codes, max_factors, only_first)
+    except (AlreadyEnrolled, TooManyFactors) as error:
+        reason = "enrolled" if isinstance(error, AlreadyEnrolled) else "too many"
+        core.emit("enrollment refused", now, owner, factor_id, "enrollment", reason=reason)
+        raise
+    if confirmation is None:
         raise EnrollmentExpired
     core.emit("enrollment confirmed", now, owner, factor_id, factor.kind, drift=drift)
-    if codes:
-        core.emit("recovery codes replaced", now, owner, "", "recovery", remaining=len(codes))
+    if not confirmation.codes_kept:  # another first confirmation shows its own
+        return RecoveryCodes()
+    core.emit("recovery codes replaced", now, owner, "", "recovery", remaining=len(codes))
     return shown
 
 

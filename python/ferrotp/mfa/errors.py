@@ -56,7 +56,8 @@ class NotEnrolled(MFAError):
 
 
 class EnrollmentExpired(MFAError):
-    """The pending factor is not there: confirmed too late, confirmed already, or replaced by a newer one."""
+    """The pending factor is not there: confirmed too late, confirmed already, or replaced by a newer one. Or there were
+    so many wrong codes for it that no more are looked at."""
 
     def __str__(self) -> str:
         return "the enrollment has expired, or is done: enroll again"
@@ -71,6 +72,20 @@ class DeviceNotTrusted(MFAError):
 
 class TooManyFactors(MFAError):
     """The user has as many factors as the policy allows."""
+
+
+class LastFactor(MFAError):
+    """It is the user's only active factor, and was to be kept. It stays."""
+
+    def __str__(self) -> str:
+        return "the last active factor stays: add another first"
+
+
+class AlreadyEnrolled(MFAError):
+    """The user has a factor by now, and this one was to be the first: ask for a code of the other before."""
+
+    def __str__(self) -> str:
+        return "the user has a factor already: ask for its code, then enroll again"
 
 
 class FactorExists(MFAError):
@@ -92,12 +107,32 @@ class StoreUnavailable(MFAError):
     """The store did not answer in time, or cannot write. Nothing was accepted."""
 
 
+class Overloaded(StoreUnavailable):
+    """This process has as many slow hashes of recovery codes under way as it may. Nothing was accepted: ask again in a
+    few seconds."""
+
+    def __str__(self) -> str:
+        return "too many hashes are under way in this process: try again in a few seconds"
+
+
+class StoreDamaged(StoreUnavailable):
+    """What the store keeps of the user does not fit together: records are gone, or were deleted by hand. The user is
+    let in no other way than after a reset. The message says what is missing."""
+
+
 class EnrollmentLost(MFAError):
     """The application knows of a second factor of this user, and the store has none: the wrong store, an empty one, or
     rows that are gone. Nobody is let in."""
 
     def __str__(self) -> str:
         return "the application says that the user has a second factor, and the store has none: look at the store"
+
+
+class EpochMoved(MFAError):
+    """The login that asked has ended: by a reset, the removal of a factor, or "log out everywhere"."""
+
+    def __str__(self) -> str:
+        return "the login that asked has ended"
 
 
 class StoreRefused(MFAError):

@@ -23,6 +23,7 @@ Kind = Literal[
     "factor removed",
     "secret revealed",
     "reset",
+    "user deleted",
     "sessions ended",
     "device trusted",
     "device recognized",
@@ -33,6 +34,7 @@ Kind = Literal[
     "clock was ahead",
     "keys rotated",
     "store created",
+    "store damaged",
     "enrollment lost",
 ]
 

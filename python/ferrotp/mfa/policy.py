@@ -1,6 +1,6 @@
 """`Policy`: every number of the second factor in one place, with where it comes from."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ..vault import Hashing
@@ -64,6 +64,9 @@ class Policy:
     """Enrollments of a user that wait to be confirmed: 1 to 20. A newer one drops the oldest."""
     recovery_codes: int = 10
     """In a set: 1 to 20, of 80 bits each (NIST SP 800-63B-4, section 4.2.1.1 asks for 64)."""
+    new_codes_in_30_days: int = 20
+    """New sets that a user may have in any 30 days: 2 to 100. Half of them may come at once. A set is ten slow hashes
+    (ASVS 15.2.2). They come out of the budget of enrollment: who binds factors over and over makes sets, too."""
     hashing: Hashing = field(default_factory=Hashing.argon2id)
     """How recovery codes are hashed (OWASP Password Storage Cheat Sheet)."""
     trusted_device_days: int = 0
@@ -118,6 +121,11 @@ class Policy:
         """The defaults with recovery codes hashed in microseconds. For test suites only."""
         return cls(hashing=Hashing.argon2id(memory_kib=8, passes=1, lanes=1))
 
+    def new_codes_limits(self) -> Limits:
+        """What a new set of recovery codes costs, as a store takes it."""
+        limits = self.limits()
+        return replace(limits, cost=-(-limits.horizon // (self.new_codes_in_30_days // 2)))
+
     def limits(self) -> Limits:
         """The limits on attempts, as a store takes them."""
         delays = [self.first_delay]
@@ -166,6 +174,7 @@ _RANGES = (
     ("max_factors", 1, 100),
     ("max_pending", 1, 20),
     ("recovery_codes", 1, 20),
+    ("new_codes_in_30_days", 2, 100),
     ("trusted_device_days", 0, 90),
     ("max_devices", 1, 100),
     ("device_grace", 1, 300),

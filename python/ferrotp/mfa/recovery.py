@@ -5,8 +5,9 @@ from dataclasses import replace
 from .. import vault
 from . import factors
 from .core import Core
-from .errors import NotEnrolled
+from .errors import NotEnrolled, Throttled, moment
 from .foreign_users import MAX_CODES
+from .hashing import turn
 from .results import RecoveryCodes, UserId, Verification
 from .stores.base import Owner, RecoveryCode
 
@@ -17,6 +18,11 @@ IMPORTED = "~"
 def recover(core: Core, user_id: UserId, code: str) -> Verification:
     """`MFA.recover`. Each attempt takes one hash, whether there is such a code or not."""
     owner = core.owner(user_id)
+    with turn():  # before the attempt is counted: who gets none has not failed
+        return _recover(core, owner, code)
+
+
+def _recover(core: Core, owner: Owner, code: str) -> Verification:
     now = core.now()
     selector = vault.Keyring.recovery_selector(code) if isinstance(code, str) else None
     reservation = core.reserve(owner, "recovery", now, selector=selector or "")
@@ -42,14 +48,20 @@ def recover(core: Core, user_id: UserId, code: str) -> Verification:
     return Verification(owner.user_id, "recovery", event.at, remaining=remaining)
 
 
-def regenerate(core: Core, user_id: UserId, *, end_sessions: bool) -> RecoveryCodes:
-    """`MFA.regenerate_recovery_codes`. Hashes nothing for a user who can have no codes."""
+def regenerate(core: Core, user_id: UserId, *, end_sessions: bool, only_first: bool) -> RecoveryCodes:
+    """`MFA.regenerate_recovery_codes`. Hashes nothing for a user who can have no codes, or has made too many sets."""
     owner = core.owner(user_id)
-    if all(factor.state == "pending" for factor in core.store.user(owner).factors):
-        raise NotEnrolled
-    shown, codes = new_codes(core, owner)
     now = core.now()
-    if not core.store.replace_recovery_codes(owner, codes, now):
+    state = core.user(owner, now)
+    if all(factor.state == "pending" for factor in state.factors):
+        raise NotEnrolled
+    if only_first and state.recovery_codes:
+        return RecoveryCodes()
+    shown, codes = new_codes(core, owner, now)
+    now = core.now()
+    if not core.store.replace_recovery_codes(owner, codes, now, only_first):
+        if only_first:
+            return RecoveryCodes()
         raise NotEnrolled
     core.emit("recovery codes replaced", now, owner, "", "recovery", remaining=len(codes))
     if end_sessions:
@@ -58,11 +70,20 @@ def regenerate(core: Core, user_id: UserId, *, end_sessions: bool) -> RecoveryCo
     return shown
 
 
-def new_codes(core: Core, owner: Owner) -> tuple[RecoveryCodes, list[RecoveryCode]]:
-    """A new set: to be shown, and to be kept."""
-    made = core.keyring.new_recovery_codes(
-        owner.tenant, owner.user_id, core.policy.recovery_codes, hashing=core.policy.hashing
-    )
+def new_codes(core: Core, owner: Owner, now: int) -> tuple[RecoveryCodes, list[RecoveryCode]]:
+    """A new set: to be shown, and to be kept.
+
+    :raises Throttled: if the user has made as many as the policy allows
+    """
+    open_at = core.store.spend(owner, "enrollment", now, core.policy.new_codes_limits())
+    if open_at:
+        retry_at = moment(open_at)
+        core.emit("throttled", now, owner, "", "enrollment", retry_at=retry_at)
+        raise Throttled(retry_at)
+    with turn():
+        made = core.keyring.new_recovery_codes(
+            owner.tenant, owner.user_id, core.policy.recovery_codes, hashing=core.policy.hashing
+        )
     return (
         RecoveryCodes(shown for shown, _, _ in made),
         [RecoveryCode(owner, selector, record) for _, selector, record in made],

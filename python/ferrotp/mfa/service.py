@@ -180,18 +180,22 @@ class MFA:
         code: str,
         past_steps: int | None = None,
         recovery_codes: bool = True,
+        only_first: bool = False,
     ) -> RecoveryCodes:
         """Makes a pending factor active by its first code, which is thereby used up.
 
-        Gives the user's recovery codes if there were none before: show them once. Otherwise the set is empty, and the
-        earlier ones go on.
+        Gives the user's recovery codes if there are no others by then: show them once. Otherwise the set is empty, and
+        the earlier ones go on.
 
         :param past_steps: as for `verify`
         :param recovery_codes: False for an application that makes them at another time
+        :param only_first: True where the user has shown the password alone: a factor that came meanwhile is the owner's
         :raises EnrollmentExpired: if the factor is not pending, or waited too long
+        :raises AlreadyEnrolled: with `only_first`, if the user has a factor by now that is not pending
+        :raises TooManyFactors: if the user has by now as many as the policy allows
         :raises InvalidCode: if the code is wrong; `Throttled` after too many
         """
-        return enrollment.confirm(self._core, user_id, factor_id, code, past_steps, recovery_codes)
+        return enrollment.confirm(self._core, user_id, factor_id, code, past_steps, recovery_codes, only_first)
 
     @without_frames
     def import_factor(
@@ -309,17 +313,23 @@ class MFA:
         :raises Throttled: not looked at, because of earlier failures
         :raises FactorDisabled: too many failures in a row: only new recovery codes or an administrator help
         :raises NotEnrolled: the user has no factor
+        :raises Overloaded: this process has as many hashes under way as it may; nothing was counted
         """
         return recovery.recover(self._core, user_id, code)
 
     @without_frames
-    def regenerate_recovery_codes(self, *, user_id: UserId, end_sessions: bool = False) -> RecoveryCodes:
+    def regenerate_recovery_codes(
+        self, *, user_id: UserId, end_sessions: bool = False, only_first: bool = False
+    ) -> RecoveryCodes:
         """A new set, to be shown once. The earlier codes end. Ask for fresh authentication before (ASVS 7.5.1).
 
         :param end_sessions: True if somebody may have had the codes: ends all logins, as `end_sessions` does
+        :param only_first: True for a set that replaces none: it is empty if the user has an unused code
         :raises NotEnrolled: if the user has no factor
+        :raises Throttled: after as many sets as the policy's `new_codes_in_30_days` allows
+        :raises Overloaded: if this process has as many hashes under way as it may
         """
-        return recovery.regenerate(self._core, user_id, end_sessions=end_sessions)
+        return recovery.regenerate(self._core, user_id, end_sessions=end_sessions, only_first=only_first)
 
     # Trusted devices
 
@@ -367,6 +377,8 @@ class MFA:
 
         :param enrolled: whether the application's own record says that the user has a second factor
         :raises EnrollmentLost: if it does, and the store has none. The event ``enrollment lost`` tells of it
+        :raises StoreDamaged: if records of the user are gone that others show to have been there. The event ``store
+            damaged`` tells of it
         """
         return factors.status(self._core, user_id, enrolled)
 
@@ -390,24 +402,28 @@ class MFA:
         return factors.reveal(self._core, user_id, factor_id, by)
 
     @without_frames
-    def remove_factor(self, *, user_id: UserId, factor_id: str, epoch: str = "") -> FactorInfo:
+    def remove_factor(self, *, user_id: UserId, factor_id: str, epoch: str = "", keep_last: bool = False) -> FactorInfo:
         """Removes a factor of this user. Ask for fresh authentication before (ASVS 7.5.1). The user's logins and
         trusted devices end with it, unless it was pending; the recovery codes go with the last factor.
 
         :param epoch: what `Status.epoch` becomes: for a login that is to go on, 128 random bits in hexadecimal
+        :param keep_last: True where a second factor is required
         :raises NotEnrolled: if this user has no such factor
+        :raises LastFactor: with `keep_last`, if it is the only active one
         """
-        return factors.remove(self._core, user_id, factor_id, epoch)
+        return factors.remove(self._core, user_id, factor_id, epoch, keep_last)
 
     @without_frames
-    def end_sessions(self, *, user_id: UserId, by: str) -> str:
+    def end_sessions(self, *, user_id: UserId, by: str, epoch: str | None = None) -> str:
         """Ends all logins of a user, and the trust in all devices: "log out everywhere". A login that carries another
         `Status.epoch` than this gives has ended.
 
         :param by: who does it, for the event
+        :param epoch: that of the login that asks: of a thief's and its owner's that do so at one moment, one goes on
         :return: the epoch of the logins that begin from now on
+        :raises EpochMoved: if the login that asks has ended
         """
-        return factors.end_sessions(self._core, user_id, by)
+        return factors.end_sessions(self._core, user_id, by, epoch)
 
     @without_frames
     def end_half_login(self, *, user_id: UserId, login_id: str) -> None:
@@ -439,6 +455,20 @@ class MFA:
         :return: how many factors there were
         """
         return factors.reset(self._core, user_id, by)
+
+    @without_frames
+    def delete_users(self, *, user_ids: Iterable[UserId]) -> int:
+        """Removes all that there is of users whose accounts are gone: call it for every deletion, of one or of many,
+        after it was committed. A database may give the id again, and the new account must not meet the old one's
+        factor.
+
+        Many are one transaction of the store for each 500, not one for each. Called again it does the same: do so if it
+        raised `StoreUnavailable`.
+
+        :return: how many of them had a factor
+        :raises InvalidIdentifier: if one of the ids is none: nobody was deleted
+        """
+        return factors.delete_users(self._core, user_ids)
 
     def factors(self) -> Iterator[FactorInfo]:
         """All factors of this tenant that are not pending, by user."""

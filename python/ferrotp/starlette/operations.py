@@ -16,9 +16,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from ..mfa import MFA, DeviceToken, EnrollmentExpired, FactorInfo, InvalidIdentifier, MFAError, UserId, user_id_text
-from ..web import Gate, LastFactor, Login, LoginRequired, StepError, Texts, check_store, device_name
+from ..web import Gate, Login, LoginRequired, StepError, Texts, check_store, device_name
 from ..web.gate import Mode
-from ..web.problems import NEXT, Problem, problem_of, rfc3339
+from ..web.problems import NEXT, Problem, codes_problem_of, problem_of, rfc3339
 from ..web.texts import Translate
 from .problems import HEADERS, ProblemError, pending_login_expired
 from .tokens import Tokens
@@ -226,7 +226,8 @@ class Operations:
     async def cancel(self, request: Request, *, pending_token: str) -> Answer:
         """Ends a login that waits for the second factor."""
         login, _ = await self._pending_or_current_login(request, pending_token)
-        await self._in_thread(self.gate.cancel, login)
+        gate = await self._gate(request)
+        await self._in_thread(gate.cancel, login)
         return Answer({"status": "cancelled"})
 
     async def enroll(self, request: Request, *, name: str = "", pending_token: str | None = None) -> Answer:
@@ -250,15 +251,17 @@ class Operations:
         """Ends an enrollment, and with it a login that had to set up first."""
         gate = await self._gate(request)
         login, _ = await self._pending_or_current_login(request, pending_token)
-        confirmed, codes = await self._in_thread(gate.confirm, replace(login, pending_factor=factor_id), code)
+        confirmed = await self._in_thread(gate.confirm, replace(login, pending_factor=factor_id), code)
+        # The application first: if it fails, there are no codes that nobody has seen.
         done = await self._complete_login(request, confirmed)
+        _, codes = await self._in_thread(gate.first_codes, confirmed)
         done.body["recovery_codes"] = list(codes)
         return done
 
     async def regenerate(self, request: Request, *, end_sessions: bool = False) -> Answer:
         """New recovery codes, given this once. The earlier ones end."""
         gate, login = await self._gate(request), await self._current_login(request)
-        kept, codes = await self._in_thread(gate.new_codes, login, end_sessions=end_sessions)
+        kept, codes = await self._in_thread(gate.new_codes, login, end_sessions=end_sessions, making_codes=True)
         done = await self._complete_login(request, kept) if end_sessions else Answer({"session": None})
         return Answer({"recovery_codes": list(codes), "session": done.body["session"]}, 201, done.cookies)
 
@@ -371,12 +374,15 @@ class Operations:
         *arguments: object,
         recovery: bool = False,
         two_codes: bool = False,
+        making_codes: bool = False,
         **more: object,
     ) -> "_T":
         """What a step of the gate or the service gives. What it raises is told as a problem."""
         try:
             return await run_sync(functools.partial(step, *arguments, **more))
-        except (MFAError, StepError, LastFactor) as error:
+        except (MFAError, StepError) as error:
+            if making_codes:
+                raise ProblemError(codes_problem_of(error, self.texts, self.gate.now())) from None
             raise self._problem(error, recovery=recovery, two_codes=two_codes) from None
 
     def _user_id_text(self, user_id: UserId) -> str:

@@ -4,8 +4,9 @@ No framework is known here, and nothing is decided that `ferrotp.mfa` decides. A
 its session, asks a `Gate` for each step, and shows the pages of `ferrotp.web.pages` with the words of `Texts`.
 """
 
+from ..mfa import LastFactor
 from .epochs import EpochCache
-from .errors import LastFactor, LoginRequired, NotFresh, SecondFactorRequired, SessionEnded, StepError
+from .errors import LoginRequired, NotFresh, SecondFactorRequired, SessionEnded, StepError
 from .gate import Gate, LoginStep
 from .login import Login
 from .notices import Notice, Notifier

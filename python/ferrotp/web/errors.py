@@ -37,7 +37,3 @@ class SecondFactorRequired(StepError):
 class NotFresh(StepError):
     """It is too long ago that the user proved who it is (ASVS 7.5.1): ask for a code, or, where there is no second
     factor, for the password."""
-
-
-class LastFactor(Exception):
-    """The second factor is required, and this is the last one."""

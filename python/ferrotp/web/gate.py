@@ -14,12 +14,16 @@ from typing import Literal
 
 from ..mfa import (
     MFA,
+    AlreadyEnrolled,
     DeviceNotTrusted,
     DeviceToken,
     Enrollment,
     EnrollmentExpired,
+    EpochMoved,
     FactorDisabled,
     FactorInfo,
+    LastFactor,
+    MFAError,
     NotEnrolled,
     RecoveryCodes,
     Status,
@@ -30,7 +34,7 @@ from ..mfa import (
 )
 from ..mfa.stores.base import new_epoch
 from .epochs import EpochCache
-from .errors import HalfLoginEnded, LastFactor, LoginRequired, NotFresh, SecondFactorRequired, SessionEnded
+from .errors import HalfLoginEnded, LoginRequired, NotFresh, SecondFactorRequired, SessionEnded
 from .login import Login, Stage
 from .safety import device_cookie, safe_next
 
@@ -290,8 +294,12 @@ class Gate:
         except EnrollmentExpired:
             return None
 
-    def confirm(self, login: Login | None, code: str) -> tuple[Login, RecoveryCodes]:
-        """Ends set-up by the first code. It also ends a half-login: the user has shown both factors.
+    def confirm(self, login: Login | None, code: str) -> Login:
+        """Ends set-up by the first code. It also ends a half-login: the user has shown both factors. The recovery codes
+        come after it, by `first_codes`: what fails in between leaves a user without codes, who is told so, and not with
+        codes that nobody has seen.
+
+        By the password alone it is the first factor, or none: one that came meanwhile is the owner's.
 
         :raises MFAError: what `MFA.confirm` raises
         """
@@ -299,14 +307,35 @@ class Gate:
         if not login.pending_factor:
             raise EnrollmentExpired
         self._refuse_late_set_up(login)
-        codes = self.mfa.confirm(user_id=login.user_id, factor_id=login.pending_factor, code=code)
-        promoted = self._promote(login)
-        return replace(promoted, pending_factor="", unsaved_codes=login.unsaved_codes or bool(codes)), codes
+        try:
+            self.mfa.confirm(
+                user_id=login.user_id,
+                factor_id=login.pending_factor,
+                code=code,
+                recovery_codes=False,
+                only_first=not login.passed,
+            )
+        except AlreadyEnrolled:
+            if login.stage == "set-up":
+                raise LoginRequired from None
+            raise SecondFactorRequired("challenge") from None
+        return replace(self._promote(login), pending_factor="")
+
+    def first_codes(self, login: Login) -> tuple[Login, RecoveryCodes]:
+        """The recovery codes of a user who has none, to be shown once, after a set-up. Empty if there are some; or if
+        none can be made just now, which the settings say."""
+        login = self.require_fresh_mfa(login)
+        try:
+            codes = self.mfa.regenerate_recovery_codes(user_id=login.user_id, only_first=True)
+        except MFAError:  # the set-up stands
+            codes = RecoveryCodes()
+        return replace(login, unsaved_codes=login.unsaved_codes or bool(codes)), codes
 
     def new_codes(self, login: Login | None, *, end_sessions: bool = False) -> tuple[Login, RecoveryCodes]:
         """Replaces the recovery codes.
 
         :param end_sessions: whether to end the user's other logins with it: somebody may have used a code
+        :raises MFAError: what `MFA.regenerate_recovery_codes` raises
         """
         login = self.require_fresh(login)
         codes = self.mfa.regenerate_recovery_codes(user_id=login.user_id)
@@ -320,7 +349,7 @@ class Gate:
         return self._end_other_sessions(self.require_fresh(login))
 
     def removable_factor(self, login: Login | None, factor_id: str) -> FactorInfo:
-        """One of the user's own factors, before it is removed.
+        """One of the user's own factors, for the page that asks before it is removed. `remove` decides.
 
         :raises NotEnrolled: if this user has none of that id
         :raises LastFactor: if it must stay
@@ -335,11 +364,14 @@ class Gate:
         raise NotEnrolled
 
     def remove(self, login: Login | None, factor_id: str) -> tuple[Login, FactorInfo]:
-        """Removes a factor of the user's own. The user's other logins end with it, and the trust in all devices."""
+        """Removes a factor of the user's own. The user's other logins end with it, and the trust in all devices.
+
+        :raises NotEnrolled: if this user has none of that id
+        :raises LastFactor: if it must stay
+        """
         login = self.require_fresh(login)
-        factor = self.removable_factor(login, factor_id)
-        epoch = new_epoch()
-        removed = self.mfa.remove_factor(user_id=factor.user_id, factor_id=factor.factor_id, epoch=epoch)
+        epoch, keep_last = new_epoch(), self.mode == "required"
+        removed = self.mfa.remove_factor(user_id=login.user_id, factor_id=factor_id, epoch=epoch, keep_last=keep_last)
         return replace(login, epoch=epoch), removed
 
     def trust_device(self, login: Login, name: str) -> DeviceToken | None:
@@ -366,7 +398,11 @@ class Gate:
         return replace(login.promote(self.now(), fresh=True), epoch=epoch)
 
     def _end_other_sessions(self, login: Login) -> Login:
-        return replace(login, epoch=self.mfa.end_sessions(user_id=login.user_id, by=login.user_id))
+        try:
+            epoch = self.mfa.end_sessions(user_id=login.user_id, by=login.user_id, epoch=login.epoch)
+        except EpochMoved:
+            raise SessionEnded from None
+        return replace(login, epoch=epoch)
 
     def _refuse_ended(self, login: Login, seconds: int) -> None:
         """Refuses a login that has ended since.
@@ -381,7 +417,8 @@ class Gate:
             raise HalfLoginEnded
 
     def _refuse_late_set_up(self, login: Login) -> None:
-        """A login that had to set up does so no more where a factor came meanwhile: it is for the challenge."""
+        """A login that had to set up does so no more where a factor came meanwhile: it is for the challenge. `confirm`
+        holds it also against one that comes at the same moment."""
         if login.stage == "set-up" and self.mfa.status(user_id=login.user_id).enrolled:
             raise LoginRequired
 

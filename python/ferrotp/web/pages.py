@@ -4,14 +4,21 @@ A page's fixed words come from `Texts` by id; what depends on the user or the mo
 None of them holds a secret but `SetUpPage` and `CodesPage`, and those neither show it in a `repr` nor are kept.
 """
 
+import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar, cast
 
+from .._tracebacks import attempt
 from ..mfa import DeviceInfo, Enrollment, FactorInfo
 from .gate import Gate
 from .login import Login
 from .texts import Texts
+
+_T = TypeVar("_T")
+
+_log = logging.getLogger("ferrotp.web")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +104,28 @@ class CodesPage:
 
     codes: tuple[str, ...] = field(repr=False)
     error: str = ""
+
+
+def show_codes(make: Callable[[], CodesPage | None], show: Callable[[CodesPage], _T]) -> _T | None:
+    """Makes recovery codes and shows them: the codes are in the frames below this one, which no exception takes along
+    to a report.
+
+    :param make: None: there are none to be shown
+    :return: None also if they could not be shown: the settings tell the user, who makes new ones
+    """
+    page, failure = attempt(make)
+    if failure is not None:
+        raise failure
+    if page is None:
+        return None
+    shown, failure = attempt(show, page)
+    del page
+    if failure is None:
+        return cast(_T, shown)
+    if not isinstance(failure, Exception):
+        raise failure
+    _log.error("the page of recovery codes could not be shown (%s): the settings tell the user", type(failure).__name__)
+    return None
 
 
 _CODE = re.compile(r"[0-9A-Za-z]{2,8}(-[0-9A-Za-z]{2,8}){1,7}")

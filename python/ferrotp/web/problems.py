@@ -5,7 +5,7 @@ known who asks, and that is not enough; a second factor is missing, or must be s
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from ..mfa import (
@@ -14,20 +14,21 @@ from ..mfa import (
     FactorDisabled,
     InvalidCode,
     InvalidIdentifier,
+    LastFactor,
     MFAError,
     NotEnrolled,
     StoreUnavailable,
     Throttled,
     TooManyFactors,
 )
-from .errors import HalfLoginEnded, LastFactor, LoginRequired, NotFresh, SecondFactorRequired, StepError
+from .errors import HalfLoginEnded, LoginRequired, NotFresh, SecondFactorRequired, StepError
 from .texts import Texts
 
 URN = "urn:ferrotp:problem:"
 MEDIA_TYPE = "application/problem+json"
 TITLES = {
     "invalid-code": "The code is not right",
-    "too-many-attempts": "Too many wrong codes",
+    "too-many-attempts": "Too many attempts",
     "factor-disabled": "The second factor is switched off",
     "not-enrolled": "There is no second factor",
     "no-such-factor": "There is no such factor",
@@ -136,6 +137,14 @@ def problem_of(
     if isinstance(error, MFAError):
         return Problem("broken", 500, texts("error.broken"))
     raise error
+
+
+def codes_problem_of(error: Exception, texts: Texts, now: float) -> Problem:
+    """The same for making new recovery codes, which may have been done too often."""
+    problem = problem_of(error, texts, now)
+    if isinstance(error, Throttled):
+        return replace(problem, message=texts("codes.new.wait", when=texts.until(error.retry_at, now)))
+    return problem
 
 
 def _step_problem(error: StepError, texts: Texts) -> Problem:

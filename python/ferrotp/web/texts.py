@@ -73,6 +73,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "codes.new.why": "Your current codes will stop working at once.",
         "codes.new.sessions": "Somebody may have my codes: log out everywhere else",
         "codes.new.submit": "Make new codes",
+        "codes.new.wait": "You have made new codes many times. Try again {when}.",
         # Settings
         "settings.title": "Two-step login",
         "settings.on": "Two-step login is on: you log in with your password and a code.",

@@ -226,6 +226,16 @@ def test_a_dump_holds_no_secret_but_that_of_a_set_up_under_way(site: Site, enrol
     assert waiting.secret in rows
 
 
+def test_after_a_reset_the_password_is_enough_and_a_new_app_is_set_up(site: Site) -> None:
+    person = Person(site)
+    person.set_up(site, -1)
+    assert person.log_in(site, person.code())
+    site.place.manage("ferrotp", "ferrotp_reset", person.name, "--noinput")
+    assert person.by_password(site).get("/inside").status == 200
+    person.set_up(site, -1)
+    assert person.log_in(site, person.code())
+
+
 def test_back_again_without_ferrotp(site: Site, enrolled: list[Person]) -> None:
     place = site.place
     person = Person(site)

@@ -225,6 +225,21 @@ def test_the_migrations_are_those_of_the_models(site: Site) -> None:
     assert "No changes" in site.place.manage("ferrotp", "makemigrations", "--check", "--dry-run")
 
 
+def test_after_a_reset_the_password_is_enough_and_a_new_device_is_set_up(place: Place, site: Site) -> None:
+    person = Person(site)
+    person.set_up(site)
+    place.tick()
+    assert person.log_in(site, person.code())
+    place.manage("ferrotp", "ferrotp_reset", person.name, "--noinput")
+    browser = site.browser()
+    answer = browser.post("/login", {"username": person.name, "password": PASSWORD})
+    # django-otp's own form asks everybody for a code, and offers the devices that there are: none.
+    assert answer.status == 200 and "sealedtotpdevice" not in answer.text
+    person.set_up(site)
+    place.tick()
+    assert person.log_in(site, person.code())
+
+
 def test_back_again_without_ferrotp(site: Site, adopted: Person) -> None:
     place = site.place
     person = Person(site)

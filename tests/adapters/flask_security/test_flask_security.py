@@ -11,6 +11,7 @@ from mfa.servers import PostgreSQLServer
 if sys.version_info < (3, 11):
     pytest.skip("Flask-Security wants CPython 3.11", allow_module_level=True)
 
+from ferrotp.adapters.flask_security import reset_user
 from ferrotp.mfa.stores.base import Budget, Owner
 
 from .site import PASSWORD, Browser, Phone, Site, race, steady
@@ -58,6 +59,20 @@ def test_of_eight_logins_at_once_with_one_recovery_code_one_is_accepted(site: Si
     codes = recovery_codes(browser)
     assert len(codes) == 10
     assert race(site, email, codes[0], "/mf-recovery") == 1
+
+
+def test_after_a_reset_the_password_is_enough_and_a_new_phone_is_set_up(site: Site) -> None:
+    email = site.user()
+    _, _, browser = site.set_up(email)
+    assert recovery_codes(browser)
+    with site.inside() as (db, _user, security, _mfa):
+        user = security.datastore.find_user(email=email)
+        assert reset_user(user, by="tests") == 2  # the phone, and what the recovery codes go with
+        db.session.commit()
+        assert not user.tf_totp_secret and not user.mf_recovery_codes
+    steady()
+    phone, _, _ = site.set_up(email)  # begins with the password alone
+    assert site.login(email, phone.code()) == 200
 
 
 def test_the_code_that_set_it_up_does_not_log_in(world: World, site: Site) -> None:

@@ -181,6 +181,15 @@ def test_a_dump_holds_no_secret_but_that_of_a_set_up_under_way(site: Site, enrol
     assert waiting.secret in rows
 
 
+def test_after_a_reset_the_password_is_enough_and_a_new_device_is_set_up(place: Place, site: Site) -> None:
+    person = Person(site)
+    person.set_up(site)
+    place.manage("ferrotp", "ferrotp_reset", person.name, "--noinput")
+    person.set_up(site)  # by the password alone
+    place.tick()
+    assert person.log_in(site, person.code())
+
+
 def test_back_again_without_ferrotp(site: Site, enrolled: Person) -> None:
     place = site.place
     place.tick(60)

@@ -2,12 +2,12 @@
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
-from ferrotp.mfa.stores.base import Store
-from ferrotp.mfa.stores.redis import RedisStore
+from ferrotp.mfa.stores.base import Factor, Owner, Store
+from ferrotp.mfa.stores.redis import RedisStore, _owner
 from ferrotp.mfa.testing import StoreContract
 
 from ..redis_server import programs, server
@@ -23,6 +23,9 @@ class Contract(StoreContract):
         with server(programs()[cls.program]) as one:
             cls.url = one.url
             yield
+
+    def lose_factors(self, store: Any, owner: Owner) -> None:
+        store._client.delete(store._hashes[Factor] + _owner(owner))
 
     def opener(self) -> Callable[[], Store]:
         # The machine of the tests may be small, and 64 processes race: what a deadline does has tests of its own.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from ferrotp.mfa.errors import FactorExists, StoreUnavailable
+from ferrotp.mfa.errors import MFAError, StoreDamaged, StoreUnavailable
 from ferrotp.mfa.stores.base import (
     NEVER_USED,
     Acceptance,
@@ -115,6 +115,17 @@ def test_nothing_is_left_of_a_user_who_is_reset(shared: Server, store: RedisStor
     assert shared.client().keys() == []
 
 
+def test_a_user_of_an_older_version_has_an_epoch_that_stays(shared: Server, store: RedisStore) -> None:
+    store.add_factor(factor(), NOW, 1, 1)
+    for read in (lambda: store.epoch(ALICE), lambda: store.user(ALICE).epoch):
+        before = store.epoch(ALICE)
+        shared.client().hdel(KEY, "epoch")
+        epoch = read()
+        assert len(epoch) == 32 and epoch != before
+        assert store.epoch(ALICE) == store.user(ALICE).epoch == epoch
+    assert store.epoch(Owner("acme", "nobody")) == ""
+
+
 def test_no_key_expires(shared: Server, store: RedisStore) -> None:
     store.add_factor(factor(), NOW, 5, 1)
     store.add_factor(factor(factor_id="new", state="pending", expires_at=NOW + 1), NOW, 5, 1)
@@ -170,7 +181,29 @@ def test_counts_that_are_gone_do_not_begin_again_at_nought(shared: Server, store
         store.reserve(ALICE, "otp", NOW, LIMITS)
     with pytest.raises(StoreUnavailable, match="missing"):
         advance(store, ALICE, "phone", 1, limits=LIMITS)
-    assert store.user(ALICE).factors[0].last_step == NEVER_USED
+    with pytest.raises(StoreDamaged, match="missing"):
+        store.user(ALICE)
+    assert store.factors(None, 1)[0].last_step == NEVER_USED
+
+
+def test_a_user_is_damaged_whose_hash_is_lost_and_whose_index_is_not(shared: Server, store: RedisStore) -> None:
+    """Evicted, or deleted by hand: it must not look as if there had never been a factor."""
+    store.add_factor(factor(), NOW, 5, 5)
+    shared.client().delete(b"{ferrotp}:factors:acme\0alice")
+    for ask in (
+        lambda: store.user(ALICE),
+        lambda: store.reserve(ALICE, "otp", NOW, LIMITS),
+        lambda: store.replace_recovery_codes(ALICE, [], NOW),
+    ):
+        with pytest.raises(StoreDamaged, match="missing"):
+            ask()
+    store.reset(ALICE)
+    assert store.user(ALICE).factors == ()
+    store.add_factor(factor(), NOW, 5, 5)
+    store.replace_recovery_codes(ALICE, [RecoveryCode(ALICE, "AB", b"sealed")], NOW)
+    shared.client().delete(b"{ferrotp}:codes:acme\0alice")
+    with pytest.raises(StoreDamaged, match="missing"):
+        store.user(ALICE)
 
 
 def test_a_factor_that_is_gone_stops_a_sweep_through_all(shared: Server, store: RedisStore) -> None:
@@ -283,7 +316,7 @@ class History:
         def answer(store: Any) -> Any:
             try:
                 return getattr(store, verb)(*arguments, **named)
-            except FactorExists as error:
+            except MFAError as error:
                 return str(error)
 
         one, two = map(answer, self.both)
@@ -376,11 +409,15 @@ class History:
         attempt = self.attempt()
         if attempt:
             codes = self.random.choice([[], self.new_codes(attempt[0].owner)])
-            one, two = (
-                store.confirm(each, each.factors[0].factor_id if each.factors else "1", 3, 0, self.now, codes)
-                for store, each in zip(self.both, attempt, strict=True)
-            )
-            assert one == two
+            factor_id = attempt[0].factors[0].factor_id if attempt[0].factors else "1"
+            arguments = (factor_id, 3, 0, self.now, codes, self.random.choice([1, 3]), self.random.random() < 0.5)
+            answers = []
+            for store, each in zip(self.both, attempt, strict=True):
+                try:
+                    answers.append(store.confirm(each, *arguments))
+                except MFAError as error:
+                    answers.append(str(error))
+            assert answers[0] == answers[1]
 
     def redeem(self) -> None:
         self.decide("redeem", self.random.choice(["A", "B", "C", "D"]), self.now)
@@ -390,16 +427,19 @@ class History:
         self.same("replace_recovery_codes", owner, self.new_codes(owner), self.now)
 
     def remove(self) -> None:
-        self.same("remove_factor", self.owner(), self.factor_id(), new_epoch())
+        self.same("remove_factor", self.owner(), self.factor_id(), new_epoch(), self.random.random() < 0.5)
 
     def reset(self) -> None:
         if self.random.random() < 0.3:
             self.same("reset", self.owner())
+        elif self.random.random() < 0.3:
+            self.same("delete_users", self.random.choices(self.owners, k=self.random.randrange(3)))
 
     def end_sessions(self) -> None:
         owner, epoch = self.owner(), new_epoch()
-        self.same("move_epoch", owner, epoch)
-        assert self.same("epoch", owner) == epoch
+        self.same("move_epoch", owner, epoch, None)
+        self.same("move_epoch", owner, "other", self.random.choice(["", "other", "x"]))
+        assert self.same("epoch", owner) in (epoch, "other")
 
     def trust(self) -> None:
         device = TrustedDevice(

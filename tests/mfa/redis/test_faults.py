@@ -66,8 +66,9 @@ def operations(store: RedisStore) -> dict[str, Callable[[], object]]:
         "add_factor": lambda: store.add_factor(factor(factor_id="third"), NOW, 5, 5),
         "reserve": lambda: store.reserve(ALICE, "otp", NOW, LIMITS),
         "unlock": lambda: store.unlock(unlock, "phone", 7, 8, 0, NOW, b"new", disable_at=100),
+        "spend": lambda: store.spend(ALICE, "enrollment", NOW, LIMITS),
         "attempt": lambda: advance(store, ALICE, "phone", 1, limits=LIMITS, anew=b"new"),
-        "confirm": lambda: store.confirm(enrollment, "new", 1, 0, NOW, [CODE]),
+        "confirm": lambda: store.confirm(enrollment, "new", 1, 0, NOW, [CODE], 5),
         "redeem": lambda: store.redeem(recovery, "AB", NOW),
         "replace_recovery_codes": lambda: store.replace_recovery_codes(ALICE, [CODE], NOW),
         "remove_factor": lambda: store.remove_factor(ALICE, "phone", "moved"),
@@ -77,7 +78,8 @@ def operations(store: RedisStore) -> dict[str, Callable[[], object]]:
         "unknown device": lambda: store.use_device(ALICE, "three", b"h" * 32, b"next", NOW, 1000),
         "remove_devices": lambda: store.remove_devices(ALICE, "one"),
         "reset": lambda: store.reset(ALICE),
-        "move_epoch": lambda: store.move_epoch(ALICE, "moved"),
+        "delete_users": lambda: store.delete_users([ALICE]),
+        "move_epoch": lambda: store.move_epoch(ALICE, "moved", None),
         "epoch": lambda: store.epoch(ALICE),
         "end_half_login": lambda: store.end_half_login(ALICE, "login", NOW + 1, NOW),
         "has_ended": lambda: store.has_ended(ALICE, "login"),
@@ -192,6 +194,8 @@ def test_a_server_that_was_made_a_replica_is_unavailable(own: Server, filled: Re
             verb()
         assert contents(own) == before, name
     # It may lag: that it knows of no factor does not mean that there is none.
+    with unavailable():
+        filled.user(ALICE)
     with unavailable():
         filled.reserve(ALICE, "enrollment", NOW, LIMITS, factor_id="not there")
 

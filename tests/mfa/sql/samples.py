@@ -39,14 +39,16 @@ def calls(store: Store, giver: Store | None = None) -> "dict[str, Callable[[], o
         "prepare": store.prepare,
         "add_factor": lambda: store.add_factor(replace(FACTOR, factor_id="new"), NOW, 10, 5),
         "reserve": lambda: store.reserve(OWNER, "otp", NOW, LIMITS),
+        "spend": lambda: store.spend(OWNER, "enrollment", NOW, LIMITS),
         "attempt": lambda: advance(store, OWNER, "factor", 10, limits=LIMITS),
         "unlock": lambda: store.unlock(unlock, "factor", 20, 21, 0, NOW, None, disable_at=100),
-        "confirm": lambda: store.confirm(enrollment, "pending", 10, 0, NOW, [CODE]),
+        "confirm": lambda: store.confirm(enrollment, "pending", 10, 0, NOW, [CODE], 5),
         "redeem": lambda: store.redeem(recovery, "AB", NOW),
         "replace_recovery_codes": lambda: store.replace_recovery_codes(OWNER, [CODE], NOW),
         "remove_factor": lambda: store.remove_factor(OWNER, "factor", "moved"),
         "reset": lambda: store.reset(OWNER),
-        "move_epoch": lambda: store.move_epoch(OWNER, "moved"),
+        "delete_users": lambda: store.delete_users([OWNER]),
+        "move_epoch": lambda: store.move_epoch(OWNER, "moved", None),
         "add_device": lambda: store.add_device(replace(DEVICE, series="new"), NOW, 5),
         "use_device": lambda: store.use_device(OWNER, "series", b"0" * 32, b"1" * 32, NOW, 1000),
         "remove_devices": lambda: store.remove_devices(OWNER, None),
@@ -62,4 +64,7 @@ def calls(store: Store, giver: Store | None = None) -> "dict[str, Callable[[], o
 
 
 READS = {"prepare", "devices", "user", "epoch", "has_ended", "factors", "recovery_codes"}
-"""What a store that cannot write may answer."""
+"""What a store that cannot write at the moment may answer."""
+
+COPIES_READ = READS - {"user"}
+"""What a store may answer that can never write: a copy that may lag has no say in who has no factor."""

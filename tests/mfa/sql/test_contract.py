@@ -3,11 +3,13 @@
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ferrotp.mfa.stores.base import Store
+from ferrotp.mfa.stores.base import Owner, Store
 from ferrotp.mfa.stores.sql import SQLStore
+from ferrotp.mfa.stores.sql.records import owner_values
 from ferrotp.mfa.testing import StoreContract
 
 from ..servers import PostgreSQLServer
@@ -15,6 +17,10 @@ from ..servers import PostgreSQLServer
 
 class _OnSQL(StoreContract):
     url: str
+
+    def lose_factors(self, store: Any, owner: Owner) -> None:
+        with store._pool.borrow() as connection:
+            connection.run(store._statements.drop_factors, owner_values(owner))
 
     def opener(self) -> Callable[[], Store]:
         # The machine of the tests may be small, and 64 processes race: what a deadline does has tests of its own.

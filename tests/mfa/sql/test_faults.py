@@ -21,7 +21,7 @@ from ferrotp.mfa.stores.sql import SQLStore
 from ferrotp.mfa.testing import advance
 
 from ..servers import PostgreSQLServer
-from .samples import CODE, FACTOR, LIMITS, NOW, OWNER, READS, calls, furnish, reserved
+from .samples import CODE, COPIES_READ, FACTOR, LIMITS, NOW, OWNER, READS, calls, furnish, reserved
 from .starting import HANG
 
 
@@ -133,7 +133,7 @@ def test_postgresql_read_only_at_every_call(server: PostgreSQLServer) -> None:
         read_only("on")
         return lambda: read_only("off")
 
-    each_is_unavailable(store, READS, breaks)
+    each_is_unavailable(store, COPIES_READ, breaks)
     store.close()
 
 
@@ -244,7 +244,7 @@ def test_sqlite_read_only_at_every_call(file: str) -> None:
     furnish(writer)
     reader = SQLStore(f"sqlite:///file:{path}?mode=ro&uri=true&journal={file.rpartition('=')[2]}")
     for name, call in calls(reader, writer).items():
-        if name not in READS:
+        if name not in COPIES_READ:
             unavailable(call)
     writer.close()
     reader.close()

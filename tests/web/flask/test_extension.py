@@ -289,6 +289,24 @@ def test_one_who_has_just_proved_the_password_sets_up_where_it_became_required()
     assert client.get("/vault").text == "vault of 7"
 
 
+def test_a_login_that_has_ended_is_nobodys_in_views_without_a_gate_too(world: World) -> None:
+    device = world.enrolled()
+    client = world.client()
+
+    @world.app.get("/who")
+    @mfa_exempt
+    def who() -> str:
+        return str(world.flask_mfa.user_id)
+
+    client.post("/login/7")
+    assert client.get("/who").text == "None"
+    client.post("/mfa/challenge", data={"code": device.at(world.clock.now)})
+    assert client.get("/who").text == "7"
+    world.mfa.end_sessions(user_id="7", by="root")
+    world.clock.now += 60
+    assert client.get("/who").text == "None"
+
+
 def test_mounted_under_a_prefix_it_leads_nowhere_else(world: World) -> None:
     device = world.enrolled()
     mounted = world.client()

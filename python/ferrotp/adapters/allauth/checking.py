@@ -22,8 +22,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 
-from ferrotp.django.service import get_mfa_outside_transaction, now, user_id_of
-from ferrotp.mfa import FactorDisabled, InvalidCode, NotEnrolled, PolicyError, Throttled
+from ferrotp.django.service import get_mfa_outside_transaction, mfa_event, now, user_id_of, user_of
+from ferrotp.mfa import Event, FactorDisabled, InvalidCode, NotEnrolled, PolicyError, Throttled
 from ferrotp.mfa.time_step import time_step_of
 from ferrotp.mfa.verification import typed_digits
 
@@ -40,6 +40,7 @@ def connect() -> None:
     TOTP.validate_code = functools.wraps(TOTP.validate_code)(_validate_code)
     post_save.connect(_saved, sender=Authenticator, dispatch_uid="ferrotp_allauth")
     post_delete.connect(_deleted, sender=Authenticator, dispatch_uid="ferrotp_allauth")
+    mfa_event.connect(_forget_rows, dispatch_uid="ferrotp_allauth")
     checks.register(check_adapter, checks.Tags.security)
 
 
@@ -140,6 +141,14 @@ def _deleted(instance: Any, **more: Any) -> None:
     if factor_id:
         with suppress(NotEnrolled):
             get_mfa_outside_transaction().remove_factor(user_id=_user_id(instance), factor_id=factor_id)
+
+
+def _forget_rows(event: Event, **more: Any) -> None:
+    """After a reset: allauth's rows go, too. It would go on to ask for codes that nobody has."""
+    user = user_of(event.user_id) if event.kind == "reset" else None
+    if user is not None and event.tenant == get_mfa_outside_transaction().tenant:
+        kinds = (Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES)
+        Authenticator.objects.filter(user=user, type__in=kinds).delete()
 
 
 def _user_id(authenticator: Any) -> str:

@@ -15,8 +15,10 @@ class DjangoOTPConfig(AppConfig):
 
     def ready(self) -> None:
         from ferrotp.django.connections import note_transactions
+        from ferrotp.django.service import mfa_event
 
-        from .models import SealedTOTPDevice, forget_factor
+        from .models import SealedTOTPDevice, forget_factor, forget_rows
 
         note_transactions()
         post_delete.connect(forget_factor, sender=SealedTOTPDevice, dispatch_uid="ferrotp_otp")
+        mfa_event.connect(forget_rows, dispatch_uid="ferrotp_otp")

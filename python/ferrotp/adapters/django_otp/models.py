@@ -8,20 +8,23 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, ClassVar
 
+from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.db import models, router, transaction
 from django.utils.translation import gettext_lazy as _
 from django_otp.models import Device, DeviceManager, VerifyNotAllowed  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
 from ferrotp.django.fields import ExactTextField
-from ferrotp.django.service import get_mfa_outside_transaction, user_id_of
+from ferrotp.django.service import get_mfa_outside_transaction, user_id_of, user_of
 from ferrotp.mfa import (
     EnrollmentExpired,
+    Event,
     FactorDisabled,
     FactorInfo,
     InvalidCode,
     NotEnrolled,
     Throttled,
+    TooManyFactors,
 )
 from ferrotp.mfa.verification import typed_digits
 
@@ -98,7 +101,7 @@ class SealedTOTPDevice(Device):  # type: ignore[misc] # django-otp has no types
                 ask(mfa, user_id, code)
             except (NotEnrolled, EnrollmentExpired):  # of which nothing was counted
                 continue
-            except (InvalidCode, Throttled, FactorDisabled):
+            except (InvalidCode, Throttled, FactorDisabled, TooManyFactors):
                 return False
             return True
         return False
@@ -174,6 +177,20 @@ class SealedTOTPDevice(Device):  # type: ignore[misc] # django-otp has no types
 def forget_factor(instance: SealedTOTPDevice, **more: Any) -> None:
     """After a device was deleted."""
     instance.forget()
+
+
+def forget_rows(event: Event, **more: Any) -> None:
+    """After a reset: the user's rows go, too. A device whose factor is gone would ask for codes that nobody has."""
+    if event.kind != "reset" or event.tenant != get_mfa_outside_transaction().tenant:
+        return
+    user = user_of(event.user_id)
+    if user is None:
+        return
+    SealedTOTPDevice.objects.filter(user=user).delete()
+    # Stock devices of before, on the phone that is lost, and the backup codes beside it.
+    for name in ("otp_totp.TOTPDevice", "otp_static.StaticDevice"):
+        with suppress(LookupError):
+            apps.get_model(name)._default_manager.filter(user=user).delete()
 
 
 def _factor_name(name: str) -> str:

@@ -12,12 +12,27 @@ from flask import Flask
 from flask_security import tf_code_confirmed, tf_profile_changed, us_profile_changed, user_authenticated
 
 from ...mfa import MFA
+from .columns import forget_secrets
 from .forms import RecoveryForm, VerifyCodeForm
 from .hooks import forbid_storing, settle_columns
 from .recovery_codes import HashedRecoveryCodes
-from .totp import SealedTotp
+from .totp import SealedTotp, sealed_totp
 
-__all__ = ["HashedRecoveryCodes", "RecoveryForm", "SealedTotp", "VerifyCodeForm", "second_factor"]
+__all__ = ["HashedRecoveryCodes", "RecoveryForm", "SealedTotp", "VerifyCodeForm", "reset_user", "second_factor"]
+
+
+def reset_user(user: Any, *, by: str) -> int:
+    """Removes all that there is of a user's second factor, in the store and in the framework's columns: an
+    administrator's way out, after the user was identified anew. `MFA.reset` alone would leave a column that asks for
+    codes which nobody has. The caller commits.
+
+    :param by: who does it, for the event
+    :return: how many factors there were
+    """
+    totp = sealed_totp()
+    removed = totp.mfa.reset(user_id=totp.user_id(user), by=by)
+    forget_secrets(user)
+    return removed
 
 
 def second_factor(app: Flask, mfa: MFA, *, user_id: Callable[[Any], str] = lambda user: str(user.id)) -> dict[str, Any]:

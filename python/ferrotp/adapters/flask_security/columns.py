@@ -67,6 +67,15 @@ def rewrite_secrets(user: Any, change: Callable[[str], str]) -> None:
         _datastore.us_put_totp_secrets(user, {method: change(text) for method, text in kept.items()})
 
 
+def forget_secrets(user: Any) -> None:
+    """Empties the columns of all of them, and that of recovery codes."""
+    _datastore.tf_reset(user)
+    if getattr(user, "us_totp_secrets", None):
+        _datastore.us_put_totp_secrets(user, None)
+    if _datastore.mf_get_recovery_codes(user):
+        _datastore.mf_set_recovery_codes(user, None)
+
+
 def stock_recovery_codes(user: Any) -> list[str]:
     """The codes that stock Flask-Security wrote into a user's column, but for those that are easily guessed."""
     kept = _datastore.mf_get_recovery_codes(user)

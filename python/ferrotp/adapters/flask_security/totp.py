@@ -9,12 +9,12 @@ from flask import g
 from flask_security.proxies import _security
 
 from ... import TOTP
-from ...mfa import FactorDisabled, FactorExists, InvalidCode, NotEnrolled, SealedRecordError, Throttled
+from ...mfa import FactorDisabled, FactorExists, InvalidCode, NotEnrolled, SealedRecordError, Throttled, TooManyFactors
 from ...mfa.verification import typed_digits
 from .column_secrets import ANCHOR, ColumnSecrets
 from .columns import BOUND, new_text, second_secret, secrets_of, sign_in_secrets
 
-REFUSED = (InvalidCode, Throttled, FactorDisabled, NotEnrolled)
+REFUSED = (InvalidCode, Throttled, FactorDisabled, NotEnrolled, TooManyFactors)
 
 
 class SealedTotp(ColumnSecrets):

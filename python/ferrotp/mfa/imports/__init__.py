@@ -13,6 +13,7 @@ from .importer import preview_import, run_import
 from .pyotp_column import PyotpColumn
 from .report import ImportReport
 from .source_user import Format, Note
+from .target import UsersTable
 from .two_factor import TwoFactor
 from .wallet import parse_secrets
 
@@ -28,6 +29,7 @@ __all__ = [
     "PyotpColumn",
     "SourceError",
     "TwoFactor",
+    "UsersTable",
     "decryptor",
     "parse_secrets",
     "preview_import",

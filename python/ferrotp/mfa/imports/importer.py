@@ -181,8 +181,7 @@ class _ImportRun:
     @staticmethod
     def _is_there(mfa: MFA, user_id: str) -> bool:
         # Not all whom the store knows: `import_users` decides. It saves opening the records of most of them.
-        status = mfa.status(user_id=user_id)
-        return bool(status.factors or status.pending)
+        return bool(mfa.status(user_id=user_id).factors)
 
     def _read(self, newcomer: tuple[str, dict[str, list[Row]]]) -> SourceUser:
         user_id, rows = newcomer

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, TypeVar
 
+from ..errors import AlreadyEnrolled, LastFactor, StoreDamaged, TooManyFactors
+
 Method = Literal["otp", "recovery", "enrollment", "unlock"]
 """What a budget of attempts is for. All OTP factors of a user share one; recovery codes and enrollment have theirs, and
 so have two codes in a row, which open a factor while single codes are delayed."""
@@ -24,6 +26,9 @@ NEVER_USED = -1
 
 CLOCKS_APART = 5.0
 """Seconds that a server's clock may differ from this machine's before `ferrotp doctor` says so."""
+
+NEVER_BOUND = -1
+"""`Budget.spent_until` of ``otp`` while a user has had none but pending factors: such a user may still be imported."""
 
 TIMEOUT = 1.8
 """Seconds within which a store answers or is unavailable, if nothing else is said."""
@@ -177,6 +182,14 @@ Decide = Callable[[Reservation], "Acceptance | None"]
 
 
 @dataclass(frozen=True, slots=True)
+class Confirmation:
+    """A pending factor has become active."""
+
+    codes_kept: bool
+    """Whether the recovery codes that came with it are the user's now. No: there were others, which go on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """No attempt is open."""
 
@@ -229,11 +242,56 @@ def charge(budget: Budget, now: int, limits: Limits) -> tuple[Budget, Refusal | 
     return Budget(failures, now + delay if delay else 0, max(spent_until, now) + limits.cost), None
 
 
+def check_room(factors: Sequence[Factor], max_factors: int, only_first: bool) -> None:
+    """What `Store.confirm` refuses, of a user with these factors: the rule that every store follows.
+
+    :raises AlreadyEnrolled: a factor came since the one to be confirmed was begun by the password alone
+    :raises TooManyFactors: as many came as a user may have
+    """
+    bound = sum(factor.state != "pending" for factor in factors)
+    if bound and only_first:
+        raise AlreadyEnrolled
+    if bound >= max_factors:
+        raise TooManyFactors(f"a user has at most {max_factors} factors: remove one first")
+
+
+def check_whole(factors: Sequence[Factor], has_budgets: bool, recovery_codes: int, devices: int) -> None:
+    """What every store looks at before it says what there is of a user: that what is gone by a fault does not look like
+    what never was.
+
+    :raises StoreDamaged: codes or devices without the factor that they go with, or factors without their budgets
+    """
+    if (recovery_codes or devices) and all(factor.state == "pending" for factor in factors):
+        raise StoreDamaged("the user has recovery codes or trusted devices, and the factor is gone")
+    if factors and not has_budgets:
+        raise StoreDamaged("the user has factors, and the counts of attempts are gone")
+
+
+def check_not_last(factors: Sequence[Factor], factor_id: str) -> None:
+    """What `Store.remove_factor` refuses with `keep_last`, of a user with these factors.
+
+    :raises LastFactor: no other factor is active
+    """
+    if [factor.factor_id for factor in factors if factor.state == "active"] == [factor_id]:
+        raise LastFactor
+
+
 def surplus(records: Sequence[_Record], now: int, room: int) -> list[_Record]:
     """Which of a user's records, the first to go first, go for new ones: the expired ones, and those beyond `room`."""
     live = [record for record in records if record.expires_at > now]
     staying = live[max(len(live) - room, 0) :]
     return [record for record in records if record not in staying]
+
+
+def spend(budget: Budget, now: int, limits: Limits) -> tuple[Budget, int]:
+    """Takes `Limits.cost` out of the bucket if there is room, and counts no failure: the rule that every store follows.
+
+    :return: the budget to be kept, and 0; or as it was, and when there will be room
+    """
+    spent_until = max(min(budget.spent_until, now + limits.horizon), now) + limits.cost
+    if spent_until > now + limits.horizon:
+        return budget, spent_until - limits.horizon
+    return replace(budget, spent_until=spent_until), 0
 
 
 DEVICE_SKEW = 5_000
@@ -285,7 +343,9 @@ class Store(Protocol):
     def add_factor(self, factor: Factor, now: int, max_factors: int, max_pending: int) -> bool:
         """Adds a factor, pending or active, and the user's budgets if there are none.
 
-        The user's expired pending factors go, and the oldest pending ones beyond `max_pending` with this one.
+        The user's expired pending factors go, and the oldest pending ones beyond `max_pending` with this one. With a
+        pending one the consecutive failures of ``enrollment`` and their delay end: they were about another secret. The
+        budget of ``otp`` is made with `NEVER_BOUND` for a pending one, which ends with the first that is not.
         False, and nothing is added, if the user has `max_factors` that are not pending. With one that is not
         pending the user has an epoch from then on: a new one, if there was none.
 
@@ -297,7 +357,8 @@ class Store(Protocol):
         added.
 
         A user who has budgets stays as it is, even one whose factors have all been removed: what came from another
-        system comes once, and does not come back.
+        system comes once, and does not come back. One who has only begun to set up (`NEVER_BOUND`) is added, and the
+        pending factors go.
         """
 
     def reserve(
@@ -310,6 +371,12 @@ class Store(Protocol):
         factor of `factor_id` that has not expired; ``recovery`` the unused code of `selector`, if there is one.
         ``not enrolled``, and nothing is counted, if there is no such factor, or for ``recovery`` no active or
         disabled factor at all.
+        """
+
+    def spend(self, owner: Owner, method: Method, now: int, limits: Limits) -> int:
+        """Takes what something costs out of a budget of this user, by the rule of `spend`, and counts no failure.
+
+        :return: 0; or, and nothing was taken, when there will be room. 0 for a user who has no budgets
         """
 
     def attempt(
@@ -348,40 +415,60 @@ class Store(Protocol):
         """
 
     def confirm(
-        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, codes: Sequence[RecoveryCode]
-    ) -> bool:
+        self,
+        reservation: Reservation,
+        factor_id: str,
+        step: int,
+        drift: int,
+        now: int,
+        codes: Sequence[RecoveryCode],
+        max_factors: int,
+        only_first: bool = False,
+    ) -> Confirmation | None:
         """Makes a pending factor active, with `step` as its last, if it is still pending and has not expired.
 
-        Refunds the attempt. `codes`, if any, replace the user's recovery codes and clear the budget of ``recovery``.
-        If the user's ``otp`` budget was used up (`Limits.disable_at`), all older active factors become disabled and
-        the budget is cleared: they stay unusable, and the new one is not held up. The user has an epoch from then on:
-        a new one, if there was none.
+        Refunds the attempt. `codes` become the user's recovery codes, and clear the budget of ``recovery``, if the user
+        has no unused one: of two first confirmations at once, only one set is shown. If the user's ``otp`` budget was
+        used up (`Limits.disable_at`), all older active factors become disabled and the budget is cleared: they stay
+        unusable, and the new one is not held up. The user has an epoch from then on: a new one, if there was none.
+
+        :return: None, and nothing has changed, if the factor is not pending any more
+        :raises AlreadyEnrolled: with `only_first`, if the user has an active or disabled factor; nothing has changed
+        :raises TooManyFactors: if the user has `max_factors` of them; nothing has changed
         """
 
     def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
         """Uses up a recovery code, and refunds the attempt: both or neither. How many are left; None if it was gone."""
 
-    def replace_recovery_codes(self, owner: Owner, codes: Sequence[RecoveryCode], now: int) -> bool:
-        """Replaces all recovery codes and clears the budget of ``recovery``. False if there is no active or disabled
-        factor."""
+    def replace_recovery_codes(
+        self, owner: Owner, codes: Sequence[RecoveryCode], now: int, only_first: bool = False
+    ) -> bool:
+        """Replaces all recovery codes and clears the budget of ``recovery``. False, and nothing has changed, if there
+        is no active or disabled factor; with `only_first` also if there is an unused code."""
 
-    def remove_factor(self, owner: Owner, factor_id: str, epoch: str) -> Factor | None:
+    def remove_factor(self, owner: Owner, factor_id: str, epoch: str, keep_last: bool = False) -> Factor | None:
         """Removes a factor of this owner and gives it; None if the owner has no such factor.
 
         With one that is not pending the user's epoch becomes `epoch`, and the trusted devices go: any of them may have
         been trusted for its codes. The recovery codes go with the last factor that is not pending. Budgets stay:
         removing is no way out of a delay.
+
+        :raises LastFactor: with `keep_last`, if it is the only active one; nothing has changed
         """
 
     def reset(self, owner: Owner) -> int:
         """Removes everything of a user, the epoch too. How many factors there were."""
 
-    def move_epoch(self, owner: Owner, epoch: str) -> int:
+    def move_epoch(self, owner: Owner, epoch: str, was: str | None) -> int | None:
         """Makes this the user's epoch, whether there was one or not, and removes the trusted devices: both or neither.
-        How many devices there were."""
+        How many devices there were. None, and nothing is changed, if the epoch is another one than `was`."""
 
     def epoch(self, owner: Owner) -> str:
         """The user's epoch, as `user` gives it."""
+
+    def delete_users(self, owners: Sequence[Owner]) -> list[int]:
+        """Removes everything of many users in one transaction: their accounts are gone, and another may get the same
+        id. For each how many factors there were."""
 
     def add_device(self, device: TrustedDevice, now: int, max_devices: int) -> bool:
         """Adds a trusted device; the user's expired ones go, and those used longest ago beyond `max_devices` with this
@@ -414,10 +501,13 @@ class Store(Protocol):
         """Whether that is remembered."""
 
     def user(self, owner: Owner) -> UserState:
-        """All that is kept of a user: for pages and reports, never for a decision.
+        """All that is kept of a user: for pages and reports, and for whether a login needs a code at all. So it fails
+        where a decision would: a copy that may lag, or that cannot be written, has no say in who has no factor.
 
         A user with a factor that is not pending has an epoch: where there is none (an older version added the factor),
         one is made first.
+
+        :raises StoreDamaged: by the rule of `check_whole`, and for what else shows that records are gone
         """
 
     def factors(self, after: Factor | None, limit: int) -> list[Factor]:

@@ -8,7 +8,9 @@ from typing import Literal
 from ..errors import FactorExists
 from .base import (
     METHODS,
+    NEVER_BOUND,
     Budget,
+    Confirmation,
     Decide,
     Factor,
     Limits,
@@ -22,11 +24,17 @@ from .base import (
     UserState,
     advanced,
     charge,
+    check_not_last,
+    check_room,
+    check_whole,
     is_just_renewed,
     new_epoch,
     refund,
+    spend,
     surplus,
 )
+
+_NEVER_BOUND = Budget(spent_until=NEVER_BOUND)
 
 
 class MemoryStore:
@@ -60,8 +68,13 @@ class MemoryStore:
                 del self._factors[kept.owner, kept.factor_id]
             self._factors[factor.owner, factor.factor_id] = factor
             for method in METHODS:
-                self._budgets.setdefault((factor.owner, method), Budget())
-            if factor.state != "pending":
+                fresh = Budget(spent_until=NEVER_BOUND if method == "otp" else 0)
+                self._budgets.setdefault((factor.owner, method), fresh)
+            if factor.state == "pending":
+                kept_budget = self._budgets[factor.owner, "enrollment"]
+                self._budgets[factor.owner, "enrollment"] = replace(kept_budget, failures=0, retry_at=0)
+            else:
+                self._note_bound(factor.owner)
                 self._epochs.setdefault(factor.owner, new_epoch())
             return True
 
@@ -71,8 +84,10 @@ class MemoryStore:
 
     def _add_user(self, user: NewUser) -> bool:
         owner = user.owner
-        if any((owner, method) in self._budgets for method in METHODS):
+        if self._budgets.get((owner, "otp"), _NEVER_BOUND) != _NEVER_BOUND:
             return False
+        for pending in self._of(owner):
+            del self._factors[owner, pending.factor_id]
         self._factors.update({(owner, factor.factor_id): factor for factor in user.factors})
         self._codes.update({(owner, code.selector): code for code in user.recovery_codes})
         self._budgets.update({(owner, method): Budget() for method in METHODS})
@@ -101,6 +116,14 @@ class MemoryStore:
             if method == "recovery":
                 return Reservation(owner, method, limits, budget, (), self._codes.get((owner, selector)))
             return Reservation(owner, method, limits, budget, tuple(found))
+
+    def spend(self, owner: Owner, method: Method, now: int, limits: Limits) -> int:
+        with self._lock:
+            budget = self._budgets.get((owner, method))
+            if budget is None:
+                return 0
+            self._budgets[owner, method], open_at = spend(budget, now, limits)
+            return open_at
 
     def attempt(
         self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
@@ -143,13 +166,22 @@ class MemoryStore:
             return True
 
     def confirm(
-        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, codes: Sequence[RecoveryCode]
-    ) -> bool:
+        self,
+        reservation: Reservation,
+        factor_id: str,
+        step: int,
+        drift: int,
+        now: int,
+        codes: Sequence[RecoveryCode],
+        max_factors: int,
+        only_first: bool = False,
+    ) -> Confirmation | None:
         owner = reservation.owner
         with self._lock:
             factor = self._factors.get((owner, factor_id))
             if factor is None or factor.state != "pending" or factor.expires_at <= now:
-                return False
+                return None
+            check_room(self._of(owner), max_factors, only_first)
             if self._budgets[owner, "otp"].failures >= reservation.limits.disable_at:
                 self._budgets[owner, "otp"] = Budget()
                 for kept in self._of(owner):
@@ -158,11 +190,13 @@ class MemoryStore:
             self._factors[owner, factor_id] = replace(
                 factor, state="active", last_step=step, drift=drift, last_used_at=now
             )
+            self._note_bound(owner)
             self._epochs.setdefault(owner, new_epoch())
             self._refund(reservation)
-            if codes:
+            codes_kept = bool(codes) and all(other != owner for other, _ in self._codes)
+            if codes_kept:
                 self._replace_codes(owner, codes)
-            return True
+            return Confirmation(codes_kept)
 
     def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
         owner = reservation.owner
@@ -174,15 +208,21 @@ class MemoryStore:
             self._refund(reservation)
             return sum(other == owner for other, _ in self._codes)
 
-    def replace_recovery_codes(self, owner: Owner, codes: Sequence[RecoveryCode], now: int) -> bool:
+    def replace_recovery_codes(
+        self, owner: Owner, codes: Sequence[RecoveryCode], now: int, only_first: bool = False
+    ) -> bool:
         with self._lock:
             if all(kept.state == "pending" for kept in self._of(owner)):
+                return False
+            if only_first and any(other == owner for other, _ in self._codes):
                 return False
             self._replace_codes(owner, codes)
             return True
 
-    def remove_factor(self, owner: Owner, factor_id: str, epoch: str) -> Factor | None:
+    def remove_factor(self, owner: Owner, factor_id: str, epoch: str, keep_last: bool = False) -> Factor | None:
         with self._lock:
+            if keep_last:
+                check_not_last(self._of(owner), factor_id)
             factor = self._factors.pop((owner, factor_id), None)
             if factor and factor.state != "pending":
                 self._move_epoch(owner, epoch)
@@ -192,19 +232,16 @@ class MemoryStore:
 
     def reset(self, owner: Owner) -> int:
         with self._lock:
-            mine = self._of(owner)
-            for kept in mine:
-                del self._factors[owner, kept.factor_id]
-            self._drop_codes(owner)
-            self._drop_devices(owner)
-            for place in [place for place in self._budgets if place[0] == owner]:
-                del self._budgets[place]
-            self._epochs.pop(owner, None)
-            self._ended = {key: ends for key, ends in self._ended.items() if key[0] != owner}
-            return len(mine)
+            return self._reset(owner)
 
-    def move_epoch(self, owner: Owner, epoch: str) -> int:
+    def delete_users(self, owners: Sequence[Owner]) -> list[int]:
         with self._lock:
+            return [self._reset(owner) for owner in owners]
+
+    def move_epoch(self, owner: Owner, epoch: str, was: str | None) -> int | None:
+        with self._lock:
+            if was is not None and self._epochs.get(owner, "") != was:
+                return None
             return self._move_epoch(owner, epoch)
 
     def epoch(self, owner: Owner) -> str:
@@ -261,12 +298,11 @@ class MemoryStore:
 
     def user(self, owner: Owner) -> UserState:
         with self._lock:
-            return UserState(
-                tuple(sorted(self._of(owner), key=lambda kept: (kept.created_at, kept.factor_id))),
-                {method: self._budgets.get((owner, method), Budget()) for method in METHODS},
-                sum(other == owner for other, _ in self._codes),
-                self._epochs.get(owner, ""),
-            )
+            factors = tuple(sorted(self._of(owner), key=lambda kept: (kept.created_at, kept.factor_id)))
+            codes = sum(other == owner for other, _ in self._codes)
+            check_whole(factors, (owner, "otp") in self._budgets, codes, len(self._devices_of(owner)))
+            budgets = {method: self._budgets.get((owner, method), Budget()) for method in METHODS}
+            return UserState(factors, budgets, codes, self._epochs.get(owner, ""))
 
     def factors(self, after: Factor | None, limit: int) -> list[Factor]:
         with self._lock:
@@ -296,6 +332,22 @@ class MemoryStore:
 
     def _of(self, owner: Owner) -> list[Factor]:
         return [kept for (other, _), kept in self._factors.items() if other == owner]
+
+    def _reset(self, owner: Owner) -> int:
+        mine = self._of(owner)
+        for kept in mine:
+            del self._factors[owner, kept.factor_id]
+        self._drop_codes(owner)
+        self._drop_devices(owner)
+        for place in [place for place in self._budgets if place[0] == owner]:
+            del self._budgets[place]
+        self._epochs.pop(owner, None)
+        self._ended = {key: ends for key, ends in self._ended.items() if key[0] != owner}
+        return len(mine)
+
+    def _note_bound(self, owner: Owner) -> None:
+        if self._budgets[owner, "otp"] == _NEVER_BOUND:
+            self._budgets[owner, "otp"] = Budget()
 
     def _refund(self, reservation: Reservation) -> None:
         place = (reservation.owner, reservation.method)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import cache, lru_cache
 from hashlib import sha1
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar, cast
+from typing import Any, Final, Literal, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 import redis
@@ -23,7 +23,15 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
 
-from ..errors import FactorExists, StoreRefused, StoreUnavailable
+from ..errors import (
+    AlreadyEnrolled,
+    FactorExists,
+    LastFactor,
+    StoreDamaged,
+    StoreRefused,
+    StoreUnavailable,
+    TooManyFactors,
+)
 from .base import (
     CLOCKS_APART,
     DEVICE_SKEW,
@@ -31,6 +39,7 @@ from .base import (
     NEVER_USED,
     TIMEOUT,
     Budget,
+    Confirmation,
     Decide,
     Factor,
     Limits,
@@ -219,6 +228,10 @@ class RedisStore:
         args = (method, *_whole(now, below=_SUMMED), _escaped(factor_id), _escaped(selector), *_limits(limits))
         return self._decide("reserve", owner, read, *args)
 
+    def spend(self, owner: Owner, method: Method, now: int, limits: Limits) -> int:
+        args = _whole(now, limits.cost, limits.horizon, below=_SUMMED)
+        return self._decide("spend", owner, int, method, *args)
+
     def attempt(
         self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
     ) -> Reservation | Refusal:
@@ -241,29 +254,26 @@ class RedisStore:
                 return Refusal("not enrolled")
             was, records = there
             charged, refusal = charge(was, now, limits)
-            after, failure, found, answer = charged, None, None, None
-            changed = next(iter(records))
-            new: list[bytes] = []
-            if refusal is None:
-                factors = [_factor(owner, name, raw) for name, raw in records.items()]
-                factors.sort(key=_age)
-                answer = Reservation(owner, method, limits, charged, tuple(factors))
-                try:
-                    found = answer.newer(decide(answer))
-                except BaseException as error:
-                    failure = error
-            elif charged == was:
-                return refusal
-            if found is not None:
-                factor, accepted = found
-                changed, after = factor.factor_id, refund(charged, limits)
-                new = [_record(advanced(factor, accepted, now))]
-            args = (method, *_numbers(was), *_numbers(after), _escaped(changed), records[changed], *new)
-            if self._decide("settle", owner, _yes, *args, until=until):
+            if refusal:
+                if charged == was or self._settle(owner, method, was, charged, records, until):
+                    return refusal
+                continue
+            factors = sorted((_factor(owner, name, raw) for name, raw in records.items()), key=_age)
+            answer = Reservation(owner, method, limits, charged, tuple(factors))
+            failure: BaseException | None = None
+            found = None
+            try:
+                found = answer.newer(decide(answer))
+            except BaseException as error:
+                failure = error
+            if found is None:
+                settled = self._settle(owner, method, was, charged, records, until)
+            else:
+                changed = advanced(*found, now)
+                settled = self._settle(owner, method, was, refund(charged, limits), records, until, changed)
+            if settled:
                 if failure is not None:
                     raise failure
-                if answer is None:
-                    return cast(Refusal, refusal)
                 return answer if found is None else replace(answer, accepted=found[1])
 
     def unlock(
@@ -285,14 +295,43 @@ class RedisStore:
             args += [read[0], resealed]
         return self._decide("unlock", reservation.owner, _yes, *args)
 
-    def confirm(
-        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, codes: Sequence[RecoveryCode]
+    def _settle(
+        self,
+        owner: Owner,
+        method: Method,
+        was: Budget,
+        after: Budget,
+        records: dict[str, bytes],
+        until: float,
+        changed: Factor | None = None,
     ) -> bool:
+        """Keeps a budget, and a factor if one has changed, where they are as they were read."""
+        factor_id = changed.factor_id if changed else next(iter(records))
+        new = [_record(changed)] if changed else []
+        args = (method, *_numbers(was), *_numbers(after), _escaped(factor_id), records[factor_id], *new)
+        return self._decide("settle", owner, _yes, *args, until=until)
+
+    def confirm(
+        self,
+        reservation: Reservation,
+        factor_id: str,
+        step: int,
+        drift: int,
+        now: int,
+        codes: Sequence[RecoveryCode],
+        max_factors: int,
+        only_first: bool = False,
+    ) -> Confirmation | None:
         limits = reservation.limits
         args: list[bytes | str] = [reservation.method, *_whole(limits.cost, limits.disable_at)]
         args += [_escaped(factor_id), _step(step)]
-        args += [*_whole(drift, now), new_epoch(), *_pairs(codes)]
-        return self._decide("confirm", reservation.owner, _yes, *args)
+        args += [*_whole(drift, now), new_epoch(), *_whole(max_factors, only_first), *_pairs(codes)]
+        answer = self._decide("confirm", reservation.owner, _CONFIRMED.__getitem__, *args)
+        if answer == "enrolled":
+            raise AlreadyEnrolled
+        if answer == "full":
+            raise TooManyFactors(f"a user has at most {max_factors} factors: remove one first")
+        return answer
 
     def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
         read = reservation.recovery_code
@@ -301,20 +340,38 @@ class RedisStore:
         args = (reservation.method, *_whole(reservation.limits.cost), _escaped(selector), read.sealed)
         return self._decide("redeem", reservation.owner, lambda left: None if left is None else _count(left), *args)
 
-    def replace_recovery_codes(self, owner: Owner, codes: Sequence[RecoveryCode], now: int) -> bool:
-        return self._decide("replace_recovery_codes", owner, _yes, *_pairs(codes))
+    def replace_recovery_codes(
+        self, owner: Owner, codes: Sequence[RecoveryCode], now: int, only_first: bool = False
+    ) -> bool:
+        return self._decide("replace_recovery_codes", owner, _yes, *_whole(only_first), *_pairs(codes))
 
-    def remove_factor(self, owner: Owner, factor_id: str, epoch: str) -> Factor | None:
-        def read(raw: bytes | None) -> Factor | None:
-            return None if raw is None else _factor(owner, factor_id, raw)
+    def remove_factor(self, owner: Owner, factor_id: str, epoch: str, keep_last: bool = False) -> Factor | None:
+        def read(answer: bytes | int | None) -> Factor | int | None:
+            return _factor(owner, factor_id, answer) if isinstance(answer, bytes) else answer
 
-        return self._decide("remove_factor", owner, read, _escaped(factor_id), epoch)
+        removed = self._decide("remove_factor", owner, read, _escaped(factor_id), epoch, *_whole(keep_last))
+        if isinstance(removed, int):
+            raise LastFactor
+        return removed
 
     def reset(self, owner: Owner) -> int:
         return self._decide("reset", owner, _count)
 
-    def move_epoch(self, owner: Owner, epoch: str) -> int:
-        return self._decide("move_epoch", owner, _count, epoch)
+    def delete_users(self, owners: Sequence[Owner]) -> list[int]:
+        users = {owner: _owner(owner) for owner in owners}
+        places = (self._hashes[Factor], self._budgets, self._hashes[RecoveryCode], self._devices)
+        keys = [place + user for user in users.values() for place in places]
+        keys += [self._indexes[Factor], self._indexes[RecoveryCode]]
+
+        def read(counts: list[int]) -> list[int]:
+            gone = dict(zip(users, map(_count, counts), strict=True))
+            return [gone.pop(owner, 0) for owner in owners]
+
+        return self._run("delete_users", keys, [*users.values()], read)
+
+    def move_epoch(self, owner: Owner, epoch: str, was: str | None) -> int | None:
+        args = [epoch] if was is None else [epoch, was]
+        return self._decide("move_epoch", owner, lambda gone: None if gone is None else _count(gone), *args)
 
     def epoch(self, owner: Owner) -> str:
         return self._decide("epoch", owner, bytes.decode, new_epoch())
@@ -432,7 +489,7 @@ class RedisStore:
         finally:
             self._deadline.until = None
         # Raised out here: redis-py's error, and the frames that it holds, know the command and the credentials.
-        raise StoreUnavailable(f"Redis: {reason}")
+        raise (StoreDamaged if damaged else StoreUnavailable)(f"Redis: {reason}")
 
     def _answer_to(self, *command: str) -> dict[str, Any]:
         """What the server tells of itself. Empty if it may not be asked."""
@@ -668,6 +725,15 @@ _TRUST: Final[dict[bytes, Literal["renewed", "same", "unknown", "stolen"]]] = {
     b"same": "same",
     b"unknown": "unknown",
     b"stolen": "stolen",
+}
+
+
+_CONFIRMED: Final[dict[bytes, Confirmation | Literal["enrolled", "full"] | None]] = {
+    b"gone": None,
+    b"enrolled": "enrolled",
+    b"full": "full",
+    b"confirmed": Confirmation(codes_kept=False),
+    b"confirmed with codes": Confirmation(codes_kept=True),
 }
 
 

@@ -18,7 +18,14 @@ for _, id in ipairs(gone) do drop(id) end
 redis.call('HSET', KEYS[1], ARGV[5], ARGV[6])
 redis.call('ZADD', KEYS[5], 0, ARGV[1] .. '\0' .. ARGV[5])
 for _, method in ipairs(METHODS) do
-  if redis.call('HEXISTS', KEYS[2], method .. ':failures') == 0 then clear(method) end
+  if redis.call('HEXISTS', KEYS[2], method .. ':failures') == 0 then
+    keep(method, {failures = 0, retry_at = 0, spent_until = method == 'otp' and -1 or 0})
+  end
+end
+if new.state == 'pending' then
+  redis.call('HSET', KEYS[2], 'enrollment:failures', '0', 'enrollment:retry_at', '0')
+else
+  note_bound()
 end
 if new.state ~= 'pending' then made_epoch(ARGV[7]) end
 return 1

@@ -1,6 +1,8 @@
 -- an epoch; how many factors; id and record of each; selector and sealed hash of each code -> 1 or 0
-if has_budgets() then return 0 end
+local spent = redis.call('HGET', KEYS[2], 'otp:spent_until')
+if spent and spent ~= '-1' then return 0 end
 
+for id in pairs(factors()) do drop(id) end -- pending ones
 local codes = 4 + 2 * number(ARGV[3])
 for i = 4, codes - 1, 2 do
   redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])

@@ -100,6 +100,16 @@ local function is_bound()
   return false
 end
 
+-- `check_whole` of base.py; and what an index has of a user, and the hash has not, was lost with the hash.
+local function check_whole()
+  for index, hash in pairs({[KEYS[5]] = KEYS[1], [KEYS[6]] = KEYS[3]}) do
+    local named = redis.call('ZLEXCOUNT', index, '[' .. ARGV[1] .. '\0', '(' .. ARGV[1] .. '\1')
+    if named ~= redis.call('HLEN', hash) then damaged() end
+  end
+  if redis.call('EXISTS', KEYS[3], KEYS[4]) > 0 and not is_bound() then damaged() end
+  if redis.call('EXISTS', KEYS[1]) == 1 and redis.call('HEXISTS', KEYS[2], 'otp:failures') == 0 then damaged() end
+end
+
 -- The factors that an attempt is tried on, as a list of id and record, and whether there is anything to try it on.
 local function offered(method, now, id)
   local found, is_open = {}, false
@@ -177,6 +187,11 @@ local function move_epoch(epoch)
   redis.call('HSET', KEYS[2], 'epoch', epoch)
   redis.call('DEL', KEYS[4])
   return count
+end
+
+-- The user has a factor that is not pending, from now on: see `NEVER_BOUND` of base.py.
+local function note_bound()
+  if redis.call('HGET', KEYS[2], 'otp:spent_until') == '-1' then clear('otp') end
 end
 
 -- `refund` of base.py.

@@ -1,14 +1,25 @@
--- method, cost, disable_at, id, step, drift, now, an epoch if there is none, then selector and sealed hash of each new recovery code -> 1 or 0
-local id, now = ARGV[5], number(ARGV[8])
-local one = factor(id)
-if not one or one.state ~= 'pending' or number(one.expires) <= now then return 0 end
+-- method, cost, disable_at, id, step, drift, now, an epoch if there is none, max_factors, only_first,
+-- then selector and sealed hash of each new recovery code
+--   -> 'gone' | 'enrolled' | 'full' | 'confirmed' | 'confirmed with codes'
+local id, now, max_factors, only_first = ARGV[5], number(ARGV[8]), number(ARGV[10]), ARGV[11] == '1'
+check_whole()
+local all = factors()
+local one = all[id]
+if not one or one.state ~= 'pending' or number(one.expires) <= now then return 'gone' end
+local bound = 0
+for _, other in pairs(all) do
+  if other.state ~= 'pending' then bound = bound + 1 end
+end
+-- `check_room` of base.py.
+if bound > 0 and only_first then return 'enrolled' end
+if bound >= max_factors then return 'full' end
 local used_up = budget('otp').failures >= number(ARGV[4])
 local back = refunded(budget(ARGV[2]), number(ARGV[3]))
-local others = used_up and factors() or {}
+local with_codes = #ARGV > 11 and redis.call('HLEN', KEYS[3]) == 0
 
 if used_up then
   clear('otp')
-  for name, other in pairs(others) do
+  for name, other in pairs(all) do
     if other.state == 'active' then
       other.state = 'disabled'
       put(name, other)
@@ -17,7 +28,11 @@ if used_up then
 end
 one.state, one.last, one.drift, one.used = 'active', ARGV[6], ARGV[7], ARGV[8]
 put(id, one)
+note_bound()
 keep(ARGV[2], back)
 made_epoch(ARGV[9])
-if #ARGV > 9 then replace_codes(10) end
-return 1
+if with_codes then
+  replace_codes(12)
+  return 'confirmed with codes'
+end
+return 'confirmed'

@@ -5,6 +5,7 @@ local method, now, id = ARGV[2], number(ARGV[3]), ARGV[4]
 local cost, horizon, disable_at, free = number(ARGV[6]), number(ARGV[7]), number(ARGV[8]), number(ARGV[9])
 local found, is_open = offered(method, now, id)
 if not is_open then
+  check_whole()
   must_be_writable()
   return {'none'}
 end

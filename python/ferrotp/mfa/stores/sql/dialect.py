@@ -26,6 +26,9 @@ class SQLConnection(Connection, Protocol):
     def run(self, statement: Statement, values: Values) -> Rows:
         """Runs a statement: one round trip. Outside of a transaction it is one of its own."""
 
+    def is_writable(self) -> bool:
+        """Whether the place can be written, as far as that is known without the database."""
+
     def tables(self, names: Sequence[str]) -> set[str]:
         """Which of these tables there are."""
 
@@ -90,6 +93,10 @@ class Dialect(ABC, Generic[ConnectionT, StatementsT]):
     @abstractmethod
     def add_users(self, connection: ConnectionT, users: Sequence[NewUser]) -> set[Owner]:
         """Adds those of whom nothing is kept, in a transaction that is open."""
+
+    @abstractmethod
+    def delete_users(self, connection: ConnectionT, owners: Sequence[Owner]) -> dict[Owner, int]:
+        """Removes all that is kept of them, in a transaction that is open. How many factors those had who had some."""
 
     @abstractmethod
     def reserve(self, connection: ConnectionT, attempt: Attempt) -> Reservation | Refusal:

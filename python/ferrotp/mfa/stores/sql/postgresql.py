@@ -5,6 +5,7 @@ A server that is stopped in the middle answers nothing, and neither TCP nor a se
 each wait is one on the socket, with the operation's deadline.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -25,6 +26,7 @@ from sqlalchemy import (
     Text,
     cast,
     column,
+    delete,
     func,
     literal_column,
     outerjoin,
@@ -181,7 +183,8 @@ class PostgreSQLConnection:
         return not self._wait(0.0, False)
 
     def begin(self, *, reading: bool = False) -> None:
-        words = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if reading else "BEGIN"
+        # Not READ ONLY: whether it could write is asked.
+        words = "BEGIN ISOLATION LEVEL REPEATABLE READ" if reading else "BEGIN"
         if self._pooled:
             words = f"{words if reading else 'BEGIN ISOLATION LEVEL READ COMMITTED'}; {self._pooled}"
         self.script(words)
@@ -233,6 +236,9 @@ class PostgreSQLConnection:
         )
         self._prepared[statement.name] = made
         return made
+
+    def is_writable(self) -> bool:
+        return True  # the server knows
 
     def tables(self, names: Sequence[str]) -> set[str]:
         # The names are identifiers: `SQLStore` looked at the prefix.
@@ -374,6 +380,11 @@ class PostgreSQLStatements(Statements):
             str(AddConstraint(check).compile(dialect=self._dialect)),
         ]
 
+    def _may_write(self) -> "ColumnElement[Any]":
+        # On for a standby, and where an administrator or a full disk made it so.
+        read_only = func.current_setting(literal_column("'transaction_read_only'"))
+        return cast(read_only == literal_column("'off'"), Boolean)
+
     def _counting(self, charged: Any, method: str, one_factor: bool) -> Executable:
         """It also gives the factors, or the recovery code, so that it is one round trip. They are as they were when it
         began: `accept` looks at them anew.
@@ -430,7 +441,7 @@ class PostgreSQLStatements(Statements):
             [*names, "failures", "retry_at", "spent_until"],
             select(*(rows.c[name] for name in names), nothing, nothing, nothing),
         )
-        return self._made(fresh.on_conflict_do_nothing().returning(budget.c.tenant, budget.c.user_id))
+        return self._made(self._or_begun(fresh).returning(budget.c.tenant, budget.c.user_id))
 
     @cached_property
     def add_factors(self) -> Statement:
@@ -439,6 +450,38 @@ class PostgreSQLStatements(Statements):
     @cached_property
     def add_codes(self) -> Statement:
         return self._made(self._insert_rows(self._tables.recovery_code))
+
+    @cached_property
+    def lock_users(self) -> Statement:
+        """Locks the users' budgets of ``otp``, as `lock` does, all in one order. Who has none is not locked: what comes
+        at this moment comes after."""
+        budget = self._tables.budget
+        rows = self._rows(budget, ("tenant", "user_id"))
+        return self._made(
+            select(DONE)
+            .where(
+                budget.c.tenant == rows.c.tenant,
+                budget.c.user_id == rows.c.user_id,
+                budget.c.method == literal_column("'otp'"),
+            )
+            .order_by(budget.c.tenant, budget.c.user_id)
+            .with_for_update(of=budget)
+        )
+
+    @cached_property
+    def drop_users(self) -> tuple[Statement, ...]:
+        """From each table what there is of some users. The first gives whose factors they were."""
+        tables = self._tables
+        kept = (tables.factor, tables.recovery_code, tables.device, tables.user, tables.ended_login, tables.budget)
+        return tuple(self._made(self._drop_users(table)) for table in kept)
+
+    def _drop_users(self, table: Any) -> Any:
+        rows = self._rows(table, ("tenant", "user_id"))
+        return (
+            delete(table)
+            .where(table.c.tenant == rows.c.tenant, table.c.user_id == rows.c.user_id)
+            .returning(table.c.tenant, table.c.user_id)
+        )
 
     @cached_property
     def make_epochs(self) -> Statement:
@@ -521,10 +564,18 @@ class PostgreSQL(Dialect[PostgreSQLConnection, PostgreSQLStatements]):
             statements.new_budgets,
             [{**owner_values(user.owner), "method": method} for user in new for method in others],
         )
+        run(statements.drop_users[0], [owner_values(user.owner) for user in new])  # pending factors, if any
         run(statements.make_epochs, [{**owner_values(user.owner), "epoch": new_epoch()} for user in new])
         run(statements.add_factors, [factor_values(factor) for user in new for factor in user.factors])
         run(statements.add_codes, [code_values(code) for user in new for code in user.recovery_codes])
         return fresh
+
+    def delete_users(self, connection: PostgreSQLConnection, owners: Sequence[Owner]) -> dict[Owner, int]:
+        """Any number of users in seven round trips."""
+        values = {"rows": as_json([owner_values(owner) for owner in owners])}
+        connection.run(self.statements.lock_users, values)
+        factors, *_ = [connection.run(statement, values) for statement in self.statements.drop_users]
+        return Counter(Owner(*row) for row in factors)
 
     def reserve(self, connection: PostgreSQLConnection, attempt: Attempt) -> Reservation | Refusal:
         method, limits, owner = attempt.method, attempt.limits, attempt.owner

@@ -2,6 +2,7 @@
 short statements under the one lock that the file has, and nobody waits for ever for it."""
 
 import os
+import re
 import sqlite3
 import tempfile
 import warnings
@@ -11,7 +12,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
-from sqlalchemy import select, update
+from sqlalchemy import BigInteger, ColumnElement, literal_column, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import Executable
 
@@ -36,6 +37,9 @@ OLDEST = (3, 37)
 """The first version with strict tables; `RETURNING` is older."""
 
 NO_VALUES: Values = {}
+
+_READ_ONLY = re.compile(r"[?&](mode=ro|immutable=1)(&|$)")
+"""In the URI of a file."""
 
 _Answer = TypeVar("_Answer")
 
@@ -65,8 +69,10 @@ class SQLiteFile:
             # EXTRA is FULL, and for the rollback journal the directory too; what macOS calls a sync is none.
             made.execute("PRAGMA synchronous=EXTRA")
             made.execute("PRAGMA fullfsync=ON")
-            if not made.execute("SELECT file FROM pragma_database_list WHERE name='main'")[0][0]:
+            made.file = made.execute("SELECT file FROM pragma_database_list WHERE name='main'")[0][0]
+            if not made.file:
                 raise StoreRefused("a SQLite database in memory is lost with its process: name a file")
+            made.opened_for_writing = not (self._uri and _READ_ONLY.search(self.path))
             made.reads_freely = made.execute("PRAGMA journal_mode")[0][0] == "wal"
         except BaseException:
             made.hang_up()
@@ -98,6 +104,8 @@ class SQLiteConnection:
 
     def __init__(self, connection: sqlite3.Connection, deadline: float) -> None:
         self.deadline = deadline
+        self.file = ""
+        self.opened_for_writing = True
         self.reads_freely = False
         self._connection = connection
 
@@ -153,6 +161,9 @@ class SQLiteConnection:
 
     def run(self, statement: Statement, values: Values) -> Rows:
         return self.execute(statement.text, values)
+
+    def is_writable(self) -> bool:
+        return self.opened_for_writing and os.access(self.file, os.W_OK)
 
     def tables(self, names: Sequence[str]) -> set[str]:
         return {name for (name,) in self.execute("SELECT name FROM sqlite_master WHERE type='table'")} & {*names}
@@ -220,6 +231,9 @@ class SQLiteStatements(Statements):
     def _counting(self, charged: Any, method: str, one_factor: bool) -> Executable:
         return charged  # type: ignore[no-any-return] # what it is tried on is read under the same lock
 
+    def _may_write(self) -> "ColumnElement[Any]":
+        return literal_column("1", BigInteger())  # the connection knows
+
     @cached_property
     def code(self) -> Statement:
         """The recovery code of a selector."""
@@ -232,8 +246,8 @@ class SQLiteStatements(Statements):
 
     @cached_property
     def new_budget(self) -> Statement:
-        """A budget of a user who has none."""
-        return self._made(self._fresh_budget().on_conflict_do_nothing().returning(DONE))
+        """A budget of a user who has none, or has only begun to set up."""
+        return self._made(self._or_begun(self._fresh_budget()).returning(DONE))
 
     def _reseal(self, table: Any, last: str) -> Statement:
         return self._made(
@@ -309,12 +323,23 @@ class SQLite(Dialect[SQLiteConnection, SQLiteStatements]):
             return False
         for budget in others:
             connection.run(statements.new_budget, budget)
+        connection.run(statements.drop_factors, owner_values(user.owner))  # pending ones, if any
         connection.run(statements.make_epoch, {**owner_values(user.owner), "epoch": new_epoch()})
         for factor in user.factors:
             connection.run(statements.add_factor, factor_values(factor))
         for code in user.recovery_codes:
             connection.run(statements.add_code, code_values(code))
         return True
+
+    def delete_users(self, connection: SQLiteConnection, owners: Sequence[Owner]) -> dict[Owner, int]:
+        statements = self.statements
+        gone = {}
+        for owner in owners:
+            user = owner_values(owner)
+            gone[owner] = len(connection.run(statements.drop_factors, user))
+            for name in ("drop_codes", "drop_devices", "drop_user", "drop_ended", "drop_budgets"):
+                connection.run(getattr(statements, name), user)
+        return gone
 
     def reserve(self, connection: SQLiteConnection, attempt: Attempt) -> Reservation | Refusal:
         answer = self._counted(connection, attempt)

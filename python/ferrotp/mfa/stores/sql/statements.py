@@ -35,6 +35,7 @@ from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql import Executable
 from sqlalchemy.types import TypeEngine
 
+from ..base import NEVER_BOUND
 from .schema import Tables
 
 # One row for each that was changed.
@@ -179,6 +180,15 @@ class Statements(ABC):
                 spent_until=spent,
             )
             .returning(budget.c.failures, budget.c.retry_at, budget.c.spent_until)
+        )
+
+    @cached_property
+    def spend(self) -> Statement:
+        """`ferrotp.mfa.stores.base.spend`, in SQL."""
+        budget = self._tables.budget
+        spent = _larger(_smaller(budget.c.spent_until, number("horizon")), number("now")) + number("cost")
+        return self._made(
+            update(budget).where(self._budget_key, spent <= number("horizon")).values(spent_until=spent).returning(DONE)
         )
 
     def _found(self, method: str, one_factor: bool) -> "ColumnElement[bool]":
@@ -345,15 +355,19 @@ class Statements(ABC):
     @cached_property
     def lock(self) -> Statement:
         """Makes the user's decisions wait for each other, from the first record on. The lock is the row of a budget."""
+        return self._made(self._locking(self._fresh_budget()))
+
+    @cached_property
+    def lock_for_factor(self) -> Statement:
+        """The same, where a budget that is made begins with `fresh` spent."""
+        return self._made(self._locking(self._fresh_budget(number("fresh"))))
+
+    def _locking(self, fresh: Any) -> Any:
         budget = self._tables.budget
-        return self._made(
-            self._fresh_budget()
-            .on_conflict_do_update(
-                index_elements=[budget.c.tenant, budget.c.user_id, budget.c.method],
-                set_={"failures": budget.c.failures},
-            )
-            .returning(budget.c.failures, budget.c.retry_at, budget.c.spent_until)
-        )
+        return fresh.on_conflict_do_update(
+            index_elements=[budget.c.tenant, budget.c.user_id, budget.c.method],
+            set_={"failures": budget.c.failures},
+        ).returning(budget.c.failures, budget.c.retry_at, budget.c.spent_until)
 
     @cached_property
     def hold(self) -> Statement:
@@ -365,7 +379,7 @@ class Statements(ABC):
     def _insert(self, table: Any) -> Any:
         """The database's own ``INSERT``, which knows what to do on a conflict."""
 
-    def _fresh_budget(self) -> Any:
+    def _fresh_budget(self, spent_until: "ColumnElement[int] | None" = None) -> Any:
         nothing: ColumnElement[int] = literal_column("0")
         return self._insert(self._tables.budget).values(
             tenant=text("tenant"),
@@ -373,7 +387,35 @@ class Statements(ABC):
             method=text("method"),
             failures=nothing,
             retry_at=nothing,
-            spent_until=nothing,
+            spent_until=nothing if spent_until is None else spent_until,
+        )
+
+    def _or_begun(self, fresh: Any) -> Any:
+        """Makes budgets, or takes over those of users who have only begun to set up."""
+        budget = self._tables.budget
+        nothing: ColumnElement[int] = literal_column("0", BigInteger())
+        return fresh.on_conflict_do_update(
+            index_elements=[budget.c.tenant, budget.c.user_id, budget.c.method],
+            set_={"spent_until": nothing},
+            where=budget.c.spent_until == literal_column(str(NEVER_BOUND)),
+        )
+
+    @cached_property
+    def note_bound(self) -> Statement:
+        """The user has a factor that is not pending, from now on."""
+        budget = self._tables.budget
+        return self._made(
+            update(budget)
+            .where(self._budget_key, budget.c.spent_until == literal_column(str(NEVER_BOUND)))
+            .values(spent_until=literal_column("0"))
+        )
+
+    @cached_property
+    def forget_failures(self) -> Statement:
+        """Ends consecutive failures and their delay. What was spent stays spent."""
+        nothing: ColumnElement[int] = literal_column("0")
+        return self._made(
+            update(self._tables.budget).where(self._budget_key).values(failures=nothing, retry_at=nothing)
         )
 
     @cached_property
@@ -421,6 +463,25 @@ class Statements(ABC):
             .select_from(self._tables.recovery_code)
             .where(self._code_owner)
         )
+
+    @cached_property
+    def counts_of(self) -> Statement:
+        """How many codes and devices there are, and whether this server takes writes."""
+        counts = [
+            select(func.count(literal_column("*"), type_=BigInteger()))
+            .select_from(table)
+            .where(owned)
+            .scalar_subquery()
+            for table, owned in (
+                (self._tables.recovery_code, self._code_owner),
+                (self._tables.device, self._device_owner),
+            )
+        ]
+        return self._made(select(*counts, self._may_write()))
+
+    @abstractmethod
+    def _may_write(self) -> "ColumnElement[Any]":
+        """Whether the transaction may write, as far as the database says so."""
 
     @cached_property
     def take_factor(self) -> Statement:
@@ -510,7 +571,15 @@ class Statements(ABC):
     @cached_property
     def make_epoch(self) -> Statement:
         """An epoch for a user who has none."""
-        return self._made(self._new_epoch().on_conflict_do_nothing())
+        return self._made(self._new_epoch().on_conflict_do_nothing().returning(DONE))
+
+    @cached_property
+    def swap_epoch(self) -> Statement:
+        """Another epoch in the place of the one that is named."""
+        user = self._tables.user
+        return self._made(
+            update(user).where(self._user_key, user.c.epoch == text("was")).values(epoch=text("epoch")).returning(DONE)
+        )
 
     @cached_property
     def set_epoch(self) -> Statement:

@@ -11,12 +11,14 @@ from typing import Any, Literal
 
 from sqlalchemy.engine import URL, Engine
 
-from ...errors import FactorExists, StoreRefused
+from ...errors import FactorExists, MFAError, StoreRefused, StoreUnavailable
 from ..base import (
     DEVICE_SKEW,
     METHODS,
+    NEVER_BOUND,
     TIMEOUT,
     Budget,
+    Confirmation,
     Decide,
     Factor,
     Limits,
@@ -28,7 +30,11 @@ from ..base import (
     Reservation,
     TrustedDevice,
     UserState,
+    check_not_last,
+    check_room,
+    check_whole,
     new_epoch,
+    spend,
     surplus,
 )
 from ..pool import ConnectionPool
@@ -136,8 +142,12 @@ class SQLStore:
         user = owner_values(factor.owner)
         with self._pool.borrow() as connection:
             connection.begin()
+            is_pending = factor.state == "pending"
+            budgets = {}
             for method in METHODS:
-                connection.run(statements.lock, {**user, "method": method})
+                fresh = NEVER_BOUND if method == "otp" and is_pending else 0
+                rows = connection.run(statements.lock_for_factor, {**user, "method": method, "fresh": fresh})
+                budgets[method] = Budget(*rows[0])
             mine = self._factors_of(connection, factor.owner)
             if any(other.factor_id == factor.factor_id for other in mine):
                 connection.rollback()
@@ -146,10 +156,14 @@ class SQLStore:
                 connection.rollback()
                 return False
             pending = [other for other in mine if other.state == "pending"]
-            for other in surplus(pending, now, max_pending - (factor.state == "pending")):
+            for other in surplus(pending, now, max_pending - is_pending):
                 connection.run(statements.take_factor, {**user, "factor_id": other.factor_id})
             connection.run(statements.add_factor, factor_values(factor))
-            if factor.state != "pending":
+            if is_pending and budgets["enrollment"].failures:
+                connection.run(statements.forget_failures, {**user, "method": "enrollment"})
+            if not is_pending:
+                if budgets["otp"].spent_until == NEVER_BOUND:
+                    connection.run(statements.note_bound, {**user, "method": "otp"})
                 connection.run(statements.make_epoch, {**user, "epoch": new_epoch()})
             connection.commit()
             return True
@@ -173,6 +187,15 @@ class SQLStore:
             if method == "unlock":
                 connection.run(self._statements.new_unlock_budget, attempt.values)
             return self._dialect.reserve(connection, attempt)
+
+    def spend(self, owner: Owner, method: Method, now: int, limits: Limits) -> int:
+        values = {**owner_values(owner), "method": method, "now": now, "cost": limits.cost}
+        with self._pool.borrow() as connection:
+            if connection.run(self._statements.spend, {**values, "horizon": now + limits.horizon}):
+                return 0
+            rows = connection.run(self._statements.budget, values)
+        # Where there is room by now, it came in between.
+        return spend(Budget(*rows[0]), now, limits)[1] or now + 1 if rows else 0
 
     def attempt(
         self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
@@ -220,28 +243,47 @@ class SQLStore:
             return True
 
     def confirm(
-        self, reservation: Reservation, factor_id: str, step: int, drift: int, now: int, codes: Sequence[RecoveryCode]
-    ) -> bool:
+        self,
+        reservation: Reservation,
+        factor_id: str,
+        step: int,
+        drift: int,
+        now: int,
+        codes: Sequence[RecoveryCode],
+        max_factors: int,
+        only_first: bool = False,
+    ) -> Confirmation | None:
         statements = self._statements
         user = owner_values(reservation.owner)
         otp = {**user, "method": "otp"}
         with self._pool.borrow() as connection:
             connection.begin()
-            failures = connection.run(statements.lock, otp)[0][0]
+            kept = Budget(*connection.run(statements.lock, otp)[0])
+            others = [
+                factor for factor in self._factors_of(connection, reservation.owner) if factor.factor_id != factor_id
+            ]
             if not connection.run(
                 statements.activate, {**user, "factor_id": factor_id, "step": step, "drift": drift, "now": now}
             ):
                 connection.rollback()
-                return False
-            if failures >= reservation.limits.disable_at:
+                return None
+            try:
+                check_room(others, max_factors, only_first)
+            except MFAError:
+                connection.rollback()
+                raise
+            if kept.spent_until == NEVER_BOUND:
+                connection.run(statements.note_bound, otp)
+            if kept.failures >= reservation.limits.disable_at:
                 connection.run(statements.clear, otp)
                 connection.run(statements.disable_others, {**user, "factor_id": factor_id})
             connection.run(statements.make_epoch, {**user, "epoch": new_epoch()})
             self._refund(connection, reservation)
-            if codes:
+            codes_kept = bool(codes) and not connection.run(statements.codes_of, user)[0][0]
+            if codes_kept:
                 self._replace_codes(connection, reservation.owner, codes)
             connection.commit()
-            return True
+            return Confirmation(codes_kept)
 
     def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
         statements = self._statements
@@ -260,22 +302,32 @@ class SQLStore:
             connection.commit()
             return left
 
-    def replace_recovery_codes(self, owner: Owner, codes: Sequence[RecoveryCode], now: int) -> bool:
+    def replace_recovery_codes(
+        self, owner: Owner, codes: Sequence[RecoveryCode], now: int, only_first: bool = False
+    ) -> bool:
         with self._pool.borrow() as connection:
             connection.begin()
             connection.run(self._statements.lock, {**owner_values(owner), "method": "otp"})
-            if all(factor.state == "pending" for factor in self._factors_of(connection, owner)):
+            if all(factor.state == "pending" for factor in self._factors_of(connection, owner)) or (
+                only_first and connection.run(self._statements.codes_of, owner_values(owner))[0][0]
+            ):
                 connection.rollback()
                 return False
             self._replace_codes(connection, owner, codes)
             connection.commit()
             return True
 
-    def remove_factor(self, owner: Owner, factor_id: str, epoch: str) -> Factor | None:
+    def remove_factor(self, owner: Owner, factor_id: str, epoch: str, keep_last: bool = False) -> Factor | None:
         user = owner_values(owner)
         with self._pool.borrow() as connection:
             connection.begin()
             connection.run(self._statements.lock, {**user, "method": "otp"})
+            if keep_last:
+                try:
+                    check_not_last(self._factors_of(connection, owner), factor_id)
+                except MFAError:
+                    connection.rollback()
+                    raise
             taken = connection.run(self._statements.take_factor, {**user, "factor_id": factor_id})
             if not taken:
                 connection.rollback()
@@ -304,13 +356,27 @@ class SQLStore:
             connection.commit()
             return gone
 
-    def move_epoch(self, owner: Owner, epoch: str) -> int:
-        user = owner_values(owner)
+    def delete_users(self, owners: Sequence[Owner]) -> list[int]:
+        # In one order, as `add_users`.
+        ordered = sorted(set(owners), key=lambda owner: (owner.tenant, owner.user_id))
+        with self._pool.borrow() as connection:
+            connection.begin()
+            gone = self._dialect.delete_users(connection, ordered)
+            connection.commit()
+        return [gone.pop(owner, 0) for owner in owners]
+
+    def move_epoch(self, owner: Owner, epoch: str, was: str | None) -> int | None:
+        statements, user = self._statements, owner_values(owner)
         with self._pool.borrow() as connection:
             connection.begin()
             connection.run(self._statements.hold, {**user, "method": "otp"})
-            gone = len(connection.run(self._statements.drop_devices, user))
-            connection.run(self._statements.set_epoch, {**user, "epoch": epoch})
+            gone = len(connection.run(statements.drop_devices, user))
+            values = {**user, "epoch": epoch, "was": was}
+            if was is None:
+                connection.run(statements.set_epoch, values)
+            elif not connection.run(statements.swap_epoch if was else statements.make_epoch, values):
+                connection.rollback()
+                return None
             connection.commit()
             return gone
 
@@ -381,9 +447,12 @@ class SQLStore:
             connection.begin(reading=True)
             factors = self._factors_of(connection, owner)
             budgets = {row[0]: Budget(*row[1:]) for row in connection.run(self._statements.budgets_of, user)}
-            codes = connection.run(self._statements.codes_of, user)[0][0]
+            codes, devices, may_write = connection.run(self._statements.counts_of, user)[0]
             epochs = connection.run(self._statements.epoch, user)
             connection.commit()
+            if not may_write or not connection.is_writable():
+                raise StoreUnavailable(f"{self._dialect.name} takes no writes here: name the primary")
+            check_whole(factors, "otp" in budgets, codes, devices)
             if not epochs and any(factor.state != "pending" for factor in factors):
                 connection.run(self._statements.make_epoch, {**user, "epoch": new_epoch()})
                 epochs = connection.run(self._statements.epoch, user)
