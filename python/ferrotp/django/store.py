@@ -374,8 +374,9 @@ class DjangoStore:
     def user(self, owner: Owner) -> UserState:
         with self._records(reading=True) as using:
             budgets: dict[Method, BudgetRecord] = {method: BudgetRecord() for method in METHODS}
-            rows = _of(Budget, using, owner).filter(method__in=METHODS)
-            for method, *row in rows.values_list("method", "failures", "retry_at", "spent_until"):
+            kept = _of(Budget, using, owner).filter(method__in=METHODS)
+            rows = list(kept.values_list("method", "failures", "retry_at", "spent_until"))
+            for method, *row in rows:
                 budgets[method] = BudgetRecord(*row)
             factors = tuple(_factors_of(using, owner))
             codes, devices = (_of(model, using, owner).count() for model in (RecoveryCode, TrustedDevice))
