@@ -99,7 +99,8 @@ def test_of_64_posts_of_one_recovery_code_one_logs_in(site: tuple[str, Path, Any
     visitor = half(site[0], "recovery@example.com")
     answers = at_once([visitor.clone() for _ in range(64)], "/mfa/recover", codes[0])
     assert [answer.location for answer in answers].count("/mfa/") == 1
-    assert {answer.status for answer in answers} <= {302, 303, 400, 429}
+    # 503: a process has a bound on the slow hashes under way
+    assert {answer.status for answer in answers} <= {302, 303, 400, 429, 503}
 
 
 def test_guesses_in_a_view_that_raises_under_atomic_requests_are_counted(site: tuple[str, Path, Any]) -> None:

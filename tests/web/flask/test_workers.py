@@ -112,7 +112,8 @@ def test_of_64_posts_of_one_recovery_code_one_logs_in(base: str) -> None:
     visitor = half(base, email)
     answers = at_once([visitor.clone() for _ in range(64)], "/mfa/recover", codes[0])
     assert [answer.location for answer in answers if answer.status == 303] == ["/mfa/"]
-    assert {answer.status for answer in answers} <= {303, 400, 429}
+    # 503: a process has a bound on the slow hashes under way
+    assert {answer.status for answer in answers} <= {303, 400, 429, 503}
 
 
 def test_the_limits_hold_across_workers_and_after_a_restart(base: str, folder: Path) -> None:

@@ -97,7 +97,8 @@ def test_of_64_posts_of_one_recovery_code_one_logs_in(base: str) -> None:
     _, codes = enrolled(base, "recovery@example.com")
     client = half(base, "recovery@example.com")
     replies = at_once([client.clone() for _ in range(64)], "recover", codes[0])
-    assert {reply.status for reply in replies} <= {200, 400, 429}
+    # 503: a process has a bound on the slow hashes under way
+    assert {reply.status for reply in replies} <= {200, 400, 429, 503}
     assert len([reply for reply in replies if reply.status == 200]) == 1
 
 
