@@ -14,7 +14,7 @@ from django.test import override_settings
 from django.test.utils import setup_test_environment, teardown_test_environment
 
 from ferrotp.django import get_mfa
-from ferrotp.django.checks import check_middleware, check_settings, check_stores
+from ferrotp.django.checks import check_keys, check_middleware, check_settings, check_stores
 from ferrotp.django.models import Factor, RecoveryCode
 from ferrotp.django.test import Clock
 from ferrotp.mfa import Event
@@ -226,3 +226,13 @@ def test_the_report_says_who_has_none_a_legacy_one_and_a_clock_that_is_off(
     assert {"user": alice.name, "device": "Phone", "steps": 1} in report["drift"]
     text = run("ferrotp_report")
     assert f"  {bob.name}  must have one\n" in text and f"  {alice.name}  Phone  +1 time steps\n" in text
+
+
+def test_a_keyring_that_is_not_the_stores_is_an_error_where_the_database_is_looked_at(
+    alice: Person, ferrotp: Callable[..., None]
+) -> None:
+    assert check_keys(databases=["default"]) == []
+    ferrotp(KEYS=new_key())
+    (fault,) = check_keys(databases=["default"])
+    assert fault.id == "ferrotp.E014" and get_mfa().keyring.writes_with in fault.msg
+    assert check_keys() == []  # nothing is asked of a database that nobody named
