@@ -1,6 +1,7 @@
 """The frame of a format: what it is called, by what it is known, and how one of its entries becomes an account.
 
-A format's module holds an `Export`; `_loading` asks each of them in turn. Whoever is known reads: nothing is tried out.
+A format's module holds an `Export`; `_loading` asks each in turn whether it knows the contents. The first that does
+reads them: no reader is tried out.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -1,6 +1,6 @@
 """Opening encrypted files: keys from passwords, at a bounded cost, and ciphers that tell whether a file was changed.
 
-The cost of a key stands in the file, and so in the hands of whoever made it: each has a bound, in memory and in work.
+The cost of a key stands in the file, and so an attacker may choose it: each has a bound, in memory and in work.
 The ciphers and Argon2 are those of the package cryptography (the extra ``ferrotp[transfer]``).
 """
 
@@ -129,10 +129,10 @@ def _hchacha20(key: bytes, nonce: bytes) -> bytes:
     words = [int.from_bytes(part, "little") for part in _fours(b"expand 32-byte k" + key + nonce)]
 
     def quarter(a: int, b: int, c: int, d: int) -> None:
-        for one, two, three, turn in ((a, b, d, 16), (c, d, b, 12), (a, b, d, 8), (c, d, b, 7)):
-            words[one] = (words[one] + words[two]) & 0xFFFFFFFF
-            mixed = words[three] ^ words[one]
-            words[three] = ((mixed << turn) | (mixed >> (32 - turn))) & 0xFFFFFFFF
+        for first, second, third, turn in ((a, b, d, 16), (c, d, b, 12), (a, b, d, 8), (c, d, b, 7)):
+            words[first] = (words[first] + words[second]) & 0xFFFFFFFF
+            mixed = words[third] ^ words[first]
+            words[third] = ((mixed << turn) | (mixed >> (32 - turn))) & 0xFFFFFFFF
 
     for _ in range(10):
         for column in range(4):
