@@ -118,8 +118,9 @@ mutants: $(VENV)/installed $(VENV)/tools $(VENV)/mutants  ## Break the code in m
 attack: $(VENV)/installed  ## Attack the service for 30 days of its clock, and print how far a guesser comes
 	@$(PY) benches/attack.py $(ARGS)
 
-fuzz:  ## Fuzz what reads foreign bytes, a minute for each target; wants a C++ compiler (ARGS=--quick: two seconds each)
+fuzz: $(VENV)/installed $(VENV)/tools  ## Fuzz what reads foreign bytes, a minute for each target; wants a C++ compiler (ARGS=--quick: two seconds each)
 	@$(PYTHON) fuzz/run.py $(ARGS)
+	@$(PY) fuzz/files.py $(ARGS)
 
 pyotp-newest: $(VENV)/installed $(VENV)/tools  ## Hold ferrotp against the newest pyotp of the package index, and say what is new
 	@$(PY) tests/pyotp/newest.py

@@ -44,6 +44,7 @@ EXTRAS = {
     "ferrotp/mfa/stores/__init__.py": {"sqlalchemy"},  # likewise
     "ferrotp/mfa/stores/sql/": {"sqlalchemy", "psycopg"},
     "ferrotp/starlette/": {"anyio", "fastapi", "itsdangerous", "pydantic", "starlette"},
+    "ferrotp/transfer/_opening.py": {"cryptography"},
     "ferrotp/transfer/scan.py": {"PIL", "zxingcpp"},
 }
 """What an extra installs, and the only places that may know it. `__main__` only asks whether click is there."""

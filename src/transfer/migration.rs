@@ -143,8 +143,9 @@ pub fn decode(uri: &str) -> Result<Payload, TransferError> {
     let bytes = payload_bytes(uri)?;
     let mut fields =
         PayloadFields::decode(bytes.as_slice()).map_err(|_| malformed("the data is no protocol buffer"))?;
-    // Version 2 came with Google Authenticator 7; it adds an identifier to each account.
-    if !matches!(fields.version, 1 | 2) {
+    // Version 2 came with Google Authenticator 7; it adds an identifier to each account. Where none is said, as other
+    // apps write it, the fields are those of version 1.
+    if !matches!(fields.version, 0..=2) {
         return Err(TransferError::new(Kind::Unsupported, "the export has a version other than 1 and 2", ""));
     }
     if fields.accounts.len() > MAX_ACCOUNTS {

@@ -129,7 +129,7 @@ pub fn read(
     })?;
     let root = document.root_element();
     if root.tag_name().name() != "KeyContainer" {
-        return Err(TransferError::new(Kind::Malformed, "not a PSKC document", root.tag_name().name()));
+        return Err(TransferError::new(Kind::Malformed, "not a PSKC document", "the root"));
     }
     if root.tag_name().namespace() != Some(NAMESPACE) || root.attribute("Version") != Some("1.0") {
         return Err(TransferError::new(

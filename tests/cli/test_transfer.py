@@ -14,7 +14,11 @@ from .program import SECRET, URI, as_json, error, ok, run
 
 CORPUS = pathlib.Path(__file__).parents[1] / "transfer" / "corpus"
 GOOD = sorted(path for path in CORPUS.glob("*/good/*") if path.name != "expected.json")
-PLAIN = [path for path in GOOD if path.name not in ("rfc6030_figure6.xml", "rfc6030_figure7.xml")]
+PLAIN = [
+    path
+    for path in GOOD
+    if path.name not in ("rfc6030_figure6.xml", "rfc6030_figure7.xml") and "sealed" not in path.name
+]
 AEGIS = str(CORPUS / "aegis" / "good" / "kinds.json")
 FIELDS = {"name", "issuer", "kind", "algorithm", "digits", "period", "counter", "serial", "secret_bits"}
 NAMES = [f"user{number}" for number in range(1, 24)]
@@ -25,7 +29,7 @@ MANY = "".join(f"otpauth://totp/ACME:{name}?secret={SECRET}&issuer=ACME\n" for n
 def test_import_reads_every_format_and_shows_no_secret(path):
     expected = json.loads(path.with_name("expected.json").read_text())[path.name]
     answer = as_json("import", str(path))
-    assert set(answer) == {"accounts", "duplicates", "errors"} and answer["errors"] == []
+    assert set(answer) == {"accounts", "duplicates", "errors", "files", "notes"} and answer["errors"] == []
     assert all(set(account) == FIELDS for account in answer["accounts"])
     table = ok("import", str(path)).splitlines()
     assert len(table) == (1 + len(expected) if expected else 1)
@@ -151,7 +155,6 @@ def test_what_is_no_export_is_said(tmp_path):
     assert "no QR code" in error("import", str(picture))
     assert "not a PNG" in error("scan", AEGIS)
     assert "none of" in error("import", stdin="hello")
-    assert "is a folder" in error("import", str(tmp_path))
     assert "No such file" in error("import", str(tmp_path / "none"))
     assert "no account" in error("export", str(CORPUS / "aegis" / "good" / "empty.json"))
     assert ok("import", str(CORPUS / "aegis" / "good" / "empty.json")) == "no accounts\n"
@@ -164,3 +167,137 @@ def test_a_uri_as_an_argument_is_imported_with_the_warning():
 
 def test_import_and_export_make_a_pipe():
     assert ok("code", "--at", "59", stdin=ok("export", stdin=URI)) == "287082\n"
+
+
+SEALED = [path for path in GOOD if "sealed" in path.name]
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.mark.parametrize("path", SEALED, ids=lambda path: f"{path.parts[-3]}-{path.stem}")
+def test_a_password_comes_from_a_file_or_the_environment_and_never_from_an_argument(path, tmp_path):
+    expected = json.loads(path.with_name("expected.json").read_text())[path.name]
+    answer = as_json("import", str(path), "--password-env", "NAME", "--show-secrets", env={"NAME": PASSWORD})
+    assert [[account["uri"], account["serial"]] for account in answer["accounts"]] == expected
+    assert "No such option" in error("import", str(path), "--password", PASSWORD)
+    if path.name != "andotp_sealed_old.bin":  # nothing in it says what it is
+        assert "use --password-file" in error("import", str(path))
+    wrong = as_json("import", str(path), "--password-env", "NAME", env={"NAME": "wrong"}, code=2)["error"]
+    assert wrong["kind"] in ("wrong-key", "unknown-format") and wrong["next"]
+
+
+def test_a_password_is_asked_for_at_a_terminal(terminal):
+    path = CORPUS / "aegis" / "good" / "aegis_sealed.json"
+    pane = terminal()
+    pane.type(f"clear; ferrotp import {path}")
+    pane.wait(lambda screen: "Password of the file (not shown):" in screen)
+    pane.type(PASSWORD)
+    pane.wait(lambda screen: "gaben" in screen)
+    assert PASSWORD not in pane.history()
+
+
+def test_a_folder_of_twenty_mixed_files_is_one_report(tmp_path):
+    folder = tmp_path / "mixed"
+    (folder / "inside").mkdir(parents=True)
+    good = [
+        path
+        for path in PLAIN
+        if path.parts[-3] in ("aegis", "2fas", "bitwarden", "stratum", "keepass", "raivo", "safenet")
+    ]
+    count = 0
+    for number, path in enumerate(good):
+        (folder / f"{number:02}-{path.name}").write_bytes(path.read_bytes())
+        count += len(json.loads(path.with_name("expected.json").read_text())[path.name])
+    (folder / "inside" / "uris.txt").write_text(f"# mine\n{URI}\notpauth://totp/a?secret=1\n")
+    sealed = CORPUS / "aegis" / "good" / "aegis_sealed.json"
+    (folder / "sealed.json").write_bytes(sealed.read_bytes())
+    (folder / "mail.eml").write_text("From: alice\n\nhello\n")
+    (folder / "empty").write_bytes(b"")
+    (folder / "vault.kdbx").write_bytes(b"\x03\xd9\xa2\x9a\x67\xfb\x4b\xb5" + bytes(100))
+    (folder / "chrome.csv").write_text("name,url,username,password,note\nACME,https://a,alice,hunter2-hunter2,\n")
+    (folder / "cut.json").write_bytes((CORPUS / "2fas" / "good" / "kinds.json").read_bytes()[:-40])
+    parts = ok("export", "--to", "google", stdin=MANY).splitlines()
+    (folder / "google-1.txt").write_text(parts[0])
+    (folder / "google-3.txt").write_text(parts[2])
+    files = sorted(str(path) for path in folder.rglob("*") if path.is_file())
+    assert len(files) >= 20
+    answer = as_json("import", str(folder), "--show-secrets", code=2)
+    assert sorted(report["file"] for report in answer["files"]) == files
+    assert len(answer["accounts"]) == count + 1 + 13  # the URI, and two parts of three
+    titles = {pathlib.Path(report["file"]).name: report["title"] for report in answer["files"]}
+    counts = {pathlib.Path(report["file"]).name: report["accounts"] for report in answer["files"]}
+    assert sum(counts.values()) == len(answer["accounts"]) and counts["google-3.txt"] == 3
+    assert titles["sealed.json"] == "an Aegis export" and titles["google-1.txt"] == "Google Authenticator's export"
+    refused = {pathlib.Path(part["place"].split(",")[0]).name: part for part in answer["errors"]}
+    assert {"sealed.json", "mail.eml", "empty", "vault.kdbx", "chrome.csv", "cut.json", "uris.txt"} <= set(refused)
+    assert "part 2 of 3 missing" in " ".join(part["message"] for part in answer["errors"])
+    assert all(part["next"] for part in answer["errors"])
+    assert not any("hunter2" in json.dumps(part) for part in answer["errors"])
+    done = run("import", str(folder))
+    assert done.returncode == 2
+    assert "a KeePass XML export" in done.stdout and "a SafeNet token file" in done.stdout
+    for line in filter(None, done.stderr.splitlines()):
+        assert line.startswith(("left out: ", "note: ")), line
+    for name in refused:
+        assert name in done.stderr
+    # With the password, the sealed one is read, too.
+    answer = as_json("import", str(folder), "--password-env", "P", env={"P": PASSWORD}, code=2)
+    assert not any("sealed.json" in (part["place"] or "") for part in answer["errors"])
+
+
+def test_what_is_there_of_a_batch_comes_with_keep_going(tmp_path):
+    parts = ok("export", "--to", "google", stdin=MANY).splitlines()
+    path = tmp_path / "two.txt"
+    path.write_text("\n".join(parts[1:]))
+    assert "part 1 of 3 missing" in error("import", str(path))
+    answer = as_json("import", "--keep-going", str(path), code=2)
+    assert [account["name"] for account in answer["accounts"]] == NAMES[10:]
+    assert ["part 1 of 3 missing" in part["message"] for part in answer["errors"]] == [True]
+
+
+def test_a_vendor_s_file_takes_what_it_does_not_say_from_options(tmp_path):
+    path = tmp_path / "tokens.csv"
+    path.write_text("2600123456789,3132333435363738393031323334353637383930\n")
+    assert "--token-type" in error("import", str(path))
+    [account] = as_json("import", str(path), "--token-type", "totp", "--token-period", "60")["accounts"]
+    assert (account["kind"], account["period"], account["serial"]) == ("totp", 60, "2600123456789")
+    path.write_text("serial,secret,type\n1,2345ABCD,totp\n")
+    assert "--token-encoding" in error("import", str(path))
+    [account] = as_json("import", str(path), "--token-encoding", "hex")["accounts"]
+    assert account["secret_bits"] == 32
+
+
+def test_oddities_are_said_where_a_code_or_a_name_depends_on_them():
+    lines = f"otpauth://totp/ACME%3Aalice?secret={SECRET}\notpauth://totp/A%3Abob?secret={SECRET.lower()}\n"
+    done = run("import", stdin=lines)
+    assert done.returncode == 0 and "alice" in done.stdout
+    assert done.stderr.splitlines() == [
+        "note: the colon between issuer and name is written %3A: some apps read one name (line 1 and 1 more)"
+    ]
+    notes = as_json("import", stdin=lines)["notes"]
+    assert [note["kind"] for note in notes] == ["encoded-colon", "encoded-colon", "secret-case"]
+    steam = f"otpauth://totp/Steam:gaben?secret={SECRET}&digits=5"
+    assert "five letters" in run("code", stdin=steam).stderr
+    text = ok("uri", stdin=steam)
+    assert "Steam Guard" in text and "five letters" in text
+    done = run("uri", stdin=f"otpauth://totp/ACME%3Aalice?secret={SECRET}&algorithm=SHA3")
+    assert done.returncode == 2 and "%3A" in done.stderr and "the algorithm is not" in done.stderr
+    answer = as_json("uri", stdin=f"otpauth://totp/ACME%3Aalice?secret={SECRET}&algorithm=SHA3", code=2)
+    assert [warning["kind"] for warning in answer["error"]["warnings"]] == ["encoded-colon"]
+
+
+@pytest.mark.parametrize("target", ["aegis", "2fas", "ente"])
+def test_what_is_exported_for_an_app_comes_back(target):
+    uris = ok("export", "--for", target, AEGIS)
+    theirs = [account["uri"] for account in as_json("import", "--show-secrets", stdin=uris)["accounts"]]
+    assert theirs == [account["uri"] for account in as_json("import", "--show-secrets", AEGIS)["accounts"]]
+
+
+def test_what_an_app_cannot_make_is_said():
+    assert "no Steam codes" in error("export", "--for", "google", AEGIS)
+    answer = as_json("export", "--for", "google", "--keep-going", AEGIS, code=2)
+    assert len(answer["uris"]) == 3 and answer["for"] == "google"
+    assert {note["kind"] for note in answer["notes"]} == {"lost-period", "lost-algorithm", "lost-digits"}
+    done = run("export", "--for", "google", "--keep-going", AEGIS)
+    assert "Google Authenticator ignores the period" in done.stderr
+    assert ok("export", "--for", "steam", stdin=f"steam://{SECRET}") == f"steam://{SECRET}\n"
+    assert "--to google has one form" in error("export", "--for", "ente", "--to", "google", AEGIS)

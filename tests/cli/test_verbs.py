@@ -318,11 +318,12 @@ def test_every_field_of_a_uri_is_explained_and_the_secret_is_not_shown():
     ("uri", "reason"),
     [
         ("otpauth://totp/a", "no secret found in URI"),
-        (f"otpauth://totp/a?secret={SECRET}&secret={SECRET}", "duplicate secret parameter"),
-        (f"otpauth://totp/a?secret={SECRET}&digits=9", "digits may only be 6, 7, or 8"),
-        (f"otpauth://totp/a?secret={SECRET}&digits=six", "a value is wrong"),
-        (f"otpauth://totp/A:a?secret={SECRET}&issuer=B", "issuer is specified in both"),
-        (f"otpauth://motp/a?secret={SECRET}", "not a supported OTP type"),
+        (f"otpauth://totp/a?secret={SECRET}&secret=MZXW6YTBOI", "duplicate secret parameter"),
+        (f"otpauth://totp/a?secret={SECRET}&digits=11", "digits must be between 1 and 10"),
+        (f"otpauth://totp/a?secret={SECRET}&digits=six", "the digits is not a number"),
+        (f"otpauth://totp/a?secret={SECRET}&algorithm=SHA3", "the algorithm is not SHA1"),
+        (f"otpauth://motp/a?secret={SECRET}", "mOTP is another kind of code"),
+        (f"otpauth://x/a?secret={SECRET}", "not a supported OTP type"),
         ("otpauth://totp/a?secret=1890", "not base32"),
     ],
 )

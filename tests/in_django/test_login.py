@@ -52,6 +52,29 @@ def test_with_a_factor_a_code_is_asked_for_and_nobody_is_logged_in_before(client
     assert client.get("/vault").content.decode() == f"vault {alice.name}"
 
 
+def test_guesses_do_not_keep_the_owner_out(client: MFAClient, alice: Person, events: list[Event]) -> None:
+    thief = MFAClient()
+    for visitor in (thief, client):
+        assert where(alice.password(visitor)) == "/mfa/challenge"
+    assert b'name="next_code"' not in client.get("/mfa/challenge").content
+    for _ in range(5):
+        assert thief.post("/mfa/challenge", {"code": alice.wrong()}).status_code in (400, 429)
+    assert [event.kind for event in events].count("guessing suspected") == 1
+    refused = client.post("/mfa/challenge", {"code": alice.code()})
+    assert refused.status_code == 429 and refused.headers["Retry-After"]
+    for answer in (refused, client.get("/mfa/challenge")):
+        assert 'name="next_code"' in answer.content.decode() and "two in a row" in answer.content.decode()
+    assert b'name="next_code"' not in client.get("/mfa/recover").content
+    pair = {"code": alice.device.at(alice.clock.now, -1), "next_code": alice.code()}
+    wrong = client.post("/mfa/challenge", {**pair, "code": alice.wrong()})
+    assert wrong.status_code == 400 and "two codes in a row" in wrong.content.decode()
+    assert pair["next_code"] not in wrong.content.decode() and where(client.get("/inside")).startswith("/login")
+    assert where(client.post("/mfa/challenge", pair)) == "/inside"
+    assert client.get("/inside").status_code == 200
+    assert thief.post("/mfa/challenge", pair).status_code == 400
+    assert where(thief.get("/inside")).startswith("/login")
+
+
 def test_the_session_key_and_the_token_against_forgery_are_new_when_the_second_factor_passes(
     client: MFAClient, alice: Person
 ) -> None:
@@ -267,14 +290,14 @@ def test_set_up_and_recovery_codes(client: MFAClient, person: Callable[..., Pers
     bob.password(client)
     assert where(client.post("/mfa/set-up", {"name": "Phone"})) == "/mfa/set-up"
     page = client.get("/mfa/set-up")
-    assert page.headers["Cache-Control"] == "no-store" and "<svg" in page.content.decode()
+    assert page.headers["Cache-Control"] == "private, no-store" and "<svg" in page.content.decode()
     uri = page.content.decode().split('href="otpauth://')[1].split('"')[0].replace("&amp;", "&")
     device = Device("otpauth://" + uri)
     wrong = client.post("/mfa/set-up/confirm", {"code": device.wrong(clock.now)})
     assert wrong.status_code == 400 and uri.replace("&", "&amp;") in wrong.content.decode()
     done = client.post("/mfa/set-up/confirm", {"code": device.at(clock.now)})
     codes = [line.split("<")[0] for line in done.content.decode().split("<li>")[1:]]
-    assert len(codes) == 10 and done.headers["Cache-Control"] == "no-store"
+    assert len(codes) == 10 and done.headers["Cache-Control"] == "private, no-store"
     file = client.post("/mfa/recovery-codes/saved", {"codes": codes, "download": "y"})
     assert file.headers["Content-Disposition"].startswith("attachment") and codes[0] in file.content.decode()
     assert client.post("/mfa/recovery-codes/saved", {"codes": codes}).status_code == 400
@@ -564,6 +587,26 @@ def test_a_trusted_device_is_not_asked_until_the_password_changes(
     alice.user.save()
     client.post("/login", {"username": alice.name, "password": "other"})
     assert where(client.get("/mfa/")) == "/mfa/challenge"
+
+
+@pytest.mark.parametrize("last", [0, 1, 2])
+def test_a_double_click_on_log_in_is_no_theft(
+    client: MFAClient, alice: Person, clock: Clock, ferrotp: Any, events: list[Event], last: int
+) -> None:
+    ferrotp(POLICY={"trusted_device_days": 30})
+    alice.password(client)
+    client.post("/mfa/challenge", {"code": alice.code(), "trust": "y"})
+    name, morsel = next((name, morsel) for name, morsel in client.cookies.items() if "ferrotp_device_token_" in name)
+    clock.tick(3600)
+    tabs = [MFAClient() for _ in range(3)]
+    for tab in tabs:
+        tab.cookies[name] = morsel.value
+        assert where(alice.password(tab)) == "/inside"
+    clock.tick(3600)
+    client.post("/logout")
+    client.cookies[name] = tabs[last].cookies[name].value
+    assert where(alice.password(client)) == "/inside"
+    assert "device theft suspected" not in [event.kind for event in events]
 
 
 @pytest.mark.parametrize(

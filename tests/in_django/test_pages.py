@@ -1,5 +1,7 @@
 """The pages: one design with the other frameworks', in any language, and to be replaced."""
 
+import html
+import pickle
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -9,11 +11,13 @@ from typing import Any
 import django
 import pytest
 from django.conf import settings
+from django.core.cache import caches
 from django.core.signals import got_request_exception
 from django.http import HttpRequest
 from django.test import RequestFactory, override_settings
 from django.utils import translation
 from django.views.debug import ExceptionReporter
+from mfa.authenticator import Device
 
 import ferrotp.django.texts
 from ferrotp.django import forms, views
@@ -26,12 +30,12 @@ from .conftest import Person
 from .test_login import where
 
 
-def _normal(html: str) -> str:
+def _normal(page: str) -> str:
     """Without what is each framework's own: the token against forgery, and white space."""
-    html = re.sub(r'<input type="hidden" name="csrf\w+" value="[^"]*">', "<token>", html)
-    html = html.replace("&#x27;", "'").replace("&#39;", "'").replace("&quot;", '"').replace("&#34;", '"')
-    html = re.sub(r"\s+", " ", html)
-    return re.sub(r" ?(<|>) ?", r"\1", html).strip()
+    page = re.sub(r'<input type="hidden" name="csrf\w+" value="[^"]*">', "<token>", page)
+    page = page.replace("&#x27;", "'").replace("&#39;", "'").replace("&quot;", '"').replace("&#34;", '"')
+    page = re.sub(r"\s+", " ", page)
+    return re.sub(r" ?(<|>) ?", r"\1", page).strip()
 
 
 @pytest.fixture
@@ -75,7 +79,11 @@ def test_each_page_is_what_flask_shows(alice: Person, in_flask: Callable[..., st
     rows += [("set_up", {"page": set_up_page(gate, login, texts, waiting, error=error)})
              for login in (half, full) for waiting in (None, enrollment) for error in ("", "Wrong.")]  # fmt: skip
     rows += [
-        ("set_up", {"page": replace(rows[-1][1]["page"], required=True, qr="", key="")}),
+        ("challenge", {"page": replace(rows[0][1]["page"], two_codes=True, note="Two.", error=error)})
+        for error in ("", "Wrong.")
+    ]
+    rows += [
+        ("set_up", {"page": replace(rows[-3][1]["page"], required=True, qr="", key="")}),
         ("codes", {"page": CodesPage(("AAAA-BBBB", "CCCC-DDDD"))}),
         ("codes", {"page": CodesPage(("AAAA-BBBB",), "Save them.")}),
         ("new_codes", {"error": ""}),
@@ -211,7 +219,7 @@ def test_a_page_of_the_sites_own_stands_in_the_place_of_ours(client: MFAClient, 
         for path in ("/login", "/plain-login"):
             alice.password(client, path)
             page = client.get("/mfa/challenge")
-            assert page.content.startswith(b"OWN") and page.headers["Cache-Control"] == "no-store"
+            assert page.content.startswith(b"OWN") and page.headers["Cache-Control"] == "private, no-store"
             assert client.post("/mfa/challenge", {"code": alice.wrong()}).status_code == 400
             assert where(client.post("/mfa/challenge", {"code": alice.code()})) == "/inside"
             assert client.get("/vault").status_code == 200
@@ -295,10 +303,59 @@ def test_every_page_has_its_headers_and_a_strict_policy_suffices(client: MFAClie
     answers += [client.get(f"/mfa/{path}") for path in ("", "set-up", "recovery-codes")]
     answers += [client.post("/mfa/recovery-codes"), client.get("/mfa/cancel")]
     for answer in answers:
-        for name, value in PAGE_HEADERS.items():
+        for name, value in {**PAGE_HEADERS, "Cache-Control": "private, no-store"}.items():
             assert answer.headers[name] == value, name
         assert " style=" not in answer.content.decode() and " on" + "click=" not in answer.content.decode()
     assert client.get("/mfa/cancel").status_code == 405
+
+
+CSP_OF_DJANGO = "django.middleware.csp.ContentSecurityPolicyMiddleware"
+
+
+@pytest.mark.parametrize("middleware", ["csp.middleware.CSPMiddleware", CSP_OF_DJANGO])
+def test_the_sites_own_content_security_policy_wins(client: MFAClient, alice: Person, middleware: str) -> None:
+    """Both leave a header that is there: ours, which is laxer, would stay."""
+    if middleware == CSP_OF_DJANGO and django.VERSION < (6, 0):
+        middleware = "in_django.csp_of_django.ContentSecurityPolicyMiddleware"
+    policy = {"default-src": ["'none'"], "style-src": ["'self'"]}
+    own = {"CONTENT_SECURITY_POLICY": {"DIRECTIVES": policy}, "SECURE_CSP": policy}
+    with override_settings(MIDDLEWARE=[middleware, *settings.MIDDLEWARE], **own):
+        alice.password(client)
+        for answer in (client.get("/mfa/challenge"), client.post("/mfa/challenge", {"code": alice.wrong()})):
+            said = answer.headers["Content-Security-Policy"]
+            assert "default-src 'none'" in said and "style-src 'self'" in said
+            assert answer.headers["X-Frame-Options"] == "DENY"  # and ours holds where the site has none
+
+
+def test_a_cache_for_the_whole_site_keeps_no_page_with_a_secret(
+    client: MFAClient, person: Callable[..., Person]
+) -> None:
+    cache = "django.core.cache.backends.locmem.LocMemCache"
+    caching = {
+        "CACHES": {"default": {"BACKEND": cache, "LOCATION": "kept"}},
+        "MIDDLEWARE": [
+            "django.middleware.cache.UpdateCacheMiddleware",
+            *settings.MIDDLEWARE,
+            "django.middleware.cache.FetchFromCacheMiddleware",
+        ],
+    }
+    with override_settings(**caching):
+        bob = person()
+        bob.password(client)
+        client.post("/mfa/set-up", {"name": "Phone"})
+        page = client.get("/mfa/set-up").content.decode()
+        secret = re.search(r"secret=([A-Z2-7]+)", page)
+        assert secret
+        device = Device(html.unescape(re.search(r'href="(otpauth:[^"]+)"', page)[1]))  # type: ignore[index]
+        codes = client.post("/mfa/set-up/confirm", {"code": device.at(bob.clock.now)}).content.decode()
+        client.get("/mfa/")
+        client.get("/mfa/set-up")
+        client.get("/")
+        values = [pickle.loads(value) for value in caches["default"]._cache.values()]
+        kept = repr([getattr(value, "content", value) for value in values])
+        assert "index" in kept  # it does keep pages
+        assert secret[1] not in kept and "ferrotp" not in kept
+        assert not any(code in kept for code in re.findall(r"<li>([0-9A-Z-]{9,})</li>", codes))
 
 
 def test_style_and_script_need_no_collectstatic(client: MFAClient) -> None:

@@ -66,7 +66,7 @@ def test_a_get_changes_nothing_and_returns_no_secret(client: MFAClient, alice: P
         assert path == "/mfa/set-up" or key not in shown.decode(), path
         assert not any(secret in shown.decode() for secret in (alice.device.secret, *alice.codes)), path
         if path.startswith("/mfa/") and "/static/" not in path:
-            assert answer.headers["Cache-Control"] == "no-store", path
+            assert answer.headers["Cache-Control"] == "private, no-store", path
     assert get_mfa().status(user_id=alice.user_id) == before
     assert len(events) == told
     assert client.get("/fresh-vault").status_code == 200

@@ -997,9 +997,10 @@ def test_every_attempt_leaves_an_event(world: World) -> None:
     with pytest.raises(InvalidCode):
         world.mfa.recover(user_id="42", code=codes[0])
     assert world.kinds() == [
-        "verified", *["refused"] * 5, "throttled", "refused", "recovered", "recovery refused",
+        "verified", *["refused"] * 2, "guessing suspected", *["refused"] * 3, "throttled", "refused", "recovered",
+        "recovery refused",
     ]  # fmt: skip
-    assert [event.user_id for event in world.events if event.notify_user] == ["42"]
+    assert [event.user_id for event in world.events if event.notify_user] == ["42", "42"]
 
 
 # Trusted devices
@@ -1201,6 +1202,7 @@ def test_the_user_hears_of_each_change_and_of_nothing_else() -> None:
     assert {kind for kind in kinds if replace(event, kind=kind).notify_user} == {
         "enrollment confirmed",
         "factor imported",
+        "guessing suspected",
         "disabled",
         "recovered",
         "recovery codes replaced",
@@ -1224,6 +1226,7 @@ def test_the_log_warns_of_changes_and_refusals_and_only_informs_of_the_rest(
     assert {kind for kind, level in levels.items() if level == "INFO"} == {
         "enrollment started",
         "verified",
+        "unlocked",
         "device recognized",
         "device refused",
         "devices removed",

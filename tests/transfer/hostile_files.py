@@ -32,4 +32,22 @@ FILES: dict[str, tuple[Callable[[int], bytes], int]] = {
     "a long URI": (lambda size: b"otpauth-migration://offline?data=" + b"A" * size, 10 * MIB),
     "a long otpauth URI": (lambda size: b"otpauth://totp/a?secret=" + b"1" * size, 10 * MIB),
     "long NUL": (bytes, 10 * MIB),
+    "nested KeePass groups": (lambda size: b"<KeePassFile><Root>" + b"<Group>" * size, MIB),
+    "one endless KeePass entry": (
+        lambda size: b"<KeePassFile><Entry>" + b"<String><Key>a</Key></String>" * size,
+        300_000,
+    ),
+    "many KeePass elements": (lambda size: b"<KeePassFile>" + b"<a/>" * size, 2_200_000),
+    "a long comment before the root": (lambda size: b"<!--" + b"-" * size, 10 * MIB),
+    "many brackets": (lambda size: b"[" * size, MIB),
+    "many andOTP accounts": (
+        lambda size: b'[{"secret":"A","type":"","label":""}' + b",0" * size + b"]",
+        120_000,
+    ),
+    "a long heading": (lambda size: b"a," * size, MIB),
+    "a password manager's open quote": (lambda size: b'login_totp\n"' + b"a" * size, 5 * MIB),
+    "many question marks": (lambda size: b"otpauth://totp/" + b"?a=" * size, 300_000),
+    "many parameters": (lambda size: b"otpauth://totp/a?secret=A" + b"&" * size, MIB),
+    "many comments": (lambda size: b"#\n" * size, MIB),
+    "an endless word": (lambda size: b"a b " + b"A" * size, 5 * MIB),
 }

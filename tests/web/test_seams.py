@@ -29,7 +29,7 @@ from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.starlette import ProblemError, StarletteMFA
 from ferrotp.starlette.tokens import Tokens
 from ferrotp.vault import Keyring
-from ferrotp.web import Gate, LastFactor, Login, StepError, absolute_store, device_cookie
+from ferrotp.web import Gate, LastFactor, Login, StepError, absolute_store, check_store, device_cookie, open_mfa
 from ferrotp.web.pages import CodesPage, show_codes
 
 from .flask.test_extension import SECRET_KEY
@@ -486,9 +486,12 @@ def test_flask_takes_get_id_where_it_is_the_id() -> None:
 # Where the store is
 
 
+SEALS = Keyring.generate()
+
+
 def stored_flask(folder: Path, store: str) -> flask.Flask:
     app = flask.Flask(__name__, instance_path=str(folder / "instance"))
-    keys = Keyring.generate().export()
+    keys = SEALS.export()
     app.config.update(SECRET_KEY=SECRET_KEY, FERROTP_STORE=store, FERROTP_ISSUER="ACME", FERROTP_KEYS=keys)
     FlaskMFA(app)
     return app
@@ -547,6 +550,24 @@ def test_only_a_relative_path_is_resolved(tmp_path: Path, store: str, found: str
         assert make_url(resolved) == make_url(found.format(tmp_path))
     else:
         assert resolved == found
+
+
+def test_a_keyring_that_is_not_the_stores_is_said_at_the_start(tmp_path: Path) -> None:
+    """And not at the first login, to a user: with the id of the key that is missing."""
+    store = MemoryStore()
+    sealing = MFA(store, issuer="ACME", keyring=Keyring.generate(), policy=Policy.cheap_for_tests())
+    sealing.import_factor(user_id="7", secret=b"0" * 20)
+    other = MFA(store, issuer="ACME", keyring=Keyring.generate(), prepare=False)
+    app = flask.Flask(__name__)
+    app.config.update(SECRET_KEY=SECRET_KEY)
+    for start in (lambda: FlaskMFA(app, mfa=other), lambda: check_store(other)):
+        with pytest.raises(SetupError, match=sealing.keyring.writes_with):
+            start()
+    url = f"sqlite:///{tmp_path}/mfa.db"
+    made = open_mfa(store=url, issuer="ACME", keys=Keyring.generate())
+    made.import_factor(user_id="7", secret=b"0" * 20)
+    with pytest.raises(SetupError, match="FERROTP_KEYS is not the store's"):
+        open_mfa(store=url, issuer="ACME", keys=Keyring.generate())
 
 
 # Races: what comes between a page's look and the decision

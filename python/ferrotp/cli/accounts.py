@@ -1,9 +1,10 @@
 """Accounts as people and programs see them: without their secrets, unless they are asked for."""
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..transfer import Account, TransferError, duplicates
+from ..transfer import Account, Note, TransferError, duplicates
 from . import output
 from .errors import transfer_fields
 
@@ -64,6 +65,11 @@ def show(accounts: Sequence[Account], with_secrets: bool) -> None:
         name = output.clean(account.name or account.serial or "")
         rows.append([str(number), output.clean(account.issuer or ""), name, sort(account), secret])
     output.table(rows)
+
+
+def notes_json(notes: Iterable[Note]) -> list[dict[str, Any]]:
+    """What was odd."""
+    return [dataclasses.asdict(note) for note in notes]
 
 
 def errors_json(errors: Iterable[TransferError]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from . import output
 from .errors import DONE, REFUSED, InputError
 from .settings import Number, Settings, json_option, with_settings
 from .sources import Source, secret_source
+from .store import examine
 from .verify import code_option, nearest, read_code
 
 
@@ -21,16 +22,31 @@ from .verify import code_option, nearest, read_code
 @secret_source
 @click.option("--clock", is_flag=True, help="Compare the clock with a code: asks for a secret and a code.")
 @code_option
+@click.option("--store", metavar="URL", help="Look at a store of ferrotp.mfa, and whether its keys are at hand.")
+@click.option("--keys-file", metavar="FILE", help="The store's keys.  [default: the variable FERROTP_KEYS]")
 @click.option("--hours", type=Number(1, 240), default=24, metavar="N", help="How far to look.  [default: 24]")
 @with_settings("counter")
 @json_option
-def doctor(source: Source, clock: bool, code: str | None, hours: int, settings: Settings, as_json: bool) -> int:
+def doctor(
+    source: Source,
+    clock: bool,
+    code: str | None,
+    store: str | None,
+    keys_file: str | None,
+    hours: int,
+    settings: Settings,
+    as_json: bool,
+) -> int:
     """Show versions and kernels, and check the clock.
 
     With --clock or a SECRET it asks for the code that a phone shows now, and tells how far the two clocks are apart:
-    exit code 1 if the code is that of no time near.
+    exit code 1 if the code is that of no time near. With --store it looks at a store: whether its tables are there and
+    of this version, who may read and write it, its clock, and whether the keys open a record of each key; exit code 1
+    if anything is wrong. It goes through all records.
     """
     facts = _facts()
+    if store is not None:
+        return _tell_of_store(store, keys_file, facts["clock_problem"], as_json=as_json)
     comparison = None
     if clock or code is not None or source.is_said():
         account = settings.account(source.read())
@@ -43,6 +59,20 @@ def doctor(source: Source, clock: bool, code: str | None, hours: int, settings: 
     else:
         _show(facts, comparison, hours)
     return REFUSED if comparison and not comparison["found"] else DONE
+
+
+def _tell_of_store(where: str, keys_file: str | None, clock_problem: str | None, *, as_json: bool) -> int:
+    seen = examine(where, keys_file)
+    faults = [*([f"the clock is wrong: {clock_problem}"] if clock_problem else []), *seen["faults"]]
+    if as_json:
+        output.emit({**seen, "faults": faults})
+    else:
+        output.fields([("store", seen["store"]), *((f"key {key}", f"{n} records") for key, n in seen["keys"].items())])
+        for fault in faults:
+            output.note(fault)
+        if not faults:
+            output.say(f"\n{output.styled('good', fg='green', bold=True)}: nothing is wrong with it")
+    return REFUSED if faults else DONE
 
 
 def _facts() -> dict[str, Any]:

@@ -9,7 +9,17 @@ import traceback
 import click
 
 from ..qr import QRError
-from ..transfer import TransferError
+from ..transfer import (
+    BatchError,
+    EncryptedError,
+    LimitError,
+    MalformedError,
+    RefusedError,
+    TransferError,
+    UnsupportedError,
+    WrongKeyError,
+)
+from ..transfer._masking import likenesses
 
 DONE, REFUSED, USAGE, UNEXPECTED, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 70, 130, 141
 
@@ -50,11 +60,41 @@ def transfer_fields(error: TransferError) -> dict[str, str | None]:
     kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(error).__name__.removesuffix("Error")).lower()
     return {
         "kind": kind,
-        "message": redacted(str(error)),
+        "message": redacted(in_options(str(error))),
         "format": error.format or None,
         "place": error.place,
         "account": error.account,
+        "next": what_next(error),
     }
+
+
+def in_options(message: str) -> str:
+    """A message in which parameters of functions are the options that say the same."""
+    return message.replace("by kind=", "by --token-type").replace("by encoding=", "by --token-encoding")
+
+
+def what_next(error: TransferError) -> str:
+    """What somebody can do whose file, or an entry of it, was refused."""
+    if isinstance(error, WrongKeyError):
+        return "check the password, and that the file is whole; import a file with another password by itself"
+    if isinstance(error, EncryptedError):
+        return (
+            "give its password by --password-file, --password-env or at the prompt"
+            if "none was given" in error.reason
+            else error.reason
+        )
+    if isinstance(error, MalformedError):
+        return "export the file again, or correct the entry; --keep-going reads the others"
+    if isinstance(error, UnsupportedError):
+        return "set this account up anew with the site, and scan its QR code; --keep-going reads the others"
+    return _NEXT.get(type(error), in_options(error.reason))
+
+
+_NEXT: dict[type[TransferError], str] = {
+    BatchError: "give all QR codes of the export; --keep-going reads those that are there",
+    LimitError: "split the file",
+    RefusedError: "set this account up anew with the site, and scan its QR code",
+}
 
 
 def is_broken_pipe(error: BaseException) -> bool:
@@ -64,24 +104,13 @@ def is_broken_pipe(error: BaseException) -> bool:
     )
 
 
-# Base32 as it is generated: capitals, or small letters with a digit among them, or too many for a word.
-_LIKE_A_SECRET = re.compile(
-    r"otpauth[^\s'\"]*|[A-Z2-7]{12,}=*|(?=[a-z]*[2-7])[a-z2-7]{12,}=*|[A-Za-z2-7]{20,}=*|[0-9A-Fa-f]{20,}"
-)
-
-
-def masked(text: str) -> str:
-    """A text without what looks like a secret."""
-    return _LIKE_A_SECRET.sub("…", text)
-
-
 def redacted(message: str) -> str:
     """A message without what could be a secret that was typed in another thing's place. A user who
     types ``--digits JBSWY3DPEHPK3PXP`` does not want it in a log."""
     words: set[str] = set()
     for argument in sys.argv[1:]:
         if not os.path.lexists(argument):
-            words.update(_LIKE_A_SECRET.findall(argument))
+            words.update(likenesses(argument))
     for word in sorted(words, key=len, reverse=True):
         message = message.replace(word, "…")
     return message

@@ -2,10 +2,10 @@
 
 import click
 
-from ..transfer import google
-from . import drawing, output
+from ..transfer import TransferError, google, targets
+from . import accounts, drawing, output
 from .errors import DONE, USAGE, InputError
-from .reading import Reader, reader_options
+from .reading import Found, Reader, reader_options
 from .settings import json_option
 
 
@@ -19,6 +19,12 @@ from .settings import json_option
     help="otpauth:// URIs [default], or Google Authenticator's otpauth-migration://.",
 )
 @click.option(
+    "--for",
+    "target",
+    type=click.Choice(targets.TARGETS),
+    help="URIs in the form that this app reads, with a warning where something is lost.",
+)
+@click.option(
     "--output",
     "-o",
     "path",
@@ -29,7 +35,10 @@ from .settings import json_option
 @click.option("--qr", is_flag=True, help="Draw QR codes here: one an account, or Google's of ten accounts.")
 @drawing.qr_options
 @json_option
-def export(reader: Reader, format: str, path: str | None, qr: bool, paper: drawing.Paper, as_json: bool) -> int:
+def export(
+    reader: Reader, format: str, target: targets.Target | None, path: str | None, qr: bool, paper: drawing.Paper,
+    as_json: bool,
+) -> int:  # fmt: skip
     """Write accounts for another app: URIs, or QR codes. They hold the secrets.
 
     It reads what `ferrotp import` reads. Several QR codes go into FILE-1.png, FILE-2.png and so on.
@@ -38,11 +47,17 @@ def export(reader: Reader, format: str, path: str | None, qr: bool, paper: drawi
         raise InputError("one of --output, --qr and --qr-file", "usage")
     if qr and as_json:
         raise InputError("--qr is for people: with --json use --qr-file", "usage")
+    if target and format == "google":
+        raise InputError("--to google has one form: without --for", "usage")
     found = reader.read()
-    found.tell()
-    if not found.accounts:
+    if target and found.accounts:
+        uris = _for(target, found, reader.keep_going)
+        found.tell()
+    else:
+        found.tell()
+        uris = google.encode(found.accounts) if format == "google" else [account.uri() for account in found.accounts]
+    if not uris:
         raise InputError("there is no account to export")
-    uris = google.encode(found.accounts) if format == "google" else [account.uri() for account in found.accounts]
     paths = paper.paths(len(uris))
     if path:
         output.write_private(path, "".join(f"{uri}\n" for uri in uris).encode(), paper.force)
@@ -56,6 +71,7 @@ def export(reader: Reader, format: str, path: str | None, qr: bool, paper: drawi
         hidden = bool(paths)
         output.emit(
             {"format": format, "accounts": len(found.accounts), "files": paths, "uris": None if hidden else uris}
+            | ({"for": target, "notes": accounts.notes_json(found.notes)} if target else {})
         )
     elif qr:
         for number, code in enumerate(codes, 1):
@@ -68,3 +84,19 @@ def export(reader: Reader, format: str, path: str | None, qr: bool, paper: drawi
         for uri in uris:
             output.say(uri)
     return USAGE if found.errors else DONE
+
+
+def _for(target: targets.Target, found: Found, keeps_going: bool) -> list[str]:
+    """The URIs for an app. What is lost becomes a note, and what the app cannot make, an error."""
+    uris = []
+    for account in found.accounts:
+        try:
+            uri, notes = targets.uri(account, target)
+        except TransferError as error:
+            if not keeps_going:
+                raise
+            found.errors.append(error)
+            continue
+        uris.append(uri)
+        found.notes += notes
+    return uris

@@ -1,10 +1,11 @@
 """``ferrotp import`` and ``ferrotp scan``"""
 
+import dataclasses
 from collections.abc import Sequence
 
 import click
 
-from ..transfer import MalformedError, duplicates, scan, uris
+from ..transfer import MalformedError, Note, duplicates, scan, uris
 from . import accounts, output
 from .errors import DONE, USAGE, InputError
 from .reading import Found, Reader, contents, reader_options, scanned
@@ -21,10 +22,19 @@ def _show(found: Found, show_secrets: bool, as_json: bool) -> int:
                 "accounts": [accounts.as_json(account, show_secrets) for account in found.accounts],
                 "duplicates": duplicates(found.accounts),
                 "errors": accounts.errors_json(found.errors),
+                "notes": accounts.notes_json(found.notes),
+                "files": [dataclasses.asdict(report) for report in found.files],
             }
         )
     else:
         accounts.show(found.accounts, show_secrets)
+        if found.has_folder:
+            output.say()
+            rows = [["FILE", "WHAT IT IS", "ACCOUNTS", "LEFT OUT"]]
+            for report in found.files:
+                title = report.title or "not read"
+                rows.append([output.clean(report.file), title, str(report.accounts), str(report.errors or "")])
+            output.table(rows)
         found.tell()
     return USAGE if found.errors else DONE
 
@@ -36,8 +46,9 @@ def _show(found: Found, show_secrets: bool, as_json: bool) -> int:
 def import_(reader: Reader, show_secrets: bool, as_json: bool) -> int:
     """Read the exports of authenticator apps and token vendors.
 
-    Each FILE is told by its contents: otpauth:// URIs, Google Authenticator's export (over several files, too), Aegis,
-    2FAS, PSKC, OATH CSV, or a picture of QR codes. Without one, standard input is read.
+    Each FILE is told by its contents: URIs, Google Authenticator's export (over several files, too), the files of some
+    twenty apps, PSKC and other token files, or a picture of QR codes. A folder is read whole, with one report. Without
+    a FILE, standard input is read. docs/transfer.md lists the formats.
     """
     return _show(reader.read(), show_secrets, as_json)
 
@@ -64,4 +75,6 @@ def scan_(pictures: Sequence[str], show_secrets: bool, as_json: bool) -> int:
         raise MalformedError(f"{what}: an authenticator's begins with otpauth", scan.FORMAT)
     if others:
         output.note(f"passed over {others} QR code{'s' if others > 1 else ''} of something else", "note")
-    return _show(Found(uris.decode(texts), []), show_secrets, as_json)
+    notes: list[Note] = []
+    found = Found(uris.decode(texts, on_note=notes.append), notes=notes)
+    return _show(found, show_secrets, as_json)

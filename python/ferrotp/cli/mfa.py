@@ -1,4 +1,4 @@
-"""``ferrotp mfa import``: users of other packages into a store of the service."""
+"""``ferrotp mfa``: a store of the service is made, and users of other packages come into it."""
 
 import importlib
 import json
@@ -28,8 +28,34 @@ _LAST_USED = ("time-step", "seconds", "code", "none")
 def mfa(context: click.Context) -> int:
     """Work on a store of ferrotp.mfa."""
     if context.invoked_subcommand is None:
-        raise click.UsageError("say what: import", context)
+        raise click.UsageError("say what: init or import", context)
     return 0
+
+
+@mfa.command()
+@click.option("--store", envvar="FERROTP_STORE", required=True, metavar="URL", help="Where it is to be.")
+@json_option
+def init(store: str, as_json: bool) -> int:
+    """Make a store, or bring an older one to this version.
+
+    Once, before the application starts with prepare=False: a store that is not there is an error then, and no new,
+    empty one. Name a SQLite file by its whole path.
+    """
+    try:
+        from ..mfa import MFAError, open_store
+    except ImportError:
+        raise InputError("this needs more packages: pip install 'ferrotp[sql]'", "usage") from None
+    try:
+        opened = open_store(store)
+        made, place = opened.prepare(), repr(opened)
+        opened.close()
+    except MFAError as error:  # its texts hold no password
+        raise InputError(str(error), "mfa") from None
+    if as_json:
+        output.emit({"store": place, "made": made})
+    else:
+        output.say(f"{place}: {'made' if made else 'was there, and is of this version'}")
+    return DONE
 
 
 def _options(function: Callable[..., int]) -> Callable[..., int]:

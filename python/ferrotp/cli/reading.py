@@ -1,36 +1,61 @@
-"""Exports from files, pipes and pictures: what `scan`, `import` and `export` read."""
+"""Exports from files, folders, pipes and pictures: what `scan`, `import` and `export` read."""
 
 import dataclasses
 import functools
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import click
 
 from .. import transfer
-from ..transfer import Account, TransferError, google, scan, uris
+from ..transfer import Account, Note, TransferError, _loading, google, scan, uris
 from ..transfer._common import MAX_BYTES, OnError, text_of
+from ..transfer._frame import Options
 from . import output
-from .errors import InputError, redacted
+from .errors import InputError, in_options, redacted, what_next
+from .settings import Number
 from .sources import Source, from_stdin, is_asked
 
-_PICTURES = transfer._PICTURES
+_MOST_FILES = 10_000
+_URIS = "a list of URIs"
+
+
+@dataclasses.dataclass
+class FileReport:
+    """What became of one file."""
+
+    file: str
+    title: str = ""
+    accounts: int = 0
+    errors: int = 0
 
 
 @dataclasses.dataclass
 class Found:
-    """What was read, and what could not be."""
+    """What was read, what could not be, what was odd, and what became of each file."""
 
     accounts: list[Account]
-    errors: list[TransferError]
+    errors: list[TransferError] = dataclasses.field(default_factory=list)
+    notes: list[Note] = dataclasses.field(default_factory=list)
+    files: list[FileReport] = dataclasses.field(default_factory=list)
+    has_folder: bool = False
 
     def tell(self) -> None:
-        """The errors, beside the output."""
+        """The oddities and the errors, beside the output."""
+        alike: dict[str, list[Note]] = {}
+        for note in self.notes:
+            if note.matters:
+                alike.setdefault(note.message, []).append(note)
+        for message, notes in alike.items():
+            where = notes[0].place or notes[0].account
+            more = f" and {len(notes) - 1} more" if len(notes) > 1 else ""
+            output.note(redacted(f"{message} ({where}{more})" if where else message), "note")
         for error in self.errors:
-            output.note(redacted(str(error)), "left out")
+            reason, following = in_options(str(error)), what_next(error)
+            output.note(redacted(reason if following in reason else f"{reason}. Next: {following}"), "left out")
 
 
 @dataclasses.dataclass
@@ -41,51 +66,88 @@ class Reader:
     keep_going: bool
     key: Source
     password: Source
+    token: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def read(self) -> Found:
         """All accounts, in the order of the files; Google's last, since the parts of an export may be in several."""
-        found = Found([], [])
+        found = Found([])
         parts: list[str] = []
         places: list[str] = []  # of the parts
-        for file in self.files or ["-"]:
-
-            def placed(error: TransferError, file: str = file) -> TransferError:
-                return _in_file(error, file) if len(self.files) > 1 else error
-
-            def leave_out(error: TransferError, placed: Callable[..., TransferError] = placed) -> None:
-                found.errors.append(placed(error))
-
-            on_error = leave_out if self.keep_going else None
+        files = list(_files(self.files or ["-"]))
+        found.has_folder = any(is_inside for _, is_inside in files)
+        for file, is_inside in files:
+            report = FileReport(file)
+            found.files.append(report)
+            keeps_going = self.keep_going or is_inside
+            where = file if len(files) > 1 or is_inside else ""
             try:
-                data = contents(file)
-                texts = _uris(data)
-                if texts is None:
-                    found.accounts += self._load(data, on_error)
-                    continue
-                # Empty lines stand for the parts, so that a line's number is right.
-                lines = ["" if text.startswith(google.PREFIX) else text for text in texts]
-                found.accounts += uris.decode(lines, on_error)
+                self._read(file, where, keeps_going, found, report, parts, places)
             except TransferError as error:
-                raise placed(error) from None
-            for number, text in enumerate(texts, 1):
-                if text.startswith(google.PREFIX):
-                    parts.append(text)
-                    places.append(f"{file}, line {number}" if len(self.files) > 1 else f"line {number}")
+                failure = _in_file(error, where)
+                if not is_inside:
+                    raise failure from None
+                found.errors.append(failure)
+                report.errors += 1
+            except (OSError, InputError) as error:
+                if not is_inside:
+                    raise
+                reason = (error.strerror or type(error).__name__) if isinstance(error, OSError) else str(error)
+                found.errors.append(transfer.UnknownFormatError(f"the file cannot be read: {reason}", "file", file))
+                report.errors += 1
         if parts:
             errors: list[TransferError] = []
+            goes_on = self.keep_going or found.has_folder
             try:
-                found.accounts += google.decode(parts, errors.append if self.keep_going else None)
+                found.accounts += google.decode(parts, errors.append if goes_on else None)
             except TransferError as error:
-                raise _in_part(error, places) from None
+                if not found.has_folder:
+                    raise _in_part(error, places) from None
+                errors.append(error)
             found.errors += [_in_part(error, places) for error in errors]
         return found
 
-    def _load(self, data: bytes, on_error: OnError | None) -> list[Account]:
+    def _read(
+        self, file: str, where: str, keeps_going: bool, found: Found, report: FileReport, parts: list[str],
+        places: list[str],
+    ) -> None:  # fmt: skip
+        def leave_out(error: TransferError) -> None:
+            found.errors.append(_in_file(error, where))
+            report.errors += 1
+
+        def take(note: Note) -> None:
+            place = ", ".join(filter(None, (where, note.place))) or None
+            found.notes.append(dataclasses.replace(note, place=place))
+
+        def name(title: str) -> None:
+            report.title = title
+
+        on_error = leave_out if keeps_going else None
+        data = contents(file)
+        texts = _uris(data)
+        if texts is None:
+            options = Options(on_note=take, on_title=name, **self.token)
+            accounts = self._load(data, options, on_error, where)
+        else:
+            report.title = "a picture of QR codes" if is_picture(data) else _URIS
+            # Empty lines stand for the parts, so that a line's number is right.
+            lines = ["" if text.startswith(google.PREFIX) else text for text in texts]
+            accounts = uris.decode(lines, on_error, on_note=take)
+        found.accounts += accounts
+        report.accounts = len(accounts)
+        for number, text in enumerate(texts or (), 1):
+            if text.startswith(google.PREFIX):
+                report.title = "Google Authenticator's export"
+                report.accounts += google.count(text)
+                parts.append(text)
+                places.append(f"{where}, line {number}" if where else f"line {number}")
+
+    def _load(self, data: bytes, options: Options, on_error: OnError | None, where: str) -> list[Account]:
         key, password = self._key(), self.password.read() if self.password.is_said() else None
         if key and password:
             raise InputError("either a key or a password", "usage")
+        options = dataclasses.replace(options, key=key, password=password)
         try:
-            return transfer.load(data, key=key, password=password, on_error=on_error)
+            return _loading.read(data, options, on_error)
         except transfer.EncryptedError as error:
             wanted = error
         if "none was given" not in wanted.reason:
@@ -95,13 +157,31 @@ class Reader:
             option = "--password-file" if by_password else "--key-file"
             raise transfer.EncryptedError(f"{wanted.reason}: use {option}", wanted.format, None, wanted.account)
         if by_password:
-            password = from_stdin("the password of the file")
+            password = from_stdin(f"the password of {where or 'the file'}")
         else:
             key = _bytes(from_stdin("the key of the file, in hexadecimal"))
-        return transfer.load(data, key=key, password=password, on_error=on_error)
+        return _loading.read(data, dataclasses.replace(options, key=key, password=password), on_error)
 
     def _key(self) -> bytes | None:
         return _bytes(self.key.read()) if self.key.is_said() else None
+
+
+def _files(named: Sequence[str]) -> Iterator[tuple[str, bool]]:
+    """The files, those in folders too, in the order of their names; and whether each was found in a folder."""
+    count = 0
+    for file in named:
+        if file == "-" or not os.path.isdir(file):
+            yield file, False
+            continue
+        for folder, folders, names in os.walk(file):
+            folders.sort()
+            for name in sorted(names):
+                count += 1
+                if count > _MOST_FILES:
+                    raise InputError(f"more than {_MOST_FILES} files in the folder", "file")
+                path = os.path.join(folder, name)
+                if os.path.isfile(path):  # no pipe and no device: they may never end
+                    yield path, True
 
 
 def _bytes(key: str) -> bytes:
@@ -112,8 +192,8 @@ def _bytes(key: str) -> bytes:
 
 
 def _in_file(error: TransferError, file: str) -> TransferError:
-    place = f"{file}, {error.place}" if error.place else file
-    return type(error)(error.reason, error.format, place, error.account)
+    place = ", ".join(filter(None, (file, error.place)))
+    return type(error)(error.reason, error.format, place or None, error.account)
 
 
 def _in_part(error: TransferError, places: Sequence[str]) -> TransferError:
@@ -130,17 +210,15 @@ def contents(file: str) -> bytes:
         if sys.stdin is None:
             raise InputError("standard input is closed")
         return sys.stdin.buffer.read(MAX_BYTES + 1)
-    if file.startswith(("otpauth://", google.PREFIX)):
+    if uris.begins(file):
         return Source("the URI", file).read().encode()
-    if os.path.isdir(file):
-        raise InputError(f"{file} is a folder: name the files", "file")
     with open(file, "rb") as opened:
         return opened.read(MAX_BYTES + 1)
 
 
 def is_picture(data: bytes) -> bool:
     """Whether it begins as a picture does."""
-    return data.startswith(_PICTURES)
+    return data.startswith(_loading.PICTURES)
 
 
 def _uris(data: bytes) -> list[str] | None:
@@ -150,7 +228,8 @@ def _uris(data: bytes) -> list[str] | None:
         if not texts:
             raise transfer.MalformedError("no QR code for an authenticator in the picture", scan.FORMAT)
         return texts
-    if not data[:200].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"otpauth"):
+    start = data[:20_000].decode("utf-8-sig", "ignore").splitlines()
+    if not uris.begins(next((line for line in start if not uris.is_comment(line)), "")):
         return None
     return [line.strip() for line in text_of(data, uris.FORMAT).splitlines()]
 
@@ -158,7 +237,7 @@ def _uris(data: bytes) -> list[str] | None:
 def scanned(data: bytes) -> tuple[list[str], int]:
     """The texts for authenticators in a picture, and how many others there are."""
     texts = scan.read_texts(data)
-    ours = [text for text in texts if text.startswith(("otpauth://", google.PREFIX))]
+    ours = list(filter(uris.begins, texts))
     return ours, len(texts) - len(ours)
 
 
@@ -167,12 +246,19 @@ def reader_options(function: Callable[..., int]) -> Callable[..., int]:
 
     @click.argument("files", nargs=-1, type=click.Path(), metavar="[FILE]...")
     @click.option("--keep-going", is_flag=True, help="Read on after an entry that cannot be taken; then exit code 2.")
-    @click.option("--password-file", type=click.Path(), metavar="FILE", help="The password of an encrypted PSKC file.")
+    @click.option("--password-file", type=click.Path(), metavar="FILE", help="The password of an encrypted file.")
     @click.option("--password-env", metavar="NAME", help="The same, from an environment variable.")
     @click.option(
         "--key-file", type=click.Path(), metavar="FILE", help="The key of an encrypted PSKC file, in hexadecimal."
     )
     @click.option("--key-env", metavar="NAME", help="The same, from an environment variable.")
+    @click.option(
+        "--token-type",
+        type=click.Choice(["totp", "hotp"]),
+        help="What tokens are, where a vendor's CSV does not say it.",
+    )
+    @click.option("--token-period", type=Number(1, 1 << 31), metavar="S", help="Their time step, likewise.")
+    @click.option("--token-encoding", type=click.Choice(["hex", "base32"]), help="How their secrets are written.")
     @functools.wraps(function)
     def wrapper(
         files: tuple[str, ...],
@@ -181,10 +267,14 @@ def reader_options(function: Callable[..., int]) -> Callable[..., int]:
         password_env: str | None,
         key_file: str | None,
         key_env: str | None,
+        token_type: str | None,
+        token_period: int | None,
+        token_encoding: str | None,
         **options: Any,
     ) -> int:
         key = Source("the key", "", key_file, key_env)
         password = Source("the password", "", password_file, password_env)
-        return function(reader=Reader(files, keep_going, key, password), **options)
+        token = {"kind": token_type, "period": token_period, "encoding": token_encoding}
+        return function(reader=Reader(files, keep_going, key, password, token), **options)
 
     return wrapper

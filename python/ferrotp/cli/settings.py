@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..transfer import Account, RefusedError, TransferError, uris
+from ..transfer import Account, Note, RefusedError, TransferError, uris
 from ..transfer._common import base32
+from . import output
 from .errors import InputError
 
 ALGORITHMS = ("SHA1", "SHA256", "SHA512")
@@ -21,18 +22,25 @@ def is_uri(text: str) -> bool:
     return ":" in text
 
 
-def account_of(text: str) -> Account:
-    """The account of a URI, or of a secret in base32 with the defaults of apps."""
+def account_of(text: str, tells: bool = True) -> Account:
+    """The account of a URI, or of a secret in base32 with the defaults of apps.
+
+    :param tells: says beside the output what was odd in a URI, and could have been read otherwise
+    """
     if not is_uri(text):
         secret = base32("".join(text.split()))
         if not secret:
             raise InputError("the secret is not base32: letters and the digits 2 to 7, as apps show it")
         return Account(secret)
+    notes: list[Note] = []
     try:
-        accounts = uris.decode([text])
+        accounts = uris.decode([text], on_note=notes.append)
     except TransferError as error:
         # One URI needs no line number.
         raise InputError(error.reason) from None
+    for note in notes:
+        if note.matters and tells:
+            output.note(note.message, "note")
     if len(accounts) != 1:
         raise InputError(f"the URI holds {len(accounts)} accounts: `ferrotp import` shows them, `export` splits them")
     return accounts[0]

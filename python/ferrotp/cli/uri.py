@@ -1,17 +1,20 @@
 """``ferrotp uri``"""
 
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import click
 
-from ..transfer import Account, google
+from ..transfer import Account, TransferError, google, uris
+from ..transfer._masking import masked
 from . import accounts, output
-from .errors import masked
+from .errors import InputError, describe
 from .settings import account_of, is_uri, json_option
 from .sources import Source, secret_source
 
 _KNOWN = {"secret", "issuer", "algorithm", "encoder", "digits", "period", "counter", "image"}
 _DEFAULT = " (not said: the default)"
+# Said here in more words.
+_OURS = {"no-counter", "padding", "secret-spaces", "unknown-parameter"}
 
 
 @click.command()
@@ -19,14 +22,19 @@ _DEFAULT = " (not said: the default)"
 @click.option("--show-secret", is_flag=True, help="Show the secret, too.")
 @json_option
 def uri(source: Source, show_secret: bool, as_json: bool) -> int:
-    """Explain an otpauth:// URI, with warnings.
+    """Explain an otpauth:// URI, with a sentence for each oddity.
 
-    The secret is left out, unless --show-secret is given. Exit code 0 says that the URI can be read, warnings or not.
+    The secret is left out, unless --show-secret is given. Exit code 0 says that the URI can be read, warnings or not;
+    what is refused is explained, too.
     """
     text = source.read()
-    account = account_of(text)
+    reading = uris.explain(text) if is_uri(text) and not text.startswith(google.PREFIX) else None
+    if reading is not None and reading.error is not None:
+        return _refused(reading, reading.error, as_json)
+    account = account_of(text, tells=False)
     said = _parameters(text)
     warnings = _warnings(account, text, said)
+    warnings += [(note.kind, note.message) for note in reading.notes if note.kind not in _OURS] if reading else []
     if as_json:
         output.emit(
             {
@@ -46,11 +54,25 @@ def uri(source: Source, show_secret: bool, as_json: bool) -> int:
     return 0
 
 
+def _refused(reading: uris.Reading, error: TransferError, as_json: bool) -> int:
+    """Why it cannot be read, and what else is odd."""
+    code, fields = describe(InputError(error.reason))
+    if as_json:
+        warnings = [{"kind": note.kind, "message": note.message} for note in reading.notes]
+        output.emit({"error": {**fields, **({"warnings": warnings} if warnings else {})}})
+        return code
+    for note in reading.notes:
+        output.note(note.message, "note")
+    output.note(str(fields["message"]), "ferrotp")
+    return code
+
+
 def _parameters(text: str) -> dict[str, str] | None:
     """What the URI says; None where it is no otpauth:// URI. Of unknown names the value may be a secret."""
     if not is_uri(text) or text.startswith(google.PREFIX):
         return None
-    return {masked(name): value for name, value in parse_qsl(urlsplit(text).query, keep_blank_values=True)}
+    query = text.partition("?")[2]
+    return {masked(name).lower(): value for name, value in parse_qsl(query, keep_blank_values=True)}
 
 
 def _fields(account: Account, said: dict[str, str] | None, show_secret: bool) -> list[tuple[str, str]]:

@@ -22,7 +22,7 @@ from ferrotp.mfa.errors import moment
 from . import auth, decorators
 from .conf import conf
 from .models import Factor
-from .service import get_mfa, user_id_of, user_of
+from .service import current_tenant, get_mfa, user_id_of, user_of
 from .views import non_atomic
 
 
@@ -59,7 +59,7 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
 
     def get_queryset(self, request: HttpRequest) -> Any:
         # The sealed secret does not even leave the database. Another tenant's ids are those of other users here.
-        mine = super().get_queryset(request).using(conf().database).filter(tenant=conf().tenant)
+        mine = super().get_queryset(request).using(conf().database).filter(tenant=current_tenant())
         return mine.exclude(state="pending").defer("sealed")
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:

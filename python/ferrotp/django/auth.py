@@ -35,7 +35,7 @@ from ferrotp.web import (
 from ferrotp.web.login import LOGIN_KEY
 
 from .conf import conf
-from .service import gate_for, get_mfa, is_current, now, user_id_of
+from .service import current_tenant, gate_for, get_mfa, is_current, now, user_id_of
 from .texts import texts
 
 _log = logging.getLogger("ferrotp.django")
@@ -118,7 +118,7 @@ def load(request: HttpRequest) -> Login | None:
         return None
     given = conf()
     lifetime = given.policy.half_login_lifetime
-    login = Login.load(record, now(), lifetime, issuer=given.issuer, tenant=given.tenant)
+    login = Login.load(record, now(), lifetime, issuer=given.issuer, tenant=current_tenant())
     if login is None:
         return None
     user = getattr(request, "user", None)  # by a token, it may be another user than the session's
@@ -285,9 +285,11 @@ def login_page(next_url: str = "", *, admin: bool = False) -> str:
     return page + ("&" if "?" in page else "?") + urlencode({REDIRECT_FIELD_NAME: next_url})
 
 
-def problem_of(request: HttpRequest, error: MFAError, *, recovery: bool = False) -> problems.Problem:
+def problem_of(
+    request: HttpRequest, error: MFAError, *, recovery: bool = False, two_codes: bool = False
+) -> problems.Problem:
     """What the service raised, as the page says it. What to do about a fault is for the site's log."""
-    problem = problems.problem_of(error, texts, now(), recovery=recovery)
+    problem = problems.problem_of(error, texts, now(), recovery=recovery, two_codes=two_codes)
     if problem.status >= 500:
         _log.error("%s %r: %s: %s", request.method, request.path, type(error).__name__, error)
     return problem
@@ -363,7 +365,7 @@ def _password_hash(user: Any) -> str:
 
 def _device_cookie(user: Any) -> str:
     plain = settings.SESSION_COOKIE_PATH == "/" and not settings.SESSION_COOKIE_DOMAIN
-    return device_cookie(user_id_of(user), conf().issuer, conf().tenant, host=plain and _device_cookie_is_secure())
+    return device_cookie(user_id_of(user), conf().issuer, current_tenant(), host=plain and _device_cookie_is_secure())
 
 
 def _device_cookie_is_secure() -> bool:
@@ -371,7 +373,7 @@ def _device_cookie_is_secure() -> bool:
 
 
 def _device_mark(token: str, user: Any) -> str:
-    whose = conf().issuer, conf().tenant, user_id_of(user)
+    whose = conf().issuer, current_tenant(), user_id_of(user)
     value = "\0".join((token, *whose, _password_hash(user)))
     return salted_hmac("ferrotp.django.device", value, algorithm="sha256").hexdigest()
 

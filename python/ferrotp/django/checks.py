@@ -11,7 +11,10 @@ from django.db import connections
 from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 
+from ferrotp.mfa import MFAError, UnknownKey
+
 from .conf import conf, is_testing, keyring_fault, raw
+from .service import get_mfa
 
 _MAKE_KEY = "Make one with: manage.py ferrotp_keys --new. Keep it out of the code and of the database."
 
@@ -21,6 +24,8 @@ def register() -> None:
     checks.register(check_settings, checks.Tags.security)
     checks.register(check_stores, checks.Tags.security)
     checks.register(check_middleware, checks.Tags.security)
+    checks.register(check_tenants, checks.Tags.security)
+    checks.register(check_keys, checks.Tags.database)
 
 
 def check_settings(app_configs: Any = None, **more: Any) -> list[checks.CheckMessage]:
@@ -103,6 +108,53 @@ def _check_sessions() -> list[checks.CheckMessage]:
             kind = checks.Warning if settings.DEBUG else checks.Error
             return [kind(message, hint=hint, id="ferrotp.E009")]
     return []
+
+
+def check_keys(
+    app_configs: Any = None, databases: Sequence[str] | None = None, **more: Any
+) -> list[checks.CheckMessage]:
+    """Whether the keyring is that of the store: with ``manage.py check --database``, and before ``migrate``."""
+    if not databases:
+        return []
+    try:
+        get_mfa().check()
+    except UnknownKey as error:
+        hint = "Look which keyring this process has (manage.py ferrotp_keys), and put the key back behind the others."
+        return [checks.Error(f"No second factor can be checked: {error}.", hint=hint, id="ferrotp.E014")]
+    except (MFAError, ImproperlyConfigured):
+        pass  # there are no tables yet, or other checks tell of it
+    return []
+
+
+def check_tenants(app_configs: Any = None, **more: Any) -> list[checks.CheckMessage]:
+    """Whether the second factors of the customers of django-tenants stay apart, as its users do."""
+    if not apps.is_installed("django_tenants"):
+        return []
+    try:
+        given = conf()
+    except ImproperlyConfigured:
+        return []
+    each = given.store == "django" and _is_of_each_tenant("ferrotp.django", "ferrotp")
+    users_app = apps.get_app_config(settings.AUTH_USER_MODEL.split(".")[0])
+    users_each = _is_of_each_tenant(users_app.name, users_app.label)
+    if users_each and not each and not callable(given.tenant):
+        hint = 'Give FERROTP["TENANT"] a function that returns connection.schema_name; or list it in TENANT_APPS.'
+        message = "The second factors are in SHARED_APPS, and user 1 of one tenant is user 1 of every other."
+        return [checks.Error(message, hint=hint, id="ferrotp.E012")]
+    if not users_each and (each or callable(given.tenant)):
+        hint = 'Keep ferrotp.django where the users are: in SHARED_APPS, and without a function as FERROTP["TENANT"].'
+        message = (
+            "Tenants share their users, and a second factor of one tenant is none of another: the password lets in."
+        )
+        return [checks.Error(message, hint=hint, id="ferrotp.E013")]
+    return []
+
+
+def _is_of_each_tenant(name: str, label: str) -> bool:
+    """Whether an application's tables are in each tenant's schema."""
+    listed = getattr(settings, "TENANT_APPS", ())
+    # By its name, or by the path of its configuration.
+    return any(entry in (name, label) or entry.startswith(f"{name}.") for entry in listed)
 
 
 def check_middleware(app_configs: Any = None, **more: Any) -> list[checks.CheckMessage]:

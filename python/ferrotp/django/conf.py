@@ -48,7 +48,7 @@ class Conf:
     issuer: str
     store: Any
     database: str
-    tenant: str
+    tenant: str | Callable[[], str]
     policy: Policy
     required: tuple[Rule, ...]
     admin: bool
@@ -78,9 +78,11 @@ def conf() -> Conf:
     :raises ImproperlyConfigured: for what cannot be used. The message names it
     """
     given = raw()
-    for name, kind in (("ISSUER", str), ("TENANT", str), ("DATABASE", str), ("BASE_TEMPLATE", str), ("ADMIN", bool)):
+    for name, kind in (("ISSUER", str), ("DATABASE", str), ("BASE_TEMPLATE", str), ("ADMIN", bool)):
         if not isinstance(given[name], kind):
             raise ImproperlyConfigured(f'FERROTP["{name}"] must be a {kind.__name__}')
+    if not isinstance(given["TENANT"], str) and not callable(given["TENANT"]):
+        raise ImproperlyConfigured('FERROTP["TENANT"] must be a str, or a function that gives one')
     fresh = given["FRESH_SECONDS"]
     if type(fresh) is not int or not 30 <= fresh <= 86_400:
         raise ImproperlyConfigured('FERROTP["FRESH_SECONDS"] must be a whole number from 30 to 86400')

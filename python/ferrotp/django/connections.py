@@ -68,6 +68,7 @@ class StoreConnections:
         pause = _callers_transaction_paused(connections[self.alias]) if pausing else nullcontext()
         with pause, self.pool.borrow() as connection:
             connection.reading = reading
+            _follow_schema(connection, connections[self.alias])
             connections[self._store_alias] = connection
             try:
                 with connection.ended_when_late(), transaction.atomic(using=self._store_alias, durable=True):
@@ -122,6 +123,13 @@ def is_writable(using: str) -> bool:
             return bool(cursor.fetchone()[0] == "off")
     name = str(connection.settings_dict["NAME"])
     return connection.is_in_memory_db() or name.startswith("file:") or os.access(name, os.W_OK)
+
+
+def _follow_schema(connection: Any, callers: Any) -> None:
+    """Where django-tenants keeps each customer in a schema of its own: the caller's. It is told anew each time, since a
+    transaction that was undone has undone the server's part of it, too."""
+    if hasattr(callers, "schema_name") and hasattr(connection, "set_schema"):
+        connection.set_schema(callers.schema_name)
 
 
 class _StoreConnection:
@@ -217,16 +225,13 @@ class _PostgreSQLConnection(_StoreConnection):
         options.setdefault("connect_timeout", 2)
 
     def open(self: Any) -> None:
-        _connector.connect(self._connect_and_ask, self.deadline)
+        _connector.connect(self._connect_now, self.deadline)
 
-    def _connect_and_ask(self: Any) -> Any:
+    def _connect_now(self: Any) -> Any:
         try:
             self.connect()
             # A socket of the same connection, which is open for as long as another thread may shut it.
             self._socket = socket.fromfd(self.connection.fileno(), socket.AF_INET, socket.SOCK_STREAM)
-            with self.connection.cursor() as cursor:
-                cursor.execute("SELECT current_setting('synchronous_commit')")
-                (synchronous,) = cursor.fetchone()
         except BaseException:
             self.hang_up()
             raise
@@ -235,8 +240,9 @@ class _PostgreSQLConnection(_StoreConnection):
         self._limits = (
             "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;"
             f"SET LOCAL statement_timeout TO {limit}; SET LOCAL lock_timeout TO {max(limit - 100, 1)};"
-            f"SET LOCAL idle_in_transaction_session_timeout TO {2 * limit}"
-        ) + (";SET LOCAL synchronous_commit TO on" if synchronous == "off" else "")
+            f"SET LOCAL idle_in_transaction_session_timeout TO {2 * limit};"
+            "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
+        )
         return self
 
     def set_limits(self: Any) -> None:

@@ -60,6 +60,7 @@ class ChallengeForm(forms.Form):
 
     recovery = False
     code: forms.CharField = CodeField()
+    next_code = CodeField(required=False)
     trust = forms.BooleanField(required=False)
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
@@ -80,14 +81,15 @@ class ChallengeForm(forms.Form):
         if "code" not in cleaned:
             self.problem = Problem("invalid-request", 400, texts("error.empty"))
             return cleaned
-        code = cleaned.pop("code")
+        code, next_code = cleaned.pop("code"), cleaned.pop("next_code", "")
         try:
             if self.recovery:
                 self.login, _ = self.gate.recover(self.login, code)
             else:
-                self.login = self.gate.verify(self.login, code)
+                self.login = self.gate.verify_typed(self.login, code, next_code)
         except MFAError as error:
-            self.problem = auth.problem_of(self.request, error, recovery=self.recovery)
+            two_codes = bool(next_code)
+            self.problem = auth.problem_of(self.request, error, recovery=self.recovery, two_codes=two_codes)
             raise ValidationError(self.problem.message) from None
         return cleaned
 
@@ -104,6 +106,7 @@ class RecoveryForm(ChallengeForm):
 
     recovery = True
     code = RecoveryCodeField()
+    next_code = None  # type: ignore[assignment]
     trust = None  # type: ignore[assignment]
 
 

@@ -74,6 +74,11 @@ def _made(store: "Callable[[Any, str], Store | str]") -> MFA:
     )
 
 
+def current_tenant() -> str:
+    """Whose users the request under way is about."""
+    return get_mfa().tenant
+
+
 def gate_for(user: Any) -> Gate:
     """The steps of a login, as strict as the policy is with this user."""
     mode = "required" if is_required(user) else "optional"

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from django.db import connections, transaction
-from django.db.models import F, Q, Value
+from django.db.models import BinaryField, Case, F, Q, Value, When
 from django.db.models.functions import Greatest
 
 from ferrotp.mfa.errors import FactorExists, StoreUnavailable
@@ -172,6 +172,35 @@ class DjangoStore:
         if failure is not None:
             raise failure
         return answer
+
+    def unlock(
+        self,
+        reservation: Reservation,
+        factor_id: str,
+        first: int,
+        step: int,
+        drift: int,
+        now: int,
+        resealed: bytes | None,
+        *,
+        disable_at: int,
+    ) -> bool:
+        owner = reservation.owner
+        changes = _changes(reservation, factor_id, step, drift, now, resealed)
+        with self._connections.transaction() as using:
+            codes = _lock(using, owner, "otp")
+            advanced = (
+                codes is not None
+                and codes.failures < disable_at
+                and _of(Factor, using, owner)
+                .filter(factor_id=factor_id, state="active", last_step__lt=first)
+                .update(**changes)
+            )
+            if not advanced:
+                return _undo(using)
+            _of(Budget, using, owner).filter(method="otp").update(failures=0, retry_at=0)
+            _refund(using, reservation)
+            return True
 
     def confirm(
         self,
@@ -345,7 +374,8 @@ class DjangoStore:
     def user(self, owner: Owner) -> UserState:
         with self._records(reading=True) as using:
             budgets: dict[Method, BudgetRecord] = {method: BudgetRecord() for method in METHODS}
-            rows = _of(Budget, using, owner).values_list("method", "failures", "retry_at", "spent_until")
+            kept = _of(Budget, using, owner).filter(method__in=METHODS)
+            rows = list(kept.values_list("method", "failures", "retry_at", "spent_until"))
             for method, *row in rows:
                 budgets[method] = BudgetRecord(*row)
             factors = tuple(_factors_of(using, owner))
@@ -426,6 +456,9 @@ def _counted(
 ) -> tuple[BudgetRecord | None, Reservation | Refusal]:
     """An attempt, by the rule of `charge`, under the lock of its budget; and the budget, if it is to be written."""
     was = _lock(using, owner, method)
+    if was is None and method == "unlock" and _lock(using, owner, "otp") is not None:
+        Budget.objects.using(using).bulk_create([_budget_of(owner, method)], ignore_conflicts=True)
+        was = _lock(using, owner, method)
     if was is None:
         return None, Refusal("not enrolled")
     found = [factor for factor in _factors_of(using, owner) if _serves(factor, method, now)]
@@ -543,10 +576,23 @@ def _undo(using: str) -> Literal[False]:
     return False
 
 
+def _changes(
+    reservation: Reservation, factor_id: str, step: int, drift: int, now: int, resealed: bytes | None
+) -> dict[str, Any]:
+    """What an accepted code changes of its factor."""
+    was = next((factor.sealed for factor in reservation.factors if factor.factor_id == factor_id), None)
+    changes: dict[str, Any] = {"last_step": step, "drift": drift, "last_used_at": now}
+    if resealed is not None and was is not None:
+        changes["sealed"] = Case(
+            When(sealed=was, then=Value(resealed, output_field=BinaryField())), default=F("sealed")
+        )
+    return changes
+
+
 def _serves(factor: FactorRecord, method: Method, now: int) -> bool:
     if method == "enrollment":
         return factor.state == "pending" and factor.expires_at > now
-    return factor.state == "active" if method == "otp" else factor.state != "pending"
+    return factor.state == "active" if method in ("otp", "unlock") else factor.state != "pending"
 
 
 def _factors_of(using: str, owner: Owner) -> list[FactorRecord]:

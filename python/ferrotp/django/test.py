@@ -38,7 +38,7 @@ class MFAClientMixin:
         self.force_login(user, backend)  # type: ignore[attr-defined]
         session = self.session  # type: ignore[attr-defined]
         now = service.now()
-        user_id, whose = service.user_id_of(user), {"issuer": conf().issuer, "tenant": conf().tenant}
+        user_id, whose = service.user_id_of(user), {"issuer": conf().issuer, "tenant": service.current_tenant()}
         login = Login.start("full", user_id, user.get_username(), now, **whose).promote(now, fresh=fresh)
         login = replace(login, epoch=service.get_mfa().epoch(user_id=user_id))
         bound = auth.binding(session.get(HASH_SESSION_KEY, ""))

@@ -43,6 +43,15 @@ from .texts import texts
 
 _V = TypeVar("_V", bound=Callable[..., Any])
 
+_NEVER_KEPT = "private, no-store"
+"""Django's cache for the whole site keeps what is not private, also a page that says "no-store": a secret in clear."""
+
+
+def _has_policy_of_its_own() -> bool:
+    """Whether the site has a middleware for its Content-Security-Policy: Django's, and django-csp's, leave a header
+    that is there, and ours would go before a stricter one."""
+    return any("csp" in path.lower() for path in site.MIDDLEWARE)
+
 
 def non_atomic(view: _V) -> _V:
     """A view that ``ATOMIC_REQUESTS`` puts no transaction around, in any database: what it decides is committed."""
@@ -92,8 +101,9 @@ def page(*methods: str) -> Callable[[Callable[..., HttpResponse]], Callable[...,
             except MFAError as error:
                 response = unavailable(request, error)
             for name, value in PAGE_HEADERS.items():
-                response.headers.setdefault(name, value)
-            response["Cache-Control"] = PAGE_HEADERS["Cache-Control"]
+                if name != "Content-Security-Policy" or not _has_policy_of_its_own():
+                    response.headers.setdefault(name, value)
+            response["Cache-Control"] = _NEVER_KEPT
             return response
 
         made: Any = sensitive_variables()(sensitive_post_parameters()(csrf_protect(wrapper)))
@@ -367,7 +377,7 @@ def render(request: HttpRequest, template: str, problem: Problem | None = None, 
     }
     status = problem.status if problem else 200
     response = render_template(request, f"ferrotp/{template}.html", context, status=status)
-    response["Cache-Control"] = PAGE_HEADERS["Cache-Control"]
+    response["Cache-Control"] = _NEVER_KEPT
     if problem is not None and problem.retry_after is not None:
         response["Retry-After"] = str(problem.retry_after)
     return response

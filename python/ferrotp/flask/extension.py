@@ -25,6 +25,7 @@ _DEFAULTS: dict[str, Any] = {
     "FERROTP_STORE": None,
     "FERROTP_ISSUER": None,
     "FERROTP_KEYS": None,
+    "FERROTP_TENANT": None,
 }
 
 
@@ -42,6 +43,8 @@ class FlaskMFA:
         which changes with the password. None: the primary key of a model of SQLAlchemy's, otherwise ``get_id()``
     :param load_user: gives the user object of such an id, or None. None: Flask-Login's ``user_loader``, which takes
         what ``get_id()`` gives
+    :param tenant: whose users are asked for: a name, or a function that knows it by the request. None: the
+        ``FERROTP_TENANT`` of the configuration, or what the service has
     :param translate: the pages' words in other languages; see `ferrotp.web.texts`
 
     :raises SetupError: from `init_app`, if the application cannot start like this
@@ -59,6 +62,7 @@ class FlaskMFA:
         account_name: Callable[[str], str] | None = None,
         user_id: Callable[[Any], UserId] | None = None,
         load_user: Callable[[str], Any] | None = None,
+        tenant: str | Callable[[], str] | None = None,
         translate: Translate | None = None,
     ) -> None:
         self._mfa = mfa
@@ -69,6 +73,7 @@ class FlaskMFA:
         self._account_name = account_name
         self._stable_id = user_id
         self._load_user = load_user
+        self._tenant = tenant
         self._translate = translate
         if app is not None:
             self.init_app(app)
@@ -94,6 +99,9 @@ class FlaskMFA:
                 policy=self._policy,
                 on_event=self._on_event,
             )
+        tenant = self._tenant or config["FERROTP_TENANT"]
+        if tenant is not None:
+            mfa = mfa.for_tenant(tenant)
         check_store(mfa)
         app.extensions["ferrotp"] = auth.State(
             Gate(mfa, mode=config["FERROTP_MODE"], fresh_seconds=config["FERROTP_FRESH_SECONDS"], clock=mfa.clock),

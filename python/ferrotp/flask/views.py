@@ -71,10 +71,11 @@ def challenge() -> ResponseReturnValue:
         return render("challenge", page=challenge_page(gate, login, texts, recovery=False))
     problem = form_problem(with_code=True)
     if problem is None:
+        next_code = request.form.get("next_code", "")
         try:
-            verified = gate.verify(login, request.form["code"])
+            verified = gate.verify_typed(login, request.form["code"], next_code)
         except MFAError as error:
-            problem = problem_of(error, texts, gate.now())
+            problem = problem_of(error, texts, gate.now(), two_codes=bool(next_code))
         else:
             device = None
             if login.stage == "half" and request.form.get("trust"):

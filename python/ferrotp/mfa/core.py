@@ -49,6 +49,7 @@ _WARN: frozenset[Kind] = NOTIFY | {
     "secret revealed",
     "recovery refused",
     "enrollment refused",
+    "unlock refused",
     "sealed record refused",
     "clock was ahead",
     "store created",
@@ -58,6 +59,7 @@ _REFUSED: dict[Method, Kind] = {
     "otp": "refused",
     "recovery": "recovery refused",
     "enrollment": "enrollment refused",
+    "unlock": "unlock refused",
 }
 
 
@@ -70,7 +72,7 @@ class Core:
         issuer: str,
         keyring: vault.Keyring,
         policy: Policy,
-        tenant: str,
+        tenant: str | Callable[[], str],
         clock: Callable[[], float],
         on_event: Callable[[Event], None] | None,
     ) -> None:
@@ -79,9 +81,24 @@ class Core:
         self.keyring = keyring
         self.policy = policy
         self.limits = policy.limits()
-        self.tenant = identifier("tenant", tenant) if tenant else ""
+        self.unlock_limits = policy.unlock_limits()
+        self._tenant = tenant if callable(tenant) or tenant == "" else identifier("tenant", tenant)
         self.clock = clock
         self.on_event = on_event
+
+    @property
+    def tenant(self) -> str:
+        """Whose users these are, now.
+
+        :raises InvalidIdentifier: if it is asked of the application, and that does not know
+        """
+        # A tenant that is not known is no tenant: the empty one has users of its own.
+        return identifier("tenant", self._tenant()) if callable(self._tenant) else self._tenant
+
+    @property
+    def fixed_tenant(self) -> str:
+        """The same where no request is; empty if it is asked of the application."""
+        return "" if callable(self._tenant) else self._tenant
 
     def now(self) -> int:
         """Unix milliseconds, as stores take them."""
@@ -95,8 +112,9 @@ class Core:
         self, owner: Owner, method: Method, now: int, *, factor_id: str = "", selector: str = ""
     ) -> Reservation:
         """An attempt that is counted before it is made; or raises why there is none."""
+        limits = self.unlock_limits if method == "unlock" else self.limits
         try:
-            answer = self.store.reserve(owner, method, now, self.limits, factor_id=factor_id, selector=selector)
+            answer = self.store.reserve(owner, method, now, limits, factor_id=factor_id, selector=selector)
         except StoreDamaged as error:
             self.emit("store damaged", now, owner, reason=str(error))
             raise
@@ -166,10 +184,13 @@ class Core:
 
         :param reason: for the event: wrong, used or malformed. The error does not say it
         """
-        budget, limits, owner, method = reservation.budget, self.limits, reservation.owner, reservation.method
+        budget, limits, owner, method = reservation.budget, reservation.limits, reservation.owner, reservation.method
         open_at = budget.open_at(now, limits)
         retry_at = moment(open_at) if open_at > now else None
         evidence = {"reason": reason, "failures": budget.failures, "retry_at": retry_at}
+        # Once in a row of failures: each of them has a number of its own. A code that ends a set-up is nobody's guess.
+        if budget.failures == self.policy.notify_after and method != "enrollment":
+            self.emit("guessing suspected", now, owner, factor_id, method, failures=budget.failures)
         self.emit(_REFUSED[method], now, owner, factor_id, method, **evidence)
         if budget.failures >= limits.disable_at:
             if method == "enrollment":
@@ -283,8 +304,9 @@ def is_identifier(text: str) -> bool:
 
 
 def existing_factor_id(factor_id: str) -> str:
-    """The id of a factor that must be there. To a store, an empty one would mean any."""
-    if not isinstance(factor_id, str) or not factor_id:
+    """The id of a factor that must be there. To a store, an empty one would mean any, and a text that is no id (with a
+    NUL, or half a character) is one that databases do not take: nobody has such a factor."""
+    if not is_identifier(factor_id):
         raise NotEnrolled
     return factor_id
 

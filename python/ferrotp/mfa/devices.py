@@ -8,7 +8,7 @@ are all answered with the same one: in whatever order the answers come, the brow
 import secrets
 from base64 import urlsafe_b64encode
 
-from .core import Core, identifier, new_id
+from .core import Core, identifier, is_identifier, new_id
 from .errors import DeviceNotTrusted, NotEnrolled, PolicyError, moment
 from .results import DeviceInfo, DeviceToken, UserId
 from .stores.base import Owner, TrustedDevice
@@ -41,6 +41,7 @@ def recognize(core: Core, user_id: UserId, token: str) -> DeviceToken:
     owner = core.owner(user_id)
     now = core.now()
     is_token = isinstance(token, str) and len(token) <= LONGEST_TOKEN and token.isascii() and token.count(".") == 2
+    is_token = is_token and is_identifier(token.partition(".")[0])
     if not is_token or not core.policy.trusted_device_days:
         raise DeviceNotTrusted
     series, token_hash = token.partition(".")[0], _mac(core, owner, token)
@@ -80,6 +81,8 @@ def trusted(core: Core, user_id: UserId) -> list[DeviceInfo]:
 def forget(core: Core, user_id: UserId, series: str | None) -> int:
     """`MFA.forget_devices`."""
     owner = core.owner(user_id)
+    if series is not None and not is_identifier(series):
+        return 0  # an empty one, or what no database takes: no device has it
     removed = core.store.remove_devices(owner, series)
     if removed:
         core.emit("devices removed", core.now(), owner, devices=removed)

@@ -144,7 +144,7 @@ class SealedRecordError(MFAError):
 
 
 class UnknownKey(MFAError):
-    """The keyring has no key of that id."""
+    """The keyring has no key of that id, or another one."""
 
     def __init__(self, key_id: str, key_ids: tuple[str, ...]) -> None:
         super().__init__(key_id, key_ids)
@@ -152,6 +152,8 @@ class UnknownKey(MFAError):
         self.key_ids = key_ids
 
     def __str__(self) -> str:
+        if self.key_id in self.key_ids:
+            return f"the key {self.key_id} of the keyring does not open the store's records: it is another key"
         return f"the keyring has no key {self.key_id}: its keys are {', '.join(self.key_ids)}"
 
 

@@ -12,6 +12,9 @@ Kind = Literal[
     "verified",
     "refused",
     "throttled",
+    "guessing suspected",
+    "unlocked",
+    "unlock refused",
     "disabled",
     "recovered",
     "recovery refused",
@@ -39,6 +42,7 @@ NOTIFY: frozenset[Kind] = frozenset(
     {
         "enrollment confirmed",
         "factor imported",
+        "guessing suspected",
         "disabled",
         "recovered",
         "recovery codes replaced",
@@ -52,7 +56,8 @@ NOTIFY: frozenset[Kind] = frozenset(
     }
 )
 """What the user should hear of by mail: changes of a factor, recovery, a factor disabled by failures
-(NIST SP 800-63B-4, section 4.6), sessions that ended, and one that the store has lost."""
+(NIST SP 800-63B-4, section 4.6), sessions that ended, somebody who has the password and guesses codes (ASVS 6.3.5),
+and a factor that the store has lost."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,9 @@ _T = TypeVar("_T", Factor, RecoveryCode)
 BATCH = 500
 """Records that are read at once, so that memory does not grow with the users. A size of work, so no policy."""
 
+SAMPLE = 100
+"""Records that are looked at when an application starts: one round trip."""
+
 SUSPECT_FROM = 20
 """Factors in use from which on their drift says something of the server's clock. It decides nothing, so it is no
 policy."""
@@ -87,6 +90,55 @@ def check_unused(store: Store, keyring: vault.Keyring, key_id: str) -> None:
     count = keys_in_use(store)[key_id]
     if count or key_id == keyring.writes_with:
         raise KeyInUse(key_id, count)
+
+
+def check_keyring(store: Store, keyring: vault.Keyring) -> None:
+    """Raises `UnknownKey` if there are records and the keyring opens none of them; looks at the first ones. That some
+    do not open is for those who use them, and for `closed_keys`: a row that somebody changed must not stop a start."""
+    factors = _samples(store.factors(None, SAMPLE))
+    if any(_opens(keyring, record) for record in factors.values()):
+        return
+    codes = _samples(store.recovery_codes(None, SAMPLE))
+    if any(_opens(keyring, record) for record in codes.values()):
+        return
+    for key_id in (*factors, *codes):
+        raise UnknownKey(key_id, keyring.key_ids)
+
+
+def closed_keys(store: Store, keyring: vault.Keyring) -> tuple[Counter[str], list[str]]:
+    """How many records each key seals, by its id, and under "" those that are no sealed records; and the ids of the
+    keys of which a sample does not open. It goes through all records."""
+    counts: Counter[str] = Counter()
+    samples: dict[str, Factor | RecoveryCode] = {}
+    for batch in _all_batches(store):
+        counts.update(map(_key_id, batch))
+        samples = {**_samples(batch), **samples}
+    return counts, [key_id for key_id, record in samples.items() if not _opens(keyring, record)]
+
+
+def _samples(records: Sequence[Factor | RecoveryCode]) -> dict[str, Factor | RecoveryCode]:
+    """A record of each key, by the key's id, the first one first."""
+    found: dict[str, Factor | RecoveryCode] = {}
+    for record in records:
+        found.setdefault(_key_id(record), record)
+    found.pop("", None)  # that a record was changed is said where it is used
+    return found
+
+
+def _key_id(record: Factor | RecoveryCode) -> str:
+    """Of the key that sealed a record; empty if it is no sealed record."""
+    try:
+        return vault.Keyring.key_id(record.sealed)
+    except vault.SealedRecordError:
+        return ""
+
+
+def _opens(keyring: vault.Keyring, record: Factor | RecoveryCode) -> bool:
+    try:
+        _reseal(keyring, record)
+    except vault.SealedRecordError:
+        return False
+    return True
 
 
 def keys_in_use(store: Store) -> Counter[str]:

@@ -8,6 +8,10 @@ from .errors import PolicyError
 from .stores.base import Limits
 
 _DAY = 86_400
+_HORIZON = 30 * _DAY * 1000
+"""Milliseconds that the limits on all failures look back."""
+_NEVER = 2**31
+"""More failures in a row than there can be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,15 @@ class Policy:
     """Consecutive failures after which the factor must be bound again: 1 to 100 (NIST SP 800-63B-4, section 3.2.2)."""
     failures_in_30_days: int = 100
     """Failures in any 30 days, whatever succeeds in between: 2 to 1,000. Half of them may come at once."""
+    notify_after: int = 3
+    """Consecutive failures of which the user is told, once in a row of them: 1 to 100 (ASVS 6.3.5: the password was
+    right, so somebody has it)."""
+    unlock_delay: int = 60
+    """Seconds between failed pairs of codes, after `free_failures` of them: 1 to 3,600. Two codes in a row let the
+    owner in while single ones are delayed. It is short: those who have the password can spend these attempts, too."""
+    unlock_failures_in_30_days: int = 10_000
+    """Failed pairs of codes in any 30 days: 2 to 100,000. A pair is one of 10^12, where a code is one of 10^6: so many
+    are worth less than the hundred single codes, and one who spends them all keeps the owner waiting for minutes."""
     enrollment_lifetime: int = 600
     """Seconds to confirm a new factor in: 60 to a day (NIST SP 800-63B-4, section 4.1.2; ASVS 6.5.5)."""
     max_factors: int = 10
@@ -118,15 +131,28 @@ class Policy:
         delays = [self.first_delay]
         while delays[-1] < self.longest_delay:
             delays.append(min(2 * delays[-1], self.longest_delay))
-        horizon = 30 * _DAY * 1000
         return Limits(
             free=self.free_failures,
             delays=tuple(1000 * delay for delay in delays),
             disable_at=self.disable_after,
-            # A leaky bucket of half the failures that leaks the other half within the 30 days. Rounded up: never more.
-            cost=-(-horizon // (self.failures_in_30_days // 2)),
-            horizon=horizon,
+            cost=_cost(self.failures_in_30_days),
+            horizon=_HORIZON,
         )
+
+    def unlock_limits(self) -> Limits:
+        """The same for two codes in a row. They are never disabled by themselves: that would keep the owner out."""
+        return Limits(
+            free=self.free_failures,
+            delays=(1000 * self.unlock_delay,),
+            disable_at=_NEVER,
+            cost=_cost(self.unlock_failures_in_30_days),
+            horizon=_HORIZON,
+        )
+
+
+def _cost(failures_in_30_days: int) -> int:
+    """A leaky bucket of half the failures that leaks the other half within the 30 days. Rounded up: never more."""
+    return -(-_HORIZON // (failures_in_30_days // 2))
 
 
 _RANGES = (
@@ -141,6 +167,9 @@ _RANGES = (
     ("longest_delay", 1, _DAY),
     ("disable_after", 1, 100),
     ("failures_in_30_days", 2, 1000),
+    ("notify_after", 1, 100),
+    ("unlock_delay", 1, 3600),
+    ("unlock_failures_in_30_days", 2, 100_000),
     ("enrollment_lifetime", 60, _DAY),
     ("max_factors", 1, 100),
     ("max_pending", 1, 20),

@@ -7,6 +7,7 @@ memory; what it decides is decided in the store, once, whichever process asks.
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from copy import copy
 from typing import TYPE_CHECKING
 
 from .. import vault
@@ -47,7 +48,8 @@ class MFA:
     :param issuer: the name of the application, as authenticator apps show it
     :param keyring: the keys that secrets are sealed with
     :param policy: every number; the defaults follow NIST SP 800-63B-4
-    :param tenant: keeps the users of several applications or customers apart in one store
+    :param tenant: keeps the users of several applications or customers apart in one store; or a function that says
+        whose users are asked for, called each time: it finds the request by itself, and never says none
     :param clock: Unix seconds: this server's, never a client's (ASVS 6.5.8). Tests pass their own
     :param on_event: called with each `Event` after it was decided. What it raises is logged and goes no further
     :param prepare: whether to create what the store is missing. False for those who run their own migrations
@@ -63,16 +65,18 @@ class MFA:
         issuer: str,
         keyring: vault.Keyring,
         policy: Policy | None = None,
-        tenant: str = "",
+        tenant: str | Callable[[], str] = "",
         clock: Callable[[], float] = time.time,
         on_event: Callable[[Event], None] | None = None,
         prepare: bool = True,
     ) -> None:
         policy = Policy() if policy is None else policy
         self._core = Core(open_store(store), issuer, keyring, policy, tenant, clock, on_event)
-        if prepare and self.store.prepare():
-            core = self._core
-            core.emit("store created", core.now(), Owner(core.tenant, ""), store=repr(self.store))
+        if prepare:
+            if self.store.prepare():
+                core = self._core
+                core.emit("store created", core.now(), Owner(core.fixed_tenant, ""), store=repr(self.store))
+            self.check()
 
     def __repr__(self) -> str:
         return f"<MFA {self.issuer!r}>"
@@ -99,13 +103,36 @@ class MFA:
 
     @property
     def tenant(self) -> str:
-        """Whose users these are, or empty."""
+        """Whose users these are, or empty.
+
+        :raises InvalidIdentifier: if a function says it, and does not know
+        """
         return self._core.tenant
+
+    def for_tenant(self, tenant: str | Callable[[], str]) -> "MFA":
+        """The same service for the users of another tenant: the same store, keys, policy, clock and handler of events.
+        It is cheap, to be made for each request.
+
+        :raises InvalidIdentifier: if it is no name
+        """
+        core = self._core
+        other = copy(self)
+        other._core = Core(core.store, core.issuer, core.keyring, core.policy, tenant, core.clock, core.on_event)
+        return other
 
     @property
     def clock(self) -> Callable[[], float]:
         """Unix seconds."""
         return self._core.clock
+
+    def check(self) -> None:
+        """Whether the store is there, and the keyring is the store's: a record of each key among the first ones is
+        opened. Cheap, and for the start of an application that runs with ``prepare=False``; otherwise it is done.
+
+        :raises UnknownKey: if the keyring opens none of them. It names the key that sealed them
+        :raises StoreRefused: if the tables are not there
+        """
+        maintenance.check_keyring(self.store, self.keyring)
 
     def close(self) -> None:
         """Lets go of the store's connections."""
@@ -260,6 +287,19 @@ class MFA:
         :raises NotEnrolled: if it is no active HOTP factor of this user; else as `verify`
         """
         return verification.resync(self._core, user_id, factor_id, code, next_code)
+
+    @without_frames
+    def unlock(self, *, user_id: UserId, code: str, next_code: str) -> Verification:
+        """Says yes to two codes in a row of one of the user's factors: the one that it shows, and the one after that.
+        Both are used up. It has limits of its own: somebody who has the password and guesses codes, so that `verify`
+        raises `Throttled`, does not keep the owner out. Call it only after the first factor was right.
+
+        :raises InvalidCode: not two codes in a row of now, or one of them was used
+        :raises Throttled: not looked at, because of earlier failures of this kind
+        :raises FactorDisabled: too many failures of single codes in a row: this is no way around that
+        :raises NotEnrolled: the user has no active factor
+        """
+        return verification.unlock(self._core, user_id, code, next_code)
 
     # Recovery
 

@@ -397,6 +397,86 @@ class StoreContract:
             assert store.add_users(twice) == [True, False]
             assert store.user(third).factors == twice[0].factors
 
+    def test_two_codes_in_a_row_open_a_delayed_factor_and_both_are_used_up(self) -> None:
+        with self._store() as store:
+            factor = _active(store)
+            owner = factor.owner
+            for _ in range(5):
+                store.reserve(owner, "otp", NOW, _LIMITS)
+            spent = store.user(owner).budgets["otp"].spent_until
+            assert isinstance(store.reserve(owner, "otp", NOW, _LIMITS), Refusal)
+            assert _unlock(store, factor, 1000, resealed=b"resealed")
+            state = store.user(owner)
+            assert state.factors == (replace(factor, last_step=1001, drift=1, last_used_at=NOW, sealed=b"resealed"),)
+            # The delay is over. What the guesses have spent of 30 days stays spent.
+            assert (state.budgets["otp"].failures, state.budgets["otp"].retry_at) == (0, 0)
+            assert state.budgets["otp"].spent_until == spent
+            for first in (999, 1000, 1001):  # a step that was used, as the first or as the second
+                assert not _unlock(store, factor, first)
+            assert not _accept(store, factor, 1001)
+            assert _unlock(store, factor, 1002)
+            assert _accept(store, factor, 1004)
+
+    def test_steps_of_any_size_are_compared_exactly_in_pairs(self) -> None:
+        with self._store() as store:
+            factor = _active(store)
+            for first in (9, 99, 2**31, 2**53 - 1, 2**53 + 1, 2**62 - 3):
+                assert _unlock(store, factor, first)
+                assert not _unlock(store, factor, first)
+                assert not _unlock(store, factor, first + 1)
+                assert _read(store, factor).last_step == first + 1
+
+    def test_two_codes_have_a_budget_of_their_own(self) -> None:
+        limits = replace(_LIMITS, free=2, delays=(60_000,))
+        with self._store() as store:
+            factor, other = _active(store), _active(store)
+            owner = factor.owner
+            assert store.reserve(_owner(), "unlock", NOW, limits) == Refusal("not enrolled")
+            for failures in range(1, 4):
+                answer = store.reserve(owner, "unlock", NOW, limits)
+                assert isinstance(answer, Reservation)
+                assert answer.budget.failures == failures and answer.factors == (factor,)
+            assert store.reserve(owner, "unlock", NOW + 59_999, limits) == Refusal("throttled", NOW + 60_000)
+            assert isinstance(store.reserve(owner, "unlock", NOW + 60_000, limits), Reservation)
+            # The others know nothing of it, nor does another user.
+            assert all(budget.failures == 0 for budget in store.user(owner).budgets.values())
+            answer = store.reserve(other.owner, "unlock", NOW, limits)
+            assert isinstance(answer, Reservation) and answer.budget.failures == 1
+            # A success takes its own attempt back, and the failures before it stay spent.
+            assert _unlock(store, factor, 5, now=NOW + 200_000)
+            answer = store.reserve(owner, "unlock", NOW + 200_000, limits)
+            assert isinstance(answer, Reservation)
+            assert (answer.budget.failures, answer.budget.spent_until) == (1, NOW + 5 * limits.cost)
+            # It ends with the user.
+            store.reset(owner)
+            assert store.add_factor(factor, NOW, 10, 5)
+            answer = store.reserve(owner, "unlock", NOW, limits)
+            assert isinstance(answer, Reservation) and answer.budget.failures == 1
+
+    def test_two_codes_are_no_way_around_a_factor_that_is_disabled_pending_or_gone(self) -> None:
+        with self._store() as store:
+            factor = _active(store)
+            owner = factor.owner
+            for _ in range(3):
+                store.reserve(owner, "otp", NOW, _LIMITS)
+            reservation = store.reserve(owner, "unlock", NOW, _LIMITS)
+            assert isinstance(reservation, Reservation)
+
+            def unlock(disable_at: int, factor_id: str = factor.factor_id) -> bool:
+                return store.unlock(reservation, factor_id, 1, 2, 0, NOW, None, disable_at=disable_at)
+
+            assert not unlock(3)
+            assert not unlock(2)
+            pending = _pending(owner)
+            assert store.add_factor(pending, NOW, 10, 5)
+            assert not unlock(4, pending.factor_id)
+            assert not unlock(4, "another")
+            assert _read(store, factor) == factor
+            assert store.user(owner).budgets["otp"].failures == 3
+            assert unlock(4)
+            store.remove_factor(owner, factor.factor_id, "a new epoch")
+            assert not store.unlock(reservation, factor.factor_id, 8, 9, 0, NOW, None, disable_at=100)
+
     def test_what_was_removed_does_not_come_back_by_another_import(self) -> None:
         with self._store() as store:
             owner = _owner()
@@ -1072,6 +1152,22 @@ class StoreContract:
                 assert self.processes - 1 <= spent <= self.processes - 1 + lost
 
     @_race
+    def test_one_pair_of_codes_in_many_processes_is_accepted_once(self) -> None:
+        crowd = self._crowd()
+        with self._store() as store:
+            for number in range(self.rounds // 4):
+                mfa = crowd.service(store, number)
+                user_id = secrets.token_hex(8)
+                otp = TOTP(random_base32())
+                mfa.import_factor(user_id=user_id, secret=otp.secret)
+                seconds = crowd.seconds(number)
+                pair = {"code": otp.at(seconds - 30), "next_code": otp.at(seconds)}
+                answers, lost = crowd.ask("unlock", number, user_id=user_id, **pair)
+                assert answers.keys() <= {"accepted", "InvalidCode", "Throttled"}, answers
+                _assert_once(answers["accepted"], lost)
+                assert store.user(Owner("", user_id)).factors[0].last_step == seconds // 30 or lost
+
+    @_race
     def test_one_token_of_a_device_is_renewed_once(self) -> None:
         crowd = self._crowd()
         with self._store() as store:
@@ -1479,6 +1575,12 @@ def _accept(store: Store, factor: Factor, step: int, now: int = NOW) -> bool:
     return advance(store, factor.owner, factor.factor_id, step, now=now)
 
 
+def _unlock(store: Store, factor: Factor, first: int, resealed: bytes | None = None, now: int = NOW) -> bool:
+    reservation = store.reserve(factor.owner, "unlock", now, _GENEROUS)
+    assert isinstance(reservation, Reservation)
+    return store.unlock(reservation, factor.factor_id, first, first + 1, 1, now, resealed, disable_at=100)
+
+
 def _device(owner: Owner, token: bytes) -> TrustedDevice:
     return TrustedDevice(owner, secrets.token_hex(8), "browser", token * 32, NOW, NOW + 30 * _DAY, NOW)
 
@@ -1543,7 +1645,7 @@ def _replay(store: Store, rng: random.Random) -> None:
                     )
                     both("add_factor", factor, now, 3, 2)
             case 2 | 3 | 4 | 5:
-                method = rng.choice(("otp", "otp", "recovery", "enrollment"))
+                method = rng.choice(("otp", "otp", "unlock", "recovery", "enrollment"))
                 named = {"factor_id": rng.choice(("", *ids)) if method != "recovery" else ""}
                 if method == "recovery":
                     named["selector"] = rng.choice(("00", "01", "zz"))
@@ -1572,17 +1674,21 @@ def _replay(store: Store, rng: random.Random) -> None:
                     rng.choice([factor.factor_id for factor in expected_at.factors] or ids),
                 )
                 arguments: tuple[Any, ...]
+                more: dict[str, Any] = {}
                 if expected_at.method == "otp":
                     continue  # it stays counted
-                if expected_at.method == "enrollment":
+                if expected_at.method == "unlock":
+                    resealed = rng.choice((None, rng.randbytes(20)))
+                    name, arguments = "unlock", (factor_id, step, step + 1, 0, now, resealed)
+                    more = {"disable_at": limits.disable_at}
+                elif expected_at.method == "enrollment":
                     name = "confirm"
                     codes = rng.choice(([], _codes(expected_at.owner, 2)))
                     arguments = (factor_id, step, 1, now, codes, rng.choice((1, 3)), rng.random() < 0.5)
                 else:
                     name, arguments = "redeem", (rng.choice(("00", "01")), now)
-                assert _outcome(getattr(store, name), found_at, *arguments) == _outcome(
-                    getattr(model, name), expected_at, *arguments
-                )
+                outcome = _outcome(getattr(model, name), expected_at, *arguments, **more)
+                assert _outcome(getattr(store, name), found_at, *arguments, **more) == outcome
             case 8:
                 if rng.random() < 0.5:
                     both("replace_recovery_codes", owner, _codes(owner, 2), now)

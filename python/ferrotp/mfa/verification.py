@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Collection
 
 from .core import Core, existing_factor_id
-from .errors import PolicyError, SealedRecordError
+from .errors import FactorDisabled, PolicyError, SealedRecordError
 from .events import Kind
 from .results import UserId, Verification
 from .stores.base import Acceptance, Factor, Reservation
@@ -46,7 +46,7 @@ def verify(
             reason = "used"
         return None
 
-    one_factor = factor_id if isinstance(factor_id, str) else ""
+    one_factor = existing_factor_id(factor_id) if isinstance(factor_id, str) else ""
     attempt = core.attempt(owner, "otp", now, decide, factor_id=one_factor)
     if attempt.accepted is not None:
         return _verification(core, attempt, attempt.accepted, "verified", now)
@@ -73,6 +73,50 @@ def resync(core: Core, user_id: UserId, factor_id: str, code: str, next_code: st
     if attempt.accepted is None:
         core.refuse(attempt, now, "wrong", factor_id)
     return _verification(core, attempt, attempt.accepted, "factor resynchronized", now)
+
+
+def unlock(core: Core, user_id: UserId, code: str, next_code: str) -> Verification:
+    """`MFA.unlock`."""
+    owner = core.owner(user_id)
+    now = core.now()
+    disable_at = core.limits.disable_at
+    if core.store.user(owner).budgets["otp"].failures >= disable_at:
+        core.emit("unlock refused", now, owner, "", "unlock", reason="disabled")
+        raise FactorDisabled
+    reservation = core.reserve(owner, "unlock", now)
+    first, second = typed_digits(code), typed_digits(next_code)
+    reason = "wrong" if first and second else "malformed"
+    broken: SealedRecordError | None = None
+    for factor in reservation.factors:
+        try:
+            step, drift = _match_pair(core, factor, first, second, now)
+        except SealedRecordError as error:
+            broken = error
+            continue
+        if step is None:
+            continue
+        accepted = _accepted(core, factor, step, drift)
+        sealed = accepted.resealed
+        if step - 1 > factor.last_step and core.store.unlock(
+            reservation, factor.factor_id, step - 1, step, drift, now, sealed, disable_at=disable_at
+        ):
+            return _verification(core, reservation, accepted, "unlocked", now)
+        reason = "used"
+    if broken is not None:
+        raise broken
+    core.refuse(reservation, now, reason)
+
+
+def _match_pair(core: Core, factor: Factor, first: str, second: str, now: int) -> tuple[int | None, int]:
+    """The step of the second of two codes in a row, and the drift, or None. Both are always looked at."""
+    if factor.kind == "hotp":
+        expected, look_ahead = factor.last_step + 1, core.policy.hotp_look_ahead
+        counter = core.open_record(factor, now, core.keyring.resync_hotp, first, second, expected, look_ahead)
+        return counter, 0 if counter is None else counter - expected - 1
+    window = core.policy.window
+    step, drift = match_code(core, factor, second, now)
+    _, before = core.open_record(factor, now, core.keyring.match_totp, first, now // 1000, window + 1, window)
+    return (step, drift) if step is not None and before == step - 1 else (None, 0)
 
 
 def match_code(

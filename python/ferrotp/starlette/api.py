@@ -29,6 +29,8 @@ class StarletteMFA(Operations):
     :param fresh_seconds: how long a proof of identity is good for changes
     :param secure_cookies: whether the cookie of a trusted device is for HTTPS alone. None: unless the application is in
         debug mode, and the request came without
+    :param tenant: whose users a request is about, where one application serves several customers. None: as the service
+        has it
     :param translate: the words of `detail` in other languages; see `ferrotp.web.texts`
     :raises SetupError: if the application cannot start like this
 

@@ -32,6 +32,7 @@ from .problems import HEADERS, ProblemError, invalid_request, require_json
 _ANSWERS = {
     "status": StatusAnswer,
     "verify": LoginAnswer,
+    "unlock": LoginAnswer,
     "recover": RecoverAnswer,
     "cancel": CancelAnswer,
     "enroll": EnrollAnswer,

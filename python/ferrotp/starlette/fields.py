@@ -46,6 +46,9 @@ class Field:
 CODE = Field(
     required=True, max_length=200, description="As typed: spaces, and digits of any script.", examples=["492 039"]
 )
+NEXT_CODE = Field(
+    required=True, max_length=200, description="The code that the app shows after `code`.", examples=["301 118"]
+)
 RECOVERY_CODE = Field(required=True, max_length=200, description="As typed.", examples=["7K3M-Q2ZP-94TW-XDRA"])
 PENDING_TOKEN = Field(
     max_length=MAX_TOKEN_LENGTH,
@@ -97,6 +100,11 @@ VERIFY_BODY = Body(
     "A code of an authenticator app.",
     {"code": CODE, "pending_token": PENDING_TOKEN, "trust_device": TRUST_DEVICE},
 )
+UNLOCK_BODY = Body(
+    "UnlockBody",
+    "Two codes in a row of an authenticator app.",
+    {"code": CODE, "next_code": NEXT_CODE, "pending_token": PENDING_TOKEN, "trust_device": TRUST_DEVICE},
+)
 RECOVER_BODY = Body("RecoverBody", "A recovery code.", {"code": RECOVERY_CODE, "pending_token": PENDING_TOKEN})
 ENROLL_BODY = Body("EnrollBody", "What the user calls the device.", {"name": NAME, "pending_token": PENDING_TOKEN})
 CONFIRM_BODY = Body(
@@ -125,6 +133,15 @@ OPERATIONS = (
         "again who it is, which changes ask for.",
         (400, 401, 403, 415, 422, 429, 500, 503),
         VERIFY_BODY,
+    ),
+    Operation(
+        "unlock",
+        "POST",
+        "/unlock",
+        "The same by two codes in a row, which have limits of their own: for the owner, while somebody's guesses delay "
+        "single codes. `verify` answers 429 then, and names this operation as `next`.",
+        (400, 401, 403, 415, 422, 429, 500, 503),
+        UNLOCK_BODY,
     ),
     Operation(
         "recover",

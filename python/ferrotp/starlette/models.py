@@ -154,7 +154,7 @@ class Problem(BaseModel):
     retry_at: datetime | None = Field(
         None, description="When the next code is looked at. The header Retry-After has it in seconds."
     )
-    next: Literal["verify", "recover", "enroll", "login"] | None = Field(
+    next: Literal["verify", "unlock", "recover", "enroll", "login"] | None = Field(
         None, description="What leads on. login: the application's own, with the password."
     )
     errors: list[FieldError] | None = None

@@ -27,6 +27,9 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _MaybeAwaitable: TypeAlias = _T | Awaitable[_T]
 
+_GATE = "ferrotp.gate"
+"""Where a request keeps the gate for its tenant."""
+
 
 @dataclass(slots=True)
 class Answer:
@@ -59,11 +62,13 @@ class Operations:
         fresh_seconds: int = 600,
         secure_cookies: bool | None = None,
         translate: Translate | None = None,
+        tenant: Callable[[Request], _MaybeAwaitable[str]] | None = None,
     ) -> None:
         self.mfa = mfa
         self.gate = Gate(mfa, mode=mode, fresh_seconds=fresh_seconds, clock=mfa.clock)
         self.texts = Texts(translate)
         self._tokens = Tokens(self.gate, secret_key)
+        self._tenant = tenant
         self._current_user = current_user
         self._stamp = stamp
         self._on_login = on_login
@@ -84,19 +89,19 @@ class Operations:
         :raises InvalidIdentifier: if the id is of another type
         :raises ProblemError: if nobody can have such an id, or the second factor is lost
         """
-        user_id = self._user_id_text(user_id)
-        token = request.cookies.get(self._device_cookie(request, user_id)[0])
-        step = await self._in_thread(self.gate.begin, user_id, account_name, device_token=token, enrolled=enrolled)
+        gate, user_id = await self._gate(request), self._user_id_text(user_id)
+        token = request.cookies.get(self._device_cookie(request, gate, user_id)[0])
+        step = await self._in_thread(gate.begin, user_id, account_name, device_token=token, enrolled=enrolled)
         login = step.login
         if step.next_page == "done":
             done = await self._complete_login(request, login)
-            self._set_device_cookie(request, done, user_id, step.device)
+            await self._set_device_cookie(request, done, user_id, step.device)
             return done.response()
         ends = datetime.fromtimestamp(login.since + self.mfa.policy.half_login_lifetime, timezone.utc)
         body = {
             "status": "pending",
             "next": NEXT[step.next_page],
-            "pending_token": self._tokens.sign_half_login(login, step.next_page),
+            "pending_token": self._tokens.of(gate).sign_half_login(login, step.next_page),
             "expires_at": rfc3339(ends),
             "session": None,
         }
@@ -109,41 +114,46 @@ class Operations:
 
         :raises ProblemError: if not
         """
-        return (await self._in_thread(self.gate.require_login, await self._current_login(request))).user_id
+        gate = await self._gate(request)
+        return (await self._in_thread(gate.require_login, await self._current_login(request))).user_id
 
     async def require_mfa(self, request: Request) -> str:
         """The user's id, if the second factor was passed in this login.
 
         :raises ProblemError: if not
         """
-        return (await self._in_thread(self.gate.require_mfa, await self._current_login(request))).user_id
+        gate = await self._gate(request)
+        return (await self._in_thread(gate.require_mfa, await self._current_login(request))).user_id
 
     async def require_fresh(self, request: Request) -> str:
         """The user's id, if all factors that there are were proved within `fresh_seconds`.
 
         :raises ProblemError: if not
         """
-        return (await self._in_thread(self.gate.require_fresh, await self._current_login(request))).user_id
+        gate = await self._gate(request)
+        return (await self._in_thread(gate.require_fresh, await self._current_login(request))).user_id
 
     async def require_fresh_mfa(self, request: Request) -> str:
         """The user's id, if the second factor was passed, within `fresh_seconds`.
 
         :raises ProblemError: if not
         """
-        return (await self._in_thread(self.gate.require_fresh_mfa, await self._current_login(request))).user_id
+        gate = await self._gate(request)
+        return (await self._in_thread(gate.require_fresh_mfa, await self._current_login(request))).user_id
 
     # The operations
 
     async def status(self, request: Request) -> Answer:
         """What there is of the user who is logged in."""
-        login = await self._in_thread(self.gate.require_login, await self._current_login(request))
-        status = await self._in_thread(self.mfa.status, user_id=login.user_id)
-        days = self.mfa.policy.trusted_device_days
-        devices = await self._in_thread(self.mfa.trusted_devices, user_id=login.user_id) if days else []
+        gate = await self._gate(request)
+        login = await self._in_thread(gate.require_login, await self._current_login(request))
+        status = await self._in_thread(gate.mfa.status, user_id=login.user_id)
+        days = gate.mfa.policy.trusted_device_days
+        devices = await self._in_thread(gate.mfa.trusted_devices, user_id=login.user_id) if days else []
         body = {
             "enrolled": status.enrolled,
-            "required": self.gate.mode == "required",
-            "fresh": self.gate.is_fresh(login),
+            "required": gate.mode == "required",
+            "fresh": gate.is_fresh(login),
             "factors": [_factor_body(factor) for factor in status.factors],
             "recovery_codes_left": status.recovery_codes,
             "disabled": status.disabled,
@@ -166,38 +176,66 @@ class Operations:
         self, request: Request, *, code: str, pending_token: str | None = None, trust_device: bool = False
     ) -> Answer:
         """A code of an authenticator app: ends a pending login, or refreshes one that is done."""
+        gate = await self._gate(request)
         login, _ = await self._pending_or_current_login(request, pending_token)
-        verified = await self._in_thread(self.gate.verify, login, code)
+        try:
+            verified = await self._in_thread(gate.verify, login, code)
+        except ProblemError as error:
+            if error.status_code == 429:
+                error.document["next"] = "unlock"
+            raise
+        return await self._verified(request, login, verified, trust_device=trust_device)
+
+    async def unlock(
+        self,
+        request: Request,
+        *,
+        code: str,
+        next_code: str,
+        pending_token: str | None = None,
+        trust_device: bool = False,
+    ) -> Answer:
+        """The same by two codes in a row, while single ones are delayed."""
+        gate = await self._gate(request)
+        login, _ = await self._pending_or_current_login(request, pending_token)
+        verified = await self._in_thread(gate.unlock, login, code, next_code, two_codes=True)
+        return await self._verified(request, login, verified, trust_device=trust_device)
+
+    async def _verified(self, request: Request, login: Login, verified: Login, *, trust_device: bool) -> Answer:
+        gate = await self._gate(request)
         device = None
         if trust_device and login.stage == "half":
             name = device_name(request.headers.get("user-agent", ""))
-            device = await self._in_thread(self.gate.trust_device, verified, name)
+            device = await self._in_thread(gate.trust_device, verified, name)
         done = await self._complete_login(request, verified)
-        self._set_device_cookie(request, done, login.user_id, device)
+        await self._set_device_cookie(request, done, login.user_id, device)
         return done
 
     async def recover(self, request: Request, *, code: str, pending_token: str | None = None) -> Answer:
         """The same by a recovery code."""
+        gate = await self._gate(request)
         login, first_page = await self._pending_or_current_login(request, pending_token)
-        if first_page == "challenge" and (await self._in_thread(self.mfa.status, user_id=login.user_id)).disabled:
+        if first_page == "challenge" and (await self._in_thread(gate.mfa.status, user_id=login.user_id)).disabled:
             # It ran into the lockout, and died of it: begin with the password.
             raise pending_login_expired(self.texts)
-        verified, verification = await self._in_thread(self.gate.recover, login, code, recovery=True)
+        verified, verification = await self._in_thread(gate.recover, login, code, recovery=True)
         done = await self._complete_login(request, verified)
         done.body["recovery_codes_left"] = verification.remaining
         return done
 
     async def cancel(self, request: Request, *, pending_token: str) -> Answer:
         """Ends a login that waits for the second factor."""
+        gate = await self._gate(request)
         login, _ = await self._pending_or_current_login(request, pending_token)
-        await self._in_thread(self.gate.cancel, login)
+        await self._in_thread(gate.cancel, login)
         return Answer({"status": "cancelled"})
 
     async def enroll(self, request: Request, *, name: str = "", pending_token: str | None = None) -> Answer:
         """A new key, to be scanned, and confirmed by its first code. No other answer holds it."""
+        gate = await self._gate(request)
         login, _ = await self._pending_or_current_login(request, pending_token)
-        login = await self._in_thread(self.gate.enroll, login, name)
-        enrollment = await self._in_thread(self.gate.pending_enrollment, login)
+        login = await self._in_thread(gate.enroll, login, name)
+        enrollment = await self._in_thread(gate.pending_enrollment, login)
         if enrollment is None:
             raise self._problem(EnrollmentExpired())
         body = {
@@ -211,31 +249,34 @@ class Operations:
 
     async def confirm(self, request: Request, *, factor_id: str, code: str, pending_token: str | None = None) -> Answer:
         """Ends an enrollment, and with it a login that had to set up first."""
+        gate = await self._gate(request)
         login, _ = await self._pending_or_current_login(request, pending_token)
-        confirmed = await self._in_thread(self.gate.confirm, replace(login, pending_factor=factor_id), code)
+        confirmed = await self._in_thread(gate.confirm, replace(login, pending_factor=factor_id), code)
         # The application first: if it fails, there are no codes that nobody has seen.
         done = await self._complete_login(request, confirmed)
-        _, codes = await self._in_thread(self.gate.first_codes, confirmed)
+        _, codes = await self._in_thread(gate.first_codes, confirmed)
         done.body["recovery_codes"] = list(codes)
         return done
 
     async def regenerate(self, request: Request, *, end_sessions: bool = False) -> Answer:
         """New recovery codes, given this once. The earlier ones end."""
-        login = await self._current_login(request)
-        kept, codes = await self._in_thread(self.gate.new_codes, login, end_sessions=end_sessions, making_codes=True)
+        gate, login = await self._gate(request), await self._current_login(request)
+        kept, codes = await self._in_thread(gate.new_codes, login, end_sessions=end_sessions, making_codes=True)
         done = await self._complete_login(request, kept) if end_sessions else Answer({"session": None})
         return Answer({"recovery_codes": list(codes), "session": done.body["session"]}, 201, done.cookies)
 
     async def end_sessions(self, request: Request) -> Answer:
         """Logs the user out everywhere else."""
-        login = await self._in_thread(self.gate.end_sessions, await self._current_login(request))
+        gate = await self._gate(request)
+        login = await self._in_thread(gate.end_sessions, await self._current_login(request))
         return await self._complete_login(request, login)
 
     async def remove(self, request: Request, *, factor_id: str) -> Answer:
         """Removes a factor of the user's own."""
+        gate = await self._gate(request)
         login = await self._current_login(request)
         try:
-            kept, removed = await self._in_thread(self.gate.remove, login, factor_id)
+            kept, removed = await self._in_thread(gate.remove, login, factor_id)
         except ProblemError as error:
             if error.kind == "not-enrolled":
                 raise ProblemError(Problem("no-such-factor", 404, self.texts("settings.gone"))) from None
@@ -245,20 +286,33 @@ class Operations:
 
     async def forget_devices(self, request: Request) -> Answer:
         """Stops trusting all of the user's devices."""
-        count = await self._in_thread(self.gate.forget_devices, await self._current_login(request))
+        gate = await self._gate(request)
+        count = await self._in_thread(gate.forget_devices, await self._current_login(request))
         return Answer({"forgotten": count})
 
     async def forget_device(self, request: Request, *, device_id: str) -> Answer:
         """Stops trusting one of them."""
-        count = await self._in_thread(self.gate.forget_devices, await self._current_login(request), device_id)
+        gate = await self._gate(request)
+        count = await self._in_thread(gate.forget_devices, await self._current_login(request), device_id)
         return Answer({"forgotten": count})
 
     # Below
 
+    async def _gate(self, request: Request) -> Gate:
+        """The gate for the tenant of a request, asked for once."""
+        if self._tenant is None:
+            return self.gate
+        if _GATE not in request.scope:  # which is of one request alone
+            tenant = await _call_application(self._tenant, request)
+            if not tenant:
+                raise InvalidIdentifier("tenant() gave none: nobody is taken for a user of no tenant")
+            request.scope[_GATE] = self.gate.for_tenant(tenant)
+        return cast(Gate, request.scope[_GATE])
+
     async def _pending_or_current_login(self, request: Request, pending_token: str | None) -> tuple[Login, str]:
         """The half-login, if the client names one, and the page that it began with; otherwise who is logged in."""
         if pending_token is not None:
-            half_login = self._tokens.read_half_login(pending_token)
+            half_login = self._tokens.of(await self._gate(request)).read_half_login(pending_token)
             if half_login is None:
                 raise pending_login_expired(self.texts)
             return half_login
@@ -273,26 +327,29 @@ class Operations:
         application_id = await _call_application(self._current_user, request)
         if application_id is None:
             return None
-        user_id = self._user_id_text(application_id)
-        login = self._tokens.read_stamp(await _call_application(self._stamp, request))
+        gate, user_id = await self._gate(request), self._user_id_text(application_id)
+        login = self._tokens.of(gate).read_stamp(await _call_application(self._stamp, request))
         if login is not None and login.user_id == user_id:
             return login
         name = await _call_application(self._account_name, user_id) if self._account_name else user_id
-        return (await self._in_thread(self.gate.adopt, user_id, name)).login
+        return (await self._in_thread(gate.adopt, user_id, name)).login
 
     async def _complete_login(self, request: Request, login: Login) -> Answer:
         """Lets the application know that the login is done."""
         done = Answer({"status": "done", "next": None, "pending_token": None, "expires_at": None, "session": None})
-        stamp = self._tokens.sign_stamp(login)
+        stamp = self._tokens.of(await self._gate(request)).sign_stamp(login)
         session = await _call_application(self._on_login, request, done.cookies, login.user_id, stamp)
         if session:
             done.body["session"] = dict(session)
         return done
 
-    def _set_device_cookie(self, request: Request, done: Answer, user_id: str, device: DeviceToken | None) -> None:
+    async def _set_device_cookie(
+        self, request: Request, done: Answer, user_id: str, device: DeviceToken | None
+    ) -> None:
         if device is None:
             return
-        name, secure, path = self._device_cookie(request, user_id)
+        gate = await self._gate(request)
+        name, secure, path = self._device_cookie(request, gate, user_id)
         done.cookies.set_cookie(
             name,
             device.token,
@@ -303,13 +360,13 @@ class Operations:
             path=path,
         )
 
-    def _device_cookie(self, request: Request, user_id: str) -> tuple[str, bool, str]:
+    def _device_cookie(self, request: Request, gate: Gate, user_id: str) -> tuple[str, bool, str]:
         """Its name, whether it is for HTTPS alone, and its path."""
         secure = self._secure_cookies
         if secure is None:
             secure = request.url.scheme == "https" or not getattr(request.app, "debug", False)
         path = request.scope.get("app_root_path", "") or "/"
-        return self.gate.device_cookie(user_id, host=secure and path == "/"), secure, path
+        return gate.device_cookie(user_id, host=secure and path == "/"), secure, path
 
     async def _in_thread(
         self,
@@ -317,6 +374,7 @@ class Operations:
         *arguments: object,
         recovery: bool = False,
         making_codes: bool = False,
+        two_codes: bool = False,
         **more: object,
     ) -> "_T":
         """What a step of the gate or the service gives. What it raises is told as a problem."""
@@ -325,7 +383,7 @@ class Operations:
         except (MFAError, StepError) as error:
             if making_codes:
                 raise ProblemError(codes_problem_of(error, self.texts, self.gate.now())) from None
-            raise self._problem(error, recovery=recovery) from None
+            raise self._problem(error, recovery=recovery, two_codes=two_codes) from None
 
     def _user_id_text(self, user_id: UserId) -> str:
         """The id in the service's text. A text that is no id may come from a visitor: nobody has it. Another type is
@@ -337,8 +395,8 @@ class Operations:
                 raise self._problem(error) from None
             raise
 
-    def _problem(self, error: Exception, *, recovery: bool = False) -> ProblemError:
-        return ProblemError(problem_of(error, self.texts, self.gate.now(), recovery=recovery))
+    def _problem(self, error: Exception, *, recovery: bool = False, two_codes: bool = False) -> ProblemError:
+        return ProblemError(problem_of(error, self.texts, self.gate.now(), recovery=recovery, two_codes=two_codes))
 
 
 async def _call_application(function: Callable[_P, _MaybeAwaitable[_T]], *arguments: _P.args, **more: _P.kwargs) -> _T:

@@ -11,6 +11,7 @@ password is: before a code, on the user's one budget of attempts. So there is no
 
 import hashlib
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 
 from itsdangerous import BadData, URLSafeSerializer
@@ -31,8 +32,23 @@ class Tokens:
         for key in keys:
             check_secret_key(key, "secret_key")
         self._gate = gate
-        self._half_logins = _serializer(keys, "pending login", gate)
-        self._stamps = _serializer(keys, "stamp", gate)
+        self._keys = keys
+
+    def of(self, gate: Gate) -> "Tokens":
+        """The same for another tenant's gate."""
+        tokens = copy(self)
+        tokens._gate = gate
+        return tokens
+
+    # Made when they are used: which tenant it is may be known by the request alone.
+
+    @property
+    def _half_logins(self) -> URLSafeSerializer:
+        return _serializer(self._keys, "pending login", self._gate)
+
+    @property
+    def _stamps(self) -> URLSafeSerializer:
+        return _serializer(self._keys, "stamp", self._gate)
 
     def sign_half_login(self, login: Login, first_page: str) -> str:
         """A half-login, or one that has to set up, for the client to give back with the code.

@@ -1,15 +1,43 @@
 """Accounts in and out: exports of authenticator apps, and what vendors ship with hardware tokens.
 
-``import ferrotp`` does not load it. `load` tells the format by the contents; each module below reads one, and
-`google.encode` and `Account.uri` write.
+``import ferrotp`` does not load it. `load` tells the format by the contents; each module below reads those of one app,
+and `google.encode`, `targets.uri` and `Account.uri` write.
 """
 
 import os
 from collections.abc import Iterable
 
 from .._tracebacks import without_frames
-from . import account, aegis, errors, google, oath_csv, pskc, scan, twofas, uris
-from ._common import MAX_BYTES, OnError, read_json, text_of
+from . import (
+    _loading,
+    account,
+    aegis,
+    andotp,
+    authy,
+    bitwarden,
+    duo,
+    ente,
+    errors,
+    freeotp,
+    google,
+    keepass,
+    lastpass,
+    notes,
+    oath_csv,
+    onepassword,
+    proton,
+    pskc,
+    raivo,
+    safenet,
+    scan,
+    stratum,
+    targets,
+    twofas,
+    uris,
+    yubico,
+)
+from ._common import MAX_BYTES, OnError
+from ._frame import Options
 from .account import Account
 from .errors import (
     BatchError,
@@ -23,6 +51,7 @@ from .errors import (
     UnsupportedError,
     WrongKeyError,
 )
+from .notes import Note, OnNote
 
 __all__ = [
     "Account",
@@ -31,6 +60,7 @@ __all__ = [
     "LimitError",
     "MalformedError",
     "MissingExtraError",
+    "Note",
     "RefusedError",
     "TransferError",
     "UnknownFormatError",
@@ -38,18 +68,32 @@ __all__ = [
     "WrongKeyError",
     "account",
     "aegis",
+    "andotp",
+    "authy",
+    "bitwarden",
+    "duo",
     "duplicates",
+    "ente",
     "errors",
+    "freeotp",
     "google",
+    "keepass",
+    "lastpass",
     "load",
+    "notes",
     "oath_csv",
+    "onepassword",
+    "proton",
     "pskc",
+    "raivo",
+    "safenet",
     "scan",
+    "stratum",
+    "targets",
     "twofas",
     "uris",
+    "yubico",
 ]
-
-_PICTURES = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF")
 
 
 @without_frames
@@ -59,21 +103,23 @@ def load(
     key: bytes | None = None,
     password: str | None = None,
     on_error: OnError | None = None,
+    on_note: OnNote | None = None,
 ) -> list[Account]:
     """The accounts of an export in any of the formats, told by its contents. Duplicates stay: see `duplicates`.
 
-    :param source: the contents, or the path of a file. A text is contents if it begins with ``otpauth``, ``{`` or
-        ``<`` or has more than one line; otherwise it is a path
+    :param source: the contents, or the path of a file. A text is contents if it begins as a URI, with ``{``, ``[`` or
+        ``<``, or has more than one line; otherwise it is a path
     :param key: the pre-shared key of an encrypted PSKC document
-    :param password: the password of one
+    :param password: the password of an encrypted file
     :param on_error: called with the error of each entry that cannot be taken, and the others are read; without it the
         first such error is raised, so that nothing is left out in silence
+    :param on_note: called with a `Note` for what is odd in an entry that is read
     :raises UnknownFormatError: if it is none of the formats
     :raises TransferError: one of its kinds, for what is wrong with an export
     :raises OSError: if the file cannot be read
     """
     if isinstance(source, str) and not (
-        source.lstrip("\ufeff \t\r\n").startswith(("otpauth", "{", "<")) or "\n" in source
+        source.lstrip("\ufeff \t\r\n").startswith(("{", "[", "<")) or uris.begins(source) or "\n" in source
     ):
         if not os.path.isfile(source):
             # Not FileNotFoundError: the text in it might be a secret, and no path.
@@ -82,24 +128,7 @@ def load(
     if isinstance(source, os.PathLike):
         with open(source, "rb") as file:
             source = file.read(MAX_BYTES + 1)
-    if isinstance(source, bytes) and source.startswith(_PICTURES):
-        return scan.decode(source, on_error)
-    text = text_of(source, "text") if isinstance(source, str) or not source[:200].lstrip().startswith(b"<") else "<"
-    start = text.lstrip()[:100]
-    if start.startswith("<"):
-        return pskc.decode(source, key, password, on_error)
-    if start.startswith("otpauth"):
-        return uris.decode(text, on_error)
-    if start.startswith("{"):
-        values = read_json(text, "json")
-        if "services" in values:
-            return twofas.read(values, on_error)
-        if "db" in values:
-            return aegis.read(values, on_error)
-        raise UnknownFormatError("JSON, but neither of Aegis nor of 2FAS")
-    if any(delimiter in text for delimiter in ",;\t"):
-        return oath_csv.decode(text, on_error=on_error)
-    raise UnknownFormatError("none of: otpauth URIs, Aegis, 2FAS, PSKC, OATH CSV, a picture")
+    return _loading.read(source, Options(password, key, on_note), on_error)
 
 
 class _Path(os.PathLike[str]):

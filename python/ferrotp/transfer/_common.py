@@ -3,7 +3,7 @@
 import base64
 import binascii
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .account import Account
@@ -66,7 +66,7 @@ def fault(answer: tuple[str, str, str, str | None], format: str, within: str = "
 
 
 class Fields:
-    """One JSON object of an export, whose values are checked as they are read."""
+    """One JSON object of an export, whose values are checked as they are read. A name may be a path: ``otp.digits``."""
 
     def __init__(self, value: object, format: str, place: str, account: str | None = None) -> None:
         self.format, self.place, self.account = format, place, account
@@ -78,23 +78,50 @@ class Fields:
         return f"Fields({self.format}, {self.place})"
 
     def wrong(self, kind: type[TransferError], reason: str, name: str = "") -> TransferError:
-        return kind(reason, self.format, f"{self.place}.{name}" if name else self.place, self.account)
+        return kind(reason, self.format, f"{self.place}.{name}" if name else self.place, self.account or None)
+
+    def names(self) -> Iterable[str]:
+        return self._values.keys()
+
+    def all(self) -> dict[str, Any]:
+        return self._values
 
     def inner(self, name: str) -> "Fields":
         return Fields(self._values.get(name), self.format, f"{self.place}.{name}", self.account)
 
+    def get(self, path: str) -> Any:
+        """The value at a path; None where there is none."""
+        if "." not in path:
+            return self._values.get(path)
+        value: Any = self._values
+        names = path.split(".")
+        for depth, name in enumerate(names):
+            if not isinstance(value, dict):
+                raise self.wrong(MalformedError, "not an object", ".".join(names[:depth]))
+            value = value.get(name)
+            if value is None and depth + 1 < len(names):
+                raise self.wrong(MalformedError, "not an object", ".".join(names[: depth + 1]))
+        return value
+
     def text(self, name: str) -> str:
-        value = self._values.get(name)
+        value = self.get(name)
         if value is None:
             return ""
         if not isinstance(value, str):
             raise self.wrong(MalformedError, "not a text", name)
         return value
 
-    def number(self, name: str, default: int, least: int, most: int) -> int:
-        value = self._values.get(name)
+    def first(self, *names: str) -> str:
+        """The first of these texts that is not empty."""
+        return next((text for text in map(self.text, names) if text), "")
+
+    def number(self, name: str, default: int, least: int, most: int, texts: bool = False) -> int:
+        """:param texts: numbers may be written as texts, "30" """
+        value = self.get(name)
         if value is None:
             return default
+        if texts and isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 20:
+            value = int(value)
         if not isinstance(value, int) or isinstance(value, bool):
             raise self.wrong(MalformedError, "not a whole number", name)
         if not least <= value <= most:
@@ -102,8 +129,8 @@ class Fields:
         return value
 
     def algorithm(self, name: str) -> str:
-        value = self.text(name).upper().replace("-", "") or "SHA1"
-        if value not in ("SHA1", "SHA256", "SHA512"):
+        value = algorithm_of(self.text(name))
+        if value is None:
             raise self.wrong(UnsupportedError, "the algorithm is not SHA1, SHA256 or SHA512", name)
         return value
 
@@ -112,6 +139,31 @@ class Fields:
         if not secret:
             raise self.wrong(MalformedError, "the secret is not base32", name)
         return secret
+
+    def base64(self, name: str) -> bytes:
+        try:
+            return base64.b64decode(self.text(name), validate=True)
+        except (binascii.Error, ValueError):
+            raise self.wrong(MalformedError, "not base64", name) from None
+
+    def hex(self, name: str) -> bytes:
+        value = hexadecimal(self.text(name))
+        if value is None:
+            raise self.wrong(MalformedError, "not hexadecimal", name)
+        return value
+
+
+def algorithm_of(text: str) -> str | None:
+    """The algorithm, however it is spelled: SHA1, sha-256, HmacSHA512, HMAC-SHA-1. SHA1 where nothing is said."""
+    plain = text.strip().upper().replace("-", "").replace("_", "").removeprefix("HMAC") or "SHA1"
+    return plain if plain in ("SHA1", "SHA256", "SHA512") else None
+
+
+def hexadecimal(text: str) -> bytes | None:
+    try:
+        return bytes.fromhex(text) if text.isascii() else None
+    except ValueError:
+        return None
 
 
 def base32(text: str) -> bytes | None:
@@ -125,20 +177,8 @@ def base32(text: str) -> bytes | None:
         return None
 
 
-def entries(values: object, format: str, place: str, read: Callable[[object, str], Account]) -> Iterator[Any]:
-    """Reads each of a JSON list's entries."""
-    if not isinstance(values, list):
-        raise MalformedError("not a list", format, place)
-    for number, value in enumerate(values):
-        try:
-            result: Account | TransferError = read(value, f"{place}[{number}]")
-        except TransferError as error:
-            result = error
-        yield result
-
-
-def read_json(data: "bytes | str", format: str) -> dict[str, Any]:
-    """A JSON object in which no name stands twice, and no number is out of proportion."""
+def read_json(data: "bytes | str", format: str) -> Any:
+    """JSON in which no name stands twice, and no number is out of proportion."""
 
     def whole(digits: str) -> int:
         if len(digits) > 20:
@@ -153,11 +193,8 @@ def read_json(data: "bytes | str", format: str) -> dict[str, Any]:
         return values
 
     try:
-        value = json.loads(text_of(data, format), parse_int=whole, object_pairs_hook=once)
+        return json.loads(text_of(data, format), parse_int=whole, object_pairs_hook=once)
     except json.JSONDecodeError as error:
         raise MalformedError("not JSON", format, f"line {error.lineno}") from None
     except RecursionError:
         raise LimitError("nested too deep", format) from None
-    if not isinstance(value, dict):
-        raise MalformedError("not a JSON object", format)
-    return value

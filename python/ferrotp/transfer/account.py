@@ -1,7 +1,7 @@
 """`Account`: what an authenticator keeps."""
 
 import base64
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from .._tracebacks import call_without_frames, init_without_frames
@@ -58,6 +58,10 @@ class Account:
     def label(self) -> str:
         """What a person would call it: issuer and name, or the serial number."""
         return ":".join(filter(None, (self.issuer, self.name))) or self.serial or ""
+
+    def with_names(self, issuer: str | None, name: str) -> "Account":
+        """The same account under another name."""
+        return replace(self, issuer=issuer or None, name=name)
 
     def base32(self) -> str:
         """The secret in base32, without padding: what a person types into an app."""

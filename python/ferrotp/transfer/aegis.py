@@ -1,56 +1,66 @@
-"""Aegis Authenticator's export in plain JSON."""
+"""Aegis Authenticator's export, plain or encrypted: JSON, whose database is under a key that a password opens."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from .._tracebacks import without_frames
-from ._common import Fields, OnError, collect, entries, read_json
-from .account import Account, Kind
-from .errors import EncryptedError, UnsupportedError
+from ._common import Fields, read_json
+from ._frame import Entry, Export, Options, Results, each, has
+from ._opening import aes_gcm, scrypt
+from .errors import EncryptedError, MalformedError, TransferError, UnsupportedError, WrongKeyError
 
 FORMAT = "aegis"
-_KINDS: dict[str, Kind] = {"totp": "totp", "hotp": "hotp", "steam": "steam"}
+_ENTRY = Entry("info.secret", algorithm="info.algo", digits="info.digits", period="info.period", counter="info.counter")
+_PASSWORD_SLOT = 1
+_MOST_SLOTS = 20
 
 
-@without_frames
-def decode(data: bytes | str, on_error: OnError | None = None) -> list[Account]:
-    """The accounts of an export.
-
-    :param on_error: called with each entry's error, and the others are read; else the first error is raised
-    :raises EncryptedError: if it is an encrypted export: export again, without a password
-    :raises UnsupportedError: for an entry of another kind than totp, hotp and steam, and for another version
-    """
-    return read(read_json(data, FORMAT), on_error)
-
-
-def read(values: dict[str, Any], on_error: OnError | None) -> list[Account]:
-    """The accounts of an export whose JSON has been read."""
+def _read(values: dict[str, Any], options: Options) -> Results:
     top = Fields(values, FORMAT, "$")
-    header, db = values.get("header"), values.get("db")
-    if isinstance(db, str) or (isinstance(header, dict) and header.get("slots")):
-        raise EncryptedError("the export is encrypted; export it from Aegis without encryption", FORMAT)
     if top.number("version", 1, 0, 1 << 63) != 1:
         raise UnsupportedError("the export has another version than 1", FORMAT, "$.version")
-    database = top.inner("db")
+    header = values.get("header")
+    if isinstance(values["db"], str) or (isinstance(header, dict) and header.get("slots")):
+        values = {"db": read_json(_opened(top, options), FORMAT)}
+    database = Fields(values, FORMAT, "$").inner("db")
     if database.number("version", 1, 0, 1 << 63) not in (1, 2, 3):
         raise UnsupportedError("the database has another version than 1, 2 and 3", FORMAT, "$.db.version")
-    return collect(entries(values["db"].get("entries"), FORMAT, "$.db.entries", _entry), FORMAT, on_error)
+    return each(values["db"].get("entries"), FORMAT, "$.db.entries", _ENTRY.read)
 
 
-def _entry(value: object, place: str) -> Account:
-    entry = Fields(value, FORMAT, place)
-    name, issuer = entry.text("name"), entry.text("issuer")
-    entry.account = ":".join(filter(None, (issuer, name)))
-    kind = _KINDS.get(entry.text("type").lower())
-    if kind is None:
-        raise entry.wrong(UnsupportedError, "the kind is not totp, hotp or steam", "type")
-    info = entry.inner("info")
-    return Account(
-        secret=info.secret("secret"),
-        name=name,
-        issuer=issuer or None,
-        kind=kind,
-        algorithm=info.algorithm("algo"),
-        digits=info.number("digits", 5 if kind == "steam" else 6, 1, 10),
-        period=info.number("period", 30, 1, 1 << 31),
-        counter=info.number("counter", 0, 0, (1 << 64) - 1) if kind == "hotp" else 0,
+def _opened(top: Fields, options: Options) -> bytes:
+    """The database in clear. Each password has a slot with the database's key in it, under a key of its own."""
+    password = options.secret_password(EXPORT).encode()
+    header = top.inner("header")
+    slots = header.get("slots")
+    if not isinstance(slots, list) or len(slots) > _MOST_SLOTS:
+        raise header.wrong(MalformedError, "not a list of keys", "slots")
+    sealed = top.base64("db")
+    wrong: TransferError = EncryptedError(
+        "only a fingerprint opens it: set a password in Aegis, and export again", FORMAT
     )
+    for key in _keys(slots, password):
+        if isinstance(key, TransferError):
+            wrong = key
+            continue
+        parameters = header.inner("params")
+        return aes_gcm(FORMAT, key, parameters.hex("nonce"), sealed + parameters.hex("tag"))
+    raise wrong
+
+
+def _keys(slots: list[Any], password: bytes) -> Iterator["bytes | TransferError"]:
+    for number, value in enumerate(slots):
+        slot = Fields(value, FORMAT, f"$.header.slots[{number}]")
+        if slot.number("type", 0, 0, 1 << 31) != _PASSWORD_SLOT:
+            continue
+        cost = [slot.number(name, 0, 0, 1 << 31) for name in "nrp"]
+        parameters = slot.inner("key_params")
+        sealed = slot.hex("key") + parameters.hex("tag")
+        try:
+            own = scrypt(FORMAT, password, slot.hex("salt"), *cost)
+            yield aes_gcm(FORMAT, own, parameters.hex("nonce"), sealed)
+        except WrongKeyError as error:
+            yield error
+
+
+EXPORT = Export(FORMAT, "an Aegis export", "json", has("db"), _read, read_json)
+decode = EXPORT.decode

@@ -1,24 +1,27 @@
 """What can be wrong with an export of accounts."""
 
+from ._masking import masked
+
 
 class TransferError(ValueError):
     """Base class of these errors. None of them holds a secret, so they may be logged.
 
     - `reason`: what is wrong
-    - `format`: which format it was read as: "google", "aegis", "2fas", "pskc", "oath-csv", "uris", "qr" …
+    - `format`: which format it was read as: "google", "aegis", "2fas", "pskc", "oath-csv", "uris", "qr", "bitwarden" …
     - `place`: where: a part, an entry, a line, an XML path; None for the input as a whole
-    - `account`: the label of the account that it is about, where that is known
+    - `account`: the label of the account that it is about, where a field that is a label says it, without what looks
+      like a secret
     """
 
     def __init__(self, reason: str, format: str = "", place: str | None = None, account: str | None = None) -> None:
         self.reason = reason
         self.format = format
         self.place = place
-        self.account = None if account is None else account[:100]
+        self.account = None if account is None else masked(account)[:100]
         text = f"{format}: {reason}" if format else reason
         if place:
             text += f" (at {place})"
-        if account:
+        if self.account:
             text += f" (account {self.account!r})"
         super().__init__(text)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from .. import _native
 from .._tracebacks import without_frames
 from ._common import OnError, collect, fault
+from ._masking import label_without, masked
 from .account import Account
 from .errors import BatchError, LimitError, TransferError, UnsupportedError
 
@@ -25,9 +26,11 @@ def decode(uris: str | Iterable[str], on_error: OnError | None = None) -> list[A
     as it does when somebody scans a code twice.
 
     :param uris: a URI, or all the URIs of the export
-    :param on_error: called with each account's error, and the others are read; else the first error is raised
+    :param on_error: called with each account's error, and for each export with a `BatchError` that names the parts that
+        are missing; what is there is read. Without it the first error is raised
     :raises BatchError: if a part is missing, or two parts contradict each other
-    :raises UnsupportedError: for a version other than 1 and 2, and for an algorithm, digits or kind outside the schema
+    :raises UnsupportedError: for a version other than 1 and 2, where one is said, and for an algorithm, digits or
+        kind outside the schema
     :raises MalformedError: for anything that is no such URI
     """
     parts: dict[int, dict[int, list[Account | TransferError]]] = {}
@@ -52,14 +55,24 @@ def decode(uris: str | Iterable[str], on_error: OnError | None = None) -> list[A
     for batch, size in sizes.items():
         missing = [str(index + 1) for index in range(size) if index not in parts[batch]]
         if missing:
-            had = [result.label for part in parts[batch].values() for result in part if isinstance(result, Account)]
+            had = [result for part in parts[batch].values() for result in part if isinstance(result, Account)]
             which = f"part{'s' if len(missing) > 1 else ''} {', '.join(missing[:20])} of {size} missing"
-            if had:
-                which += f"; the parts that are there end with {had[-1][:100]!r}"
-            raise BatchError(which, FORMAT, f"batch {batch}")
+            if had and (label := masked(label_without(had[-1].label, had[-1].base32()))):
+                which += f"; the parts that are there end with {label[:100]!r}"
+            error = BatchError(which, FORMAT, f"batch {batch}")
+            if on_error is None:
+                raise error
+            on_error(error)
     return collect(
         (result for batch in parts.values() for index in sorted(batch) for result in batch[index]), FORMAT, on_error
     )
+
+
+@without_frames
+def count(uri: str) -> int:
+    """How many accounts one part of an export has, the faulty ones too; 0 if it is none."""
+    answer = _native.migration_decode(uri.strip())
+    return 0 if isinstance(answer[0], str) else len(answer[0])
 
 
 def _account(fields: tuple[bytes, str, str, str, int, int | None]) -> Account:

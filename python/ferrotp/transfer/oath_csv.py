@@ -1,18 +1,18 @@
 """The CSV files that token vendors ship: OATH's shape without a header, and those with one, as for Azure."""
 
-import csv
-import io
 import re
 from collections.abc import Iterator
 from typing import Literal
 
 from .._tracebacks import without_frames
-from ._common import OnError, base32, collect, text_of
+from ._common import OnError, algorithm_of, base32, collect, hexadecimal
+from ._containers import Csv, plain_name, read_csv
+from ._frame import Options
+from ._masking import label_without
 from .account import Account, Kind
-from .errors import LimitError, MalformedError, TransferError, UnknownFormatError, UnsupportedError
+from .errors import MalformedError, TransferError, UnknownFormatError, UnsupportedError
 
 FORMAT = "oath-csv"
-_MAX_FIELD = 10_000
 Encoding = Literal["hex", "base32"]
 
 # Headers, as letters and digits alone.
@@ -20,15 +20,49 @@ _COLUMNS = {
     "serial": {"serial", "serialnumber", "serialno", "tokenserial", "sn"},
     "secret": {"secret", "secretkey", "seed", "key", "secrethex", "seedhex", "secretbase32", "seedbase32", "hexseed"},
     "name": {"upn", "user", "username", "name", "account", "email"},
-    "kind": {"type", "tokentype"},
-    "digits": {"digits", "length", "otplength", "otplen"},
-    "period": {"timeinterval", "timestep", "interval", "period", "timeintervalseconds"},
+    "kind": {"type", "tokentype", "otptype"},
+    "digits": {"digits", "length", "otplength", "otplen", "otpdigits", "codelength"},
+    "period": {
+        "timeinterval",
+        "timestep",
+        "interval",
+        "period",
+        "timeintervalseconds",
+        "timeintervalinseconds",
+        "timestepsize",
+        "timeperiod",
+        "periodseconds",
+        "otpperiod",
+        "step",
+    },
     "counter": {"counter", "movingfactor"},
-    "algorithm": {"algorithm", "algo", "hash", "hashalgorithm"},
+    "algorithm": {
+        "algorithm",
+        "algo",
+        "hash",
+        "hashalgorithm",
+        "hashfunction",
+        "hashtype",
+        "otpalgorithm",
+        "hmac",
+        "sha",
+    },
     "issuer": {"issuer"},
     "manufacturer": {"manufacturer"},
 }
-_WITHOUT_HEADER = {"serial": 0, "secret": 1, "kind": 2, "digits": 3, "period": 4}
+_WITHOUT_HEADER = {"serial": 0, "secret": 1, "kind": 2, "digits": 3, "period": 4, "algorithm": 5}
+_HARMLESS = {
+    "model",
+    "description",
+    "comment",
+    "comments",
+    "note",
+    "notes",
+    "startdate",
+    "enddate",
+    "expirydate",
+    "status",
+}
 
 
 @without_frames
@@ -45,41 +79,72 @@ def decode(
     :param on_error: called with each line's error, and the others are read; else the first error is raised
     :raises UnknownFormatError: if the secrets' encoding or the tokens' kind cannot be told
     :raises MalformedError: with the line, for a secret in neither encoding, a number that is none, a missing column
-    :raises UnsupportedError: for a type other than TOTP and HOTP, and an unknown algorithm
+    :raises UnsupportedError: for a type other than TOTP and HOTP, an unknown algorithm, and a column that could be one
     """
-    text = text_of(data, FORMAT)
-    rows = list(_rows(text))
+    return collect(read(read_csv(data, FORMAT), Options(kind=kind, encoding=encoding)), FORMAT, on_error)
+
+
+def read(file: Csv, options: Options) -> Iterator["Account | TransferError"]:
+    """The tokens of a file that has been recognised as CSV."""
+    encoding, kind = options.encoding, options.kind
+    rows = [(line, _split(row)) for line, row in file.rows(FORMAT)]
     if not rows:
         raise MalformedError("the file has no lines", FORMAT)
     columns, told = _WITHOUT_HEADER, encoding
     header = _header(rows[0][1])
     if header is None:
+        if options.encoding is None and not any(_looks_like_a_seed(row) for _, row in rows[:20]):
+            raise UnknownFormatError(
+                "a CSV file of a kind that ferrotp does not know: no heading names a column for the secret, and the "
+                "second column is not hexadecimal", FORMAT,
+            )  # fmt: skip
         told = encoding or "hex"
     else:
         columns, said = header
         told = encoding or said
-        del rows[0]
+        _refuse_strangers(rows, columns)
+        _note_strangers(rows.pop(0)[1], columns, options)
     if told is None:
         told = _tell([row[columns["secret"]] for _, row in rows if len(row) > columns["secret"]])
-    return collect(_accounts(rows, columns, told, kind), FORMAT, on_error)
+    width = len(file.heading) if header else 0
+    yield from _accounts(rows, columns, told, kind, options.period, width)
 
 
-def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    first = next((line for line in text.splitlines() if line.strip() and not line.startswith("#")), "")
-    delimiter = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
-    try:
-        for row in reader:
-            if any(map(len, row)) and not row[0].startswith("#"):
-                if max(map(len, row)) > _MAX_FIELD:
-                    raise LimitError(f"a field over {_MAX_FIELD} characters", FORMAT, f"line {reader.line_num}")
-                yield reader.line_num, [field.strip() for field in row]
-    except csv.Error:
-        raise MalformedError("not CSV", FORMAT, f"line {reader.line_num}") from None
+def _split(row: list[str]) -> list[str]:
+    """Feitian's two columns have a space between, or several."""
+    return row[0].split() if len(row) == 1 and re.fullmatch(r"\S{1,40}\s+[0-9A-Fa-f]{20,256}", row[0]) else row
+
+
+def _looks_like_a_seed(row: list[str]) -> bool:
+    """Whether the second column was meant as hexadecimal, maybe after a spreadsheet has spoilt it: 1.23E+20."""
+    return len(row) > 1 and re.fullmatch(r"[0-9A-Fa-f ]{15,}.?|\d\.\d+E\+\d+", row[1]) is not None
+
+
+def _strangers(heading: list[str], columns: dict[str, int]) -> list[int]:
+    """The columns that say nothing known. The name of a heading is shown nowhere: it may be no heading at all."""
+    known = set(columns.values())
+    return [place for place, name in enumerate(heading) if place not in known and plain_name(name) not in _HARMLESS]
+
+
+def _refuse_strangers(rows: list[tuple[int, list[str]]], columns: dict[str, int]) -> None:
+    """A column of hashes whose heading is unknown must not be passed over: all codes would be wrong."""
+    for place in _strangers(rows[0][1], columns):
+        values = {row[place].upper().replace("-", "") for _, row in rows[1:] if place < len(row)}
+        if values & {"SHA256", "SHA512", "HMACSHA256", "HMACSHA512"}:
+            raise UnsupportedError(
+                "a column has algorithms in it, under a heading that ferrotp does not know: call it algorithm",
+                FORMAT, f"line {rows[0][0]}, column {place + 1}",
+            )  # fmt: skip
+
+
+def _note_strangers(heading: list[str], columns: dict[str, int], options: Options) -> None:
+    for place in _strangers(heading, columns):
+        if heading[place]:
+            options.note("unknown-column", "a column was passed over, whose heading is unknown", f"column {place + 1}")
 
 
 def _header(row: list[str]) -> tuple[dict[str, int], Encoding | None] | None:
-    plain = [re.sub(r"[^a-z0-9]", "", field.lower()) for field in row]
+    plain = [plain_name(field) for field in row]
     columns: dict[str, int] = {}
     for place, field in enumerate(plain):
         for column, names in _COLUMNS.items():
@@ -99,68 +164,85 @@ def _header(row: list[str]) -> tuple[dict[str, int], Encoding | None] | None:
 
 def _tell(secrets: list[str]) -> Encoding:
     """The one encoding in which all secrets can be read."""
-    fits_hex = all(_hex(secret) is not None for secret in secrets)
+    fits_hex = all(hexadecimal(secret) is not None for secret in secrets)
     fits_base32 = all(base32(secret) is not None for secret in secrets)
     if fits_hex and fits_base32:
         raise UnknownFormatError("the secrets could be hexadecimal or base32: say which, by encoding=", FORMAT)
     return "hex" if fits_hex else "base32"
 
 
-def _hex(text: str) -> bytes | None:
-    try:
-        return bytes.fromhex(text) if text.isascii() else None
-    except ValueError:
-        return None
-
-
 def _accounts(
-    rows: list[tuple[int, list[str]]], columns: dict[str, int], encoding: Encoding, kind: Kind | None
+    rows: list[tuple[int, list[str]]],
+    columns: dict[str, int],
+    encoding: Encoding,
+    kind: Kind | None,
+    period: int | None,
+    width: int,
 ) -> Iterator[Account | TransferError]:
     for line, row in rows:
         try:
-            result: Account | TransferError = _account(row, columns, encoding, kind, f"line {line}")
+            result: Account | TransferError = _account(row, columns, encoding, kind, period, f"line {line}", width)
         except TransferError as error:
             result = error
         yield result
 
 
-def _account(row: list[str], columns: dict[str, int], encoding: Encoding, kind: Kind | None, place: str) -> Account:
+def _account(
+    row: list[str],
+    columns: dict[str, int],
+    encoding: Encoding,
+    kind: Kind | None,
+    told: int | None,
+    place: str,
+    width: int,
+) -> Account:
     def field(column: str) -> str:
         at = columns.get(column)
         return row[at] if at is not None and at < len(row) else ""
 
     serial = field("serial")
-    label = serial or field("name")
+    # Without a header nothing says that the first column is a serial number, and no secret; nor in a row of another
+    # length than the header's.
+    label = label_without(serial or field("name"), field("secret")) or None if len(row) == width else None
+    if len(row) > len(_WITHOUT_HEADER) and columns is _WITHOUT_HEADER and any(row[len(_WITHOUT_HEADER) :]):
+        raise UnsupportedError(
+            "the line has more than six columns: serial, secret, type, digits, period or counter, algorithm",
+            FORMAT, f"{place}, column 7",
+        )  # fmt: skip
+
+    def wrong(kind: type[TransferError], reason: str, column: str) -> TransferError:
+        at = columns.get(column)
+        return kind(reason, FORMAT, place if at is None else f"{place}, column {at + 1}", label)
 
     def number(column: str, default: int, least: int, most: int) -> int:
         text = field(column)
         if not text:
             return default
         if not (text.isascii() and text.isdigit() and len(text) <= 20):
-            raise MalformedError(f"the {column} is not a number", FORMAT, place, label)
+            raise wrong(MalformedError, f"the {column} is not a number", column)
         if not least <= int(text) <= most:
-            raise UnsupportedError(f"the {column} is not between {least} and {most}", FORMAT, place, label)
+            raise wrong(UnsupportedError, f"the {column} is not between {least} and {most}", column)
         return int(text)
 
     if columns["secret"] >= len(row):
         raise MalformedError("the line has no secret", FORMAT, place, label)
-    secret = _hex(field("secret")) if encoding == "hex" else base32(field("secret"))
+    secret = hexadecimal(field("secret")) if encoding == "hex" else base32(field("secret"))
     if not secret:
-        raise MalformedError(
-            f"the secret is not {'hexadecimal' if encoding == 'hex' else 'base32'}", FORMAT, place, label
-        )
+        raise wrong(MalformedError, f"the secret is not {'hexadecimal' if encoding == 'hex' else 'base32'}", "secret")
     written = field("kind").lower().removeprefix("oath-")
     if written in ("totp", "hotp"):
         kind = "totp" if written == "totp" else "hotp"
     elif written:
-        raise UnsupportedError("the type is neither TOTP nor HOTP", FORMAT, place, label)
+        raise wrong(UnsupportedError, "the type is neither TOTP nor HOTP", "kind")
     elif kind is None:
         if columns is _WITHOUT_HEADER or "period" not in columns:
-            raise UnknownFormatError("the line does not say its type: give it by kind=", FORMAT, place, label)
+            raise UnknownFormatError(
+                "the line does not say its type, TOTP or HOTP: give it by kind=", FORMAT, place, label
+            )
         kind = "totp"
-    algorithm = (field("algorithm").upper().replace("-", "").removeprefix("HMAC")) or "SHA1"
-    if algorithm not in ("SHA1", "SHA256", "SHA512"):
-        raise UnsupportedError("the algorithm is not SHA1, SHA256 or SHA512", FORMAT, place, label)
+    algorithm = algorithm_of(field("algorithm"))
+    if algorithm is None:
+        raise wrong(UnsupportedError, "the algorithm is not SHA1, SHA256 or SHA512", "algorithm")
     # Without a header the fifth column of an HOTP token is its counter, if it is there.
     moving = "period" if kind != "hotp" or columns is not _WITHOUT_HEADER else "counter"
     if moving == "counter":
@@ -172,7 +254,7 @@ def _account(row: list[str], columns: dict[str, int], encoding: Encoding, kind: 
         kind=kind,
         algorithm=algorithm,
         digits=number("digits", 6, 1, 10),
-        period=30 if kind == "hotp" else number("period", 30, 1, 1 << 31),
+        period=30 if kind == "hotp" else number("period", told or 30, 1, 1 << 31),
         counter=number("counter", 0, 0, (1 << 64) - 1) if kind == "hotp" else 0,
         serial=serial or None,
     )

@@ -25,7 +25,7 @@ def decode(picture: "bytes | str | os.PathLike[str]", on_error: OnError | None =
     :raises MalformedError: if it is no such picture, or there is no code for an authenticator in it
     :raises BatchError: if a part of an export is missing: give all pictures' texts to `google.decode`
     """
-    texts = [text for text in read_texts(picture) if text.startswith(("otpauth://", "otpauth-migration://"))]
+    texts = list(filter(uris.begins, read_texts(picture)))
     if not texts:
         raise MalformedError("no QR code for an authenticator in the picture", FORMAT)
     return uris.decode(texts, on_error)

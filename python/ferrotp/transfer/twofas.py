@@ -1,53 +1,57 @@
-"""2FAS Auth's export in plain JSON."""
+"""2FAS Auth's export, plain or encrypted: JSON."""
 
+import base64
+import binascii
 from typing import Any
 
-from .._tracebacks import without_frames
-from ._common import Fields, OnError, collect, entries, read_json
-from .account import Account, Kind
-from .errors import EncryptedError, UnsupportedError
+from ._common import Fields, read_json
+from ._frame import Entry, Export, Options, Results, each
+from ._opening import aes_gcm, pbkdf2
+from .errors import MalformedError, UnsupportedError
 
 FORMAT = "2fas"
-_KINDS: dict[str, Kind] = {"": "totp", "TOTP": "totp", "HOTP": "hotp", "STEAM": "steam"}
+_ENTRY = Entry(
+    name=("otp.account", "otp.label"),
+    issuer=("otp.issuer", "name"),
+    kind="otp.tokenType",
+    algorithm="otp.algorithm",
+    digits="otp.digits",
+    period="otp.period",
+    counter="otp.counter",
+)
+_ITERATIONS = 10_000
 
 
-@without_frames
-def decode(data: bytes | str, on_error: OnError | None = None) -> list[Account]:
-    """The accounts of an export.
-
-    :param on_error: called with each service's error, and the others are read; else the first error is raised
-    :raises EncryptedError: if it is an encrypted export: export again, without a password
-    :raises UnsupportedError: for a service of another kind than TOTP, HOTP and STEAM, and for a schema over 4
-    """
-    return read(read_json(data, FORMAT), on_error)
+def _known(values: Any) -> bool:
+    return isinstance(values, dict) and bool({"services", "servicesEncrypted"} & values.keys())
 
 
-def read(values: dict[str, Any], on_error: OnError | None) -> list[Account]:
-    """The accounts of an export whose JSON has been read."""
-    if values.get("servicesEncrypted"):
-        raise EncryptedError("the export is encrypted; export it from 2FAS without a password", FORMAT)
-    if not 1 <= Fields(values, FORMAT, "$").number("schemaVersion", 1, 0, 1 << 63) <= 4:
+def _read(values: dict[str, Any], options: Options) -> Results:
+    top = Fields(values, FORMAT, "$")
+    if not 1 <= top.number("schemaVersion", 1, 0, 1 << 63) <= 4:
         raise UnsupportedError("the export has another schema than 1 to 4", FORMAT, "$.schemaVersion")
-    return collect(entries(values.get("services"), FORMAT, "$.services", _service), FORMAT, on_error)
+    if top.text("servicesEncrypted"):
+        return each(read_json(_opened(top, options), FORMAT), FORMAT, "$.services", _service)
+    return each(values.get("services"), FORMAT, "$.services", _service)
 
 
-def _service(value: object, place: str) -> Account:
-    service = Fields(value, FORMAT, place)
-    service.account = service.text("name")
-    otp = service.inner("otp")
-    issuer = otp.text("issuer") or service.text("name")
-    name = otp.text("account") or otp.text("label")
-    service.account = otp.account = ":".join(filter(None, (issuer, name)))
-    kind = _KINDS.get(otp.text("tokenType").upper())
-    if kind is None:
-        raise otp.wrong(UnsupportedError, "the kind is not TOTP, HOTP or STEAM", "tokenType")
-    return Account(
-        secret=service.secret("secret"),
-        name=name,
-        issuer=issuer or None,
-        kind=kind,
-        algorithm=otp.algorithm("algorithm"),
-        digits=otp.number("digits", 5 if kind == "steam" else 6, 1, 10),
-        period=otp.number("period", 30, 1, 1 << 31),
-        counter=otp.number("counter", 0, 0, (1 << 64) - 1) if kind == "hotp" else 0,
-    )
+def _service(fields: Fields) -> Any:
+    fields.account = fields.text("name")
+    fields.inner("otp")
+    return _ENTRY.read(fields)
+
+
+def _opened(top: Fields, options: Options) -> bytes:
+    """The services in clear. Three parts in base64 with colons between: ciphertext and tag, salt, nonce."""
+    password = options.secret_password(EXPORT).encode()
+    try:
+        sealed, salt, nonce = (
+            base64.b64decode(part, validate=True) for part in top.text("servicesEncrypted").split(":")
+        )
+    except (binascii.Error, ValueError):
+        raise MalformedError("not three parts in base64", FORMAT, "$.servicesEncrypted") from None
+    return aes_gcm(FORMAT, pbkdf2(FORMAT, "sha256", password, salt, _ITERATIONS), nonce, sealed)
+
+
+EXPORT = Export(FORMAT, "a 2FAS export", "json", _known, _read, read_json)
+decode = EXPORT.decode

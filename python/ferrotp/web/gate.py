@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -80,6 +81,12 @@ class Gate:
         self.now = clock
         self._epochs = EpochCache() if epochs is None else epochs
         self._half_login_lifetime = mfa.policy.half_login_lifetime
+
+    def for_tenant(self, tenant: str) -> "Gate":
+        """The same gate for the users of another tenant."""
+        gate = copy(self)
+        gate.mfa = self.mfa.for_tenant(tenant)
+        return gate
 
     def load(self, record: object) -> Login | None:
         """The login in a session, if it lives."""
@@ -161,6 +168,23 @@ class Gate:
             self.cancel(login)
             raise
         return self._promote(login)
+
+    def unlock(self, login: Login, code: str, next_code: str) -> Login:
+        """The same by two codes in a row, while single ones are delayed.
+
+        :raises MFAError: what `MFA.unlock` raises
+        """
+        self.allow_challenge(login)
+        try:
+            self.mfa.unlock(user_id=login.user_id, code=code, next_code=next_code)
+        except FactorDisabled:
+            self.cancel(login)
+            raise
+        return self._promote(login)
+
+    def verify_typed(self, login: Login, code: str, next_code: str = "") -> Login:
+        """`verify`, or `unlock` where a second code was typed: what the challenge's form posts."""
+        return self.unlock(login, code, next_code) if next_code.strip() else self.verify(login, code)
 
     def recover(self, login: Login, code: str) -> tuple[Login, Verification]:
         """The same by a recovery code."""

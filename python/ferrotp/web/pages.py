@@ -34,6 +34,8 @@ class ChallengePage:
     """The offer not to ask on this device. 0: none."""
     switch: bool = True
     """Whether the other way is open, too."""
+    two_codes: bool = False
+    """Whether single codes are delayed: two in a row are asked for, which have attempts of their own."""
     note: str = ""
     error: str = ""
 
@@ -44,14 +46,17 @@ def challenge_page(gate: Gate, login: Login, texts: Texts, *, recovery: bool, er
     status = gate.mfa.status(user_id=login.user_id)
     usable = not status.disabled and any(factor.state == "active" for factor in status.factors)
     again = login.stage == "full"
+    two_codes = not recovery and usable and status.retry_at is not None
+    hint = texts("challenge.hint", digits=policy.digits, period=policy.period)
     return ChallengePage(
         account=texts("challenge.account", account=login.account_name),
         recovery=recovery,
         again=again,
-        hint=texts("recover.hint") if recovery else texts("challenge.hint", digits=policy.digits, period=policy.period),
+        hint=texts("recover.hint") if recovery else texts("challenge.first.hint") if two_codes else hint,
         trust_days=0 if again or recovery else policy.trusted_device_days,
         switch=usable if recovery else status.recovery_codes > 0,
-        note=texts("recover.disabled") if recovery and not usable else "",
+        two_codes=two_codes,
+        note=texts("recover.disabled") if recovery and not usable else texts("challenge.two") if two_codes else "",
         error=error,
     )
 

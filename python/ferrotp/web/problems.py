@@ -105,10 +105,13 @@ class Problem:
         return headers
 
 
-def problem_of(error: Exception, texts: Texts, now: float, *, recovery: bool = False) -> Problem:
+def problem_of(
+    error: Exception, texts: Texts, now: float, *, recovery: bool = False, two_codes: bool = False
+) -> Problem:
     """What the service or the gate raised. Anything else is raised again.
 
     :param recovery: whether it is about a recovery code
+    :param two_codes: whether it is about two codes in a row
     """
     if isinstance(error, StepError):
         return _step_problem(error, texts)
@@ -117,7 +120,8 @@ def problem_of(error: Exception, texts: Texts, now: float, *, recovery: bool = F
     if isinstance(error, InvalidIdentifier):  # nobody can have such an id
         return _step_problem(LoginRequired(), texts)
     if isinstance(error, (InvalidCode, Throttled)):
-        return _attempt_problem(error, texts, now, recovery)
+        words = "error.recovery" if recovery else "error.two" if two_codes else "error.code"
+        return _attempt_problem(error, texts, now, words)
     if isinstance(error, FactorDisabled):
         words = texts("error.locked.recovery" if recovery else "error.locked")
         return Problem("factor-disabled", 403, words, next="" if recovery else "login")
@@ -152,14 +156,14 @@ def _step_problem(error: StepError, texts: Texts) -> Problem:
     return Problem(kind, 401, texts("error.gone"))
 
 
-def _attempt_problem(error: InvalidCode | Throttled, texts: Texts, now: float, recovery: bool) -> Problem:
+def _attempt_problem(error: InvalidCode | Throttled, texts: Texts, now: float, wrong: str) -> Problem:
     kind = "invalid-code" if isinstance(error, InvalidCode) else "too-many-attempts"
     left = error.attempts_left if isinstance(error, InvalidCode) else None
     if error.retry_at is not None:
         seconds = max(math.ceil(error.retry_at.timestamp() - now), 1)
         words = texts("error.wait", when=texts.until(error.retry_at, now))
         return Problem(kind, 429, words, seconds, error.retry_at, left)
-    words = texts("error.recovery" if recovery else "error.code")
+    words = texts(wrong)
     if left == 1:
         words += " " + texts("error.last")
     return Problem(kind, 400, words, attempts_left=left)

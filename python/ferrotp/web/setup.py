@@ -4,11 +4,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from ..mfa import MFA, Event, MFAError, Policy
+from ..mfa import MFA, Event, MFAError, Policy, UnknownKey
 from ..vault import Keyring, VaultError
 
 _MAKE_RANDOM = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
 _MAKE_KEY = 'python -c "import ferrotp.vault; print(ferrotp.vault.new_key())"'
+_PUT_BACK = "Put that key back, behind the others."
 # What tutorials and templates have. A session that is signed by one of them is signed by nobody.
 _EXAMPLES = ("dev", "secret", "change", "insecure", "example", "password", "test", "debug", "key", "your")
 
@@ -45,6 +46,8 @@ def open_mfa(
         ) from None
     try:
         return MFA(store or "", issuer=issuer or "", keyring=keyring, policy=policy, on_event=on_event)
+    except UnknownKey as error:
+        raise SetupError(f"{setting.format('KEYS')} is not the store's: {error}. {_PUT_BACK}") from None
     except MFAError as error:
         raise SetupError(f"{setting.format('STORE')} cannot be used: {str(error).rstrip('.')}.") from None
 
@@ -77,12 +80,16 @@ def absolute_store(store: str, folder: str | Path, setting: str) -> str:
 
 
 def check_store(mfa: MFA) -> None:
-    """Whether the store answers.
+    """Whether the store answers, and the keyring is its own.
 
-    :raises SetupError: if it does not
+    :raises SetupError: if not
     """
     try:
-        mfa.status(user_id="ferrotp: is the store there?")
+        mfa.check()
+        # Of no request: which tenant it is cannot be asked yet.
+        mfa.for_tenant("ferrotp").status(user_id="ferrotp: is the store there?")
+    except UnknownKey as error:
+        raise SetupError(f"The keyring is not the store's: {error}. {_PUT_BACK}") from None
     except MFAError as error:
         reason = str(error).rstrip(".") or type(error).__name__
         raise SetupError(

@@ -14,6 +14,12 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "challenge.account": "Account: {account}",
         "challenge.label": "Code from your authenticator app",
         "challenge.hint": "It has {digits} digits and changes every {period} seconds.",
+        "challenge.two": "Too many wrong codes were entered for this account, so we ask for two in a row. You need not "
+        "wait: enter the code that your app shows now, and then the one after it.",
+        "challenge.first": "First code from your authenticator app",
+        "challenge.first.hint": "The one that it shows now.",
+        "challenge.second": "Second code",
+        "challenge.second.hint": "The one that comes next. Wait until the code changes.",
         "challenge.trust": "Trust this device for {days} days",
         "challenge.trust.hint": "You will not be asked for a code here. Only on a device that nobody else uses.",
         "challenge.submit": "Continue",
@@ -115,6 +121,8 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         # What goes wrong
         "error.empty": "Enter a code.",
         "error.code": "This code is not right. Each code works once, and only for a short time: wait for the next one.",
+        "error.two": "These are not two codes in a row, or one of them was used. Begin with the code that your app "
+        "shows now.",
         "error.recovery": "This recovery code is not right. Each works once.",
         "error.wait": "Too many wrong codes. Try again {when}.",
         "error.last": "After one more wrong code you will have to wait.",
@@ -164,6 +172,8 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "notice.recovery-codes-replaced": "New recovery codes were made for your account. Earlier ones have stopped "
         "working.",
         "notice.recovered": "A recovery code was used to log in to your account.",
+        "notice.guessing-suspected": "Somebody who knows your password has entered several wrong codes. If that was "
+        "not you, change your password now.",
         "notice.disabled": "Too many wrong codes were typed for your account: the authenticator app is switched off.",
         "notice.reset": "The two-step login of your account was reset.",
         "notice.sessions-ended": "Your account was logged out everywhere but in one browser.",

@@ -291,7 +291,7 @@ class History:
     def step(self) -> None:
         self.now += self.random.choice([0, 1, 3, 10, 50, -2])
         self.count += 1
-        verbs = [self.add, self.reserve, self.reserve, self.reserve, self.try_code, self.confirm, self.redeem]
+        verbs = [self.add, *[self.reserve] * 3, self.try_code, self.unlock, self.confirm, self.redeem]
         rarer = [
             self.come,
             self.codes,
@@ -359,7 +359,7 @@ class History:
         self.same("add_factor", made, self.now, 3, self.random.choice([0, 1, 2]))
 
     def reserve(self) -> None:
-        method = self.random.choice(["otp", "otp", "recovery", "enrollment"])
+        method = self.random.choice(["otp", "otp", "unlock", "recovery", "enrollment"])
         named = {"factor_id": self.factor_id(), "selector": self.random.choice(["A", "B", "C", "D", ""])}
         owner = self.owner()
         one, two = (store.reserve(owner, method, self.now, self.limits(), **named) for store in self.both)
@@ -392,6 +392,18 @@ class History:
         if isinstance(one, Reservation):
             one = replace(one, factors=tuple(sorted(one.factors, key=lambda each: (each.created_at, each.factor_id))))
         assert one == two, (owner, said)
+
+    def unlock(self) -> None:
+        attempts = [attempt for attempt in self.attempts[-9:] if attempt[0].method == "unlock"]
+        if attempts:
+            step, resealed = self.random.randrange(9), self.random.choice([None, self.random.randbytes(20)])
+            arguments = (self.factor_id(), step, step + 1, self.random.choice([-1, 0, 1]), self.now, resealed)
+            attempt, disable_at = self.random.choice(attempts), self.random.choice([1, 3, 100])
+            one, two = (
+                store.unlock(each, *arguments, disable_at=disable_at)
+                for store, each in zip(self.both, attempt, strict=True)
+            )
+            assert one == two, (attempt, arguments)
 
     def confirm(self) -> None:
         attempt = self.attempt()

@@ -57,13 +57,16 @@ def operations(store: RedisStore) -> dict[str, Callable[[], object]]:
     for series in ("one", "two"):
         store.add_device(replace(DEVICE, series=series), NOW, 5)
     assert store.use_device(ALICE, "two", b"h" * 32, b"next", NOW, 1000) == "renewed"
+    unlock = store.reserve(ALICE, "unlock", NOW, LIMITS)
     recovery = store.reserve(ALICE, "recovery", NOW, LIMITS, selector="AB")
     enrollment = store.reserve(ALICE, "enrollment", NOW, LIMITS, factor_id="new")
     assert isinstance(recovery, Reservation) and isinstance(enrollment, Reservation)
+    assert isinstance(unlock, Reservation)
     return {
         "add_factor": lambda: store.add_factor(factor(factor_id="third"), NOW, 5, 5),
         "reserve": lambda: store.reserve(ALICE, "otp", NOW, LIMITS),
         "spend": lambda: store.spend(ALICE, "enrollment", NOW, LIMITS),
+        "unlock": lambda: store.unlock(unlock, "phone", 7, 8, 0, NOW, b"new", disable_at=100),
         "attempt": lambda: advance(store, ALICE, "phone", 1, limits=LIMITS, anew=b"new"),
         "confirm": lambda: store.confirm(enrollment, "new", 1, 0, NOW, [CODE], 5),
         "redeem": lambda: store.redeem(recovery, "AB", NOW),

@@ -33,13 +33,15 @@ def reserved(store: Store, method: str = "otp") -> Reservation:
 
 def calls(store: Store, giver: Store | None = None) -> "dict[str, Callable[[], object]]":
     """Every operation, ready to be called: those that need a reservation have it, from another store if need be."""
-    enrollment, recovery = (reserved(giver or store, method) for method in ("enrollment", "recovery"))
+    methods = ("unlock", "enrollment", "recovery")
+    unlock, enrollment, recovery = (reserved(giver or store, method) for method in methods)
     return {
         "prepare": store.prepare,
         "add_factor": lambda: store.add_factor(replace(FACTOR, factor_id="new"), NOW, 10, 5),
         "reserve": lambda: store.reserve(OWNER, "otp", NOW, LIMITS),
         "spend": lambda: store.spend(OWNER, "enrollment", NOW, LIMITS),
         "attempt": lambda: advance(store, OWNER, "factor", 10, limits=LIMITS),
+        "unlock": lambda: store.unlock(unlock, "factor", 20, 21, 0, NOW, None, disable_at=100),
         "confirm": lambda: store.confirm(enrollment, "pending", 10, 0, NOW, [CODE], 5),
         "redeem": lambda: store.redeem(recovery, "AB", NOW),
         "replace_recovery_codes": lambda: store.replace_recovery_codes(OWNER, [CODE], NOW),

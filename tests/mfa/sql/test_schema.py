@@ -3,6 +3,7 @@
 import functools
 import os
 import stat
+import time
 import traceback
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, text
+from sqlalchemy.exc import IntegrityError
 
 from ferrotp.mfa import StoreRefused, StoreUnavailable
 from ferrotp.mfa.stores import open_store
@@ -189,6 +191,48 @@ def test_texts_that_a_database_cannot_hold_are_refused_and_change_nothing(store:
     assert [store.user(Owner("t", user_id)).factors[0].created_at for user_id in ("01", "1e0")] == [1, 3]
 
 
+VERSION_1 = """CREATE TABLE ferrotp_budget (
+    tenant TEXT NOT NULL, user_id TEXT NOT NULL, method TEXT NOT NULL,
+    failures BIGINT NOT NULL, retry_at BIGINT NOT NULL, spent_until BIGINT NOT NULL,
+    CONSTRAINT ferrotp_budget_pk1 PRIMARY KEY (tenant, user_id, method),
+    CONSTRAINT ferrotp_method_check CHECK (method IN ('otp', 'recovery', 'enrollment')))"""
+
+
+def test_tables_of_version_1_take_two_codes_in_a_row(url: str) -> None:
+    store = SQLStore(url)
+    store.prepare()
+    furnish(store)
+    for _ in range(3):
+        assert reserved(store)
+    before = store.user(OWNER)
+    store.close()
+    name = url.partition("?journal")[0]
+    with create_engine(name).begin() as connection:
+        # As version 1 made them.
+        for statement in (
+            "ALTER TABLE ferrotp_budget RENAME TO now",
+            VERSION_1,
+            "INSERT INTO ferrotp_budget SELECT * FROM now",
+            "DROP TABLE now",
+            "DELETE FROM ferrotp_schema",
+            "INSERT INTO ferrotp_schema VALUES (1)",
+        ):
+            connection.execute(text(statement))
+    old = SQLStore(url)
+    with pytest.raises((StoreRefused, ValueError)):
+        reserved(old, "unlock")
+    old.close()
+    assert SQLStore(url).prepare() is False
+    assert store.user(OWNER) == before
+    unlock = reserved(store, "unlock")
+    assert store.unlock(unlock, "factor", 5, 6, 0, NOW, None, disable_at=100)
+    with create_engine(name).connect() as connection:
+        assert connection.execute(text("SELECT max(version) FROM ferrotp_schema")).scalar() == VERSION
+        with pytest.raises(IntegrityError):
+            connection.execute(text("INSERT INTO ferrotp_budget VALUES ('t', 'u', 'other', 0, 0, 0)"))
+    store.close()
+
+
 def test_users_of_version_1_have_an_epoch_that_stays(store: SQLStore, url: str) -> None:
     furnish(store)
     with create_engine(url.partition("?journal")[0]).begin() as connection:
@@ -210,3 +254,41 @@ def test_users_of_version_1_have_an_epoch_that_stays(store: SQLStore, url: str) 
 
 def test_there_is_a_way_from_every_version() -> None:
     assert len(MIGRATIONS) == VERSION - 1
+
+
+def test_the_doctor_sees_what_a_role_may_not_do(postgresql: PostgreSQLServer) -> None:
+    url = postgresql.database()
+    owner = SQLStore(url)
+    assert owner.faults() == [f"the tables are not there ({owner._dialect.place}): ferrotp mfa init makes them"]
+    owner.prepare()
+    assert owner.faults() == []
+    with create_engine(url).begin() as connection:
+        connection.execute(text("DROP ROLE IF EXISTS reader"))
+        connection.execute(text("CREATE ROLE reader LOGIN"))
+        connection.execute(text("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader"))
+    reader = SQLStore(url.replace("postgres:@", "reader:@"))
+    found = reader.faults()
+    assert any("may not INSERT, UPDATE, DELETE in ferrotp_budget" in fault for fault in found)
+    assert not any("SELECT" in fault for fault in found)
+    with create_engine(url).begin() as connection:
+        connection.execute(text("ALTER ROLE reader SET default_transaction_read_only TO on"))
+        connection.execute(text("UPDATE ferrotp_schema SET version = 1"))
+    reader.close()
+    found = reader.faults()
+    assert any("only reads" in fault for fault in found) and any("version 1" in fault for fault in found)
+    with create_engine(url).begin() as connection:
+        connection.execute(text("ALTER ROLE reader RESET default_transaction_read_only"))
+        connection.execute(text("DROP TABLE ferrotp_device"))
+    assert any("ferrotp_device" in fault and "missing" in fault for fault in owner.faults())
+    for opened in (reader, owner):
+        opened.close()
+
+
+def test_the_doctor_compares_clocks(postgresql: PostgreSQLServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = SQLStore(postgresql.database())
+    store.prepare()
+    real = time.time
+    monkeypatch.setattr("ferrotp.mfa.stores.sql.postgresql.time", lambda: real() - 60)
+    (fault,) = store.faults()
+    assert "+60 seconds" in fault and "clock" in fault
+    store.close()

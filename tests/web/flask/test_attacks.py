@@ -131,6 +131,35 @@ def test_a_recovery_code_works_once(victim: Victim) -> None:
     assert second.post("/mfa/recover", {"code": victim.codes[0]}).status == 400
 
 
+# Somebody who has the password guesses
+
+
+def test_guesses_do_not_keep_the_owner_out(victim: Victim) -> None:
+    thief, owner = victim.half(), victim.half()
+    assert 'name="next_code"' not in owner.get("/mfa/challenge").text
+    for _ in range(5):
+        assert thief.post("/mfa/challenge", {"code": victim.wrong()}).status in (400, 429)
+    told = [mail for mail in victim.site.mails if mail.user_id == victim.user_id and "wrong codes" in mail.body]
+    assert len(told) == 1 and "change your password" in told[0].body
+    refused = owner.post("/mfa/challenge", {"code": victim.code()})
+    assert refused.status == 429 and refused.headers["Retry-After"]
+    # The page asks for a second code, and says why.
+    for answer in (refused, owner.get("/mfa/challenge")):
+        assert 'name="next_code"' in answer.text and "two in a row" in answer.text
+    assert 'name="next_code"' not in owner.get("/mfa/recover").text
+    wrong = owner.post("/mfa/challenge", {"code": victim.wrong(), "next_code": victim.code()})
+    assert wrong.status == 400 and "two codes in a row" in wrong.alert
+    assert victim.code() not in wrong.text and outside(owner)
+    pair = {"code": victim.code(-1), "next_code": victim.code()}
+    assert owner.post("/mfa/challenge", pair).location == "/inside"
+    assert owner.get("/inside").status == 200
+    # Both are used up, in any session.
+    assert thief.post("/mfa/challenge", pair).status == 400
+    assert thief.post("/mfa/challenge", {"code": victim.code(-1)}).status == 400
+    assert outside(thief)
+    victim.site.wait(120)
+
+
 # Sessions
 
 
@@ -450,6 +479,21 @@ def test_a_copied_cookie_of_a_trusted_device_is_found_out(victim: Victim) -> Non
     assert victim.password(visitor).location == "/mfa/challenge"
     assert "device theft suspected" in [event.kind for event in victim.site.events]
     assert any("copied" in mail.body for mail in victim.site.mails)
+
+
+def test_a_double_click_on_log_in_is_no_theft(victim: Victim) -> None:
+    for last in (0, 1, 2):
+        visitor = victim.half()
+        visitor.post("/mfa/challenge", {"code": victim.code(), "trust": "y"})
+        victim.site.wait(3600)
+        tabs = [visitor.clone() for _ in range(3)]
+        assert [victim.password(tab).location for tab in tabs] == ["/inside"] * 3
+        for _ in range(2):  # with the cookie that the answer set which came last
+            victim.site.wait(3600)
+            assert victim.password(tabs[last]).location == "/inside"
+    assert not any(
+        event.kind == "device theft suspected" and event.user_id == victim.user_id for event in victim.site.events
+    )
 
 
 def test_a_trusted_device_changes_nothing_without_a_code(victim: Victim) -> None:

@@ -83,6 +83,31 @@ def test_a_recovery_code_works_once(victim: Victim) -> None:
     refused(second.do("recover", code=victim.codes[0]), 400, "invalid-code")
 
 
+# Somebody who has the password guesses
+
+
+def test_guesses_do_not_keep_the_owner_out(victim: Victim) -> None:
+    thief, owner = victim.half(), victim.half()
+    for _ in range(5):
+        assert thief.do("verify", code=victim.wrong()).status in (400, 429)
+    delayed = owner.do("verify", code=victim.code())
+    refused(delayed, 429, "too-many-attempts")
+    assert delayed.body["next"] == "unlock" and delayed.headers["Retry-After"]
+    wrong = owner.do("unlock", code=victim.wrong(), next_code=victim.code())
+    refused(wrong, 400, "invalid-code")
+    assert "two codes in a row" in wrong.body["detail"] and "next" not in wrong.body
+    assert outside(owner)
+    pair = {"code": victim.code(-1), "next_code": victim.code()}
+    unlocked = owner.do("unlock", **pair)
+    assert unlocked.status == 200 and unlocked.body["status"] == "done"
+    assert owner.ask("GET", "/api/me").status == 200
+    refused(thief.do("unlock", **pair), 400, "invalid-code")
+    refused(thief.do("verify", code=victim.code(-1)), 400, "invalid-code")
+    assert outside(thief)
+    for body in ({"code": "1"}, {"next_code": "1"}, {"code": "1", "next_code": None}, {"code": "1", "next_code": 2}):
+        refused(thief.ask("POST", "/mfa/unlock", {**body, "pending_token": thief.pending}), 422, "invalid-request")
+
+
 # Sessions and tokens
 
 
@@ -98,10 +123,11 @@ def test_a_pending_login_opens_nothing_else(victim: Victim) -> None:
                 bodies: list[object] = [{}] if method == "post" else [None]
                 if method == "post":
                     fields = {"code": victim.wrong(), "factor_id": victim.factor_id, "name": "", "password": PASSWORD}
+                    fields["next_code"] = victim.wrong()
                     known = operations["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"]
                     schema = victim.site.app.openapi()["components"]["schemas"][known.rsplit("/", 1)[1]]["properties"]
                     bodies = [{name: fields[name] for name in schema if name in fields}]
-                    if "pending_token" in schema and "verify" not in path and "recover" not in path:
+                    if "pending_token" in schema and not path.endswith(("verify", "unlock", "recover")):
                         bodies.append({**bodies[0], "pending_token": client.pending})  # type: ignore[dict-item]
                 for body in bodies:
                     path_ = path.replace("{factor_id}", victim.factor_id).replace("{device_id}", victim.factor_id)

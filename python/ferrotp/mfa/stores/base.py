@@ -14,16 +14,21 @@ from typing import Literal, Protocol, TypeVar
 
 from ..errors import AlreadyEnrolled, LastFactor, StoreDamaged, TooManyFactors
 
-Method = Literal["otp", "recovery", "enrollment"]
-"""What a budget of attempts is for. All OTP factors of a user share one; recovery codes and enrollment have theirs."""
+Method = Literal["otp", "recovery", "enrollment", "unlock"]
+"""What a budget of attempts is for. All OTP factors of a user share one; recovery codes and enrollment have theirs, and
+so have two codes in a row, which open a factor while single codes are delayed."""
 
 METHODS: tuple[Method, ...] = ("otp", "recovery", "enrollment")
+"""The budgets that a user has from the first factor on. That of ``unlock`` comes with the first attempt."""
 
 NEVER_USED = -1
 """The last step of a factor of which no code was ever accepted."""
 
 NEVER_BOUND = -1
 """`Budget.spent_until` of ``otp`` while a user has had none but pending factors: such a user may still be imported."""
+
+CLOCKS_APART = 5.0
+"""Seconds that a server's clock may differ from this machine's before `ferrotp doctor` says so."""
 
 TIMEOUT = 1.8
 """Seconds within which a store answers or is unavailable, if nothing else is said."""
@@ -145,7 +150,8 @@ class Acceptance:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """An attempt that is counted as a failure. `attempt` may accept it at once; `confirm` and `redeem` give it back."""
+    """An attempt that is counted as a failure. `attempt` may accept it at once; `unlock`, `confirm` and `redeem` give
+    it back."""
 
     owner: Owner
     method: Method
@@ -153,7 +159,7 @@ class Reservation:
     budget: Budget
     """As it is with this attempt counted."""
     factors: tuple[Factor, ...] = ()
-    """For ``otp`` the active ones; for ``enrollment`` the pending one that was asked for."""
+    """For ``otp`` and ``unlock`` the active ones; for ``enrollment`` the pending one that was asked for."""
     recovery_code: RecoveryCode | None = None
     """For ``recovery``: the unused one with the selector that was asked for."""
     accepted: Acceptance | None = None
@@ -361,8 +367,8 @@ class Store(Protocol):
         """Counts an attempt as failed before it is made, by the rule of `charge`, or says why there is none: for what
         takes longer than `attempt` may.
 
-        ``otp`` gives the active factors (all, or the one of `factor_id`); ``enrollment`` the pending factor of
-        `factor_id` that has not expired; ``recovery`` the unused code of `selector`, if there is one.
+        ``otp`` and ``unlock`` give the active factors (all, or the one of `factor_id`); ``enrollment`` the pending
+        factor of `factor_id` that has not expired; ``recovery`` the unused code of `selector`, if there is one.
         ``not enrolled``, and nothing is counted, if there is no such factor, or for ``recovery`` no active or
         disabled factor at all.
         """
@@ -385,6 +391,27 @@ class Store(Protocol):
         `decide` gets the reservation as `reserve` would give it. It takes microseconds, and may be called again, with
         what another process has changed meanwhile; the last call counts. So it asks no store, waits for nothing and
         tells nobody. If it raises, the attempt stays counted and the exception goes on.
+        """
+
+    def unlock(
+        self,
+        reservation: Reservation,
+        factor_id: str,
+        first: int,
+        step: int,
+        drift: int,
+        now: int,
+        resealed: bytes | None,
+        *,
+        disable_at: int,
+    ) -> bool:
+        """Advances an active factor by two codes in a row, of the steps `first` and `step`, and refunds the attempt:
+        if both are newer than the factor's last one, and both are used up. `resealed` replaces the sealed secret if the
+        reservation's is still the one there.
+
+        It also ends the delay of single codes: their consecutive failures are over. What they have spent of 30 days
+        stays spent. False, and nothing changes, if ``otp`` has had `disable_at` failures in a row: this is no way
+        around that.
         """
 
     def confirm(

@@ -101,7 +101,7 @@ class MemoryStore:
             mine = self._of(owner)
             if method == "enrollment":
                 found = [kept for kept in mine if kept.state == "pending" and kept.expires_at > now]
-            elif method == "otp":
+            elif method in ("otp", "unlock"):
                 found = [kept for kept in mine if kept.state == "active"]
             else:
                 found = [kept for kept in mine if kept.state != "pending"]
@@ -109,7 +109,7 @@ class MemoryStore:
                 found = [kept for kept in found if kept.factor_id == factor_id]
             if not found:
                 return Refusal("not enrolled")
-            budget, refusal = charge(self._budgets[owner, method], now, limits)
+            budget, refusal = charge(self._budgets.get((owner, method), Budget()), now, limits)
             self._budgets[owner, method] = budget
             if refusal:
                 return refusal
@@ -139,6 +139,31 @@ class MemoryStore:
             self._factors[owner, factor.factor_id] = advanced(factor, accepted, now)
             self._refund(answer)
             return replace(answer, accepted=accepted)
+
+    def unlock(
+        self,
+        reservation: Reservation,
+        factor_id: str,
+        first: int,
+        step: int,
+        drift: int,
+        now: int,
+        resealed: bytes | None,
+        *,
+        disable_at: int,
+    ) -> bool:
+        owner = reservation.owner
+        with self._lock:
+            factor = self._factors.get((owner, factor_id))
+            codes = self._budgets.get((owner, "otp"), Budget())
+            if factor is None or factor.state != "active" or factor.last_step >= first or codes.failures >= disable_at:
+                return False
+            if resealed is not None and any(kept.sealed == factor.sealed for kept in reservation.factors):
+                factor = replace(factor, sealed=resealed)
+            self._factors[owner, factor_id] = replace(factor, last_step=step, drift=drift, last_used_at=now)
+            self._budgets[owner, "otp"] = Budget(spent_until=codes.spent_until)
+            self._refund(reservation)
+            return True
 
     def confirm(
         self,
@@ -314,8 +339,8 @@ class MemoryStore:
             del self._factors[owner, kept.factor_id]
         self._drop_codes(owner)
         self._drop_devices(owner)
-        for method in METHODS:
-            self._budgets.pop((owner, method), None)
+        for place in [place for place in self._budgets if place[0] == owner]:
+            del self._budgets[place]
         self._epochs.pop(owner, None)
         self._ended = {key: ends for key, ends in self._ended.items() if key[0] != owner}
         return len(mine)
@@ -326,7 +351,7 @@ class MemoryStore:
 
     def _refund(self, reservation: Reservation) -> None:
         place = (reservation.owner, reservation.method)
-        self._budgets[place] = refund(self._budgets[place], reservation.limits)
+        self._budgets[place] = refund(self._budgets.get(place, Budget()), reservation.limits)
 
     def _replace_codes(self, owner: Owner, codes: Sequence[RecoveryCode]) -> None:
         self._drop_codes(owner)

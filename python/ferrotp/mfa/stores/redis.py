@@ -33,6 +33,7 @@ from ..errors import (
     TooManyFactors,
 )
 from .base import (
+    CLOCKS_APART,
     DEVICE_SKEW,
     METHODS,
     NEVER_USED,
@@ -170,6 +171,22 @@ class RedisStore:
         self.factors(None, 1)
         return False
 
+    def faults(self) -> list[str]:
+        """What is wrong with the place, each with what to do: what `ferrotp doctor` says. Nothing is changed.
+
+        :raises StoreUnavailable: if it does not answer
+        """
+        found = []
+        try:
+            self.prepare()
+        except StoreRefused as error:
+            found.append(str(error))
+        before = time.time()
+        seconds, _ = self._ask(time.monotonic() + self._timeout, "TIME")
+        if not before - CLOCKS_APART - 1 < int(seconds) < time.time() + CLOCKS_APART:
+            found.append("the server's clock is not this machine's: set both by the network")
+        return found
+
     def close(self) -> None:
         self._client.connection_pool.disconnect()
 
@@ -258,6 +275,25 @@ class RedisStore:
                 if failure is not None:
                     raise failure
                 return answer if found is None else replace(answer, accepted=found[1])
+
+    def unlock(
+        self,
+        reservation: Reservation,
+        factor_id: str,
+        first: int,
+        step: int,
+        drift: int,
+        now: int,
+        resealed: bytes | None,
+        *,
+        disable_at: int,
+    ) -> bool:
+        numbers = _whole(reservation.limits.cost, disable_at)
+        args = [reservation.method, *numbers, _escaped(factor_id), _step(first), _step(step), *_whole(drift, now)]
+        read = [factor.sealed for factor in reservation.factors if factor.factor_id == factor_id]
+        if resealed is not None and read:
+            args += [read[0], resealed]
+        return self._decide("unlock", reservation.owner, _yes, *args)
 
     def _settle(
         self,

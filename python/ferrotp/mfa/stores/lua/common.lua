@@ -118,14 +118,14 @@ local function offered(method, now, id)
     if not one then return end
     if method == 'recovery' then
       is_open = is_open or one.state ~= 'pending'
-    elseif method == 'otp' and one.state == 'active'
+    elseif (method == 'otp' or method == 'unlock') and one.state == 'active'
       or method == 'enrollment' and one.state == 'pending' and number(one.expires) > now then
       is_open = true
       found[#found + 1] = name
       found[#found + 1] = raw
     end
   end
-  if method == 'enrollment' or method == 'otp' and id ~= '' then
+  if method == 'enrollment' or method ~= 'recovery' and id ~= '' then
     offer(id, redis.call('HGET', KEYS[1], id))
   else
     local flat = redis.call('HGETALL', KEYS[1])
@@ -143,9 +143,13 @@ local function drop(id)
   redis.call('ZREM', KEYS[5], ARGV[1] .. '\0' .. id)
 end
 
--- A user who has factors has budgets. That they are gone is no reason to begin again at nought.
+-- A user who has factors has budgets. That they are gone is no reason to begin again at nought. Only that of "unlock"
+-- comes later, with the first attempt.
 local function budget(method)
   local kept = redis.call('HMGET', KEYS[2], method .. ':failures', method .. ':retry_at', method .. ':spent_until')
+  if method == 'unlock' and not kept[1] and redis.call('HEXISTS', KEYS[2], 'otp:failures') == 1 then
+    return {failures = 0, retry_at = 0, spent_until = 0}
+  end
   return {failures = number(kept[1]), retry_at = number(kept[2]), spent_until = number(kept[3])}
 end
 

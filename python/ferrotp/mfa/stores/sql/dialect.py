@@ -72,6 +72,9 @@ class Dialect(ABC, Generic[ConnectionT, StatementsT]):
         """Where it is, as far as that holds no password: for messages."""
         return self.name
 
+    def make_place(self) -> None:
+        """Makes what has to be there before anybody can connect."""
+
     @abstractmethod
     def connect(self, deadline: float) -> ConnectionT:
         """A connection for the store alone."""
@@ -79,6 +82,10 @@ class Dialect(ABC, Generic[ConnectionT, StatementsT]):
     @abstractmethod
     def prepare(self, connection: ConnectionT) -> None:
         """Sets what is set once for a database, before there are tables."""
+
+    @abstractmethod
+    def faults(self, connection: ConnectionT, names: Sequence[str]) -> list[str]:
+        """What is wrong with the place: who may read it, whether it can be written to, and its clock."""
 
     def warn_of_new_store(self) -> None:
         """Called after the tables were made where none were."""

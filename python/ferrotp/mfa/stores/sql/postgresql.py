@@ -6,13 +6,13 @@ each wait is one on the socket, with the operation's deadline.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from hashlib import blake2b
 from struct import Struct
 from struct import error as StructError
-from time import monotonic
+from time import monotonic, time
 from typing import Any, Literal
 
 import psycopg
@@ -20,6 +20,7 @@ from psycopg import pq
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    CheckConstraint,
     ColumnElement,
     LargeBinary,
     Text,
@@ -34,10 +35,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import URL, Engine
+from sqlalchemy.schema import AddConstraint
 from sqlalchemy.sql import Executable
 
 from ...errors import StoreRefused, StoreUnavailable
 from ..base import (
+    CLOCKS_APART,
     METHODS,
     Acceptance,
     Budget,
@@ -75,6 +78,7 @@ _Encode = Callable[[Any], "bytes | None"]
 _Decode = Callable[["bytes | None"], Any]
 _Prepared = tuple[list[tuple[str, _Encode]], list[pq.Format], list[tuple[int, _Decode]]]
 
+_DURABLE = "set_config('synchronous_commit', 'on', {})"
 _GOOD = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 
 
@@ -85,13 +89,12 @@ class PostgreSQLServer:
         self._make = connect
         self._connector: Connector[psycopg.Connection[Any]] = Connector(psycopg.Connection.close)
         # A lost commit is a code that is accepted twice; the rest keeps an abandoned statement from waiting on.
-        self._settings = (
-            "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;"
-            "SET client_encoding TO 'UTF8';"
-            f"SET statement_timeout TO {max(int(timeout * 900), 1)};"
-            f"SET idle_in_transaction_session_timeout TO {max(int(timeout * 1000), 1)};"
-            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
-        )
+        self._settings = {
+            "default_transaction_isolation": "read committed",
+            "client_encoding": "UTF8",
+            "statement_timeout": str(max(int(timeout * 900), 1)),
+            "idle_in_transaction_session_timeout": str(max(int(timeout * 1000), 1)),
+        }
 
     @classmethod
     def of_url(cls, url: URL, timeout: float) -> "PostgreSQLServer":
@@ -110,7 +113,7 @@ class PostgreSQLServer:
     def connect(self, deadline: float) -> "PostgreSQLConnection":
         made = PostgreSQLConnection(self._connector.connect(self._make, deadline), deadline)
         try:
-            made.script(self._settings)
+            made.settle(self._settings)
         except BaseException:
             made.hang_up()
             raise
@@ -147,8 +150,28 @@ class PostgreSQLConnection:
         self.deadline = deadline
         self._connection = connection
         self._libpq = connection.pgconn
-        self._prepared: dict[Statement, _Prepared] = {}
+        self._prepared: dict[bytes, _Prepared] = {}
         self._wait = socket_waiter(self._libpq.socket)
+        self._pooled = ""
+        """Behind a pooler: what each transaction begins with, instead of the settings of the session."""
+        self._in_transaction = False
+
+    def settle(self, settings: Mapping[str, str]) -> None:
+        """Sets what is set for the session, in one round trip.
+
+        A pooler (PgBouncer) tells its clients a number of its own for the process behind the connection. It may pass
+        the session on after each transaction: what was set, or prepared, would be other clients', and theirs ours. So
+        nothing is left in such a session.
+        """
+        changes = [f"set_config('{name}', '{value}', false)" for name, value in settings.items()]
+        durable = f"CASE WHEN current_setting('synchronous_commit') = 'off' THEN {_DURABLE.format('false')} END"
+        columns = ", ".join(["pg_backend_pid()", *changes, durable])
+        answer = self._ask(f"SELECT {columns} WHERE pg_backend_pid() = {int(self._libpq.backend_pid)}")
+        if not answer.ntuples:
+            local = [f"SET LOCAL {name} TO {value}" for name, value in settings.items() if name.endswith("_timeout")]
+            self._pooled = "; ".join(
+                [*local, f"SELECT {_DURABLE.format('true')} WHERE current_setting('synchronous_commit') = 'off'"]
+            )
 
     def check_deadline(self) -> None:
         """Before what decides is sent: a decision that is made too late is one that nobody is told of."""
@@ -161,22 +184,38 @@ class PostgreSQLConnection:
 
     def begin(self, *, reading: bool = False) -> None:
         # Not READ ONLY: whether it could write is asked.
-        self.script("BEGIN ISOLATION LEVEL REPEATABLE READ" if reading else "BEGIN")
+        words = "BEGIN ISOLATION LEVEL REPEATABLE READ" if reading else "BEGIN"
+        if self._pooled:
+            words = f"{words if reading else 'BEGIN ISOLATION LEVEL READ COMMITTED'}; {self._pooled}"
+        self.script(words)
+        self._in_transaction = True
 
     def commit(self) -> None:
         # A transaction that failed answers COMMIT with ROLLBACK; but then the statement that failed was told.
         self.script("COMMIT")
+        self._in_transaction = False
 
     def rollback(self) -> None:
         self.script("ROLLBACK")
+        self._in_transaction = False
 
     def run(self, statement: Statement, values: Values) -> Rows:
+        if not self._pooled or self._in_transaction:
+            return self._run(statement, values)
+        self.begin()
+        rows = self._run(statement, values)
+        self.commit()
+        return rows
+
+    def _run(self, statement: Statement, values: Values) -> Rows:
         libpq = self._libpq
         try:
-            encoders, formats, decoders = self._prepared.get(statement) or self._prepare(statement)
-            libpq.send_query_prepared(
-                statement.name, [encode(values[name]) for name, encode in encoders], formats, BINARY
-            )
+            encoders, formats, decoders = self._prepared.get(statement.name) or self._prepare(statement)
+            sent = [encode(values[name]) for name, encode in encoders]
+            if self._pooled:  # the statement without a name is gone before another client has the session
+                libpq.send_query_params(statement.text.encode(), sent, None, formats, BINARY)
+            else:
+                libpq.send_query_prepared(statement.name, sent, formats, BINARY)
             answer = self._answer()
         except psycopg.Error as error:
             raise _broken(error) from None
@@ -187,14 +226,15 @@ class PostgreSQLConnection:
 
     def _prepare(self, statement: Statement) -> "_Prepared":
         """One more round trip, the first time on a connection."""
-        self._libpq.send_prepare(statement.name, statement.text.encode())
-        self._answer()
+        if not self._pooled:
+            self._libpq.send_prepare(statement.name, statement.text.encode())
+            self._answer()
         made = (
             [(name, _ENCODERS[type(kind)]) for name, kind in statement.takes],
             [BINARY] * len(statement.takes),
             [(column, _DECODERS[type(kind)]) for column, kind in enumerate(statement.gives)],
         )
-        self._prepared[statement] = made
+        self._prepared[statement.name] = made
         return made
 
     def is_writable(self) -> bool:
@@ -205,6 +245,29 @@ class PostgreSQLConnection:
         wanted = ", ".join(f"to_regclass('{name}')" for name in names)
         answer = self._ask(f"SELECT relname FROM pg_class WHERE oid IN ({wanted})")  # noqa: S608
         return {(answer.get_value(row, 0) or b"").decode() for row in range(answer.ntuples)}
+
+    def faults(self, names: Sequence[str]) -> list[str]:
+        """What this role may not do with the tables, a server that only reads, and a clock that differs."""
+        kinds = ("SELECT", "INSERT", "UPDATE", "DELETE")
+        columns = [f"has_table_privilege('{name}', '{kind}')" for name in names for kind in kinds]
+        columns += ["pg_is_in_recovery()", "current_setting('transaction_read_only') = 'on'"]
+        before = time()
+        answer = self._ask(f"SELECT {', '.join(columns)}, extract(epoch FROM clock_timestamp())")  # noqa: S608
+        after = time()
+        said = [answer.get_value(0, column) for column in range(answer.nfields)]
+        found = []
+        for place, name in enumerate(names):
+            refused = [kind for kind, may in zip(kinds, said[len(kinds) * place :], strict=False) if may == b"f"]
+            if refused and not name.endswith("schema"):
+                found.append(f"this role may not {', '.join(refused)} in {name}: GRANT it")
+        if b"t" in said[-3:-1]:
+            found.append("the server only reads: it is a replica, or transactions are read-only")
+        there = float(said[-1] or 0)
+        if not before - CLOCKS_APART < there < after + CLOCKS_APART:
+            found.append(
+                f"the server's clock is {there - after:+.0f} seconds from this machine's: set both by the network"
+            )
+        return found
 
     def lock_schema(self) -> None:
         key = int.from_bytes(blake2b(b"ferrotp schema", digest_size=8).digest(), "big", signed=True)
@@ -256,7 +319,7 @@ def _failure(result: "pq.abc.PGresult") -> Exception:
     if state[:2] in ("22", "23", "54"):
         return ValueError(f"PostgreSQL cannot hold the record, or has it already (SQLSTATE {state})")
     if state == "42P01":
-        return StoreRefused("the tables are not there: call prepare()")
+        return StoreRefused("the tables are not there: ferrotp mfa init (or prepare()) makes them")
     return StoreUnavailable(f"PostgreSQL refused (SQLSTATE {state})")
 
 
@@ -313,6 +376,14 @@ class PostgreSQLStatements(Statements):
         # On for a standby, and where an administrator or a full disk made it so.
         read_only = func.current_setting(literal_column("'transaction_read_only'"))
         return cast(read_only == literal_column("'off'"), Boolean)
+
+    def replace_method_check(self) -> list[str]:
+        budget = self._tables.budget
+        (check,) = (found for found in budget.constraints if isinstance(found, CheckConstraint))
+        return [
+            f"ALTER TABLE {budget.name} DROP CONSTRAINT {check.name}",
+            str(AddConstraint(check).compile(dialect=self._dialect)),
+        ]
 
     def _counting(self, charged: Any, method: str, one_factor: bool) -> Executable:
         """It also gives the factors, or the recovery code, so that it is one round trip. They are as they were when it
@@ -474,6 +545,9 @@ class PostgreSQL(Dialect[PostgreSQLConnection, PostgreSQLStatements]):
 
     def prepare(self, connection: PostgreSQLConnection) -> None:
         """Nothing but the tables."""
+
+    def faults(self, connection: PostgreSQLConnection, names: Sequence[str]) -> list[str]:
+        return connection.faults(names)
 
     def add_users(self, connection: PostgreSQLConnection, users: Sequence[NewUser]) -> set[Owner]:
         """Any number of users in five round trips."""

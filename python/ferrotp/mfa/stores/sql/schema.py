@@ -92,7 +92,7 @@ def tables(prefix: str = "ferrotp_") -> Tables:
         column("failures", _NUMBER),
         column("retry_at", _NUMBER),
         column("spent_until", _NUMBER),
-        one_of("method", "otp", "recovery", "enrollment"),
+        one_of("method", "otp", "recovery", "enrollment", "unlock"),
         key=("tenant", "user_id", "method"),
     )
     recovery_code = table(

@@ -55,9 +55,9 @@ class SQLiteFile:
         self.is_relative = is_relative
 
     def connect(self, deadline: float) -> "SQLiteConnection":
+        if not self._uri and not os.path.exists(self.path):
+            raise StoreRefused(f"{self.path} is not there: ferrotp mfa init (or prepare()) makes it")
         try:
-            if not self._uri:
-                _create(self.path)
             connection = sqlite3.connect(
                 self.path, uri=self._uri, timeout=0, isolation_level=None, check_same_thread=False
             )
@@ -78,6 +78,17 @@ class SQLiteFile:
             made.hang_up()
             raise
         return made
+
+    def make(self) -> None:
+        """Makes the file, if it is not there.
+
+        :raises StoreUnavailable: if that cannot be done
+        """
+        try:
+            if not self._uri:
+                _create(self.path)
+        except OSError as error:
+            raise StoreUnavailable(f"the database file does not open ({type(error).__name__})") from None
 
     def set_journal(self, connection: "SQLiteConnection") -> None:
         """Sets the journal that was asked for, if any was."""
@@ -193,7 +204,7 @@ def _failure(error: sqlite3.Error) -> Exception:
     if isinstance(error, sqlite3.IntegrityError):
         return ValueError("the record is there already, or is none that the store keeps")
     if "no such table" in str(error):
-        return StoreRefused("the tables are not there: call prepare()")
+        return StoreRefused("the tables are not there: ferrotp mfa init (or prepare()) makes them")
     return StoreUnavailable(f"SQLite failed: {error}")
 
 
@@ -205,6 +216,17 @@ class SQLiteStatements(Statements):
 
     def _insert(self, table: Any) -> Any:
         return sqlite.insert(table)
+
+    def replace_method_check(self) -> list[str]:
+        # SQLite changes no constraint: the rows move into a new table.
+        name = self._tables.budget.name
+        fields = ", ".join(column.name for column in self._tables.budget.c)
+        return [
+            f"ALTER TABLE {name} RENAME TO {name}_before",
+            *self.create([name]),
+            f"INSERT INTO {name} ({fields}) SELECT {fields} FROM {name}_before",  # noqa: S608 - names of ours
+            f"DROP TABLE {name}_before",
+        ]
 
     def _counting(self, charged: Any, method: str, one_factor: bool) -> Executable:
         return charged  # type: ignore[no-any-return] # what it is tried on is read under the same lock
@@ -256,11 +278,30 @@ class SQLite(Dialect[SQLiteConnection, SQLiteStatements]):
     def place(self) -> str:
         return f"{self.name} {self._file.path}"
 
+    def make_place(self) -> None:
+        self._file.make()
+
     def connect(self, deadline: float) -> SQLiteConnection:
         return self._file.connect(deadline)
 
     def prepare(self, connection: SQLiteConnection) -> None:
         self._file.set_journal(connection)
+
+    def faults(self, connection: SQLiteConnection, names: Sequence[str]) -> list[str]:
+        found = [
+            f"others may read {path} (mode {mode:o}): chmod 600"
+            for path in (self._file.path, f"{self._file.path}-wal")
+            if os.name == "posix" and os.path.exists(path) and (mode := os.stat(path).st_mode & 0o777) & 0o077
+        ]
+        folder = os.path.dirname(os.path.realpath(self._file.path))
+        if os.path.exists(folder) and not os.access(folder, os.W_OK):
+            found.append(f"the folder {folder} cannot be written to, and SQLite keeps its journal there")
+        try:
+            connection.begin()
+            connection.rollback()
+        except StoreUnavailable as error:
+            found.append(f"the file cannot be written to ({error})")
+        return found
 
     def warn_of_new_store(self) -> None:
         if self._file.is_relative:

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import count
+from hashlib import blake2b
 from typing import Any, ClassVar
 
 from sqlalchemy import (
@@ -38,7 +38,6 @@ from sqlalchemy.types import TypeEngine
 from ..base import NEVER_BOUND
 from .schema import Tables
 
-_numbers = count()
 # One row for each that was changed.
 DONE: "ColumnElement[int]" = literal_column("1", BigInteger())
 
@@ -48,7 +47,8 @@ class Statement:
     """A statement as text, with what it takes and gives, in their order."""
 
     name: bytes
-    """For PostgreSQL, which keeps a prepared statement by name."""
+    """For PostgreSQL, which keeps a prepared statement by name: it follows from the text, so that it names the same
+    statement in every process, whoever prepared it on a connection that a pooler passes on."""
     text: str
     takes: tuple[tuple[str, "TypeEngine[Any]"], ...]
     gives: tuple["TypeEngine[Any]", ...]
@@ -132,7 +132,8 @@ class Statements(ABC):
         names = list(dict.fromkeys(compiled.positiontup or compiled.binds))
         takes = tuple((name, compiled.binds[name].type) for name in names)
         gives = tuple(entry.type for entry in compiled._result_columns)
-        return Statement(b"ferrotp_%d" % next(_numbers), sql, takes, gives)
+        name = b"ferrotp_" + blake2b(sql.encode(), digest_size=16).hexdigest().encode()
+        return Statement(name, sql, takes, gives)
 
     def create(self, names: Sequence[str]) -> list[str]:
         """The statements that make the tables of these names."""
@@ -141,6 +142,10 @@ class Statements(ABC):
             for table in self._tables.metadata.sorted_tables
             if table.name in names
         ]
+
+    @abstractmethod
+    def replace_method_check(self) -> list[str]:
+        """The statements that let budgets be of the methods of today."""
 
     # Attempts.
 
@@ -210,7 +215,7 @@ class Statements(ABC):
         """The factors without which there is no attempt, by method and by whether one is asked for."""
         return {
             (method, one_factor): self._made(select(*self._factor_fields).where(self._found(method, one_factor)))
-            for method in ("otp", "recovery", "enrollment")
+            for method in ("otp", "recovery", "enrollment", "unlock")
             for one_factor in (False, True)
         }
 
@@ -274,6 +279,44 @@ class Statements(ABC):
     @cached_property
     def refund(self) -> Statement:
         return self._made(self._refund())
+
+    @cached_property
+    def advance_by_two(self) -> Statement:
+        """Moves an active factor on past two steps, if the first of them is newer than its last."""
+        factor = self._tables.factor
+        return self._made(
+            update(factor)
+            .where(self._factor_key, factor.c.state == literal_column("'active'"), factor.c.last_step < number("first"))
+            .values(
+                last_step=number("step"),
+                drift=number("drift"),
+                last_used_at=number("now"),
+                sealed=case((factor.c.sealed == binary("was"), binary("resealed")), else_=factor.c.sealed),
+            )
+            .returning(DONE)
+        )
+
+    @cached_property
+    def end_delay(self) -> Statement:
+        """Ends the row of failures of single codes. What they have spent stays spent."""
+        budget = self._tables.budget
+        nothing: ColumnElement[int] = literal_column("0")
+        return self._made(
+            update(budget)
+            .where(self._budget_owner, budget.c.method == literal_column("'otp'"))
+            .values(failures=nothing, retry_at=nothing)
+        )
+
+    @cached_property
+    def new_unlock_budget(self) -> Statement:
+        """The budget of two codes in a row, of a user who has the others."""
+        budget = self._tables.budget
+        nothing: ColumnElement[int] = literal_column("0", BigInteger())
+        users = select(
+            budget.c.tenant, budget.c.user_id, literal_column("'unlock'", Text()), nothing, nothing, nothing
+        ).where(self._budget_owner, budget.c.method == literal_column("'otp'"))
+        made = self._insert(budget).from_select([column.name for column in budget.c], users)
+        return self._made(made.on_conflict_do_nothing())
 
     @cached_property
     def activate(self) -> Statement:

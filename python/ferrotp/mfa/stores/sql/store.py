@@ -52,9 +52,14 @@ def _make_missing_tables(connection: SQLConnection, statements: Statements) -> N
         connection.script(text)
 
 
-MIGRATIONS: tuple[Callable[[SQLConnection, Statements], None], ...] = (
-    _make_missing_tables,  # of users: `SQLStore.user` gives those an epoch who have none
-)
+def _to_version_2(connection: SQLConnection, statements: Statements) -> None:
+    """Users, whose epoch `SQLStore.user` makes where there is none; and budgets for two codes in a row."""
+    _make_missing_tables(connection, statements)
+    for text in statements.replace_method_check():
+        connection.script(text)
+
+
+MIGRATIONS: tuple[Callable[[SQLConnection, Statements], None], ...] = (_to_version_2,)
 """What makes version 2 of the tables out of version 1, and so on."""
 
 START_TIMEOUT = 30.0
@@ -91,6 +96,7 @@ class SQLStore:
         return f"<SQLStore {self._dialect.place}>"
 
     def prepare(self) -> bool:
+        self._dialect.make_place()
         with self._pool.borrow(START_TIMEOUT) as connection:
             self._dialect.prepare(connection)
             if self._version(connection) == VERSION:
@@ -109,6 +115,24 @@ class SQLStore:
         if version is None:
             self._dialect.warn_of_new_store()
         return version is None
+
+    def faults(self) -> list[str]:
+        """What is wrong with the place, each with what to do: what `ferrotp doctor` says. Nothing is changed.
+
+        :raises StoreUnavailable: if it does not answer
+        """
+        with self._pool.borrow() as connection:
+            version = self._version(connection)
+            if version is None:
+                return [f"the tables are not there ({self._dialect.place}): ferrotp mfa init makes them"]
+            found = (
+                [] if version == VERSION else [f"the tables are of version {version}: ferrotp mfa init brings them on"]
+            )
+            names = [table.name for table in self._tables.metadata.sorted_tables]
+            missing = sorted(set(names) - connection.tables(names))
+            if missing:
+                return [*found, f"tables are missing: {', '.join(missing)}"]
+            return found + self._dialect.faults(connection, names)
 
     def close(self) -> None:
         self._pool.close()
@@ -160,6 +184,8 @@ class SQLStore:
     ) -> Reservation | Refusal:
         attempt = self._attempt(owner, method, now, limits, factor_id, selector)
         with self._pool.borrow() as connection:
+            if method == "unlock":
+                connection.run(self._statements.new_unlock_budget, attempt.values)
             return self._dialect.reserve(connection, attempt)
 
     def spend(self, owner: Owner, method: Method, now: int, limits: Limits) -> int:
@@ -177,6 +203,44 @@ class SQLStore:
         attempt = self._attempt(owner, method, now, limits, factor_id, "")
         with self._pool.borrow() as connection:
             return self._dialect.attempt(connection, attempt, decide)
+
+    def unlock(
+        self,
+        reservation: Reservation,
+        factor_id: str,
+        first: int,
+        step: int,
+        drift: int,
+        now: int,
+        resealed: bytes | None,
+        *,
+        disable_at: int,
+    ) -> bool:
+        statements = self._statements
+        user = owner_values(reservation.owner)
+        was = None
+        if resealed is not None:
+            was = next((factor.sealed for factor in reservation.factors if factor.factor_id == factor_id), None)
+        values = {
+            **user,
+            "factor_id": factor_id,
+            "first": first,
+            "step": step,
+            "drift": drift,
+            "now": now,
+            "was": was,
+            "resealed": resealed,
+        }
+        with self._pool.borrow() as connection:
+            connection.begin()
+            failures = connection.run(statements.lock, {**user, "method": "otp"})[0][0]
+            if failures >= disable_at or not connection.run(statements.advance_by_two, values):
+                connection.rollback()
+                return False
+            connection.run(statements.end_delay, user)
+            self._refund(connection, reservation)
+            connection.commit()
+            return True
 
     def confirm(
         self,
@@ -438,7 +502,7 @@ class SQLStore:
         }
         for name, delay in zip(_retries(len(delays)), delays, strict=True):
             values[name] = now + delay if delay else 0
-        one_factor = method == "enrollment" or (method == "otp" and factor_id != "")
+        one_factor = method == "enrollment" or (method in ("otp", "unlock") and factor_id != "")
         count = self._statements.counts[method, one_factor, len(delays)]
         return Attempt(owner, method, one_factor, now, limits, count, values)
 

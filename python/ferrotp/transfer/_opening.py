@@ -1,0 +1,146 @@
+"""Opening encrypted files: keys from passwords, at a bounded cost, and ciphers that tell whether a file was changed.
+
+The cost of a key stands in the file, and so in the hands of whoever made it: each has a bound, in memory and in work.
+The ciphers and Argon2 are those of the package cryptography (the extra ``ferrotp[transfer]``).
+"""
+
+import hashlib
+import importlib
+from typing import Any
+
+from .errors import LimitError, MalformedError, MissingExtraError, WrongKeyError
+
+WRONG = "the password is wrong, or the file was changed"
+_MOST_ITERATIONS = 5_000_000
+_MOST_MEMORY = 1 << 30  # bytes
+# Bytes written in all. libsodium's costliest preset, which Ente takes, is 4 passes over 1 GiB.
+_MOST_WORK = 4 << 30
+
+
+def _cryptography(module: str, format: str) -> Any:
+    try:
+        return importlib.import_module(f"cryptography.{module}")
+    except ImportError:
+        raise MissingExtraError("encrypted files need more: pip install 'ferrotp[transfer]'", format) from None
+
+
+def _costly(format: str) -> LimitError:
+    return LimitError("the cost of the password's key is beyond all reason", format)
+
+
+def pbkdf2(format: str, hash: str, password: bytes, salt: bytes, iterations: int, length: int = 32) -> bytes:
+    if not 1 <= iterations <= _MOST_ITERATIONS:
+        raise _costly(format)
+    return hashlib.pbkdf2_hmac(hash, password, salt, iterations, length)
+
+
+def scrypt(format: str, password: bytes, salt: bytes, n: int, r: int, p: int) -> bytes:
+    memory = 128 * n * r
+    if not (n > 1 and r > 0 and p > 0 and memory <= _MOST_MEMORY and memory * p <= _MOST_WORK):
+        raise _costly(format)
+    try:
+        return hashlib.scrypt(
+            password, salt=salt, n=n, r=r, p=p, maxmem=memory + 128 * r * (p + 2) + (1 << 20), dklen=32
+        )
+    except ValueError:
+        raise MalformedError("the parameters of scrypt are wrong", format) from None
+
+
+def argon2id(format: str, password: bytes, salt: bytes, passes: int, memory: int, lanes: int) -> bytes:
+    """:param memory: in KiB"""
+    work = memory * 1024
+    if not (passes > 0 and lanes > 0 and 0 < work <= _MOST_MEMORY and work * passes <= _MOST_WORK and lanes <= 64):
+        raise _costly(format)
+    argon2 = _cryptography("hazmat.primitives.kdf.argon2", format)
+    try:
+        key: bytes = argon2.Argon2id(salt=salt, length=32, iterations=passes, lanes=lanes, memory_cost=memory).derive(
+            password
+        )
+    except ValueError:
+        raise MalformedError("the parameters of Argon2id are wrong", format) from None
+    return key
+
+
+def aes_gcm(format: str, key: bytes, nonce: bytes, sealed: bytes, data: bytes | None = None) -> bytes:
+    """:param sealed: the ciphertext, with its tag of 16 bytes behind it"""
+    aead = _cryptography("hazmat.primitives.ciphers.aead", format)
+    if not 8 <= len(nonce) <= 64 or len(sealed) < 16:
+        raise MalformedError("the encrypted part is cut off", format)
+    try:
+        plain: bytes = aead.AESGCM(key).decrypt(nonce, sealed, data)
+    except _cryptography("exceptions", format).InvalidTag:
+        plain = b""
+        wrong = True
+    else:
+        wrong = False
+    if wrong:  # out here: what was raised in there knows the key
+        raise WrongKeyError(WRONG, format)
+    return plain
+
+
+def aes_cbc(format: str, key: bytes, iv: bytes, sealed: bytes) -> bytes:
+    """Without a tag of its own. Padding that is none is taken for a wrong password."""
+    ciphers = _cryptography("hazmat.primitives.ciphers", format)
+    if len(iv) != 16 or not sealed or len(sealed) % 16:
+        raise MalformedError("the encrypted part is cut off", format)
+    decryptor = ciphers.Cipher(ciphers.algorithms.AES(key), ciphers.modes.CBC(iv)).decryptor()
+    plain: bytes = decryptor.update(sealed) + decryptor.finalize()
+    length = plain[-1]
+    if not 1 <= length <= 16 or plain[-length:] != bytes([length]) * length:
+        raise WrongKeyError(WRONG, format)
+    return plain[:-length]
+
+
+def secretstream(format: str, key: bytes, header: bytes, sealed: bytes) -> bytes:
+    """One final message of libsodium's secretstream: XChaCha20-Poly1305 with a tag byte before the text."""
+    ciphers = _cryptography("hazmat.primitives.ciphers", format)
+    poly1305 = _cryptography("hazmat.primitives.poly1305", format).Poly1305
+    if len(header) != 24 or len(sealed) < 17:
+        raise MalformedError("the encrypted part is cut off", format)
+    subkey, nonce = _hchacha20(key, header[:16]), header[16:]
+
+    def stream(block: int, data: bytes) -> bytes:
+        # The cipher's nonce: 4 bytes of block counter, 4 of message counter, and 8 from the header.
+        start = block.to_bytes(4, "little") + (1).to_bytes(4, "little") + nonce
+        encryptor = ciphers.Cipher(ciphers.algorithms.ChaCha20(subkey, start), None).encryptor()
+        changed: bytes = encryptor.update(data)
+        return changed
+
+    text, tag = sealed[1:-16], sealed[-16:]
+    marks = stream(1, sealed[:1] + bytes(63))
+    # The padding is libsodium's own, and not RFC 8439's.
+    authentic = sealed[:1] + marks[1:] + text + bytes((16 - 64 + len(text)) & 15)
+    authentic += (0).to_bytes(8, "little") + (64 + len(text)).to_bytes(8, "little")
+    try:
+        poly1305.verify_tag(stream(0, bytes(32)), authentic, tag)
+    except _cryptography("exceptions", format).InvalidSignature:
+        wrong = True
+    else:
+        wrong = False
+    if wrong:
+        raise WrongKeyError(WRONG, format)
+    if marks[0] != 3:  # not the last message
+        raise MalformedError("the encrypted part is cut off", format)
+    return stream(2, text)
+
+
+def _hchacha20(key: bytes, nonce: bytes) -> bytes:
+    """The subkey of XChaCha20 (draft-irtf-cfrg-xchacha, section 2.2)."""
+    words = [int.from_bytes(part, "little") for part in _fours(b"expand 32-byte k" + key + nonce)]
+
+    def quarter(a: int, b: int, c: int, d: int) -> None:
+        for one, two, three, turn in ((a, b, d, 16), (c, d, b, 12), (a, b, d, 8), (c, d, b, 7)):
+            words[one] = (words[one] + words[two]) & 0xFFFFFFFF
+            mixed = words[three] ^ words[one]
+            words[three] = ((mixed << turn) | (mixed >> (32 - turn))) & 0xFFFFFFFF
+
+    for _ in range(10):
+        for column in range(4):
+            quarter(column, column + 4, column + 8, column + 12)
+        for column in range(4):
+            quarter(column, (column + 1) % 4 + 4, (column + 2) % 4 + 8, (column + 3) % 4 + 12)
+    return b"".join(word.to_bytes(4, "little") for word in words[:4] + words[12:])
+
+
+def _fours(data: bytes) -> list[bytes]:
+    return [data[start : start + 4] for start in range(0, len(data), 4)]
