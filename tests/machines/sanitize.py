@@ -47,6 +47,25 @@ def library(name: str) -> str:
     return str(Path(found).resolve())
 
 
+# What LLVM calls by a name of its own, and gcc's runtime watches under the C library's.
+NAMES = """
+#include <string.h>
+void *__tsan_memcpy(void *to, const void *from, size_t size) { return memcpy(to, from, size); }
+void *__tsan_memmove(void *to, const void *from, size_t size) { return memmove(to, from, size); }
+void *__tsan_memset(void *to, int byte, size_t size) { return memset(to, byte, size); }
+"""
+
+
+def names_of_llvm() -> str:
+    """A library with LLVM's names for gcc's ThreadSanitizer."""
+    library = debian.WORK / "thread" / "names.so"
+    library.parent.mkdir(parents=True, exist_ok=True)
+    source = library.with_suffix(".c")
+    source.write_text(NAMES, encoding="utf-8")
+    debian.run("gcc", "-O1", "-fno-builtin", "-shared", "-fPIC", "-o", library, source)
+    return str(library)
+
+
 def extension(sanitizer: str) -> Path:
     """A virtual environment with the extension compiled to be watched."""
     nightly()
@@ -66,10 +85,17 @@ def extension(sanitizer: str) -> Path:
     return folder / "bin" / "python"
 
 
-def watched(sanitizer: str, runtime: str, what: list[str], **options: str) -> None:
-    """Runs suites with the runtime loaded. A finding ends the process that made it, and so fails its test."""
-    preload = library(runtime)
+def watched(sanitizer: str, runtime: str, what: list[str], *more: str, **options: str) -> None:
+    """Runs suites with the runtime loaded, and more libraries.
+
+    A finding ends the process that made it, and so fails its test; what was found lies in a file beside the build.
+    """
+    preload = " ".join([library(runtime), *more])
     python = extension(sanitizer)
+    said = debian.WORK / sanitizer / "found"
+    print(f"{sanitizer}: what is found is written to {said.relative_to(debian.ROOT)}.*", flush=True)
+    name = f"{sanitizer[0].upper()}SAN_OPTIONS"
+    options[name] += f":log_path={said}"  # pytest keeps what is printed, and does not come to its end
     print(f"{sanitizer}: {suites.test(python, what, LD_PRELOAD=preload, **options)}; nothing found")
 
 
@@ -85,7 +111,7 @@ def main() -> None:
     else:
         # Python itself is not watched; that it takes its lock by pthread's functions is seen.
         options = "halt_on_error=1:ignore_noninstrumented_modules=1"
-        watched("thread", "libtsan.so", arguments or ["tests/batch"], TSAN_OPTIONS=options)
+        watched("thread", "libtsan.so", arguments or ["tests/batch"], names_of_llvm(), TSAN_OPTIONS=options)
 
 
 if __name__ == "__main__":
