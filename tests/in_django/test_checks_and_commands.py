@@ -14,7 +14,7 @@ from django.test import override_settings
 from django.test.utils import setup_test_environment, teardown_test_environment
 
 from ferrotp.django import get_mfa
-from ferrotp.django.checks import check_keys, check_middleware, check_settings, check_stores
+from ferrotp.django.checks import check_apis, check_keys, check_middleware, check_settings, check_stores
 from ferrotp.django.models import Factor, RecoveryCode
 from ferrotp.django.test import Clock
 from ferrotp.mfa import Event
@@ -27,6 +27,27 @@ from .site import given
 def found() -> set[str]:
     """What the checks say, as in earnest."""
     return {message.id or "" for check in (check_settings, check_stores, check_middleware) for message in check()}
+
+
+def names_of(messages: list[Any]) -> set[str]:
+    return {f"{message.id}: {message.msg}" for message in messages}
+
+
+def test_ways_in_of_apis_by_the_password_alone_are_told() -> None:
+    pytest.importorskip("rest_framework", reason="Django REST framework wants a newer Django")
+    others = {
+        "REST_FRAMEWORK": {"DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"]}
+    }
+    assert check_apis() == []
+    with override_settings(INSTALLED_APPS=[*settings.INSTALLED_APPS, "rest_framework"]):
+        assert {message.id for message in check_apis()} == {"ferrotp.W003"}
+        with override_settings(**others):
+            assert check_apis() == []
+            with override_settings(ROOT_URLCONF="in_django.api_urls"):
+                assert names_of(check_apis()) == {
+                    "ferrotp.W004: ObtainAuthToken at 'api/token' gives a token for the password alone.",
+                    "ferrotp.W004: OurTokens at 'api/jwt/ours' gives a token for the password alone.",
+                }
 
 
 @pytest.fixture

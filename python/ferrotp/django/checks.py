@@ -1,6 +1,6 @@
 """What `manage.py check` says of a set-up that cannot hold the guarantees."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.apps import apps
@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, get_resolver, reverse
 from django.utils.module_loading import import_string
 
 from ferrotp.mfa import MFAError, UnknownKey
@@ -25,6 +25,7 @@ def register() -> None:
     checks.register(check_stores, checks.Tags.security)
     checks.register(check_middleware, checks.Tags.security)
     checks.register(check_tenants, checks.Tags.security)
+    checks.register(check_apis, checks.Tags.security)
     checks.register(check_keys, checks.Tags.database)
 
 
@@ -183,6 +184,54 @@ def check_middleware(app_configs: Any = None, **more: Any) -> list[checks.CheckM
         message = f"{late[0]} logs users in behind MFAMiddleware."
         return [checks.Error(message, hint="Put it before MFAMiddleware.", id="ferrotp.E011")]
     return []
+
+
+_PASSWORD_VIEWS = {
+    ("rest_framework.authtoken.views", "ObtainAuthToken"),
+    ("rest_framework_simplejwt.views", "TokenObtainPairView"),
+    ("rest_framework_simplejwt.views", "TokenObtainSlidingView"),
+    ("oauth2_provider.views.base", "TokenView"),
+}
+"""Views that give a token for the password alone."""
+
+
+def check_apis(app_configs: Any = None, **more: Any) -> list[checks.CheckMessage]:
+    """Ways in by the password alone that never meet the middleware: Django REST framework's Basic authentication, and
+    views that give a token for a password."""
+    found: list[checks.CheckMessage] = []
+    if apps.is_installed("rest_framework"):
+        defaults = import_string("rest_framework.settings.api_settings").DEFAULT_AUTHENTICATION_CLASSES
+        basic = import_string("rest_framework.authentication.BasicAuthentication")
+        if any(_is(class_, basic) for class_ in defaults):
+            hint = (
+                'Name others in REST_FRAMEWORK["DEFAULT_AUTHENTICATION_CLASSES"], SessionAuthentication for one: Basic'
+                " is its default."
+            )
+            message = "Django REST framework lets users in by Basic authentication, with the password alone."
+            found.append(checks.Warning(message, hint=hint, id="ferrotp.W003"))
+    try:
+        routes = [*_password_routes(get_resolver().url_patterns, "")]
+    except Exception:  # the URLs have a fault of their own, which Django's checks tell
+        routes = []
+    for route, name in routes:
+        hint = (
+            "Give the token after the second factor, in a view behind mfa_required; or silence this where it does so."
+        )
+        message = f"{name} at '{route}' gives a token for the password alone."
+        found.append(checks.Warning(message, hint=hint, id="ferrotp.W004"))
+    return found
+
+
+def _password_routes(patterns: Sequence[Any], prefix: str) -> Iterator[tuple[str, str]]:
+    for pattern in patterns:
+        route = prefix + str(pattern.pattern)
+        if hasattr(pattern, "url_patterns"):
+            yield from _password_routes(pattern.url_patterns, route)
+            continue
+        view = getattr(pattern.callback, "view_class", None) or getattr(pattern.callback, "cls", None)
+        kinds = view.__mro__ if isinstance(view, type) else ()
+        if any((kind.__module__, kind.__name__) in _PASSWORD_VIEWS for kind in kinds):
+            yield route, view.__name__
 
 
 def _middleware(paths: Sequence[str]) -> list[Any]:
