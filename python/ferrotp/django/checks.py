@@ -231,7 +231,7 @@ def _password_routes(patterns: Sequence[Any], prefix: str) -> Iterator[tuple[str
         view = getattr(pattern.callback, "view_class", None) or getattr(pattern.callback, "cls", None)
         kinds = view.__mro__ if isinstance(view, type) else ()
         if any((kind.__module__, kind.__name__) in _PASSWORD_VIEWS for kind in kinds):
-            yield route, view.__name__
+            yield route, kinds[0].__name__
 
 
 def _middleware(paths: Sequence[str]) -> list[Any]:
