@@ -706,8 +706,8 @@ impl PyKeyring {
         Ok(parsed.map(|parsed| PyString::new(code.py(), parsed.selector())))
     }
 
-    /// HMAC-SHA-256 of texts, each with its length, under a key that is derived for this label from one of the keyring:
-    /// for a token that a client keeps. None if the keyring has no such key.
+    /// HMAC-SHA-256 of texts, each with its length, under a key that is derived for this label from one of the
+    /// keyring: for a token that a client keeps. None if the keyring has no such key.
     ///
     /// :param key_id: of `key_ids`
     /// :returns: 32 bytes

@@ -17,6 +17,8 @@ from ..web.login import LOGIN_KEY, MESSAGE_KEY
 from ..web.problems import MEDIA_TYPE, problem_of
 from .users import check_user, load_user, stable_user_id
 
+_NO_STEPS = {f"ferrotp.{name}" for name in ("settings", "set_up", "new_codes", "end_sessions", "remove")}
+"""Our pages that a user may have wanted: the others are steps of a login."""
 PAGES = {"challenge": "ferrotp.challenge", "recover": "ferrotp.recover", "set-up": "ferrotp.set_up"}
 
 
@@ -269,7 +271,7 @@ def set_device_cookie(response: Response, user_id: str, device: DeviceToken) -> 
 def _requested_url() -> str:
     """Where the user wanted to go: a page of the site, and no step of a login."""
     endpoint = request.endpoint or ""
-    if endpoint.startswith("ferrotp.") and endpoint not in ("ferrotp.settings", "ferrotp.set_up"):
+    if endpoint.startswith("ferrotp.") and endpoint not in _NO_STEPS:
         return ""
     url = request.script_root + request.full_path.rstrip("?")
     return safe_next(url) if request.method == "GET" else ""

@@ -12,15 +12,17 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import psycopg
 import pytest
 from sqlalchemy import create_engine, text
 
 from ferrotp.mfa import StoreUnavailable
-from ferrotp.mfa.stores.base import Store
+from ferrotp.mfa.stores.base import Owner, Store
 from ferrotp.mfa.stores.sql import SQLStore
 from ferrotp.mfa.stores.sql.postgresql import PostgreSQLStatements
+from ferrotp.mfa.stores.sql.records import owner_values
 from ferrotp.mfa.stores.sql.schema import tables
 from ferrotp.mfa.stores.sql.statements import Statement
 from ferrotp.mfa.testing import StoreContract
@@ -51,6 +53,10 @@ class TestPgBouncer(StoreContract):
         cls.bouncer = PgBouncer(postgresql.database(), size=10)
         yield
         cls.bouncer.close()
+
+    def lose_factors(self, store: Any, owner: Owner) -> None:
+        with store._pool.borrow() as connection:
+            connection.run(store._statements.drop_factors, owner_values(owner))
 
     def opener(self) -> Callable[[], Store]:
         return functools.partial(SQLStore, self.bouncer.url, timeout=30)
