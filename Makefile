@@ -1,6 +1,6 @@
 # Everything here sets itself up: Python 3.10 or newer, make and a Rust toolchain are all it asks for.
 PYTHON ?= python3
-# How many checks run at a time. Two are what CI has.
+# How many mutants are tried at a time.
 JOBS ?= 2
 # Workers of pytest; 0 is one after the other. Tests wait for servers and browsers, so there is one more than processors.
 WORKERS ?= 3
@@ -24,14 +24,17 @@ demo: $(VENV)/installed $(VENV)/demo  ## Start an example, with a user to try: A
 demo-terminal: $(VENV)/installed  ## Show a secret, its URI and codes beside other programs' (ARGS="SECRET or otpauth URI")
 	@$(PY) examples/terminal_demo.py $(ARGS)
 
-# pytest comes last and alone, so that what it sums up is the end of the output. What is named first begins first: the
-# wheel, then what cargo does in its other directory. ALSO names further checks: CI's.
-CHECKS := test-django42 test-rust lint $(ALSO)
-SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+# pytest waits for servers, browsers and disks, so the other checks run beside it, at a lower priority, into a file that
+# is shown if one of them fails. pytest's own summary is the end of the output. ALSO names further checks: CI's.
+CHECKS := lint test-rust test-django42 $(ALSO)
+BESIDE := target/checks.log
 
-test:  ## Run all checks: linters, cargo test, pytest (JOBS=2 at a time)
-	+@$(MAKE) --no-print-directory --jobs=$(JOBS) $(SYNC) $(CHECKS)
-	+@$(MAKE) --no-print-directory test-python
+test: $(VENV)/installed $(VENV)/tools $(DJANGO42)/installed  ## Run all checks: pytest, and beside it linters, cargo test and Django 4.2
+	@nice -n 10 $(MAKE) --no-print-directory $(CHECKS) >$(BESIDE) 2>&1 & beside=$$!; \
+	trap 'kill $$beside; exit 130' INT TERM; \
+	$(MAKE) --no-print-directory test-python; pytest=$$?; \
+	wait $$beside || { cat $(BESIDE); echo "A check beside pytest failed: see above."; exit 1; }; \
+	echo "Beside pytest passed: $(CHECKS) ($(BESIDE))"; exit $$pytest
 
 test-rust:  ## Run cargo test, on the core alone: no Python is looked for
 	cargo test --locked

@@ -35,7 +35,7 @@ def uvicorn(folder: Path) -> Iterator[str]:
             command, env={**os.environ, "EXAMPLE_FOLDER": str(folder)}, stdout=out, stderr=out, start_new_session=True
         )
     try:
-        for _ in range(600):
+        for _ in range(2400):
             text = log.read_text()
             if text.count("Application startup complete") == WORKERS:
                 break
