@@ -3,6 +3,7 @@
 A `Site` says where the example is; words come from the catalogue, so that the steps fit every framework.
 """
 
+import re
 import subprocess
 from typing import Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -139,6 +140,6 @@ def type_recovery_code(page: Page, code: str) -> None:
     page.get_by_role("button", name=t("challenge.submit")).click()
 
 
-def alert(page: Page, text: str) -> None:
+def alert(page: Page, text: "str | re.Pattern[str]") -> None:
     """What the page says to be wrong, announced."""
     expect(page.get_by_role("alert")).to_contain_text(text)
