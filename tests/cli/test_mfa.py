@@ -85,7 +85,7 @@ def application(folder: pathlib.Path, key: str, *keys: object) -> str:
     where = folder / "users.db"
     with sqlite3.connect(where) as connection:
         connection.execute(f"CREATE TABLE users (id {key} PRIMARY KEY)")
-        connection.executemany("INSERT INTO users VALUES (?)", [(one,) for one in keys])
+        connection.executemany("INSERT INTO users VALUES (?)", [(key,) for key in keys])
     return str(where)
 
 

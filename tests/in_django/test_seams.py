@@ -252,7 +252,7 @@ def decisions(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def _enrolled(people: list[Person]) -> list[bool]:
-    return [get_mfa().status(user_id=one.user_id).enrolled for one in people]
+    return [get_mfa().status(user_id=person.user_id).enrolled for person in people]
 
 
 def test_a_user_deleted_under_another_name_leaves_no_factor(alice: Person) -> None:
@@ -265,7 +265,7 @@ def test_many_users_are_deleted_by_one_decision(
     model: Any, person: Callable[..., Person], decisions: list[int], events: list[Event]
 ) -> None:
     people = [person().enroll() for _ in range(7)]
-    keys = [one.user.pk for one in people]
+    keys = [person.user.pk for person in people]
     events.clear()
     model.objects.filter(pk__in=keys[:6]).delete()
     assert decisions == [6] and _enrolled(people) == 6 * [False] + [True]
@@ -283,7 +283,7 @@ def test_a_hook_of_the_sites_own_does_not_split_the_decision(
 
     models.signals.post_delete.connect(hooked, sender=User)
     try:
-        User.objects.filter(pk__in=[one.user.pk for one in people]).delete()
+        User.objects.filter(pk__in=[person.user.pk for person in people]).delete()
     finally:
         models.signals.post_delete.disconnect(hooked, sender=User)
     assert len(ran) == 3 and decisions == [3] and not any(_enrolled(people))
@@ -291,7 +291,7 @@ def test_a_hook_of_the_sites_own_does_not_split_the_decision(
 
 def test_a_deletion_that_is_rolled_back_leaves_the_factors(person: Callable[..., Person], decisions: list[int]) -> None:
     people = [person().enroll() for _ in range(3)]
-    rows = User.objects.filter(pk__in=[one.user.pk for one in people])
+    rows = User.objects.filter(pk__in=[person.user.pk for person in people])
     for undo in (1, 2):
         with suppress(ZeroDivisionError), transaction.atomic():
             if undo == 2:
@@ -318,7 +318,7 @@ def test_users_who_are_kept_as_deleted_end_by_the_hook(person: Callable[..., Per
         1 / 0  # noqa: B018
     assert all(_enrolled(people))
     with transaction.atomic():
-        User.objects.filter(pk__in=[one.user.pk for one in people[:2]]).update(is_active=False)
+        User.objects.filter(pk__in=[person.user.pk for person in people[:2]]).update(is_active=False)
         delete_users([people[0].user, people[1].user.pk])
         assert all(_enrolled(people))
     assert decisions == [2] and _enrolled(people) == [False, False, True, True]

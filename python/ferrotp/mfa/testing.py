@@ -1660,8 +1660,8 @@ def _replay(store: Store, rng: random.Random) -> None:
                 step, resealed = rng.randrange(12), rng.choice((None, rng.randbytes(20)))
                 accepted = Acceptance(rng.choice(ids), step, rng.randrange(-1, 2), resealed)
                 expected, found = (
-                    one.attempt(owner, "otp", now, limits, lambda _, accepted=accepted: accepted)  # type: ignore[misc]
-                    for one in (model, store)
+                    side.attempt(owner, "otp", now, limits, lambda _, accepted=accepted: accepted)  # type: ignore[misc]
+                    for side in (model, store)
                 )
                 if isinstance(expected, Reservation) and isinstance(found, Reservation):
                     assert _in_order(found) == _in_order(expected)

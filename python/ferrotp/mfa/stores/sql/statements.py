@@ -48,7 +48,7 @@ class Statement:
 
     name: bytes
     """For PostgreSQL, which keeps a prepared statement by name: it follows from the text, so that it names the same
-    statement in every process, whoever prepared it on a connection that a pooler passes on."""
+    statement in every process that gets the connection from a pooler."""
     text: str
     takes: tuple[tuple[str, "TypeEngine[Any]"], ...]
     gives: tuple["TypeEngine[Any]", ...]
