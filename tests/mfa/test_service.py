@@ -1467,6 +1467,29 @@ def test_a_code_that_another_process_uses_first_is_used(world: World, monkeypatc
         assert world.events[-1].detail["reason"] == "used"
 
 
+def test_what_is_told_of_an_attempt_that_is_decided_twice_is_told_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, device, _ = world.enroll()
+    world.clock.now += 60
+    world.mfa.verify(user_id="42", code=device.at(world.clock.now))
+    world.clock.now -= 3600
+    attempt = world.store.attempt
+
+    def twice(owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, **named: Any) -> Any:
+        def decide_again(reservation: Reservation) -> Acceptance | None:
+            decide(reservation)
+            return decide(reservation)
+
+        return attempt(owner, method, now, limits, decide_again, **named)
+
+    monkeypatch.setattr(world.store, "attempt", twice)
+    before = len(world.events)
+    with pytest.raises(InvalidCode):
+        world.mfa.verify(user_id="42", code=device.at(world.clock.now))
+    assert [event.kind for event in world.events[before:]] == ["clock was ahead", "refused"]
+
+
 def test_an_imported_factor_is_what_was_said_of_it(world: World) -> None:
     raw = bytes(range(20))
     made = world.mfa.import_factor(
