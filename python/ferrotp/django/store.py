@@ -635,18 +635,29 @@ _FIELDS = (
 )
 
 
-_OWNED = "WHERE tenant = %s AND user_id = %s"
-_BUDGET = f"SELECT failures, retry_at, spent_until FROM {Budget._meta.db_table} {_OWNED} AND method = %s"
-_KEEP = f"UPDATE {Budget._meta.db_table} SET failures = %s, retry_at = %s, spent_until = %s {_OWNED} AND method = %s"
-_FACTORS = f"SELECT {', '.join(_FIELDS)} FROM {Factor._meta.db_table} {_OWNED} ORDER BY created_at, factor_id"
-_ADVANCE = (
-    f"UPDATE {Factor._meta.db_table} SET last_step = %s, drift = %s, last_used_at = %s {_OWNED} AND factor_id = %s"
+_BUDGET = (
+    "SELECT failures, retry_at, spent_until FROM ferrotp_django_budget"
+    " WHERE tenant = %s AND user_id = %s AND method = %s"
+)
+_KEEP = (
+    "UPDATE ferrotp_django_budget SET failures = %s, retry_at = %s, spent_until = %s"
+    " WHERE tenant = %s AND user_id = %s AND method = %s"
+)
+_FACTORS = (
+    "SELECT factor_id, kind, name, state, sealed, legacy, created_at, expires_at, last_step, drift, last_used_at"
+    " FROM ferrotp_django_factor WHERE tenant = %s AND user_id = %s ORDER BY created_at, factor_id"
 )
 _BUDGET_AND_FACTORS = (
-    f"SELECT failures, retry_at, spent_until, {', '.join(_FIELDS)} FROM {Budget._meta.db_table}"
-    f" LEFT JOIN {Factor._meta.db_table} USING (tenant, user_id) {_OWNED} AND method = %s ORDER BY created_at, factor_id"
+    "SELECT failures, retry_at, spent_until,"
+    " factor_id, kind, name, state, sealed, legacy, created_at, expires_at, last_step, drift, last_used_at"
+    " FROM ferrotp_django_budget LEFT JOIN ferrotp_django_factor USING (tenant, user_id)"
+    " WHERE tenant = %s AND user_id = %s AND method = %s ORDER BY created_at, factor_id"
 )
-_ENDED = f"SELECT 1 FROM {EndedLogin._meta.db_table} {_OWNED} AND login_id = %s"
+_ADVANCE = (
+    "UPDATE ferrotp_django_factor SET last_step = %s, drift = %s, last_used_at = %s"
+    " WHERE tenant = %s AND user_id = %s AND factor_id = %s"
+)
+_ENDED = "SELECT 1 FROM ferrotp_django_ended_login WHERE tenant = %s AND user_id = %s AND login_id = %s"
 
 
 def _read(using: str, sql: str, *values: object) -> list[tuple[Any, ...]]:

@@ -123,8 +123,11 @@ def _match_pair(core: Core, factor: Factor, first: str, second: str, now: int) -
 def match_code(
     core: Core, factor: Factor, digits: str, now: int, past_steps: int | None = None
 ) -> tuple[int | None, int]:
-    """The step that the code is of and the drift, or None: of all steps of the window, without saying which. Of two steps
-    with this code the earliest that is newer than the factor's last one counts: the later one is the owner's next."""
+    """The step that the code is of and the drift, or None: of all steps of the window, without saying which.
+
+    Of two steps with this code the earliest that is newer than the factor's last one counts: the later one is the
+    owner's next.
+    """
     if factor.kind == "hotp":
         expected, look_ahead = factor.last_step + 1, core.policy.hotp_look_ahead
         counter = core.open_record(factor, now, core.keyring.match_hotp, digits, expected, look_ahead)
