@@ -2,9 +2,9 @@
 
 `FOLDER` is one that another version's wheel was installed into (``pip install --no-deps --target FOLDER``; the
 ``site-packages`` of an environment does); without it there is one version to measure. Each version has a database of
-its own, on one disk and one server. They log in by turns, for a second each, and a ratio is the median of the rounds' own.
-Every login is one right code of one user, whose clock goes on by a step for each; with four processes each has a user
-of its own.
+its own, on one disk and one server. They log in by turns, for a second each, and a ratio is the median of the rounds'
+own. Every login is one right code of one user, whose clock goes on by a step for each; with four processes each has a
+user of its own.
 """
 
 import argparse
