@@ -11,7 +11,7 @@ DJANGO42 := target/django-4.2
 SOURCES := build.rs Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.lua' -o -name '*.html' -o -name '*.pot' -o -name '*.css' -o -name '*.js' -o -name py.typed)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-terminal screenshots test test-rust test-python test-django42 test-release lint format bench bench-qr bench-verify bench-growth bench-import bench-login bench-django bench-adapters count attack mutants fuzz real-programs soak wheel clean test-pythons test-mod-wsgi test-arm test-asan test-tsan miri wheels pyotp-newest
+.PHONY: help demo demo-terminal screenshots test test-rust test-python test-django42 test-release lint format bench bench-qr bench-verify bench-logins bench-growth bench-import bench-login bench-django bench-adapters count attack mutants fuzz real-programs soak wheel clean test-pythons test-mod-wsgi test-arm test-asan test-tsan miri model wheels pyotp-newest
 
 help:  ## List the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -38,6 +38,7 @@ test: $(VENV)/installed $(VENV)/tools $(DJANGO42)/installed  ## Run all checks: 
 
 test-rust:  ## Run cargo test, on the core alone: no Python is looked for
 	cargo test --locked
+	cargo test --locked --manifest-path tests/model/Cargo.toml --target-dir target/model
 	@# Each kernel by itself. One that this CPU has not leaves those that it has.
 	for kernel in portable sha-ni avx2 avx512; do \
 		FERROTP_KERNEL=$$kernel cargo test --locked --quiet --lib --test properties --test vectors || exit; \
@@ -70,10 +71,14 @@ test-tsan:  ## Run batches in threads with ThreadSanitizer in the extension; wan
 miri:  ## Run the core's own tests under Miri, by each kernel; wants a nightly toolchain with it
 	@$(PYTHON) tests/machines/sanitize.py miri
 
+model:  ## Check the decisions of the stores exhaustively, on a model of them, and show how many states there are
+	cargo test --locked --manifest-path tests/model/Cargo.toml --target-dir target/model -- --nocapture
+
 lint: $(VENV)/installed $(VENV)/tools  ## Check formatting, lints and types
 	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
+	cargo fmt --check --manifest-path tests/model/Cargo.toml
 	cargo clippy --locked --all-targets -- -D warnings
 	PYO3_PYTHON=$(abspath $(PY)) cargo clippy --locked --all-targets --features python -- -D warnings
 	$(PY) -m ruff check
@@ -82,6 +87,7 @@ lint: $(VENV)/installed $(VENV)/tools  ## Check formatting, lints and types
 format: $(VENV)/tools  ## Format Rust and Python
 	cargo fmt
 	cargo fmt --manifest-path fuzz/Cargo.toml
+	cargo fmt --manifest-path tests/model/Cargo.toml
 	$(PY) -m ruff format
 	$(PY) -m ruff check --fix
 
@@ -94,6 +100,9 @@ bench-qr: $(VENV)-bench/installed  ## Compare QR codes with qrcode, segno and ru
 
 bench-verify: $(VENV)-bench-verify/installed  ## Compare a whole login check with django-otp, allauth and Flask-Security (ARGS=--quick)
 	@$(VENV)-bench-verify/bin/python benches/verify.py $(ARGS)
+
+bench-logins: $(VENV)-bench-verify/installed  ## Compare logins a second with another version's, on each database (ARGS="--old FOLDER --quick")
+	@$(VENV)-bench-verify/bin/python benches/logins.py $(ARGS)
 
 bench-growth: $(VENV)/installed $(VENV)/tools  ## Compare logins at 1,000 and at 1,000,000 users in PostgreSQL (ARGS=--quick: 20,000)
 	@$(PY) benches/growth.py $(ARGS)

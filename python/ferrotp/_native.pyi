@@ -272,24 +272,50 @@ class Keyring:
         """
 
     def match_totp(
-        self, owner: _Owner, sealed: _Sealed, code: str, now: int, behind: int, ahead: int
+        self, owner: _Owner, sealed: _Sealed, code: str, now: int, behind: int, ahead: int, last_step: int = -1
     ) -> tuple[int, int | None]:
-        """The time step of `now`, and the newest step of the window whose code is `code`, or None.
+        """The time step of `now`, and the step of the window whose code is `code`, or None.
 
         All codes of the window are compared, in a time that does not tell which one matched. The step is what must not
-        be accepted again, nor any before it: keeping it is the caller's part.
+        be accepted again, nor any before it: keeping it is the caller's part. Two steps may have the same code: the
+        earliest that is newer than `last_step` is given, or if none is newer, the newest.
 
         :param code: exactly as many ASCII digits as the codes have; anything else matches nothing
         :param now: Unix time in whole seconds, from the server's clock
         :param behind: how many steps before it may match, at most 1000
         :param ahead: how many steps after it, at most 1000
+        :param last_step: the last step accepted, -1 if there is none
+        :raises SealedRecordError: if the record does not open for this owner, or holds an HOTP secret
+        :raises ValueError: if a number is negative, or a window too wide
+        :raises OverflowError: if a number does not fit into 64 bits
+        """
+
+    def match_totp_pair(
+        self,
+        owner: _Owner,
+        sealed: _Sealed,
+        code: str,
+        next_code: str,
+        now: int,
+        behind: int,
+        ahead: int,
+        last_step: int = -1,
+    ) -> tuple[int, int | None]:
+        """The time step of `now`, and the step of `next_code` where `code` and `next_code` are of two steps in a row,
+        the second of them in the window, or None. The rest is as for `match_totp`: neither step of the pair may have
+        been accepted.
+
+        :param now: Unix time in whole seconds, from the server's clock
+        :param behind: how many steps before it `next_code` may be of, at most 1000
+        :param ahead: how many steps after it, at most 1000
+        :param last_step: the last step accepted, -1 if there is none
         :raises SealedRecordError: if the record does not open for this owner, or holds an HOTP secret
         :raises ValueError: if a number is negative, or a window too wide
         :raises OverflowError: if a number does not fit into 64 bits
         """
 
     def match_hotp(self, owner: _Owner, sealed: _Sealed, code: str, first: int, look_ahead: int) -> int | None:
-        """The newest counter from `first` to `first` + `look_ahead` whose code is `code`, or None.
+        """The earliest counter from `first` to `first` + `look_ahead` whose code is `code`, or None.
 
         :param code: exactly as many ASCII digits as the codes have; anything else matches nothing
         :param look_ahead: at most 1000

@@ -328,7 +328,8 @@ def resync(otp: "HOTP", code: str, next_code: str, counter: int = 0, window: int
     """The count of `next_code`, where `code` and `next_code` are an HOTP object's codes of two counts in a row, or None
     (RFC 4226, section 7.4). Two, since a single code of six digits fits one in a thousand of such windows by chance.
 
-    All of the window is hashed and compared: neither result nor time tell more than the count. The newest pair wins.
+    All of the window is hashed and compared: neither result nor time tell more than the count. Of two pairs the earlier
+    counts.
 
     :param counter: the first count that `code` may have
     :param window: how many counts after it
@@ -345,8 +346,8 @@ def resync(otp: "HOTP", code: str, next_code: str, counter: int = 0, window: int
 
 
 def _resync_by_rules(otp: "HOTP", code: str, next_code: str, counter: int, window: int) -> "int | bool":
-    newest: int | bool = False
-    for count in range(counter, counter + window + 1):
+    found: int | bool = False
+    for count in reversed(range(counter, counter + window + 1)):
         if otp.verify(code, count) & otp.verify(next_code, count + 1):
-            newest = count + 1
-    return newest
+            found = count + 1
+    return found

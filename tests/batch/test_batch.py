@@ -281,6 +281,17 @@ def test_resync_finds_two_codes_in_a_row(digits: int) -> None:
         batch.resync(otp, "1", "2", 0, -1)
 
 
+@pytest.mark.parametrize("digest", [hashlib.sha1, hashlib.sha384])
+def test_of_two_such_pairs_the_earliest_counts(digest: Any) -> None:
+    otp = ferrotp.legacy.HOTP(SECRET, digits=1, digest=digest)  # a pair of one digit each comes back soon
+    codes = [otp.at(count) for count in range(1000)]
+    for count in (997, 998):
+        pair = codes[count : count + 2]
+        first = next(at for at in range(1000) if codes[at : at + 2] == pair)
+        assert first < count
+        assert batch.resync(otp, *pair, 0, 999) == first + 1
+
+
 def test_a_call_that_waits_holds_no_other_up() -> None:
     entered, left = threading.Event(), threading.Event()
 
