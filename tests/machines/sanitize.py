@@ -1,6 +1,6 @@
 """``make miri``, ``make test-asan`` and ``make test-tsan``: what a tool that watches memory or threads says.
 
-The sanitizers' compiler and the sources of the standard library are Debian's, and that library is watched with the rest.
+The sanitizers' compiler is Debian's, and so are the sources of the standard library, which is watched with the rest.
 Miri wants a nightly toolchain and its component; where there is none, the verb says so and fails: nothing was shown.
 """
 
