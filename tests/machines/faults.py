@@ -1,7 +1,7 @@
 """``make faults``: each fault that was mended on 27 November 2026 was in the release before, and is gone.
 
 The tests that hold a mend run on the wheel of the commit before all of them, and on the wheel as built, on this
-machine's CPython and on Debian's 3.14. A fault is shown where some of its tests fail before, and none fails now. What is
+machine's CPython and on Debian's 3.14. A fault is shown where some of its tests fail before, and none now. What is
 not seen from Python is shown by a Rust program for the crate as it was; ``cargo test`` holds that it is gone. Number 5,
 a claim that could not be shown, was taken back: it is read from the sources.
 
