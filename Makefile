@@ -11,7 +11,7 @@ DJANGO42 := target/django-4.2
 SOURCES := build.rs Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.lua' -o -name '*.html' -o -name '*.pot' -o -name '*.css' -o -name '*.js' -o -name py.typed)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-terminal screenshots test test-rust test-python test-django42 test-release lint format bench bench-qr bench-verify bench-logins bench-growth bench-import bench-login bench-django bench-adapters count attack mutants fuzz real-programs soak wheel clean test-pythons test-mod-wsgi test-arm test-asan test-tsan miri model wheels pyotp-newest
+.PHONY: help demo demo-terminal screenshots test test-rust test-python test-django42 test-release lint format bench bench-qr bench-verify bench-logins bench-growth bench-import bench-login bench-django bench-adapters count attack mutants fuzz real-programs soak wheel clean test-pythons test-mod-wsgi test-arm faults test-asan test-tsan miri model wheels pyotp-suites pyotp-newest
 
 help:  ## List the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -62,10 +62,13 @@ test-mod-wsgi: $(WHEELS)/built  ## Run two applications under Debian's Apache an
 test-arm:  ## Run cargo test, and the same suites, on ARM under emulation (ARGS for pytest: those alone)
 	@$(PYTHON) tests/machines/arm.py $(ARGS)
 
-test-asan:  ## Run the contract suite with AddressSanitizer in the extension; wants a nightly toolchain
+faults: $(WHEELS)/built  ## Show faults of the release before, and that they are gone, on this CPython and on 3.14
+	@$(PYTHON) tests/machines/faults.py $(ARGS)
+
+test-asan:  ## Run the contract suite with AddressSanitizer in the extension and in Rust's standard library
 	@$(PYTHON) tests/machines/sanitize.py address $(ARGS)
 
-test-tsan:  ## Run batches in threads with ThreadSanitizer in the extension; wants a nightly toolchain
+test-tsan:  ## Run batches in threads with ThreadSanitizer in the extension and in Rust's standard library
 	@$(PYTHON) tests/machines/sanitize.py thread $(ARGS)
 
 miri:  ## Run the core's own tests under Miri, by each kernel; wants a nightly toolchain with it
@@ -133,6 +136,9 @@ attack: $(VENV)/installed  ## Attack the service for 30 days of its clock, and p
 fuzz: $(VENV)/installed $(VENV)/tools  ## Fuzz what reads foreign bytes, a minute for each target; wants a C++ compiler (ARGS=--quick: two seconds each)
 	@$(PYTHON) fuzz/run.py $(ARGS)
 	@$(PY) fuzz/files.py $(ARGS)
+
+pyotp-suites: $(VENV)/installed $(VENV)/tools  ## Run pyotp's own suites, of five releases, and print how many tests pass
+	@$(PY) -m pytest -q tests/pyotp/test_suites.py
 
 pyotp-newest: $(VENV)/installed $(VENV)/tools  ## Hold ferrotp against the newest pyotp of the package index, and say what is new
 	@$(PY) tests/pyotp/newest.py
