@@ -125,7 +125,7 @@ count: $(VENV)/installed  ## Count the instructions of the hot calls (ARGS=--rec
 bench-adapters: $(VENV)/installed $(VENV)/tools  ## Compare a code's check by the adapters with the packages alone (ARGS=--quick: within a minute)
 	@$(PY) benches/adapters.py $(ARGS)
 
-mutants: $(VENV)/installed $(VENV)/tools $(VENV)/mutants  ## Break the code in many places and see which tests notice (ARGS: files such as ferrotp/web/gate.py)
+mutants: $(VENV)/installed $(VENV)/tools  ## Break the code in many places and see which tests notice (ARGS: files such as ferrotp/web/gate.py)
 	$(PY) benches/mutants.py --jobs $(JOBS) $(ARGS)
 	@if cargo mutants --version >/dev/null 2>&1; then cargo mutants $(MUTANTS); \
 	else echo "The Rust half wants cargo-mutants: cargo install cargo-mutants --locked"; exit 1; fi
@@ -176,10 +176,6 @@ $(VENV)/tools: requirements/test.txt $(VENV)/builder
 $(DJANGO42)/installed: requirements/django42.txt $(VENV)/builder
 	rm -rf $(DJANGO42)
 	$(PY) -m pip install --quiet --disable-pip-version-check --target $(DJANGO42) -r requirements/django42.txt
-	@touch $@
-
-$(VENV)/mutants: requirements/mutants.txt $(VENV)/builder
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/mutants.txt
 	@touch $@
 
 $(VENV)/demo: requirements/demo.txt $(VENV)/builder
