@@ -185,3 +185,5 @@ def test_without_click_it_says_what_to_install(bare):
         [bare, "-m", "ferrotp", "alias", "--status"], capture_output=True, text=True, env=environment(), check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "none\n", "")
+    done = subprocess.run([bare, "-m", "ferrotp", "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"ferrotp {ferrotp.__version__}\n", "")
