@@ -28,6 +28,7 @@ STRANGERS = [("ferrotp/flask/", "ferrotp/starlette/", "ferrotp/django/")]
 """Rooms of one floor that never know each other."""
 
 EXTRAS = {
+    "ferrotp/__pyinstaller/": {"PyInstaller"},  # which loads its hooks itself
     "ferrotp/__main__.py": {"click"},
     "ferrotp/adapters/allauth/": {"allauth", "django"},
     "ferrotp/adapters/django_otp/": {"django", "django_otp"},

@@ -54,7 +54,7 @@ def test_a_block_that_needs_another_one_or_runs_only_once_is_seen(interpreter: W
     blocks = blocks_of(page)
     assert [block.line for block in ends(blocks)] == [7, 10]
     said = [interpreter.run(block.chain, tmp_path, "page.md") for block in ends(blocks)]
-    assert not said[0] and "NameError" in said[1] and 'page.md", line 9' in said[1]
+    assert not said[0] and "NameError" in said[1] and 'page.md", line 10' in said[1]
     assert "NameError" in interpreter.run([(1, "ferrotp.TOTP")], tmp_path, "page.md")
     once = [(1, "import os\nos.mkdir('kept')")]
     assert not interpreter.run(once, tmp_path, "page.md") and "FileExistsError" in interpreter.run(once, tmp_path, "")
