@@ -35,6 +35,7 @@ EXTRAS = {
     "ferrotp/adapters/flask_security/": {"flask", "flask_security"},
     "ferrotp/adapters/two_factor/": {"django", "django_otp", "two_factor"},
     "ferrotp/cli/": {"click"},
+    "ferrotp/cli/demo-flask/": {"app", "argon2", "check", "flask", "flask_login", "flask_wtf", "users", "werkzeug"},
     "ferrotp/django/": {"django", "asgiref"},
     "ferrotp/flask/": {"flask", "flask_login", "flask_wtf", "wtforms"},
     "ferrotp/django/management/commands/ferrotp_import.py": {"allauth"},

@@ -19,7 +19,7 @@ import ferrotp.cli.app
 
 from .program import FERROTP, POSIX, SECRET, URI, environment, error, needs, ok, run
 
-VERBS = ["new", "code", "verify", "uri", "qr", "scan", "import", "export", "doctor", "completion", "alias"]
+VERBS = ["new", "code", "verify", "uri", "qr", "scan", "import", "export", "doctor", "demo", "completion", "alias"]
 
 
 def test_every_verb_is_in_the_help_and_has_its_own():
@@ -27,7 +27,7 @@ def test_every_verb_is_in_the_help_and_has_its_own():
     for verb in VERBS:
         assert f"\n  {verb} " in text
         assert f"Usage: ferrotp {verb}" in ok(verb, "--help") == ok(verb, "-h")
-        assert "--json" in ok(verb, "--help") or verb == "alias"
+        assert "--json" in ok(verb, "--help") or verb in ("alias", "demo")
     assert "Exit codes: 0 yes, 1 code refused, 2 usage" in " ".join(text.split())
 
 
