@@ -16,16 +16,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ferrotp.vault import Keyring
+
 WORKER = """
 import sys, time
-sys.path[:0] = sys.argv[2:]
+sys.path[:0] = sys.argv[3:]
 from ferrotp import TOTP, random_base32, random_hex
 from ferrotp.mfa import MFA, Policy
 from ferrotp.vault import Keyring
 
 clock = [1_800_000_000]
 policy = Policy.cheap_for_tests()
-mfa = MFA(sys.argv[1], issuer="bench", keyring=Keyring.generate(), policy=policy, clock=lambda: clock[0])
+mfa = MFA(sys.argv[1], issuer="bench", keyring=Keyring(sys.argv[2]), policy=policy, clock=lambda: clock[0])
 otp, user_id = TOTP(random_base32()), random_hex()
 mfa.import_factor(user_id=user_id, secret=otp.secret)
 print("ready", flush=True)
@@ -43,7 +45,8 @@ class Version:
     """Processes of one version on a database of their own."""
 
     def __init__(self, folder: str, url: str, processes: int) -> None:
-        command = [sys.executable, "-I", "-c", WORKER, url] + [folder] * bool(folder)
+        key = Keyring.generate().export()  # one for all processes of a store
+        command = [sys.executable, "-I", "-c", WORKER, url, key] + [folder] * bool(folder)
         self._running = [
             subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
             for _ in range(processes)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .hotp import HOTP
     from .totp import Time
 
-__all__ = ["Cancelled", "ItemError", "KeySet", "Reason", "Results", "codes", "resync", "verify"]
+__all__ = ["Cancelled", "ItemError", "KeySet", "Reason", "Results", "codes", "resync", "verify", "verify_one"]
 
 _T = TypeVar("_T")
 _Item = TOTP | str
@@ -220,6 +220,18 @@ def verify(
         results += found  # type: ignore[arg-type]  # there is no None any more
         run.went(len(chunk))
     return results
+
+
+def verify_one(secret: str, code: str, at: "Time | None" = None, window: int = 0) -> bool:
+    """What ``TOTP(secret).verify(code, at, window)`` says, without an object: for a server that has the secret for one
+    check. All codes of the window are made and compared, so its time does not tell which one it was.
+
+    :raises ValueError: as `TOTP` and `TOTP.verify`; `binascii.Error` if the secret is not base32
+    """
+    if at is None:
+        at = time.time()
+    verdict = _native.verify_one(_PROBE, secret, code, at, window)
+    return TOTP(secret).verify(code, at, window) if verdict is None else verdict
 
 
 class KeySet(_native.KeySetBase):

@@ -5,8 +5,8 @@ use pyo3::types::{PyBool, PyFloat, PyInt, PyString};
 
 use super::fastcall::{add, verb};
 use super::guard::{Kind, Pristine, Registry};
-use super::state::Ready;
-use crate::{Code, Digits, HmacKey, hotp, steam, totp};
+use super::state::{MadeKey, Ready};
+use crate::{Algorithm, Code, Digits, HmacKey, hotp, steam, totp};
 
 /// 10000-01-01 00:00:00 UTC: pyotp's end of time, exclusive.
 const END_OF_TIME: u64 = 253_402_300_800;
@@ -219,6 +219,23 @@ verb!(
     }
 );
 
+verb!(
+    VerifyOne,
+    c"verify_one",
+    c"Whether a code is that of a base32 secret, by the ordinary rules. The probe stands for what a string does.",
+    registry,
+    |probe, secret, otp, for_time, valid_window| {
+        registry.pristine_with_utils(probe).filter(is_totp)?;
+        let text = plain_text(otp)?;
+        let window = counter(valid_window).filter(|window| *window <= WIDEST_WINDOW)?;
+        let seconds = seconds(for_time, false)?;
+        let step = totp::time_step(seconds, 30).ok()?;
+        let made = MadeKey::of(secret, Algorithm::Sha1)?;
+        let found = totp::find(made.long_key()?, step, window, Digits::SIX, text).ok()?;
+        to_bool(probe.py(), found.is_some())
+    }
+);
+
 /// The kernels in use, by their names.
 #[pyfunction]
 pub(super) fn kernels() -> Vec<&'static str> {
@@ -234,5 +251,6 @@ pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     add::<Generate, _>(module)?;
     add::<HotpAt, _>(module)?;
     add::<HotpVerify, _>(module)?;
-    add::<HotpResync, _>(module)
+    add::<HotpResync, _>(module)?;
+    add::<VerifyOne, _>(module)
 }

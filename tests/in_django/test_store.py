@@ -147,6 +147,7 @@ def test_an_attempt_takes_four_statements_at_most(place: Place, monkeypatch: pyt
     assert store.user(factor.owner).factors[0].last_step == 5
     assert len(_statements(monkeypatch, attempt(None))) <= 3
     assert len(_statements(monkeypatch, lambda: store.has_ended(factor.owner, "none"))) == 1
+    assert len(_statements(monkeypatch, lambda: store.user(factor.owner))) <= 4  # one asks PostgreSQL whether it writes
 
 
 def test_it_refuses_with_autocommit_off(place: Place) -> None:

@@ -373,14 +373,12 @@ class DjangoStore:
 
     def user(self, owner: Owner) -> UserState:
         with self._records(reading=True) as using:
+            whose = owner.tenant, owner.user_id
+            rows = [row for row in _read(using, _BUDGETS, *whose) if row[0] in METHODS]
             budgets: dict[Method, BudgetRecord] = {method: BudgetRecord() for method in METHODS}
-            kept = _of(Budget, using, owner).filter(method__in=METHODS)
-            rows = list(kept.values_list("method", "failures", "retry_at", "spent_until"))
-            for method, *row in rows:
-                budgets[method] = BudgetRecord(*row)
+            budgets |= {method: BudgetRecord(*row) for method, *row in rows}
             factors = tuple(_factors_of(using, owner))
-            codes, devices = (_of(model, using, owner).count() for model in (RecoveryCode, TrustedDevice))
-            epoch = _epoch_of(using, owner)
+            ((codes, devices, epoch),) = _read(using, _REST, *whose, *whose, *whose)
             if not is_writable(using):
                 raise StoreUnavailable("the database takes no writes here: name the primary")
         check_whole(factors, bool(rows), codes, devices)
@@ -388,7 +386,7 @@ class DjangoStore:
             with self._connections.transaction() as using:
                 _make_epochs(using, [owner])
                 epoch = _epoch_of(using, owner)
-        return UserState(factors, budgets, codes, epoch)
+        return UserState(factors, budgets, codes, epoch or "")
 
     def factors(self, after: FactorRecord | None, limit: int) -> list[FactorRecord]:
         with self._connections.transaction(reading=True) as using:
@@ -638,6 +636,14 @@ _FIELDS = (
 _BUDGET = (
     "SELECT failures, retry_at, spent_until FROM ferrotp_django_budget"
     " WHERE tenant = %s AND user_id = %s AND method = %s"
+)
+_BUDGETS = (
+    "SELECT method, failures, retry_at, spent_until FROM ferrotp_django_budget WHERE tenant = %s AND user_id = %s"
+)
+_REST = (
+    "SELECT (SELECT COUNT(*) FROM ferrotp_django_recovery_code WHERE tenant = %s AND user_id = %s),"
+    " (SELECT COUNT(*) FROM ferrotp_django_trusted_device WHERE tenant = %s AND user_id = %s),"
+    " (SELECT epoch FROM ferrotp_django_user_epoch WHERE tenant = %s AND user_id = %s)"
 )
 _KEEP = (
     "UPDATE ferrotp_django_budget SET failures = %s, retry_at = %s, spent_until = %s"
