@@ -158,7 +158,7 @@ def claim(source: str) -> str:
 
 
 def main() -> None:
-    numbers = [int(argument) for argument in sys.argv[1:] if argument.isdigit()] or list(FAULTS)
+    numbers = [number for number in FAULTS if str(number) in sys.argv[1:]] or list(FAULTS)
     files = [Path(argument).resolve() for argument in sys.argv[1:] if not argument.isdigit()]
     before = files[0] if files else wheel_before()
     now = suites.built()
