@@ -5,8 +5,8 @@ machine's CPython and on Debian's 3.14. A fault is shown where some of its tests
 not seen from Python is shown by a Rust program for the crate as it was; ``cargo test`` holds that it is gone. Number 5,
 a claim that could not be shown, was taken back: it is read from the sources.
 
-``ARGS=FILE`` takes that wheel for the one before, and does not build it; a second file is the one of now. ``ARGS="4 7"``
-leaves only those numbers.
+``ARGS=FILE`` takes that wheel for the one before, and does not build it; a second file is the one of now.
+``ARGS="4 7"`` leaves only those numbers.
 """
 
 from __future__ import annotations
