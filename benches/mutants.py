@@ -324,23 +324,25 @@ def _digest(paths: Iterable[Path]) -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
 
-def _package(files: Sequence[str]) -> list[str]:
+def _package() -> str:
     """What costs are measured on."""
-    return [_digest(sorted(INSTALLED.glob("ferrotp/**/*.py"))), *files]
+    return _digest(sorted(INSTALLED.glob("ferrotp/**/*.py")))
 
 
 def _known_costs(files: Sequence[str]) -> dict[str, Cost]:
-    """Those of the last time, if it was the same package."""
+    """Those of the last time, if it was the same package, and these files were watched."""
     try:
-        package, costs = json.loads(COSTS.read_text())
+        package, watched, costs = json.loads(COSTS.read_text())
     except FileNotFoundError:
         return {}
-    return {test: Cost(*cost) for test, cost in costs.items()} if package == _package(files) else {}
+    if package != _package() or not {*files} <= {*watched}:
+        return {}
+    return {test: Cost(*cost) for test, cost in costs.items()}
 
 
 def _keep_costs(files: Sequence[str], costs: dict[str, Cost]) -> None:
     kept = {test: (cost.source, cost.seconds, cost.clock, cost.lines) for test, cost in costs.items()}
-    COSTS.write_text(json.dumps([_package(files), kept]))
+    COSTS.write_text(json.dumps([_package(), files, kept]))
 
 
 def _run(items: list[pytest.Item], folder: Path) -> str:
@@ -500,6 +502,11 @@ def tried(mutants: Sequence[Mutant], tests: Sequence[str], jobs: int) -> Trial:
     return trial
 
 
+def _survivors() -> dict[str, list[Any]]:
+    """The keys of those that survived the last time, for each file."""
+    return json.loads(SURVIVORS.read_text()) if SURVIVORS.exists() else {}  # type: ignore[no-any-return]
+
+
 def matching(patterns: Iterable[str], root: Path) -> list[str]:
     """Files below a folder, each once."""
     found = (path.relative_to(root).as_posix() for pattern in patterns for path in sorted(root.glob(pattern)))
@@ -527,13 +534,16 @@ def main() -> int:
     if options.quick:
         mutants = mutants[:: len(mutants) // QUICK_MUTANTS]
     if options.survivors:
-        survived = {tuple(key) for key in json.loads(SURVIVORS.read_text())}
+        survived = {tuple(key) for file in files for key in _survivors().get(file, [])}
         mutants = [mutant for mutant in mutants if mutant.key in survived]
     tests = QUICK_TESTS if options.quick else options.tests or matching(TESTS, ROOT)
     trial = tried(mutants, tests, options.jobs)
-    survivors = [outcome.mutant.key for outcome in trial.outcomes if outcome.end == "survived"]
     if not options.quick:
-        SURVIVORS.write_text(json.dumps(survivors, indent=1))
+        kept = _survivors() | {file: [] for file in files}
+        for outcome in trial.outcomes:
+            if outcome.end == "survived":
+                kept[outcome.mutant.file].append(outcome.mutant.key)
+        SURVIVORS.write_text(json.dumps(kept, indent=1))
     return not tell(trial.outcomes)
 
 
