@@ -18,7 +18,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import hashlib
 import json
+import math
 import os
 import re
 import resource
@@ -29,7 +31,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
 from importlib.util import spec_from_loader
 from pathlib import Path
@@ -44,7 +46,8 @@ import ferrotp
 ROOT = Path(__file__).resolve().parents[1]
 INSTALLED = Path(ferrotp.__file__).parents[1]
 LIST = ROOT / "tests" / "mutants.md"
-SURVIVORS = ROOT / "target" / "mutants-python.json"
+SURVIVORS = ROOT / "target" / "mutants-survivors.json"
+COSTS = ROOT / "target" / "mutants-costs.json"
 
 FILES = [
     "ferrotp/web/gate.py",
@@ -81,29 +84,26 @@ TESTS = [
 ]
 NO_FIXTURES = {"postgresql", "browser", "open_page"}
 """Tests that start a server or a browser are no cheap ones."""
-SLOW = 4.0
+SLOW = 10.0
 """Seconds of this process: no test that takes longer is run for a mutant."""
 PATIENCE, COMPUTING = 90.0, 30.0
 """Seconds by the clock, and of the processor, that a mutant has beside a multiple of what its tests take."""
-QUICK_FILE, QUICK_TESTS, QUICK_MUTANTS = "ferrotp/web/login.py", ["tests/web/test_floor.py"], 12
+QUICK_FILE, QUICK_MUTANTS = "ferrotp/web/login.py", 12
+QUICK_TESTS = ["tests/web/test_floor.py", "tests/web/test_sessions.py", "tests/web/flask/test_attacks.py"]
 
 
-@dataclass
-class Costs:
-    """What the tests take, and which lines of the files they run."""
+@dataclass(frozen=True)
+class Cost:
+    """What a test takes, by itself."""
 
-    seconds: dict[str, float] = field(default_factory=dict)
-    """Of the processor, for each test that passes by itself, by its id."""
-    clock: dict[str, float] = field(default_factory=dict)
-    """The same by the clock on the wall."""
-    lines: dict[str, dict[int, list[str]]] = field(default_factory=dict)
-    """For each file the tests that run a line of it."""
-
-    def tests_of(self, mutant: Mutant) -> set[str]:
-        """Those that may notice: what runs the changed lines, or the file, where those run at its import."""
-        lines = self.lines.get(mutant.file, {})
-        tests = {test for line in mutant.lines for test in lines.get(line, ())} if mutant.scope else set()
-        return (tests or {test for tests in lines.values() for test in tests}) & self.seconds.keys()
+    source: str
+    """The digest of the test's file."""
+    seconds: float
+    """Of the processor. Infinite, where it fails."""
+    clock: float
+    """Seconds by the clock on the wall."""
+    lines: dict[str, list[int]]
+    """What it runs of each file."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,13 @@ class Children:
     def __init__(self, most: int) -> None:
         self.most = most
         self._running: dict[int, tuple[Callable[[int], None], float, Path]] = {}
+
+    def __enter__(self) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
+    def __exit__(self, *exception: object) -> None:
+        for process in self._running:
+            os.killpg(process, signal.SIGKILL)
 
     def start(
         self, work: Callable[[Path], int], then: Callable[[int], None], *, clock: float, processor: float
@@ -181,43 +188,56 @@ class Trial:
     def __init__(self, mutants: Sequence[Mutant], jobs: int) -> None:
         self.mutants = mutants
         self.outcomes: list[Outcome] = []
-        self.costs = Costs()
+        self._costs: dict[str, Cost] = {}
+        self._tests: dict[tuple[str, int], set[str]] = defaultdict(set)
         self._children = Children(jobs)
         self._killers: dict[str, Counter[str]] = defaultdict(Counter)
-        self._code = _Code()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = {item.nodeid: item for item in session.items if _is_cheap(item)}
         assert len(os.listdir("/proc/self/task")) == 1, "a process with threads must not fork"
+        code = _Code()
         gc.freeze()
-        self._run_child(_make_site)
-        self._measure(items)
-        # Those that need a process of their own come last.
-        for mutant in sorted(self.mutants, key=lambda mutant: mutant.scope is None):
-            self._try(mutant, items)
-        self._children.finish()
+        with self._children:
+            self._run_child(_make_site)
+            self._measure(items)
+            # Those that need a process of their own come last.
+            for mutant in sorted(self.mutants, key=lambda mutant: mutant.scope is None):
+                self._try(mutant, items, code)
+            self._children.finish()
         return True
 
     def _measure(self, items: dict[str, pytest.Item]) -> None:
-        """What each test costs and runs."""
+        """What each test costs and runs. What is known of the last time, and has not changed since, is kept."""
         files = sorted({mutant.file for mutant in self.mutants})
-        print(f"{len(self.mutants)} mutants of {len(files)} files; {len(items)} tests run once to see what they take")
+        sources = {item: _digest([items[item].path]) for item in items}
+        known = _known_costs(files)
+        costs = {item: known[item] for item in items if item in known and known[item].source == sources[item]}
+        missing = [items[item] for item in items if item not in costs]
+        print(f"{len(self.mutants)} mutants of {len(files)} files; {len(missing)} of {len(items)} tests are measured")
 
         def work(folder: Path) -> int:
-            report.write_text(json.dumps(_measured(list(items.values()), files, folder).__dict__))
+            report.write_text(json.dumps(_measured(missing, files, folder)))
             return 0
 
-        with tempfile.TemporaryDirectory() as kept:
-            report = Path(kept) / "costs.json"
-            self._run_child(work)
-            self.costs = Costs(**json.loads(report.read_text()))
-        self.costs.lines = {
-            file: {int(line): tests for line, tests in lines.items()} for file, lines in self.costs.lines.items()
-        }
-        slow = items.keys() - self.costs.seconds.keys()
-        print(f"{len(self.costs.seconds)} tests are run for mutants; {len(slow)} take over {SLOW} s, or fail alone")
+        if missing:
+            with tempfile.TemporaryDirectory() as kept:
+                report = Path(kept) / "costs.json"
+                self._run_child(work)
+                costs |= {item: Cost(sources[item], *cost) for item, cost in json.loads(report.read_text()).items()}
+            _keep_costs(files, known | costs)
+        self._costs = {item: cost for item, cost in costs.items() if cost.seconds < SLOW}
+        slow = items.keys() - self._costs.keys()
+        print(
+            f"{len(self._costs)} tests are run for mutants; {len(slow)} take over {SLOW} s, or fail alone", flush=True
+        )
         print(*sorted(slow), sep="\n")
+        for item, cost in self._costs.items():
+            for file, lines in cost.lines.items():
+                for line in lines:
+                    self._tests[file, line].add(item)
+                    self._tests[file, 0].add(item)
 
     def _run_child(self, work: Callable[[Path], int]) -> None:
         statuses: list[int] = []
@@ -225,11 +245,16 @@ class Trial:
         self._children.finish()
         assert statuses == [0], f"it ended with {statuses}"
 
-    def _try(self, mutant: Mutant, items: dict[str, pytest.Item]) -> None:
-        costs, killers = self.costs, self._killers[mutant.function]
-        tests = sorted(costs.tests_of(mutant), key=lambda test: (-killers[test], costs.seconds[test]))
+    def _tests_of(self, mutant: Mutant) -> set[str]:
+        """Those that may notice: what runs the changed lines, or any line of the file, where they run at its import."""
+        lines = mutant.lines if mutant.scope else ()
+        return set().union(*(self._tests[mutant.file, line] for line in lines)) or self._tests[mutant.file, 0]
+
+    def _try(self, mutant: Mutant, items: dict[str, pytest.Item], code: _Code) -> None:
+        costs, killers = self._costs, self._killers[mutant.function]
+        tests = sorted(self._tests_of(mutant), key=lambda test: (-killers[test], costs[test].seconds))
         try:
-            in_memory = self._code.change(mutant)
+            in_memory = code.change(mutant)
         except SyntaxError:
             self._note(Outcome(mutant, "killed"))
             return
@@ -241,8 +266,8 @@ class Trial:
         def work(folder: Path) -> int:
             if in_memory is None:
                 return _run_anew(mutant, tests, folder, report)
-            for function, code in in_memory:
-                function.__code__ = code
+            for function, changed in in_memory:
+                function.__code__ = changed
             killer = _run([items[test] for test in tests], folder)
             report.write_text(killer)
             return bool(killer)
@@ -254,7 +279,9 @@ class Trial:
             self._note(Outcome(mutant, {-1: "timed out", 0: "survived"}.get(status, "killed"), killer))
 
         # Far more than they take on a busy machine: only what hangs ends so.
-        clock, processor = (sum(taken[test] for test in tests) for taken in (costs.clock, costs.seconds))
+        clock, processor = sum(costs[test].clock for test in tests), sum(costs[test].seconds for test in tests)
+        if in_memory is None:  # Python and pytest start
+            clock, processor = clock + 10, processor + 2
         self._children.start(work, then, clock=PATIENCE + 10 * clock, processor=COMPUTING + 5 * processor)
 
     def _note(self, outcome: Outcome) -> None:
@@ -269,29 +296,53 @@ def _is_cheap(item: pytest.Item) -> bool:
     return not NO_FIXTURES.intersection(getattr(item, "fixturenames", ())) and not item.get_closest_marker("races")
 
 
-def _measured(items: list[pytest.Item], files: Iterable[str], folder: Path) -> Costs:
-    """Runs all tests, and watches."""
+def _measured(items: list[pytest.Item], files: Iterable[str], folder: Path) -> dict[str, tuple[Any, ...]]:
+    """Runs tests, and watches. For each what `Cost` has of it, but for its source."""
     import coverage  # in this process alone: what watches slows down
 
     _give_own_site(folder)
     paths = {file: str(INSTALLED / file) for file in files}
     watch = coverage.Coverage(data_file=None, include=list(paths.values()), config_file=False)
-    costs = Costs()
+    taken: dict[str, tuple[float, float]] = {}
     watch.start()
     for item, next_item in zip(items, [*items[1:], None], strict=True):
         watch.switch_context(item.nodeid)
         failed, started, clock = item.session.testsfailed, time.process_time(), time.monotonic()
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=next_item)
-        taken = time.process_time() - started
-        if item.session.testsfailed == failed and taken < SLOW:
-            costs.seconds[item.nodeid], costs.clock[item.nodeid] = taken, time.monotonic() - clock
+        seconds = time.process_time() - started if item.session.testsfailed == failed else math.inf
+        taken[item.nodeid] = seconds, time.monotonic() - clock
     watch.stop()
-    data = watch.get_data()
-    costs.lines = {
-        file: {line: [test for test in tests if test] for line, tests in data.contexts_by_lineno(path).items()}
-        for file, path in paths.items()
-    }
-    return costs
+    lines: dict[str, dict[str, list[int]]] = {item.nodeid: {file: [] for file in paths} for item in items}
+    for file, path in paths.items():
+        for line, tests in watch.get_data().contexts_by_lineno(path).items():
+            for test in filter(None, tests):
+                lines[test][file].append(line)
+    return {test: (*taken[test], lines[test]) for test in taken}
+
+
+def _digest(paths: Iterable[Path]) -> str:
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
+
+
+def _package() -> str:
+    """What costs are measured on."""
+    return _digest(sorted(INSTALLED.glob("ferrotp/**/*.py")))
+
+
+def _known_costs(files: Sequence[str]) -> dict[str, Cost]:
+    """Those of the last time, if it was the same package, and these files were watched."""
+    try:
+        package, watched, costs = json.loads(COSTS.read_text())
+    except FileNotFoundError:
+        return {}
+    if package != _package() or not {*files} <= {*watched}:
+        return {}
+    return {test: Cost(*cost) for test, cost in costs.items()}
+
+
+def _keep_costs(files: Sequence[str], costs: dict[str, Cost]) -> None:
+    kept = {test: (cost.source, cost.seconds, cost.clock, cost.lines) for test, cost in costs.items()}
+    COSTS.write_text(json.dumps([_package(), files, kept]))
 
 
 def _run(items: list[pytest.Item], folder: Path) -> str:
@@ -326,8 +377,12 @@ class _Code:
     """The functions of the installed package, and what their code is changed into."""
 
     def __init__(self) -> None:
-        self._functions: dict[tuple[str, str, int], list[FunctionType]] | None = None
         self._originals: dict[str, dict[tuple[str, int], CodeType]] = {}
+        self._functions: dict[tuple[str, str, int], list[FunctionType]] = defaultdict(list)
+        for function in gc.get_objects():
+            if type(function) is FunctionType and function.__code__.co_filename.startswith(str(INSTALLED)):
+                code = function.__code__
+                self._functions[code.co_filename, code.co_name, code.co_firstlineno].append(function)
 
     def change(self, mutant: Mutant) -> list[tuple[FunctionType, CodeType]] | None:
         """Which functions get which code. None: the file has to be imported anew.
@@ -342,19 +397,10 @@ class _Code:
             self._originals[mutant.file] = _code_by_scope(compile(Path(path).read_text(encoding="utf-8"), path, "exec"))
         old = self._originals[mutant.file][mutant.scope]
         new = _code_by_scope(compile(mutant.source, path, "exec"))[mutant.scope]
-        functions = self._all().get((path, old.co_name, old.co_firstlineno), [])
+        functions = self._functions.get((path, old.co_name, old.co_firstlineno), [])
         if not functions or old.co_freevars != new.co_freevars:
             return None
         return [(function, new) for function in functions]
-
-    def _all(self) -> dict[tuple[str, str, int], list[FunctionType]]:
-        if self._functions is None:
-            self._functions = defaultdict(list)
-            for function in gc.get_objects():
-                if type(function) is FunctionType and function.__code__.co_filename.startswith(str(INSTALLED)):
-                    code = function.__code__
-                    self._functions[code.co_filename, code.co_name, code.co_firstlineno].append(function)
-        return self._functions
 
 
 def _code_by_scope(module: CodeType) -> dict[tuple[str, int], CodeType]:
@@ -456,6 +502,11 @@ def tried(mutants: Sequence[Mutant], tests: Sequence[str], jobs: int) -> Trial:
     return trial
 
 
+def _survivors() -> dict[str, list[Any]]:
+    """The keys of those that survived the last time, for each file."""
+    return json.loads(SURVIVORS.read_text()) if SURVIVORS.exists() else {}  # type: ignore[no-any-return]
+
+
 def matching(patterns: Iterable[str], root: Path) -> list[str]:
     """Files below a folder, each once."""
     found = (path.relative_to(root).as_posix() for pattern in patterns for path in sorted(root.glob(pattern)))
@@ -483,13 +534,16 @@ def main() -> int:
     if options.quick:
         mutants = mutants[:: len(mutants) // QUICK_MUTANTS]
     if options.survivors:
-        survived = {tuple(key) for key in json.loads(SURVIVORS.read_text())}
+        survived = {tuple(key) for file in files for key in _survivors().get(file, [])}
         mutants = [mutant for mutant in mutants if mutant.key in survived]
     tests = QUICK_TESTS if options.quick else options.tests or matching(TESTS, ROOT)
     trial = tried(mutants, tests, options.jobs)
-    survivors = [outcome.mutant.key for outcome in trial.outcomes if outcome.end == "survived"]
     if not options.quick:
-        SURVIVORS.write_text(json.dumps(survivors, indent=1))
+        kept = _survivors() | {file: [] for file in files}
+        for outcome in trial.outcomes:
+            if outcome.end == "survived":
+                kept[outcome.mutant.file].append(outcome.mutant.key)
+        SURVIVORS.write_text(json.dumps(kept, indent=1))
     return not tell(trial.outcomes)
 
 
