@@ -23,8 +23,8 @@ _NEEDS = ("argon2", "flask", "flask_login", "flask_wtf", "sqlalchemy")
 def demo(port: int, folder: str | None, check: bool) -> int:
     """Start a small web application that has a second factor.
 
-    There is a user to try. It begins anew each time, listens on this machine alone, and says where its data is. Its source is the Flask
-    example: the lines that are about ferrotp are marked.
+    There is a user to try. It begins anew each time, listens on this machine alone, and says where its data is. Its
+    source is the Flask example: the lines that are about ferrotp are marked.
     """
     if not all(map(importlib.util.find_spec, _NEEDS)):
         raise InputError('this needs more packages: pip install "ferrotp[demo]"', "usage")
