@@ -32,6 +32,13 @@ LONG = (
     "tests/web/starlette/test_browser.py",
     "tests/web/starlette/test_workers.py",
     "tests/qr/test_readers.py",
+    "tests/in_django/test_contract.py",
+    "tests/transfer/test_hostile.py",
+    "tests/web/flask/test_twenty_points.py",
+    "tests/web/flask/test_attacks.py",
+    "tests/web/starlette/test_attacks.py",
+    "tests/web/starlette/test_openapi.py",
+    "tests/web/starlette/test_router.py",
 )
 
 
