@@ -206,6 +206,7 @@ class _SQLiteConnection(_StoreConnection):
                 wait = wait or LockWait(self.deadline)
                 if not wait.pause():
                     raise
+                self.deadline = wait.deadline
         # The commit waits for those who read.
         raw.execute(f"PRAGMA busy_timeout={max(int(1000 * (self.deadline - monotonic())), 1)}")
 
