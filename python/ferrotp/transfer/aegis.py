@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from ._common import Fields, read_json
+from ._common import Fields
 from ._frame import Entry, Export, Options, Results, each, has
+from ._json import read_json
 from ._opening import aes_gcm, scrypt
 from .errors import EncryptedError, MalformedError, TransferError, UnsupportedError, WrongKeyError
 
@@ -34,7 +35,7 @@ def _opened(top: Fields, options: Options) -> bytes:
     slots = header.get("slots")
     if not isinstance(slots, list) or len(slots) > _MOST_SLOTS:
         raise header.wrong(MalformedError, "not a list of keys", "slots")
-    sealed = top.base64("db")
+    [sealed] = top.base64_parts("db", ":")
     wrong: TransferError = EncryptedError(
         "only a fingerprint opens it: set a password in Aegis, and export again", FORMAT
     )
