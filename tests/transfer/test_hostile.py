@@ -28,6 +28,12 @@ def test_a_hostile_file_is_a_typed_error(name: str) -> None:
     assert errors and len(str(errors[-1])) < 400
 
 
+def test_namespaces_on_many_levels_are_refused_before_the_parser_has_them() -> None:
+    make, huge = FILES["namespaces on ten levels"]
+    with pytest.raises(transfer.LimitError, match="too many namespaces"):
+        transfer.load(make(huge))
+
+
 @needs_valgrind
 def test_reading_a_hostile_file_takes_work_that_grows_with_its_length_and_not_with_the_square() -> None:
     setup = """
