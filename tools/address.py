@@ -5,8 +5,9 @@
     documentation = "https://…"
     security = "https://…"       # where a defect is reported in private; or mailto:
 
-What is empty is left out, and nothing is made up: without a repository the README's links to files become plain text, and
-its pictures go. A release runs it in a checkout that it throws away, before it builds: `python tools/address.py [FOLDER]`.
+What is empty is left out, and nothing is made up: without a repository the README's links to files become plain text,
+and its pictures go. A release runs it in a checkout that it throws away, before it builds:
+`python tools/address.py [FOLDER]`.
 """
 
 import re

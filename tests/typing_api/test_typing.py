@@ -8,6 +8,7 @@ import sys
 import pytest
 
 HERE = pathlib.Path(__file__).parent
+APART = "(demo-flask|__pyinstaller)"
 MYPY = [sys.executable, "-m", "mypy", "--strict", "--show-error-codes", "--no-pretty", "--no-color-output"]
 
 
@@ -37,13 +38,16 @@ def test_wrong_user_code_is_refused_line_by_line(folder: pathlib.Path) -> None:
 
 
 def test_the_package_passes_in_strict_mode(folder: pathlib.Path) -> None:
-    done = run([*MYPY, "-p", "ferrotp"], folder)
+    # An application as somebody would write it, and hooks that PyInstaller loads: neither is a module of the package's.
+    done = run([*MYPY, "--exclude", APART, "-p", "ferrotp"], folder)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_annotations_are_those_of_what_runs(folder: pathlib.Path) -> None:
     allowed = ["--allowlist", str(HERE / "allowlist.txt")]
+    (folder / "mypy.ini").write_text(f"[mypy]\nexclude = {APART}\n", encoding="utf-8")
     stubtest = [sys.executable, str(HERE / "stubtest.py"), "--concise", "--ignore-unused-allowlist"]
+    stubtest += ["--mypy-config-file", str(folder / "mypy.ini")]
     done = run([*stubtest, *allowed, "ferrotp"], folder)
     assert done.returncode == 0, done.stdout + done.stderr
 
