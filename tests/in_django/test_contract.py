@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from folders import in_memory
+from mfa.mariadb_server import MariaDBServer
 from mfa.servers import PostgreSQLServer
 
 from ferrotp.mfa.stores.base import Owner, Store
 from ferrotp.mfa.testing import StoreContract
 
-from .databases import database_on
+from .databases import database_on, database_on_mariadb
 from .stores import migrate, open_store, set_up
 
 
@@ -52,3 +53,12 @@ class TestPostgreSQL(_OnDjango):
     @classmethod
     def _where(cls, postgresql: PostgreSQLServer) -> None:
         cls._use(database_on(postgresql))
+
+
+class TestMariaDB(_OnDjango):
+    rounds = 200 if os.environ.get("FERROTP_SOAK") else 12
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def _where(cls, mariadb: MariaDBServer) -> None:
+        cls._use(database_on_mariadb(mariadb))

@@ -38,7 +38,7 @@ from ferrotp.mfa.stores.pool import POOL_SIZE
 from ferrotp.mfa.testing import NOW, advance
 
 from .conftest import Person
-from .databases import database_on
+from .databases import database_on, database_on_mariadb
 from .stores import migrate, set_up
 
 LIMITS = replace(Policy().limits(), free=1000, disable_at=2000, cost=1)
@@ -93,8 +93,10 @@ def aliases(postgresql: PostgreSQLServer, tmp_path_factory: pytest.TempPathFacto
     }
 
 
-@pytest.fixture(params=["sqlite", "sqlite-wal", "postgresql"])
+@pytest.fixture(params=["sqlite", "sqlite-wal", "postgresql", "mariadb"])
 def place(request: pytest.FixtureRequest, aliases: dict[str, str], postgresql: PostgreSQLServer) -> Iterator[Place]:
+    if request.param == "mariadb" and "mariadb" not in aliases:
+        aliases["mariadb"] = _alias(database_on_mariadb(request.getfixturevalue("mariadb")))
     place = Place(aliases[request.param], postgresql if request.param == "postgresql" else None)
     yield place
     place.store.close()
@@ -293,7 +295,7 @@ def test_a_database_in_memory_and_other_databases_are_refused() -> None:
     with pytest.raises(StoreRefused, match="in memory"):
         DjangoStore("memory").reset(Owner("", "x"))
     set_up({"dummy": {"ENGINE": "django.db.backends.dummy", "NAME": "x"}})
-    with pytest.raises(StoreRefused, match="SQLite and PostgreSQL are"):
+    with pytest.raises(StoreRefused, match="SQLite, PostgreSQL, MariaDB and MySQL are"):
         DjangoStore("dummy")
 
 

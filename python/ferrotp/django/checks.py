@@ -79,8 +79,8 @@ def _check_database(alias: str) -> list[checks.CheckMessage]:
     if alias not in connections.settings:
         return [checks.Error(f'FERROTP["DATABASE"] names {alias!r}, which is not in DATABASES.', id="ferrotp.E006")]
     connection: Any = connections[alias]
-    if connection.vendor not in ("sqlite", "postgresql"):
-        hint = 'PostgreSQL and SQLite are: name the alias of one by FERROTP["DATABASE"].'
+    if connection.vendor not in ("sqlite", "postgresql", "mysql"):
+        hint = 'SQLite, PostgreSQL, MariaDB and MySQL are: name the alias of one by FERROTP["DATABASE"].'
         message = f"{connection.display_name} is no database that passes the store's tests."
         return [checks.Error(message, hint=hint, id="ferrotp.E007")]
     if connection.vendor == "sqlite":

@@ -1404,6 +1404,8 @@ PRELOADED = (
     "sqlalchemy.dialects.sqlite",
     "sqlalchemy.dialects.postgresql.psycopg",
     "psycopg",
+    "sqlalchemy.dialects.mysql.pymysql",
+    "pymysql",
     "redis.sentinel",
     "django.core.management",
     "django.db.backends.sqlite3.base",

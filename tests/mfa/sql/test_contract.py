@@ -1,6 +1,7 @@
 """The contract, on each database, in 64 processes."""
 
 import functools
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from ferrotp.mfa.stores.sql import SQLStore
 from ferrotp.mfa.stores.sql.records import owner_values
 from ferrotp.mfa.testing import StoreContract
 
+from ..mariadb_server import MariaDBServer
 from ..servers import PostgreSQLServer
 
 
@@ -51,3 +53,12 @@ class TestPostgreSQL(_OnSQL):
     @classmethod
     def _where(cls, postgresql: PostgreSQLServer) -> None:
         cls.url = postgresql.url
+
+
+class TestMariaDB(_OnSQL):
+    rounds = 1000 if os.environ.get("FERROTP_SOAK") else 40
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def _where(cls, mariadb: MariaDBServer) -> None:
+        cls.url = mariadb.database()
