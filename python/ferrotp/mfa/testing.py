@@ -1410,8 +1410,10 @@ PRELOADED = (
     "django.core.management",
     "django.db.backends.sqlite3.base",
     "django.db.models",
+    "django.contrib.auth.hashers",
+    "django.views.debug",
 )
-"""What drivers need, imported once for all processes, where it is installed."""
+"""What drivers need, and Django's start, imported once for all processes, where it is installed."""
 
 
 def _service(store: Store, keys: str, clock: Callable[[], float]) -> MFA:

@@ -22,8 +22,8 @@ _LONGEST_PAUSE = 0.03
 _ON_TIME = 0.005
 """Seconds that a pause may be late without the processor having been busy."""
 
-_LONGEST_WAIT = 30.0
-"""Seconds that a process waits at most where the processor is busy, as when all of a site's processes start at once."""
+_MOST_MOVED = 30.0
+"""Seconds by which a busy processor moves a deadline at most: a site's processes that start at once keep it busy."""
 
 _SQLITE_BUSY, _SQLITE_LOCKED = 5, 6
 
@@ -44,7 +44,7 @@ class LockWait:
     longer while many wait, and short again for a process that has waited long.
 
     A pause that ends late was not spent on the lock: others had the processor, maybe the one that holds the lock. The
-    deadline moves by as much, to half a minute after the beginning at most.
+    deadline moves by as much, half a minute at most.
     """
 
     __slots__ = ("_last", "_started", "deadline")
@@ -53,7 +53,7 @@ class LockWait:
         self.deadline = deadline
         """When it gives up."""
         self._started = monotonic()
-        self._last = max(deadline, self._started + _LONGEST_WAIT)
+        self._last = deadline + _MOST_MOVED
 
     def pause(self) -> bool:
         """Sleeps before the next try. False, and at once, when the time is over."""
