@@ -317,6 +317,22 @@ def test_an_archive_under_aes_that_unpacks_without_end_is_refused(monkeypatch: p
         transfer.load(data, password=PASSWORD)
 
 
+def test_the_keys_of_all_of_aegis_slots_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = json.loads(writers.aegis_sealed(ACCOUNTS[:1]))
+    slot = {**values["header"]["slots"][1], "n": 1 << 20}  # 1 GiB each
+    values["header"]["slots"] = [slot] * 20
+    keys: list[int] = []
+
+    def scrypt(password: bytes, **parameters: Any) -> bytes:
+        keys.append(parameters["n"])
+        return bytes(32)
+
+    monkeypatch.setattr(hashlib, "scrypt", scrypt)
+    with pytest.raises(transfer.LimitError, match="beyond all reason"):
+        transfer.load(json.dumps(values), password=PASSWORD)
+    assert len(keys) <= 4
+
+
 def test_authy_s_keys_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
     data = writers.authy_server([account for account in ACCOUNTS if writers.plain(account)] * 3)
     monkeypatch.setattr(authy, "_MOST_ITERATIONS", 2 * writers.KDF_FAST)

@@ -125,6 +125,7 @@ def load(
         return list(_loading.read(file, Options(password, key, on_note), on_error))
 
 
+@without_frames
 def stream(
     source: "bytes | str | os.PathLike[str]",
     *,

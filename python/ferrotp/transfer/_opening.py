@@ -16,7 +16,7 @@ _PIECE = 1 << 12
 _MOST_ITERATIONS = 5_000_000
 _MOST_MEMORY = 1 << 30  # bytes
 # Bytes written in all. libsodium's costliest preset, which Ente takes, is 4 passes over 1 GiB.
-_MOST_WORK = 4 << 30
+MOST_WORK = 4 << 30
 
 
 def _cryptography(module: str, format: str) -> Any:
@@ -30,6 +30,18 @@ def _costly(format: str) -> LimitError:
     return LimitError("the cost of the password's key is beyond all reason", format)
 
 
+class Budget:
+    """What all keys of a file may cost together, where it has one for each entry or password."""
+
+    def __init__(self, format: str, most: int) -> None:
+        self._format, self._left = format, most
+
+    def spend(self, cost: int) -> None:
+        self._left -= cost
+        if self._left < 0:
+            raise _costly(self._format)
+
+
 def pbkdf2(format: str, hash: str, password: bytes, salt: bytes, iterations: int, length: int = 32) -> bytes:
     if not 1 <= iterations <= _MOST_ITERATIONS:
         raise _costly(format)
@@ -38,7 +50,7 @@ def pbkdf2(format: str, hash: str, password: bytes, salt: bytes, iterations: int
 
 def scrypt(format: str, password: bytes, salt: bytes, n: int, r: int, p: int) -> bytes:
     memory = 128 * n * r
-    if not (n > 1 and r > 0 and p > 0 and memory <= _MOST_MEMORY and memory * p <= _MOST_WORK):
+    if not (n > 1 and r > 0 and p > 0 and memory <= _MOST_MEMORY and memory * p <= MOST_WORK):
         raise _costly(format)
     try:
         return hashlib.scrypt(
@@ -51,7 +63,7 @@ def scrypt(format: str, password: bytes, salt: bytes, n: int, r: int, p: int) ->
 def argon2id(format: str, password: bytes, salt: bytes, passes: int, memory: int, lanes: int) -> bytes:
     """:param memory: in KiB"""
     work = memory * 1024
-    if not (passes > 0 and lanes > 0 and 0 < work <= _MOST_MEMORY and work * passes <= _MOST_WORK and lanes <= 64):
+    if not (passes > 0 and lanes > 0 and 0 < work <= _MOST_MEMORY and work * passes <= MOST_WORK and lanes <= 64):
         raise _costly(format)
     argon2 = _cryptography("hazmat.primitives.kdf.argon2", format)
     try:

@@ -1,12 +1,13 @@
 """Aegis Authenticator's export, plain or encrypted: JSON, whose database is under a key that a password opens."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 from ._common import Fields
 from ._frame import Entry, Export, Options, Results, each, has
 from ._json import read_json
-from ._opening import aes_gcm, scrypt
+from ._opening import MOST_WORK, Budget, aes_gcm, scrypt
 from .errors import EncryptedError, MalformedError, TransferError, UnsupportedError, WrongKeyError
 
 FORMAT = "aegis"
@@ -49,11 +50,13 @@ def _opened(top: Fields, options: Options) -> bytes:
 
 
 def _keys(slots: list[Any], password: bytes) -> Iterator["bytes | TransferError"]:
+    budget = Budget(FORMAT, MOST_WORK)
     for number, value in enumerate(slots):
         slot = Fields(value, FORMAT, f"$.header.slots[{number}]")
         if slot.number("type", 0, 0, 1 << 31) != _PASSWORD_SLOT:
             continue
         cost = [slot.number(name, 0, 0, 1 << 31) for name in "nrp"]
+        budget.spend(128 * math.prod(cost))
         parameters = slot.inner("key_params")
         sealed = slot.hex("key") + parameters.hex("tag")
         try:

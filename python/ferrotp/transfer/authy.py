@@ -5,7 +5,6 @@ Tokens that Authy made itself have a secret in hexadecimal and 10 seconds; those
 secret is encrypted by itself, under the password of the backup: PBKDF2 with SHA-1, and AES-CBC without a tag.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,10 +12,10 @@ from ._common import Fields, base32
 from ._frame import Entry, Export, Options, Results, each, has
 from ._json import is_list, read_json
 from ._masking import label_without
-from ._opening import WRONG, aes_cbc, pbkdf2
+from ._opening import WRONG, Budget, aes_cbc, pbkdf2
 from ._xml import Xml, xml
 from .account import Account
-from .errors import EncryptedError, LimitError, MalformedError, WrongKeyError
+from .errors import EncryptedError, MalformedError, WrongKeyError
 
 FORMAT = "authy"
 _KEYS = ("com.authy.storage.tokens.authenticator.key", "com.authy.storage.tokens.authy.key")
@@ -37,7 +36,7 @@ _RENAMED = {
 }
 
 
-def _entry(options: Options, spend: Callable[[int], None], said: Fields) -> Account:
+def _entry(options: Options, budget: Budget, said: Fields) -> Account:
     fields = Fields({_RENAMED.get(name, name): value for name, value in said.all().items()}, FORMAT, said.place)
     if "secretSeed" in fields.names():
         account = _OWN.read(fields)
@@ -45,7 +44,7 @@ def _entry(options: Options, spend: Callable[[int], None], said: Fields) -> Acco
         return Account(account.secret, account.name, "Authy", digits=digits, period=_OWN_PERIOD)
     if _is_sealed(fields.all()):
         fields.account = label_without(fields.first("name", "originalName"), fields.get("encryptedSecret"))
-        fields.all()["decryptedSecret"] = _opened(fields, options, spend)
+        fields.all()["decryptedSecret"] = _opened(fields, options, budget)
     account = _SITE.read(fields)
     issuer, name = _names(fields, account.name)
     return account.with_names(issuer, name)
@@ -57,7 +56,7 @@ def _is_sealed(values: Any) -> bool:
     return not is_open and any(values.get(name) is not None for name in sealed)
 
 
-def _opened(fields: Fields, options: Options, spend: Callable[[int], None]) -> str:
+def _opened(fields: Fields, options: Options, budget: Budget) -> str:
     """The secret of a token, in base32."""
     if options.password is None:
         raise fields.wrong(
@@ -65,7 +64,7 @@ def _opened(fields: Fields, options: Options, spend: Callable[[int], None]) -> s
             "Authy has not decrypted this token: give the backup's password, or open the token in the app first",
         )
     iterations = fields.number("keyDerivationIterations", _ITERATIONS, 0, 1 << 31)
-    spend(iterations)
+    budget.spend(iterations)
     key = pbkdf2(FORMAT, "sha1", options.password.encode(), fields.text("salt").encode(), iterations)
     iv = fields.hex("uniqueIv") or bytes(16)
     plain = aes_cbc(FORMAT, key, iv, fields.base64("encryptedSecret"))
@@ -89,17 +88,9 @@ def _names(fields: Fields, name: str) -> tuple[str, str]:
 
 
 def _tokens(values: Any, export: Export, place: str, options: Options) -> Results:
-    left = _MOST_ITERATIONS
-
-    def spend(iterations: int) -> None:
-        nonlocal left
-        left -= iterations
-        if left < 0:
-            raise LimitError("the cost of the tokens' keys is beyond all reason", FORMAT)
-
     if is_list(values) and len(values) and all(map(_is_sealed, values)):
         options.secret_password(export)  # there is nothing to read without it
-    return each(values, FORMAT, place, partial(_entry, options, spend))
+    return each(values, FORMAT, place, partial(_entry, options, Budget(FORMAT, _MOST_ITERATIONS)))
 
 
 def _read(document: Xml, options: Options) -> Results:
