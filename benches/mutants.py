@@ -365,12 +365,14 @@ def _make_site(folder: Path) -> int:
 
 
 def _give_own_site(folder: Path) -> None:
-    """A copy of its database for each child."""
+    """A copy of its database for each child, whose tables are made once."""
     if "in_django.site" in sys.modules:
+        from django.core.management.commands import migrate
         from django.db import connections
 
         settings = connections.settings["default"]
         settings["NAME"] = shutil.copy(settings["NAME"], folder)
+        migrate.Command.handle = lambda self, *arguments, **options: None
 
 
 class _Code:

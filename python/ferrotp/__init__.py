@@ -3,7 +3,7 @@
 ``import ferrotp as pyotp`` behaves as pyotp 2.12.1; ``import ferrotp.legacy as pyotp`` as pyotp 2.10.0 and before.
 """
 
-from . import _native
+from . import _drawing, _native
 from .otp import OTP, _lazy_names
 from .totp import TOTP
 
@@ -31,7 +31,6 @@ __all__ = [
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
     from . import batch as batch
@@ -46,34 +45,7 @@ if TYPE_CHECKING:
     from .hotp import HOTP
     from .qr import QR
 
-_BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-_HEX = "ABCDEF0123456789"
 _names = globals()
-
-
-def random_base32(length: int = 32, chars: "Sequence[str]" = _BASE32) -> str:
-    """A new secret of `length` base32 characters, five bits each, from the operating system's generator.
-
-    :raises ValueError: for fewer than 32 characters: a secret has at least 160 bits (RFC 4226, R6)
-    """
-    if length < 32:
-        raise ValueError("Secrets should be at least 160 bits")
-    if chars is _BASE32 and "random" not in _names and ("compat" not in _names or compat.is_genuine()):
-        text = _native.random_base32(length)
-        if text is not None:
-            return text
-    random: Any = _find("random")
-    return "".join(map(random.choice, [chars] * len(range(length))))
-
-
-def random_hex(length: int = 40, chars: "Sequence[str]" = _HEX) -> str:
-    """A new secret of `length` hexadecimal characters, four bits each, from the operating system's generator.
-
-    :raises ValueError: for fewer than 40 characters: a secret has at least 160 bits (RFC 4226, R6)
-    """
-    if length < 40:
-        raise ValueError("Secrets should be at least 160 bits")
-    return random_base32(length=length, chars=chars)
 
 
 def parse_uri(uri: str) -> OTP:
@@ -123,6 +95,8 @@ def _find(name: str) -> "Any":
     # `random` is not kept here: what stands here is a test's own.
     return _find_kept("compat").random if name == "random" and name not in _names else _find_kept(name)
 
+
+random_base32, random_hex = _drawing.functions_for(_names, _find)
 
 if not TYPE_CHECKING:  # a type checker takes it for a promise that any name is there
     __getattr__ = _find
