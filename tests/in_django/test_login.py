@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.auth.models import User
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.auth.tokens import default_token_generator
+from django.contrib.sessions.backends.db import SessionStore
 from django.core import mail
 from django.db import connection
 from django.test import RequestFactory, override_settings
@@ -17,7 +18,8 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 from django.views.debug import ExceptionReporter
 
-from ferrotp.django import get_mfa
+from ferrotp.django import begin_login, get_mfa
+from ferrotp.django.auth import load, promote
 from ferrotp.django.test import AsyncMFAClient, Clock, MFAClient
 from ferrotp.mfa import Event
 from ferrotp.web.login import LOGIN_KEY
@@ -718,3 +720,61 @@ def test_the_helper_logs_in_with_both_factors(client: MFAClient, person: Callabl
     client.force_mfa_login(bob.user, fresh=False)
     assert client.get("/vault").status_code == 200
     assert where(client.get("/fresh-vault")) != ""
+
+
+# A login view of the site's own
+
+
+def begun(person: Person, data: dict[str, str] | None = None, query: str = "", **more: Any) -> Any:
+    """A request after `begin_login`."""
+    request = RequestFactory().post(f"/own-login{query}", data or {})
+    request.session, request.user = SessionStore(), AnonymousUser()
+    begin_login(request, person.user, **more)
+    return request
+
+
+def test_a_login_view_goes_where_the_form_or_the_address_says(alice: Person) -> None:
+    for data, query, more, expected in (
+        ({"next": "/vault"}, "", {}, "/vault"),
+        ({}, "?next=/vault", {}, "/vault"),
+        ({"next": "/vault"}, "?next=/inside", {}, "/vault"),
+        ({"next": "/vault"}, "", {"next_url": "/fresh"}, "/fresh"),
+        ({"next": "https://evil.example/"}, "", {}, ""),
+        ({}, "", {}, ""),
+    ):
+        login = load(begun(alice, data, query, **more))
+        assert login is not None and login.next == expected
+
+
+@pytest.mark.parametrize(("remember", "ends_with_the_browser"), [(True, False), (False, True), (None, False)])
+def test_a_login_view_says_whether_a_session_outlives_the_browser(
+    person: Callable[..., Person], remember: bool | None, ends_with_the_browser: bool
+) -> None:
+    bob = person()
+    assert begun(bob, remember=remember).session.get_expire_at_browser_close() is ends_with_the_browser
+    request = begun(bob.enroll(), remember=remember)
+    login = load(request)
+    assert login is not None and login.remember is remember  # until the second factor
+    promote(request, login)
+    assert request.session.get_expire_at_browser_close() is ends_with_the_browser
+
+
+MODEL = "django.contrib.auth.backends.ModelBackend"
+OTHER = "django.contrib.auth.backends.AllowAllUsersModelBackend"
+
+
+def test_a_login_keeps_the_backend_that_knew_the_user(alice: Person, person: Callable[..., Person]) -> None:
+    def kept(**more: Any) -> str:
+        login = load(begun(alice, **more))
+        assert login is not None
+        return login.backend
+
+    assert kept() == MODEL
+    with override_settings(AUTHENTICATION_BACKENDS=[MODEL, OTHER]):
+        with pytest.raises(ValueError, match="say which one knew the user"):
+            kept()
+        assert kept(backend=OTHER) == OTHER
+        assert begun(person(), backend=OTHER).session[BACKEND_SESSION_KEY] == OTHER  # without a second factor
+        alice.user.backend = MODEL  # `authenticate` says so
+        assert kept() == MODEL
+        assert kept(backend=OTHER) == OTHER
