@@ -18,7 +18,7 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 from django.views.debug import ExceptionReporter
 
-from ferrotp.django import begin_login, get_mfa
+from ferrotp.django import begin_login, get_mfa, has_passed
 from ferrotp.django.auth import load, promote
 from ferrotp.django.test import AsyncMFAClient, Clock, MFAClient
 from ferrotp.mfa import Event
@@ -778,3 +778,45 @@ def test_a_login_keeps_the_backend_that_knew_the_user(alice: Person, person: Cal
         alice.user.backend = MODEL  # `authenticate` says so
         assert kept() == MODEL
         assert kept(backend=OTHER) == OTHER
+
+
+def test_the_password_step_logs_out_whom_the_session_was_of(
+    client: MFAClient, alice: Person, person: Callable[..., Person]
+) -> None:
+    bob = person()
+    bob.password(client)
+    assert client.session[SESSION_KEY] == bob.user_id
+    assert where(alice.password(client)) == "/mfa/challenge"
+    assert SESSION_KEY not in client.session
+    assert where(client.get("/inside")).startswith("/login")
+
+
+def test_the_password_step_keeps_what_a_visitor_had_in_the_session_under_a_new_key(alice: Person) -> None:
+    request = RequestFactory().post("/own-login")
+    request.session, request.user = SessionStore(), AnonymousUser()
+    request.session["basket"] = ["tea"]
+    request.session.save()
+    before = request.session.session_key
+    begin_login(request, alice.user)
+    assert request.session["basket"] == ["tea"]
+    assert request.session.session_key != before
+
+
+def test_only_a_login_that_has_passed_and_has_not_ended_counts_as_passed(
+    client: MFAClient, alice: Person, person: Callable[..., Person], clock: Clock
+) -> None:
+    def passed(client: MFAClient, person: Person) -> bool:
+        request = RequestFactory().get("/")
+        request.session, request.user = client.session, person.user
+        return has_passed(request)
+
+    bob, other = person(), MFAClient()
+    bob.password(other)
+    assert not passed(other, bob)
+    alice.password(client)
+    assert not passed(client, alice)
+    client.post("/mfa/challenge", {"code": alice.code()})
+    assert passed(client, alice)
+    get_mfa().end_sessions(user_id=alice.user_id, by="root")
+    clock.tick(120)
+    assert not passed(client, alice)
