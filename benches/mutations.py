@@ -51,7 +51,9 @@ def mutants_of(file: str, source: str) -> list[Mutant]:
     module = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     found: dict[str, Mutant] = {}
     for place in places.found:
-        start, end = (starts[position.line - 1] + position.column for position in (place.range.start, place.range.end))
+        start, end = (
+            starts[position.line - 1] + position.column for position in (place.replaced.start, place.replaced.end)
+        )
         changed = source[:start] + wrapper.module.code_for_node(place.changed) + source[end:]
         if changed == source or changed in found:
             continue
@@ -86,7 +88,7 @@ def _statement(node: cst.SimpleStatementLine) -> Iterable[tuple[cst.CSTNode, cst
             yield statement, cst.Pass()
 
 
-def _string(node: cst.SimpleString) -> Iterable[cst.SimpleString]:
+def _string(node: cst.SimpleString) -> Iterable[cst.BaseString]:
     """Another text."""
     if not _is_sentence(node):
         yield from list(operator_string(node))[:1]
@@ -115,8 +117,7 @@ TYPES = ("Annotated", "Callable", "Literal", "TypeVar")
 
 @dataclass(frozen=True)
 class _Place:
-    range: CodeRange
-    """What is replaced."""
+    replaced: CodeRange
     changed: cst.CSTNode
     path: str
     lines: range
