@@ -19,9 +19,10 @@ from django.utils.http import urlsafe_base64_encode
 from django.views.debug import ExceptionReporter
 
 from ferrotp.django import begin_login, get_mfa, has_passed
-from ferrotp.django.auth import load, promote
+from ferrotp.django.auth import load, promote, user_of_login
 from ferrotp.django.test import AsyncMFAClient, Clock, MFAClient
 from ferrotp.mfa import Event
+from ferrotp.web import LoginRequired
 from ferrotp.web.login import LOGIN_KEY
 
 from .conftest import Person
@@ -820,3 +821,12 @@ def test_only_a_login_that_has_passed_and_has_not_ended_counts_as_passed(
     get_mfa().end_sessions(user_id=alice.user_id, by="root")
     clock.tick(120)
     assert not passed(client, alice)
+
+
+def test_a_login_ends_with_the_backend_that_knew_the_user(alice: Person) -> None:
+    with override_settings(AUTHENTICATION_BACKENDS=[MODEL, OTHER]):
+        request = begun(alice, backend=OTHER)
+        login = load(request)
+        assert user_of_login(request, login) == alice.user
+    with pytest.raises(LoginRequired):
+        user_of_login(request, login)
