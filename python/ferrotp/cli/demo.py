@@ -21,10 +21,10 @@ _NEEDS = ("argon2", "flask", "flask_login", "flask_wtf", "sqlalchemy")
 @click.option("--folder", metavar="FOLDER", help="Keep the data there.  [default: a new one, which goes with the demo]")
 @click.option("--check", is_flag=True, help="Go through the whole story without a person, and exit.")
 def demo(port: int, folder: str | None, check: bool) -> int:
-    """Start a small web application with a second factor, and a user to try.
+    """Start a small web application that has a second factor.
 
-    It begins anew each time, listens on this machine alone, and says where its data is. Its source is the Flask
-    example: the lines that are about ferrotp are marked.
+    There is a user to try. It begins anew each time, listens on this machine alone, and says where its data is. Its
+    source is the Flask example: the lines that are about ferrotp are marked.
     """
     if not all(map(importlib.util.find_spec, _NEEDS)):
         raise InputError('this needs more packages: pip install "ferrotp[demo]"', "usage")
