@@ -11,7 +11,7 @@ DJANGO42 := target/django-4.2
 SOURCES := build.rs Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.lua' -o -name '*.html' -o -name '*.pot' -o -name '*.css' -o -name '*.js' -o -name py.typed)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-terminal screenshots test test-rust test-python test-django42 test-release lint format bench bench-qr bench-verify bench-logins bench-growth bench-import bench-login bench-django bench-adapters count attack mutants fuzz real-programs soak wheel clean test-pythons test-mod-wsgi test-arm faults test-asan test-tsan miri model wheels pyotp-suites pyotp-newest
+.PHONY: help docs demo demo-terminal screenshots test test-rust test-python test-django42 test-release lint format bench bench-qr bench-verify bench-logins bench-growth bench-import bench-login bench-django bench-adapters count attack mutants fuzz real-programs soak wheel clean test-pythons test-mod-wsgi test-arm faults test-asan test-tsan miri model wheels pyotp-suites pyotp-newest
 
 help:  ## List the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -93,6 +93,9 @@ lint: $(VENV)/installed $(VENV)/tools  ## Check formatting, lints and types
 	PYO3_PYTHON=$(abspath $(PY)) cargo clippy --locked --all-targets --features python -- -D warnings
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
+
+docs: $(VENV)/installed $(VENV)/tools $(VENV)/docs  ## Build the documentation site into target/docs, warnings are errors (ARGS=--links: other sites, too)
+	@$(PY) tools/docs.py $(ARGS)
 
 format: $(VENV)/tools  ## Format Rust and Python
 	cargo fmt
@@ -178,6 +181,10 @@ $(VENV)/builder: requirements/build.txt
 
 $(VENV)/tools: requirements/test.txt $(VENV)/builder
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/test.txt
+	@touch $@
+
+$(VENV)/docs: requirements/docs.txt $(VENV)/builder
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/docs.txt
 	@touch $@
 
 $(DJANGO42)/installed: requirements/django42.txt $(VENV)/builder
