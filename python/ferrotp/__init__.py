@@ -64,7 +64,7 @@ _HEX = "ABCDEF0123456789"
 
 
 def _secret_functions(module: "dict[str, Any]", find: "Callable[[str], Any]") -> "tuple[_Draw, _Draw]":
-    """`random_base32` and `random_hex` of a module: each surface's look for a generator in its own, where tests put one.
+    """`random_base32` and `random_hex` of a module: a surface's look for a generator in its own, where tests put one.
 
     :param module: its globals
     :param find: its `__getattr__`
