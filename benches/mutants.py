@@ -246,9 +246,14 @@ class Trial:
         assert statuses == [0], f"it ended with {statuses}"
 
     def _tests_of(self, mutant: Mutant) -> set[str]:
-        """Those that may notice: what runs the changed lines, or any line of the file, where they run at its import."""
+        """Those that may notice: what runs the changed lines. Where they run as the file is imported, all tests of the
+        files of tests that run anything of it."""
         lines = mutant.lines if mutant.scope else ()
-        return set().union(*(self._tests[mutant.file, line] for line in lines)) or self._tests[mutant.file, 0]
+        tests: set[str] = set().union(*(self._tests[mutant.file, line] for line in lines))
+        if not tests:
+            files = {test.partition("::")[0] for test in self._tests[mutant.file, 0]}
+            tests = {test for test in self._costs if test.partition("::")[0] in files}
+        return tests
 
     def _try(self, mutant: Mutant, items: dict[str, pytest.Item], code: _Code) -> None:
         costs, killers = self._costs, self._killers[mutant.function]

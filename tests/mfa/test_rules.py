@@ -7,6 +7,7 @@ import pytest
 from ferrotp.mfa.errors import AlreadyEnrolled, LastFactor, StoreDamaged, TooManyFactors
 from ferrotp.mfa.stores.base import (
     METHODS,
+    NEVER_BOUND,
     NEVER_USED,
     TIMEOUT,
     Acceptance,
@@ -129,6 +130,7 @@ def test_a_new_factor_and_a_new_budget_are_unused() -> None:
     refusal = Refusal("not enrolled")
     assert (refusal.retry_at, refusal.clock_was_ahead) == (0, False)
     assert METHODS == ("otp", "recovery", "enrollment")
+    assert NEVER_BOUND == -1, "as it stands in the stores that there are"
     assert TIMEOUT == 1.8, "as the documents say"
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from mfa.authenticator import Clock, Device
 
-from ferrotp.mfa import MFA, FactorDisabled, InvalidCode, Policy, StoreUnavailable
+from ferrotp.mfa import MFA, FactorDisabled, InvalidCode, NotEnrolled, Policy, StoreUnavailable, Throttled
 from ferrotp.mfa.stores.base import Owner
 from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.vault import Keyring
-from ferrotp.web import EpochCache, Gate, Login, LoginRequired, NotFresh, SecondFactorRequired, SessionEnded
+from ferrotp.web import EpochCache, Gate, LastFactor, Login, LoginRequired, NotFresh, SecondFactorRequired, SessionEnded
 from ferrotp.web.errors import HalfLoginEnded
 
 
@@ -353,6 +353,102 @@ def test_a_copied_half_login_dies_of_a_lockout(world: World) -> None:
     assert world.gate.recover(later, world.codes[0])[0].passed
 
 
+def test_a_login_that_has_just_ended_asks_for_no_code(world: World) -> None:
+    """However short a while ago this process asked the store."""
+    login = world.log_in()
+    assert world.gate.require_login(login) == login
+    world.mfa.end_sessions(user_id="42", by="root")
+    with pytest.raises(SessionEnded):
+        world.gate.allow_challenge(login)
+
+
+def test_a_login_that_has_to_set_up_is_no_login_where_that_is_optional_by_now() -> None:
+    world = World("required")
+    world.mfa.reset(user_id="42", by="root")
+    set_up = world.gate.begin("42", "alice@example.com").login
+    optional = Gate(world.mfa, clock=world.clock)
+    for require in (optional.require_login, optional.require_mfa, optional.require_fresh, optional.require_fresh_mfa):
+        with pytest.raises(SecondFactorRequired) as early:
+            require(set_up)
+        assert early.value.next_page == "set-up"
+
+
+def test_new_codes_end_the_other_logins_where_that_is_asked(world: World) -> None:
+    other, login = world.log_in(), world.log_in()
+    login, codes = world.gate.new_codes(login)
+    assert world.other.require_fresh(other) == other and login.unsaved_codes and len(codes) == 10
+    login, _ = world.gate.new_codes(login, end_sessions=True)
+    assert world.other.require_fresh(login) == login
+    with pytest.raises(SessionEnded):
+        world.other.require_fresh(other)
+
+
+def test_a_page_that_asks_before_a_factor_is_removed_knows_which_and_whether() -> None:
+    world = World("required")
+    login = world.log_in()
+    with pytest.raises(LastFactor):
+        world.gate.removable_factor(login, world.factor_id)
+    with pytest.raises(NotEnrolled):
+        world.gate.removable_factor(login, "f" * 32)
+    login = world.gate.enroll(login, "Tablet")
+    second = login.pending_factor
+    with pytest.raises(NotEnrolled):
+        world.gate.removable_factor(login, second)  # it is not active yet
+    with pytest.raises(LastFactor):
+        world.gate.removable_factor(login, world.factor_id)
+    enrollment = world.gate.pending_enrollment(login)
+    assert enrollment is not None
+    login = world.gate.confirm(login, Device(enrollment.uri).at(world.clock.now))
+    for factor in world.mfa.status(user_id="42").factors:
+        assert world.gate.removable_factor(login, factor.factor_id) == factor
+    assert Gate(world.mfa, clock=world.clock).removable_factor(login, second).factor_id == second
+
+
+def test_a_trusted_device_has_its_name_and_is_forgotten(world: World) -> None:
+    login = world.log_in()
+    world.gate.trust_device(login, " Firefox  on Linux ")
+    (device,) = world.mfa.trusted_devices(user_id="42")
+    assert device.name == "Firefox on Linux"
+    assert world.gate.forget_devices(login, "f" * 32) == 0
+    assert world.gate.forget_devices(login, device.series) == 1
+    world.gate.trust_device(login, "Chrome")
+    assert world.gate.forget_devices(login) == 1 and not world.mfa.trusted_devices(user_id="42")
+
+
+def test_a_set_up_stands_where_no_recovery_codes_can_be_made(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*arguments: Any, **more: Any) -> None:
+        raise StoreUnavailable("away")
+
+    login = world.log_in()
+    monkeypatch.setattr(world.store, "replace_recovery_codes", away)
+    after, codes = world.gate.first_codes(login)
+    assert after == login and tuple(codes) == ()
+
+
+def test_a_device_has_the_name_that_it_was_given(world: World) -> None:
+    login = world.gate.enroll(world.log_in(), "  My\tphone ")
+    enrollment = world.gate.pending_enrollment(login)
+    assert enrollment is not None
+    world.gate.confirm(login, Device(enrollment.uri).at(world.clock.now))
+    assert [factor.name for factor in world.mfa.status(user_id="42").factors] == ["Phone", "My phone"]
+
+
+def test_two_codes_in_a_row_go_on_where_single_ones_are_delayed(world: World) -> None:
+    half = world.gate.begin("42", "alice@example.com").login
+    for _ in range(world.mfa.policy.limits().free + 1):
+        with pytest.raises(InvalidCode):
+            world.gate.verify_typed(half, world.device.wrong(world.clock.now), " ")
+    with pytest.raises(Throttled):
+        world.gate.verify_typed(half, world.device.at(world.clock.now), " ")
+    codes = world.device.at(world.clock.now - 30), world.device.at(world.clock.now)
+    for wrong in ((codes[1], codes[0]), (codes[0], world.device.wrong(world.clock.now))):
+        with pytest.raises(InvalidCode):
+            world.gate.verify_typed(half, *wrong)
+    login = world.gate.verify_typed(half, *codes)
+    assert login.passed and world.gate.require_fresh_mfa(login) == login
+    assert login.epoch == world.mfa.epoch(user_id="42")
+
+
 @pytest.mark.parametrize("how", ["verify", "unlock", "recover"])
 def test_a_half_login_ends_by_whatever_step_finds_the_user_locked(world: World, how: str) -> None:
     half = world.gate.begin("42", "alice@example.com").login
@@ -419,6 +515,7 @@ def test_a_login_that_is_done_is_not_cancelled(world: World) -> None:
     login = world.log_in()
     world.gate.cancel(login)
     world.gate.cancel(None)
+    assert not world.mfa.half_login_has_ended(user_id="42", login_id=login.nonce)
     assert world.gate.require_fresh(login) == world.gate.allow_challenge(login) == login
 
 
