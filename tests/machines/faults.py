@@ -46,6 +46,8 @@ FAULTS = {
     7: ("the C boundary", ["tests/sound/test_boundary.py", "-k", "not unwinder"]),
     8: ("six codes for one text", ["tests/vault/test_recovery.py", "-k", "one_text"]),
 }
+# Where a fault was there and is not reached.
+UNREACHED = {(3, "3.14"): "from 3.12 on CPython collects between two instructions of Python, and not inside a call"}
 # Number 8 as a Rust program sees it, in the crate as it was: each of these would fail today.
 OF_RUST = """
 use ferrotp::batch::{KeySet, Numbers};
@@ -178,7 +180,9 @@ def main() -> None:
             print(f"  {number}. {fault}: {len(failed)} of {ran}, {len(failed_now)} of {ran_now}", flush=True)
             for line in failed:
                 print(f"       {line}", flush=True)
-            if not failed or failed_now or not ran_now:
+            if why := UNREACHED.get((number, version)):
+                print(f"       {why}", flush=True)
+            if (not failed and not why) or failed_now or not ran_now:
                 wrong.append(f"{number} on {version}: {failed_now}")
     place = "src/python/mod.rs"
     claims = [debian.run("git", "show", f"{COMMIT}:{place}", cwd=debian.ROOT).stdout, (debian.ROOT / place).read_text()]

@@ -104,8 +104,7 @@ def main() -> None:
     else:
         # Python itself is not watched; that it takes its lock by pthread's functions is seen.
         options = "halt_on_error=1:ignore_noninstrumented_modules=1"
-        what = arguments or ["tests/batch", "tests/contract/test_threads.py"]
-        watched("thread", "libtsan.so", what, names_of_llvm(), TSAN_OPTIONS=options)
+        watched("thread", "libtsan.so", arguments or ["tests/batch"], names_of_llvm(), TSAN_OPTIONS=options)
 
 
 if __name__ == "__main__":
