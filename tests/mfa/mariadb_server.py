@@ -18,6 +18,7 @@ from typing import Any
 
 import pymysql
 import pytest
+from folders import in_memory
 from programs import IN_CI
 
 from .redis_server import free_port
@@ -37,19 +38,19 @@ def skip_without_mariadb() -> None:
 class MariaDBServer:
     """A server of our own in a new directory, so that it can be stopped, paused and changed."""
 
-    def __init__(self, *, max_connections: int = 300, **settings: str) -> None:
+    def __init__(self, *, max_connections: int = 300, folder: str | None = None, **settings: str) -> None:
         assert PROGRAM and INSTALLER, "mariadbd is not installed: apt-get install mariadb-server-core"
         self._numbers = itertools.count()
         # Not pytest's tmp_path: the path of a socket is at most 107 bytes long.
-        self.directory = Path(tempfile.mkdtemp(prefix="ferrotp-my-"))
+        self.directory = Path(tempfile.mkdtemp(prefix="ferrotp-my-", dir=folder))
         self.socket = self.directory / "socket"
         self.port = free_port()
         data = self.directory / "data"
         data.mkdir()
         # It does not serve as root.
         owner = pwd.getpwuid(os.geteuid() or pwd.getpwnam("nobody").pw_uid)
-        for folder in (self.directory, data):
-            os.chown(folder, owner.pw_uid, owner.pw_gid)
+        for place in (self.directory, data):
+            os.chown(place, owner.pw_uid, owner.pw_gid)
         given = {
             "user": owner.pw_name,
             "datadir": str(data),
@@ -136,6 +137,6 @@ class MariaDBServer:
 @functools.cache
 def shared_mariadb(max_connections: int = 300) -> MariaDBServer:
     """The server that all tests of a session share, and leave as it was. It is started when it is first asked for."""
-    server = MariaDBServer(max_connections=max_connections)
+    server = MariaDBServer(max_connections=max_connections, folder=in_memory())
     atexit.register(server.close)
     return server
