@@ -333,6 +333,17 @@ def test_the_keys_of_all_of_aegis_slots_are_bounded_together(monkeypatch: pytest
     assert len(keys) <= 4
 
 
+@pytest.mark.parametrize(
+    ("name", "field"), [("aegis_sealed", "db"), ("2fas_sealed", "servicesEncrypted"), ("proton_sealed", "content")]
+)
+def test_another_number_of_parts_is_a_typed_error(name: str, field: str) -> None:
+    writer = next(writer for writer in WRITERS if writer.name == name)
+    values = json.loads(writer.write(held(writer)))
+    for text in (values[field] + ":AAAA", "", "A"):
+        with pytest.raises(transfer.TransferError):
+            transfer.load(json.dumps({**values, field: text}), password=PASSWORD)
+
+
 def test_authy_s_keys_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
     data = writers.authy_server([account for account in ACCOUNTS if writers.plain(account)] * 3)
     monkeypatch.setattr(authy, "_MOST_ITERATIONS", 2 * writers.KDF_FAST)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import os
 import re
 import sys
@@ -158,7 +159,7 @@ class Reader:
             raise InputError("either a key or a password", "usage")
         options = dataclasses.replace(options, key=key, password=password)
         try:
-            return _loading.read(data, options, on_error)
+            return _begun(_loading.read(data, options, on_error))
         except transfer.EncryptedError as error:
             wanted = error
         if "none was given" not in wanted.reason:
@@ -175,6 +176,11 @@ class Reader:
 
     def _key(self) -> bytes | None:
         return _bytes(self.key.read()) if self.key.is_said() else None
+
+
+def _begun(accounts: Iterator[Account]) -> Iterator[Account]:
+    """The same, read as far as the first account: a file that wants a key has said so then."""
+    return itertools.chain(list(itertools.islice(accounts, 1)), accounts)
 
 
 def _files(named: Sequence[str]) -> Iterator[tuple[str, bool, bool]]:

@@ -143,10 +143,12 @@ class Fields:
         except (binascii.Error, ValueError):
             raise self.wrong(MalformedError, "not base64", name) from None
 
-    def base64_parts(self, name: str, separator: str, start: str = "") -> list[bytes]:
+    def base64_parts(self, name: str, count: int, separator: str = ":", start: str = "") -> list[bytes]:
         """The parts of a text as large as the file, which is taken out of the object: it is not kept twice."""
         parts = self.text(name).removeprefix(start).split(separator)
         self._values[name] = None
+        if len(parts) != count:
+            raise self.wrong(MalformedError, "not in base64", name)
         decoded = []
         try:
             while parts:

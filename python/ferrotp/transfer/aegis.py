@@ -36,7 +36,7 @@ def _opened(top: Fields, options: Options) -> bytes:
     slots = header.get("slots")
     if not isinstance(slots, list) or len(slots) > _MOST_SLOTS:
         raise header.wrong(MalformedError, "not a list of keys", "slots")
-    [sealed] = top.base64_parts("db", ":")
+    [sealed] = top.base64_parts("db", 1)
     wrong: TransferError = EncryptedError(
         "only a fingerprint opens it: set a password in Aegis, and export again", FORMAT
     )

@@ -69,10 +69,7 @@ def _decrypted(top: Fields, name: str, key: bytes, mac_key: bytes) -> bytes:
     """A text of Bitwarden's: ``2.iv|ciphertext|mac``, in base64."""
     if not top.text(name).startswith("2."):
         raise top.wrong(UnsupportedError, "another cipher than AES-CBC with HMAC-SHA-256", name)
-    parts = top.base64_parts(name, "|", start="2.")
-    if len(parts) != 3:
-        raise top.wrong(MalformedError, "not three parts", name)
-    iv, sealed, mac = parts
+    iv, sealed, mac = top.base64_parts(name, 3, "|", start="2.")
     own = hmac.new(mac_key, iv, "sha256")
     own.update(sealed)
     if not hmac.compare_digest(own.digest(), mac):

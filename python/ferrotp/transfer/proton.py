@@ -24,8 +24,9 @@ def _read(values: dict[str, Any], options: Options) -> Results:
         _check(top)
         password = options.secret_password(EXPORT).encode()
         key = argon2id(FORMAT, password, top.base64("salt"), passes=2, memory=19 * 1024, lanes=1)
-        sealed = top.base64("content")
-        values = read_json(aes_gcm(FORMAT, key, sealed[:12], sealed[12:], _BOUND), FORMAT)
+        [content] = top.base64_parts("content", 1)
+        sealed = memoryview(content)
+        values = read_json(aes_gcm(FORMAT, key, bytes(sealed[:12]), sealed[12:], _BOUND), FORMAT)
         if not isinstance(values, dict) or "entries" not in values:
             raise MalformedError("there are no entries in the export", FORMAT)
         top = Fields(values, FORMAT, "$")

@@ -6,7 +6,7 @@ from ._common import Fields
 from ._frame import Entry, Export, Options, Results, each
 from ._json import read_json
 from ._opening import aes_gcm, pbkdf2
-from .errors import MalformedError, UnsupportedError
+from .errors import UnsupportedError
 
 FORMAT = "2fas"
 _ENTRY = Entry(
@@ -43,10 +43,7 @@ def _service(fields: Fields) -> Any:
 def _opened(top: Fields, options: Options) -> bytes:
     """The services in clear. Three parts in base64 with colons between: ciphertext and tag, salt, nonce."""
     password = options.secret_password(EXPORT).encode()
-    parts = top.base64_parts("servicesEncrypted", ":")
-    if len(parts) != 3:
-        raise top.wrong(MalformedError, "not three parts", "servicesEncrypted")
-    sealed, salt, nonce = parts
+    sealed, salt, nonce = top.base64_parts("servicesEncrypted", 3)
     return aes_gcm(FORMAT, pbkdf2(FORMAT, "sha256", password, salt, _ITERATIONS), nonce, sealed)
 
 
