@@ -267,6 +267,40 @@ def test_threads_give_the_same_results() -> None:
         assert all(keys.verify(typed, TIME, threads=threads))
 
 
+def test_one_set_and_its_objects_are_asked_by_many_threads_at_once() -> None:
+    # The hashing runs without the GIL, so these calls are at work at one moment; ThreadSanitizer watches this test.
+    otps = [ferrotp.TOTP(SECRET, digest=digest) for digest in (hashlib.sha1, hashlib.sha256, hashlib.sha512) * 1_400]
+    keys = batch.KeySet(otps)
+    expected = [otp.at(TIME) for otp in otps]
+    barrier, failures = threading.Barrier(8), list[BaseException]()
+
+    def work(place: int) -> None:
+        barrier.wait()
+        try:
+            for _ in range(3):
+                if place % 4 == 0:
+                    assert keys.codes(TIME, threads=2) == expected
+                elif place % 4 == 1:
+                    assert all(keys.verify(expected, TIME, threads=2))
+                elif place % 4 == 2:
+                    assert batch.codes(otps, TIME, threads=2) == expected
+                else:
+                    # Another thread's batch has these objects in hand.
+                    for otp in otps[:200]:
+                        otp.secret = SECRET
+                        otp.digits = 6
+                    assert all(batch.verify(otps, expected, TIME, threads=2))
+        except BaseException as error:  # what comes out of a thread must fail the test
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(place,)) for place in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures, failures[0]
+
+
 def outcome(call: Callable[[], object]) -> object:
     try:
         return call()
