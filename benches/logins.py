@@ -102,7 +102,7 @@ def compare(store: str, folders: list[str], processes: int, rounds: int, seconds
             version.log_in(seconds)
         found: list[list[tuple[float, float]]] = [[] for _ in versions]
         for number in range(rounds):
-            for place in range(len(versions)) if number % 2 else reversed(range(len(versions))):
+            for place in range(len(versions))[:: 1 if number % 2 else -1]:
                 found[place].append(versions[place].log_in(seconds))
         for version in versions:
             version.end()

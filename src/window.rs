@@ -16,33 +16,37 @@ pub(crate) fn around(step: u64, window: u64) -> Result<(u64, u64), Error> {
 pub(crate) struct Pick {
     accepted: Option<u64>,
     counter: u64,
-    found: Choice,
-    found_newer: Choice,
+    /// Whether a counter that was used up is a hit.
+    found_used: Choice,
+    /// Whether none that is newer is.
+    open: Choice,
 }
 
 impl Pick {
     /// `accepted` is the last counter of which a code was accepted.
     #[inline]
     pub(crate) fn new(accepted: Option<u64>) -> Self {
-        Self { accepted, counter: 0, found: Choice::from(0), found_newer: Choice::from(0) }
+        Self { accepted, counter: 0, found_used: Choice::from(0), open: Choice::from(1) }
     }
 
     /// Takes the next counter, in their order, if it is a hit and none before it counted.
     #[inline]
     pub(crate) fn offer(&mut self, counter: u64, hit: Choice) {
-        let is_newer = match self.accepted {
-            Some(accepted) => counter.ct_gt(&accepted),
-            None => Choice::from(1),
-        };
-        self.counter.conditional_assign(&counter, hit & !self.found_newer);
-        self.found |= hit;
-        self.found_newer |= hit & is_newer;
+        let taken = hit & self.open;
+        self.counter.conditional_assign(&counter, taken);
+        match self.accepted {
+            None => self.open ^= taken,
+            Some(accepted) => {
+                self.open ^= taken & counter.ct_gt(&accepted);
+                self.found_used |= taken;
+            }
+        }
     }
 
     /// The counter that counts, if any was a hit.
     #[inline]
     pub(crate) fn counter(&self) -> Option<u64> {
-        bool::from(self.found).then_some(self.counter)
+        bool::from(self.found_used | !self.open).then_some(self.counter)
     }
 }
 

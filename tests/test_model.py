@@ -39,8 +39,8 @@ def _steps(function: Callable[..., Any]) -> list[str]:
     return steps
 
 
-def _in_order(tree: ast.AST) -> list[ast.AST]:
-    nodes = [node for node in ast.walk(tree) if hasattr(node, "lineno")]
+def _in_order(tree: ast.AST) -> list[Any]:
+    nodes: list[Any] = [node for node in ast.walk(tree) if hasattr(node, "lineno")]
     return sorted(nodes, key=lambda node: (node.lineno, node.col_offset))
 
 

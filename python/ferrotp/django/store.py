@@ -697,7 +697,8 @@ _ENDED = "SELECT 1 FROM ferrotp_django_ended_login WHERE tenant = %s AND user_id
 def _read(using: str, sql: str, *values: object) -> list[tuple[Any, ...]]:
     with connections[using].cursor() as cursor:
         cursor.execute(sql, values)
-        return cursor.fetchall()
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
 
 
 def _write(using: str, sql: str, *values: object) -> None:

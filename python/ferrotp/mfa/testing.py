@@ -153,7 +153,7 @@ class StoreContract:
                 assert isinstance(refused, InvalidCode)
                 if kind == "hotp":
                     user_id = secrets.token_hex(8)
-                    factor = mfa.import_factor(user_id=user_id, secret=_TWINS_SECRET, kind=kind, last_step=step - 2)
+                    factor = mfa.import_factor(user_id=user_id, secret=_TWINS_SECRET, kind="hotp", last_step=step - 2)
                     pair = {"code": code, "next_code": next_code, "factor_id": factor.factor_id}
                     assert mfa.resync(user_id=user_id, **pair).time_step == step
 
