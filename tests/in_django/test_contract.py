@@ -3,10 +3,12 @@
 import functools
 import os
 import secrets
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from folders import in_memory
 from mfa.mariadb_server import MariaDBServer
 from mfa.servers import PostgreSQLServer
 
@@ -40,9 +42,10 @@ class _OnDjango(StoreContract):
 class TestSQLite(_OnDjango):
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
-    def _where(cls, tmp_path_factory: pytest.TempPathFactory) -> None:
-        path = tmp_path_factory.mktemp("sqlite") / "db.sqlite3"
-        cls._use({"ENGINE": "django.db.backends.sqlite3", "NAME": str(path)})
+    def _where(cls) -> Iterator[None]:
+        with tempfile.TemporaryDirectory(dir=in_memory()) as folder:
+            cls._use({"ENGINE": "django.db.backends.sqlite3", "NAME": f"{folder}/db.sqlite3"})
+            yield
 
 
 class TestPostgreSQL(_OnDjango):

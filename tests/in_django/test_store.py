@@ -33,6 +33,7 @@ from ferrotp.django.models import UserEpoch
 from ferrotp.django.store import DjangoStore, OutsideTransactionStore
 from ferrotp.django.test import MFAClient, MFATestMixin, clear_memory
 from ferrotp.mfa import InvalidCode, Policy, StoreRefused, StoreUnavailable
+from ferrotp.mfa.stores import waiting
 from ferrotp.mfa.stores.base import Acceptance, Factor, Owner, Reservation
 from ferrotp.mfa.stores.pool import POOL_SIZE
 from ferrotp.mfa.testing import NOW, advance
@@ -247,6 +248,28 @@ def test_a_file_that_another_program_locks_is_unavailable(aliases: dict[str, str
     finally:
         other.close()
     place.attempt()
+
+
+def test_a_file_is_waited_for_while_others_have_the_processor(
+    aliases: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when all processes of a site start at once: what is late then is not the file."""
+    store = DjangoStore(aliases["sqlite"], timeout=0.2)
+    holder = sqlite3.connect(connections[aliases["sqlite"]].settings_dict["NAME"], isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    pauses: list[float] = []
+
+    def late(seconds: float) -> None:
+        pauses.append(seconds)
+        time.sleep(seconds + 0.1)
+        if len(pauses) == 6:
+            holder.execute("ROLLBACK")
+
+    monkeypatch.setattr(waiting, "sleep", late)
+    assert store.add_factor(made(), NOW, 10, 5)
+    assert len(pauses) >= 6, "the lock was waited for, for longer than a call may take"
+    for opened in (holder, store):
+        opened.close()
 
 
 def test_a_file_that_cannot_be_written_or_opened_is_unavailable(tmp_path: Path) -> None:

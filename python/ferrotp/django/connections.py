@@ -161,22 +161,28 @@ class _SQLiteConnection(_StoreConnection):
 
     @staticmethod
     def adapt_options(options: dict[str, Any], timeout: float) -> None:
-        options["timeout"] = timeout
+        options["timeout"] = 0  # SQLite's own waiting lets newcomers win: `LockWait` waits instead
         options.pop("transaction_mode", None)
 
     def open(self: Any) -> None:
         if self.is_in_memory_db() and not is_testing():
             raise StoreRefused("a SQLite database in memory is lost with its process: name a file")
-        try:
-            self.connect()
-            # A commit that is lost is a code that is accepted twice, so each is on the disk before it is answered.
-            # EXTRA is FULL, and for the rollback journal the directory too; what macOS calls a sync is none.
-            self.connection.execute("PRAGMA synchronous=EXTRA")
-            self.connection.execute("PRAGMA fullfsync=ON")
-        except (Error, self.Database.Error) as error:
-            self.hang_up()
-            what = "stayed locked" if _is_busy(error) else f"does not open ({type(error).__name__})"
-            raise StoreUnavailable(f"the SQLite file {what}") from None
+        wait = LockWait(self.deadline)
+        while True:
+            try:
+                self.connect()
+                # A commit that is lost is a code that is accepted twice, so each is on the disk before it is answered.
+                # EXTRA is FULL, and for the rollback journal the directory too; what macOS calls a sync is none.
+                self.connection.execute("PRAGMA synchronous=EXTRA")
+                self.connection.execute("PRAGMA fullfsync=ON")
+                return
+            except (Error, self.Database.Error) as error:
+                self.hang_up()
+                if not _is_busy(error):
+                    raise StoreUnavailable(f"the SQLite file does not open ({type(error).__name__})") from None
+                if not wait.pause():
+                    raise StoreUnavailable("the SQLite file stayed locked") from None
+                self.deadline = wait.deadline
 
     def set_limits(self) -> None:
         """The lock is taken already."""
@@ -213,6 +219,7 @@ class _SQLiteConnection(_StoreConnection):
                 wait = wait or LockWait(self.deadline)
                 if not wait.pause():
                     raise
+                self.deadline = wait.deadline
         # The commit waits for those who read.
         raw.execute(f"PRAGMA busy_timeout={max(int(1000 * (self.deadline - monotonic())), 1)}")
 

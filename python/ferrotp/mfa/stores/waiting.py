@@ -19,6 +19,12 @@ T = TypeVar("T")
 _LONGEST_PAUSE = 0.03
 """Seconds. Measured with 64 processes on two busy processors: asking more often takes time from the one that writes."""
 
+_ON_TIME = 0.005
+"""Seconds that a pause may be late without the processor having been busy."""
+
+_MOST_MOVED = 30.0
+"""Seconds by which a busy processor moves a deadline at most: a site's processes that start at once keep it busy."""
+
 _SQLITE_BUSY, _SQLITE_LOCKED = 5, 6
 
 _NO_ROOM = (
@@ -36,24 +42,33 @@ class LockWait:
 
     SQLite's own waiting sleeps longer the longer it has waited, so newcomers win. Here the pauses are short at first,
     longer while many wait, and short again for a process that has waited long.
+
+    A pause that ends late was not spent on the lock: others had the processor, maybe the one that holds the lock. The
+    deadline moves by as much, half a minute at most.
     """
 
-    __slots__ = ("_deadline", "_started")
+    __slots__ = ("_last", "_started", "deadline")
 
     def __init__(self, deadline: float) -> None:
-        self._deadline = deadline
+        self.deadline = deadline
+        """When it gives up."""
         self._started = monotonic()
+        self._last = deadline + _MOST_MOVED
 
     def pause(self) -> bool:
         """Sleeps before the next try. False, and at once, when the time is over."""
         now = monotonic()
-        left = self._deadline - now
+        left = self.deadline - now
         if left <= 0:
             return False
         waited = now - self._started
         patience = left / (left + waited)
         longest = min(waited / 4, _LONGEST_PAUSE * patience * patience)
-        sleep(min(uniform(0.0002, 0.001 + longest), left))  # noqa: S311 - so that no two stay in step
+        asked = min(uniform(0.0002, 0.001 + longest), left)  # noqa: S311 - so that no two stay in step
+        sleep(asked)
+        late = monotonic() - now - asked
+        if late > _ON_TIME:
+            self.deadline = min(self.deadline + late, self._last)
         return True
 
 

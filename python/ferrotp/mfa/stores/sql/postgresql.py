@@ -252,6 +252,9 @@ class PostgreSQLConnection:
 
     def lock_schema(self) -> None:
         key = int.from_bytes(blake2b(b"ferrotp schema", digest_size=8).digest(), "big", signed=True)
+        # The server would end the wait after the time of an answer to a code; `prepare` has longer.
+        left = max(int(900 * (self.deadline - monotonic())), 1)
+        self.script(f"SET LOCAL statement_timeout TO {left}")
         self.script(f"SELECT pg_advisory_xact_lock({key})")
 
     def script(self, text: str) -> None:
