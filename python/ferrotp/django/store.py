@@ -695,15 +695,33 @@ _ENDED = "SELECT 1 FROM ferrotp_django_ended_login WHERE tenant = %s AND user_id
 
 
 def _read(using: str, sql: str, *values: object) -> list[tuple[Any, ...]]:
-    with connections[using].cursor() as cursor:
-        cursor.execute(sql, values)
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, _given(connection, values))
         rows: list[tuple[Any, ...]] = cursor.fetchall()
-        return rows
+        if connection.vendor != "mysql":
+            return rows
+        # Texts are bytes there (`ExactTextField`), as is what is sealed.
+        names = [column[0] for column in cursor.description]
+    return [
+        tuple(
+            value.decode() if isinstance(value, bytes) and name != "sealed" else value
+            for name, value in zip(names, row, strict=True)
+        )
+        for row in rows
+    ]
 
 
 def _write(using: str, sql: str, *values: object) -> None:
-    with connections[using].cursor() as cursor:
-        cursor.execute(sql, values)
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, _given(connection, values))
+
+
+def _given(connection: Any, values: Sequence[object]) -> Sequence[Any]:
+    if connection.vendor != "mysql":
+        return values
+    return [value.encode() if isinstance(value, str) else value for value in values]
 
 
 def _record(
