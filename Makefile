@@ -24,17 +24,24 @@ demo: $(VENV)/installed $(VENV)/demo  ## Start an example, with a user to try: A
 demo-terminal: $(VENV)/installed  ## Show a secret, its URI and codes beside other programs' (ARGS="SECRET or otpauth URI")
 	@$(PY) examples/terminal_demo.py $(ARGS)
 
-# pytest waits for servers, browsers and disks, so the other checks run beside it, at a lower priority, into a file that
-# is shown if one of them fails. pytest's own summary is the end of the output. ALSO names further checks: CI's.
-CHECKS := lint test-rust test-django42 $(ALSO)
-BESIDE := target/checks.log
+# What needs no Python package starts at once, beside the set-up; the rest when that is done, beside pytest. Both at a
+# lower priority, into files that are shown if a check in them fails: pytest's own summary is the end of the output.
+# ALSO names further checks: CI's.
+EARLY := test-rust $(ALSO)
+LATE := lint test-django42
 
-test: $(VENV)/installed $(VENV)/tools $(DJANGO42)/installed  ## Run all checks: pytest, and beside it linters, cargo test and Django 4.2
-	@nice -n 10 $(MAKE) --no-print-directory $(CHECKS) >$(BESIDE) 2>&1 & beside=$$!; \
-	trap 'kill $$beside; exit 130' INT TERM; \
-	$(MAKE) --no-print-directory test-python; pytest=$$?; \
-	wait $$beside || { cat $(BESIDE); echo "A check beside pytest failed: see above."; exit 1; }; \
-	echo "Beside pytest passed: $(CHECKS) ($(BESIDE))"; exit $$pytest
+test: $(VENV)/builder  ## Run all checks: pytest, and beside it linters, cargo test and Django 4.2
+	@mkdir -p target
+	@nice -n 10 $(MAKE) --no-print-directory $(EARLY) >target/early.log 2>&1 & early=$$!; late=; \
+	trap 'kill $$early $$late; exit 130' INT TERM; \
+	$(MAKE) --no-print-directory -j3 $(WHEELS)/built $(VENV)/tools $(DJANGO42)/installed || { kill $$early; exit 1; }; \
+	$(MAKE) --no-print-directory $(VENV)/installed || { kill $$early; exit 1; }; \
+	nice -n 10 $(MAKE) --no-print-directory $(LATE) >target/late.log 2>&1 & late=$$!; \
+	$(MAKE) --no-print-directory test-python; pytest=$$?; failed=; \
+	wait $$early || failed=target/early.log; \
+	wait $$late || failed="$$failed target/late.log"; \
+	if [ "$$failed" ]; then cat $$failed; echo "A check beside pytest failed: see above."; exit 1; fi; \
+	echo "Beside pytest passed: $(EARLY) $(LATE) (target/early.log, target/late.log)"; exit $$pytest
 
 test-rust:  ## Run cargo test, on the core alone: no Python is looked for
 	cargo test --locked
