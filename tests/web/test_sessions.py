@@ -420,7 +420,7 @@ def test_a_set_up_stands_where_no_recovery_codes_can_be_made(world: World, monke
         raise StoreUnavailable("away")
 
     login = world.log_in()
-    monkeypatch.setattr(world.store, "replace_recovery_codes", away)
+    monkeypatch.setattr(MFA, "regenerate_recovery_codes", away)
     after, codes = world.gate.first_codes(login)
     assert after == login and tuple(codes) == ()
 
@@ -482,6 +482,7 @@ def test_the_cookies_of_trusted_devices_are_told_apart_by_user_application_and_t
     gates = (world.gate, Gate(elsewhere), world.gate.for_tenant("north"))
     names = [gate.device_cookie(user_id, host=host) for gate in gates for user_id in (42, 43) for host in (False, True)]
     assert len(set(names)) == 12
+    assert world.gate.device_cookie(42) == world.gate.device_cookie(42, host=False)
     assert world.gate.device_cookie(42) == world.gate.device_cookie("42") == world.other.device_cookie("42")
 
 
