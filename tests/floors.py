@@ -28,12 +28,14 @@ STRANGERS = [("ferrotp/flask/", "ferrotp/starlette/", "ferrotp/django/")]
 """Rooms of one floor that never know each other."""
 
 EXTRAS = {
+    "ferrotp/__pyinstaller/": {"PyInstaller"},  # which loads its hooks itself
     "ferrotp/__main__.py": {"click"},
     "ferrotp/adapters/allauth/": {"allauth", "django"},
     "ferrotp/adapters/django_otp/": {"django", "django_otp"},
     "ferrotp/adapters/flask_security/": {"flask", "flask_security"},
     "ferrotp/adapters/two_factor/": {"django", "django_otp", "two_factor"},
     "ferrotp/cli/": {"click"},
+    "ferrotp/cli/demo-flask/": {"app", "argon2", "check", "flask", "flask_login", "flask_wtf", "users", "werkzeug"},
     "ferrotp/django/": {"django", "asgiref"},
     "ferrotp/flask/": {"flask", "flask_login", "flask_wtf", "wtforms"},
     "ferrotp/django/management/commands/ferrotp_import.py": {"allauth"},
@@ -42,7 +44,7 @@ EXTRAS = {
     "ferrotp/mfa/sqlalchemy_events.py": {"sqlalchemy"},
     "ferrotp/mfa/service.py": {"sqlalchemy"},  # the type of an engine that it may get
     "ferrotp/mfa/stores/__init__.py": {"sqlalchemy"},  # likewise
-    "ferrotp/mfa/stores/sql/": {"sqlalchemy", "psycopg"},
+    "ferrotp/mfa/stores/sql/": {"sqlalchemy", "psycopg", "pymysql"},
     "ferrotp/starlette/": {"anyio", "fastapi", "itsdangerous", "pydantic", "starlette"},
     "ferrotp/transfer/_opening.py": {"cryptography"},
     "ferrotp/transfer/scan.py": {"PIL", "zxingcpp"},

@@ -553,6 +553,19 @@ def test_async_views_are_gated(alice: Person, clock: Clock) -> None:
     asyncio.run(story())
 
 
+def test_a_code_is_checked_in_an_async_view(alice: Person, clock: Clock) -> None:
+    client = AsyncMFAClient()
+    client.force_mfa_login(alice.user)
+
+    async def story() -> list[str]:
+        right = alice.code()
+        codes = (right, right, alice.wrong())
+        return [(await client.post("/async-guess", {"code": code})).content.decode() for code in codes]
+
+    assert asyncio.run(story()) == ["right", "wrong", "wrong"]
+    assert get_mfa().status(user_id=alice.user_id).failures == 2
+
+
 def test_async_requests_by_other_ways_are_gated(alice: Person, clock: Clock) -> None:
     client = AsyncMFAClient()
     client.force_login(alice.user)

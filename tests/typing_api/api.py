@@ -16,6 +16,7 @@ from ferrotp.contrib import Steam
 from ferrotp.contrib.steam import STEAM_CHARS, STEAM_DEFAULT_DIGITS
 from ferrotp.exceptions import OTPVerificationError as SameError
 from ferrotp.hotp import HOTP as SameHOTP
+from ferrotp.mfa import MFA, AsyncMFA, Enrollment, RecoveryCodes, Verification
 from ferrotp.otp import OTP as SameOTP
 from ferrotp.totp import TOTP as SameTOTP
 from ferrotp.utils import build_uri, compare_digest, strings_equal
@@ -123,6 +124,20 @@ def uris(text: str) -> None:
         print(otp.at(otp.initial_count))
 
 
+async def second_factor(mfa: MFA) -> None:
+    awaited: AsyncMFA = AsyncMFA(mfa, threads=4, waiting=10, patience=1.5)
+    async with awaited as service:
+        enrollment: Enrollment = await service.enroll(user_id=42, account_name="alice", kind="hotp")
+        codes: RecoveryCodes = await service.confirm(user_id=42, factor_id=enrollment.factor_id, code="123456")
+        verified: Verification = await service.verify(user_id="42", code="123456", past_steps=3)
+        removed: int = await service.reset(user_id=42, by="support")
+        of_one: AsyncMFA = service.for_tenant("one")
+        async for factor in of_one.factors():
+            name: str = factor.name
+            print(name)
+    print(codes, verified, removed)
+
+
 def utils() -> None:
     equal: bool = strings_equal("1", "2")
     equal = compare_digest(b"1", b"2")
@@ -227,6 +242,7 @@ def vault() -> None:
     sealed = keyring.seal(owner, bytearray(20))
     text = Keyring.key_id(sealed)
     step, matched = keyring.match_totp(owner, sealed, "123456", 59, 1, 1)
+    step, matched = keyring.match_totp_pair(owner, sealed, "123456", "654321", 59, 1, 1, last_step=step)
     counter: int | None = keyring.match_hotp(owner, memoryview(sealed), "123456", 0, 10)
     counter = keyring.resync_hotp(owner, sealed, "123456", "654321", 0, 100)
     secret: OTPSecret = keyring.reveal(owner, sealed)

@@ -2,6 +2,8 @@
 
 Each decision is a transaction of its own on a connection of its own (`ferrotp.django.connections`), and is made under a
 lock on the user's row of `Budget`, or by one conditional update.
+
+What a login runs stands here as text: to make a statement anew each time takes the ORM longer than SQLite to run it.
 """
 
 import secrets
@@ -16,10 +18,12 @@ from django.db.models import BinaryField, Case, F, Q, Value, When
 from django.db.models.functions import Greatest
 
 from ferrotp.mfa.errors import FactorExists, StoreUnavailable
+from ferrotp.mfa.stores.again import again_if_undone
 from ferrotp.mfa.stores.base import (
     METHODS,
     NEVER_BOUND,
     TIMEOUT,
+    Acceptance,
     Confirmation,
     Decide,
     Limits,
@@ -51,7 +55,7 @@ from .models import Budget, EndedLogin, Factor, RecoveryCode, TrustedDevice, Use
 class DjangoStore:
     """Factors, recovery codes, budgets and trusted devices in a database that Django knows.
 
-    :param using: its alias: SQLite in a file, or PostgreSQL
+    :param using: its alias: SQLite in a file, PostgreSQL, MariaDB or MySQL
     :param timeout: seconds within which each operation answers or raises `StoreUnavailable`
 
     It decides on a connection of its own, and raises `StoreRefused` inside of a caller's ``transaction.atomic()``,
@@ -64,6 +68,7 @@ class DjangoStore:
     def __init__(self, using: str = "default", *, timeout: float = TIMEOUT) -> None:
         if not 0 < timeout <= 60:
             raise ValueError("timeout: seconds, more than 0 and at most 60")
+        self.timeout = timeout
         self._connections = StoreConnections(using, timeout, inside_transactions=self._inside_transactions)
 
     def __repr__(self) -> str:
@@ -88,6 +93,7 @@ class DjangoStore:
         """The transaction of what does not answer a code: `OutsideTransactionStore` has another."""
         return self._connections.transaction(reading=reading)
 
+    @again_if_undone
     def add_factor(self, factor: FactorRecord, now: int, max_factors: int, max_pending: int) -> bool:
         with self._records() as using:
             is_pending = factor.state == "pending"
@@ -115,10 +121,15 @@ class DjangoStore:
     def add_users(self, users: Sequence[NewUser]) -> list[bool]:
         added = []
         for start in range(0, len(users), _AT_ONCE):
-            with self._connections.transaction() as using:
-                added += _add_users(using, users[start : start + _AT_ONCE])
+            added += self._add_some(users[start : start + _AT_ONCE])
         return added
 
+    @again_if_undone
+    def _add_some(self, users: Sequence[NewUser]) -> list[bool]:
+        with self._connections.transaction() as using:
+            return _add_users(using, users)
+
+    @again_if_undone
     def reserve(
         self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
     ) -> Reservation | Refusal:
@@ -132,6 +143,7 @@ class DjangoStore:
                 _keep(using, owner, method, kept)
             return answer
 
+    @again_if_undone
     def spend(self, owner: Owner, method: Method, now: int, limits: Limits) -> int:
         with self._connections.transaction() as using:
             budget = _lock(using, owner, method)
@@ -142,6 +154,7 @@ class DjangoStore:
                 _of(Budget, using, owner).filter(method=method).update(spent_until=left.spent_until)
             return open_at
 
+    @again_if_undone
     def attempt(
         self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
     ) -> Reservation | Refusal:
@@ -162,10 +175,7 @@ class DjangoStore:
             if found is not None and isinstance(answer, Reservation):
                 factor, accepted = found
                 kept = refund(answer.budget, limits)
-                changes: dict[str, Any] = {"last_step": accepted.step, "drift": accepted.drift, "last_used_at": now}
-                if accepted.resealed is not None:
-                    changes["sealed"] = accepted.resealed
-                _of(Factor, using, owner).filter(factor_id=factor.factor_id).update(**changes)
+                _advance(using, factor, accepted, now)
                 answer = replace(answer, accepted=accepted)
             if kept is not None:
                 _keep(using, owner, method, kept)
@@ -173,6 +183,7 @@ class DjangoStore:
             raise failure
         return answer
 
+    @again_if_undone
     def unlock(
         self,
         reservation: Reservation,
@@ -202,6 +213,7 @@ class DjangoStore:
             _refund(using, reservation)
             return True
 
+    @again_if_undone
     def confirm(
         self,
         reservation: Reservation,
@@ -237,6 +249,7 @@ class DjangoStore:
                 _replace_codes(using, owner, codes)
             return Confirmation(codes_kept)
 
+    @again_if_undone
     def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
         owner, read = reservation.owner, reservation.recovery_code
         if read is None or read.selector != selector:
@@ -250,6 +263,7 @@ class DjangoStore:
             _refund(using, reservation)
             return int(_of(RecoveryCode, using, owner).count())
 
+    @again_if_undone
     def replace_recovery_codes(
         self, owner: Owner, codes: Sequence[RecoveryCodeRecord], now: int, only_first: bool = False
     ) -> bool:
@@ -261,6 +275,7 @@ class DjangoStore:
             _replace_codes(using, owner, codes)
             return True
 
+    @again_if_undone
     def remove_factor(self, owner: Owner, factor_id: str, epoch: str, keep_last: bool = False) -> FactorRecord | None:
         with self._records() as using:
             if _lock(using, owner, "otp") is None:
@@ -278,6 +293,7 @@ class DjangoStore:
                 _of(RecoveryCode, using, owner).delete()
             return factor
 
+    @again_if_undone
     def reset(self, owner: Owner) -> int:
         with self._connections.transaction() as using:
             # Made, if it is not there: another process may be adding the first factor just now.
@@ -287,6 +303,7 @@ class DjangoStore:
                 _of(model, using, owner).delete()
             return int(gone)
 
+    @again_if_undone
     def delete_users(self, owners: Sequence[Owner]) -> list[int]:
         gone: Counter[Owner] = Counter()
         with self._connections.transaction() as using:
@@ -295,6 +312,7 @@ class DjangoStore:
                 gone += _delete_users(using, tenant, ids)
         return [gone.pop(owner, 0) for owner in owners]
 
+    @again_if_undone
     def move_epoch(self, owner: Owner, epoch: str, was: str | None) -> int | None:
         with self._connections.transaction() as using:
             _lock(using, owner, "otp")
@@ -307,6 +325,7 @@ class DjangoStore:
             kept = _epoch_of(using, owner)
         return kept or self.user(owner).epoch
 
+    @again_if_undone
     def add_device(self, device: TrustedDeviceRecord, now: int, max_devices: int) -> bool:
         owner = device.owner
         with self._connections.transaction() as using:
@@ -329,6 +348,7 @@ class DjangoStore:
             ).save(using=using, force_insert=True)
             return True
 
+    @again_if_undone
     def use_device(
         self, owner: Owner, series: str, token_hash: bytes, next_hash: bytes, now: int, grace: int
     ) -> Literal["renewed", "same", "unknown", "stolen"]:
@@ -354,6 +374,7 @@ class DjangoStore:
         with self._connections.transaction(reading=True) as using:
             return sorted(_devices_of(using, owner), key=lambda device: (device.created_at, device.series))
 
+    @again_if_undone
     def remove_devices(self, owner: Owner, series: str | None) -> int:
         with self._connections.transaction() as using:
             _lock(using, owner, "otp")
@@ -361,6 +382,7 @@ class DjangoStore:
             removed, _ = (mine if series is None else mine.filter(series=series)).delete()
             return int(removed)
 
+    @again_if_undone
     def end_half_login(self, owner: Owner, login_id: str, expires_at: int, now: int) -> None:
         ended = EndedLogin(tenant=owner.tenant, user_id=owner.user_id, login_id=login_id, expires_at=expires_at)
         with self._connections.transaction() as using:
@@ -369,18 +391,17 @@ class DjangoStore:
 
     def has_ended(self, owner: Owner, login_id: str) -> bool:
         with self._connections.transaction(reading=True) as using:
-            return bool(_of(EndedLogin, using, owner).filter(login_id=login_id).exists())
+            return bool(_read(using, _ENDED, owner.tenant, owner.user_id, login_id))
 
+    @again_if_undone
     def user(self, owner: Owner) -> UserState:
         with self._records(reading=True) as using:
+            whose = owner.tenant, owner.user_id
+            rows = [row for row in _read(using, _BUDGETS, *whose) if row[0] in METHODS]
             budgets: dict[Method, BudgetRecord] = {method: BudgetRecord() for method in METHODS}
-            kept = _of(Budget, using, owner).filter(method__in=METHODS)
-            rows = list(kept.values_list("method", "failures", "retry_at", "spent_until"))
-            for method, *row in rows:
-                budgets[method] = BudgetRecord(*row)
+            budgets |= {method: BudgetRecord(*row) for method, *row in rows}
             factors = tuple(_factors_of(using, owner))
-            codes, devices = (_of(model, using, owner).count() for model in (RecoveryCode, TrustedDevice))
-            epoch = _epoch_of(using, owner)
+            ((codes, devices, epoch),) = _read(using, _REST, *whose, *whose, *whose)
             if not is_writable(using):
                 raise StoreUnavailable("the database takes no writes here: name the primary")
         check_whole(factors, bool(rows), codes, devices)
@@ -388,7 +409,7 @@ class DjangoStore:
             with self._connections.transaction() as using:
                 _make_epochs(using, [owner])
                 epoch = _epoch_of(using, owner)
-        return UserState(factors, budgets, codes, epoch)
+        return UserState(factors, budgets, codes, epoch or "")
 
     def factors(self, after: FactorRecord | None, limit: int) -> list[FactorRecord]:
         with self._connections.transaction(reading=True) as using:
@@ -411,9 +432,13 @@ class DjangoStore:
     def reseal(self, changes: "Sequence[tuple[FactorRecord | RecoveryCodeRecord, bytes]]") -> int:
         done = 0
         for start in range(0, len(changes), _AT_ONCE):
-            with self._connections.transaction() as using:
-                done += _reseal(using, changes[start : start + _AT_ONCE])
+            done += self._reseal_some(changes[start : start + _AT_ONCE])
         return done
+
+    @again_if_undone
+    def _reseal_some(self, changes: "Sequence[tuple[FactorRecord | RecoveryCodeRecord, bytes]]") -> int:
+        with self._connections.transaction() as using:
+            return _reseal(using, changes)
 
 
 class OutsideTransactionStore(DjangoStore):
@@ -447,21 +472,35 @@ def _lock(using: str, owner: Owner, method: Method) -> BudgetRecord | None:
 
     On SQLite the transaction has the only lock already.
     """
-    rows = _of(Budget, using, owner).filter(method=method).select_for_update()
-    return next((BudgetRecord(*row) for row in rows.values_list("failures", "retry_at", "spent_until")), None)
+    lock = " FOR UPDATE" if connections[using].features.has_select_for_update else ""
+    rows = _read(using, _BUDGET + lock, owner.tenant, owner.user_id, method)
+    return BudgetRecord(*rows[0]) if rows else None
+
+
+def _look(using: str, owner: Owner, method: Method) -> tuple[BudgetRecord | None, list[FactorRecord]]:
+    """The budget, as `_lock` gives it, and the user's factors."""
+    if connections[using].features.has_select_for_update:
+        # One after the other: beside a row that was waited for, the others are as they were before the wait.
+        budget = _lock(using, owner, method)
+        return budget, [] if budget is None else _factors_of(using, owner)
+    rows = _read(using, _BUDGET_AND_FACTORS, owner.tenant, owner.user_id, method)
+    if not rows:
+        return None, []
+    factors = [_record(owner, *row[3:]) for row in rows if row[3] is not None]
+    return BudgetRecord(*rows[0][:3]), factors
 
 
 def _counted(
     using: str, owner: Owner, method: Method, now: int, limits: Limits, factor_id: str
 ) -> tuple[BudgetRecord | None, Reservation | Refusal]:
     """An attempt, by the rule of `charge`, under the lock of its budget; and the budget, if it is to be written."""
-    was = _lock(using, owner, method)
+    was, factors = _look(using, owner, method)
     if was is None and method == "unlock" and _lock(using, owner, "otp") is not None:
         Budget.objects.using(using).bulk_create([_budget_of(owner, method)], ignore_conflicts=True)
-        was = _lock(using, owner, method)
+        was, factors = _look(using, owner, method)
     if was is None:
         return None, Refusal("not enrolled")
-    found = [factor for factor in _factors_of(using, owner) if _serves(factor, method, now)]
+    found = [factor for factor in factors if _serves(factor, method, now)]
     if method != "recovery" and (factor_id or method == "enrollment"):
         found = [factor for factor in found if factor.factor_id == factor_id]
     if not found:
@@ -472,9 +511,16 @@ def _counted(
 
 
 def _keep(using: str, owner: Owner, method: Method, budget: BudgetRecord) -> None:
-    _of(Budget, using, owner).filter(method=method).update(
-        failures=budget.failures, retry_at=budget.retry_at, spent_until=budget.spent_until
-    )
+    counts = budget.failures, budget.retry_at, budget.spent_until
+    _write(using, _KEEP, *counts, owner.tenant, owner.user_id, method)
+
+
+def _advance(using: str, factor: FactorRecord, accepted: Acceptance, now: int) -> None:
+    owner = factor.owner
+    if accepted.resealed is not None:
+        _of(Factor, using, owner).filter(factor_id=factor.factor_id).update(sealed=accepted.resealed)
+    step = accepted.step, accepted.drift, now
+    _write(using, _ADVANCE, *step, owner.tenant, owner.user_id, factor.factor_id)
 
 
 def _lock_or_make(using: str, owner: Owner, spent_until: int = 0) -> None:
@@ -565,7 +611,8 @@ def _move_epoch(using: str, owner: Owner, epoch: str) -> int:
     UserEpoch.objects.using(using).bulk_create(
         [UserEpoch(tenant=owner.tenant, user_id=owner.user_id, epoch=epoch)],
         update_conflicts=True,
-        unique_fields=["tenant", "user_id"],
+        # MySQL has no way to name the key.
+        unique_fields=None if connections[using].vendor == "mysql" else ["tenant", "user_id"],
         update_fields=["epoch"],
     )
     return int(devices)
@@ -596,8 +643,7 @@ def _serves(factor: FactorRecord, method: Method, now: int) -> bool:
 
 
 def _factors_of(using: str, owner: Owner) -> list[FactorRecord]:
-    rows = _of(Factor, using, owner).order_by("created_at", "factor_id").values_list(*_FIELDS)
-    return [_record(owner, *row) for row in rows]
+    return [_record(owner, *row) for row in _read(using, _FACTORS, owner.tenant, owner.user_id)]
 
 
 _FIELDS = (
@@ -615,8 +661,54 @@ _FIELDS = (
 )
 
 
-def _record(owner: Owner, factor_id: str, kind: Any, name: str, state: Any, sealed: Any, *more: Any) -> FactorRecord:
-    return FactorRecord(owner, factor_id, kind, name, state, bytes(sealed), *more)
+_BUDGET = (
+    "SELECT failures, retry_at, spent_until FROM ferrotp_django_budget"
+    " WHERE tenant = %s AND user_id = %s AND method = %s"
+)
+_BUDGETS = (
+    "SELECT method, failures, retry_at, spent_until FROM ferrotp_django_budget WHERE tenant = %s AND user_id = %s"
+)
+_REST = (
+    "SELECT (SELECT COUNT(*) FROM ferrotp_django_recovery_code WHERE tenant = %s AND user_id = %s),"
+    " (SELECT COUNT(*) FROM ferrotp_django_trusted_device WHERE tenant = %s AND user_id = %s),"
+    " (SELECT epoch FROM ferrotp_django_user_epoch WHERE tenant = %s AND user_id = %s)"
+)
+_KEEP = (
+    "UPDATE ferrotp_django_budget SET failures = %s, retry_at = %s, spent_until = %s"
+    " WHERE tenant = %s AND user_id = %s AND method = %s"
+)
+_FACTORS = (
+    "SELECT factor_id, kind, name, state, sealed, legacy, created_at, expires_at, last_step, drift, last_used_at"
+    " FROM ferrotp_django_factor WHERE tenant = %s AND user_id = %s ORDER BY created_at, factor_id"
+)
+_BUDGET_AND_FACTORS = (
+    "SELECT failures, retry_at, spent_until,"
+    " factor_id, kind, name, state, sealed, legacy, created_at, expires_at, last_step, drift, last_used_at"
+    " FROM ferrotp_django_budget LEFT JOIN ferrotp_django_factor USING (tenant, user_id)"
+    " WHERE tenant = %s AND user_id = %s AND method = %s ORDER BY created_at, factor_id"
+)
+_ADVANCE = (
+    "UPDATE ferrotp_django_factor SET last_step = %s, drift = %s, last_used_at = %s"
+    " WHERE tenant = %s AND user_id = %s AND factor_id = %s"
+)
+_ENDED = "SELECT 1 FROM ferrotp_django_ended_login WHERE tenant = %s AND user_id = %s AND login_id = %s"
+
+
+def _read(using: str, sql: str, *values: object) -> list[tuple[Any, ...]]:
+    with connections[using].cursor() as cursor:
+        cursor.execute(sql, values)
+        return cursor.fetchall()
+
+
+def _write(using: str, sql: str, *values: object) -> None:
+    with connections[using].cursor() as cursor:
+        cursor.execute(sql, values)
+
+
+def _record(
+    owner: Owner, factor_id: str, kind: Any, name: str, state: Any, sealed: Any, legacy: object, *more: Any
+) -> FactorRecord:
+    return FactorRecord(owner, factor_id, kind, name, state, bytes(sealed), bool(legacy), *more)
 
 
 def _bound(using: str, owner: Owner) -> bool:
@@ -652,8 +744,10 @@ def _replace_codes(using: str, owner: Owner, codes: Sequence[RecoveryCodeRecord]
 
 
 def _reseal(using: str, changes: "Sequence[tuple[FactorRecord | RecoveryCodeRecord, bytes]]") -> int:
-    users = {read.owner.user_id for read, _ in changes}
-    locked = Budget.objects.using(using).filter(method="otp", user_id__in=users).select_for_update()
+    # By tenant as well, for the index: a server may lock each row that it looks at.
+    tenants, users = ({getattr(read.owner, name) for read, _ in changes} for name in ("tenant", "user_id"))
+    budgets = Budget.objects.using(using).filter(tenant__in=tenants, user_id__in=users, method="otp")
+    locked = budgets.select_for_update()
     list(locked.order_by("tenant", "user_id").values_list("pk"))
     done = 0
     for read, sealed in changes:

@@ -5,7 +5,7 @@ digits. It still never *makes* a short secret. What it gives up: NIST SP 800-63B
 every two minutes, and RFC 4226 for 128 bits. Use it for the users you have; make new ones with ``ferrotp``.
 """
 
-from .. import _drawing, _native
+from .. import _native, _secret_functions
 from ..otp import _lazy_names
 from .otp import OTP
 from .totp import TOTP
@@ -84,7 +84,7 @@ def _find(name: str) -> "Any":
     return _find_kept("compat").random if name == "random" and name not in _names else _find_kept(name)
 
 
-random_base32, random_hex = _drawing.functions_for(_names, _find)
+random_base32, random_hex = _secret_functions(_names, _find)
 
 if not TYPE_CHECKING:  # a type checker takes it for a promise that any name is there
     __getattr__ = _find

@@ -7,12 +7,14 @@ from typing import Any
 
 from .._tracebacks import without_frames
 from . import uris
-from ._common import MAX_BYTES, OnError
+from ._common import OnError
+from ._contents import Contents, opened
 from .account import Account
 from .errors import LimitError, MalformedError, MissingExtraError
 
 FORMAT = "qr"
 _MAX_PIXELS = 64_000_000
+_BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8", b"BM")
 
 
 @without_frames
@@ -39,11 +41,8 @@ def read_texts(picture: "bytes | str | os.PathLike[str]") -> list[str]:
     :raises MalformedError: if it is no picture
     """
     zxing, pillow = _extra("zxingcpp"), _extra("PIL.Image")
-    if not isinstance(picture, bytes):
-        with open(picture, "rb") as file:
-            picture = file.read(MAX_BYTES + 1)
-    if len(picture) > MAX_BYTES:
-        raise LimitError(f"larger than {MAX_BYTES >> 20} MiB", FORMAT)
+    with Contents(picture) if isinstance(picture, bytes) else opened(picture) as file:
+        picture = file.whole(FORMAT)
     try:
         image = pillow.open(io.BytesIO(picture), formats=("PNG", "JPEG", "WEBP", "GIF", "BMP"))
         if image.width * image.height > _MAX_PIXELS:
@@ -58,6 +57,8 @@ def read_texts(picture: "bytes | str | os.PathLike[str]") -> list[str]:
     except pillow.DecompressionBombError:
         raise LimitError("too many pixels", FORMAT) from None
     except Exception:  # Pillow raises what its decoders do: OSError, SyntaxError, struct.error …
+        if picture.startswith(_BEGINNINGS):
+            raise MalformedError("the picture is cut off or damaged: copy the file again", FORMAT) from None
         raise MalformedError("not a PNG, JPEG, WebP, GIF or BMP picture", FORMAT) from None
     codes = zxing.read_barcodes(grey, formats=zxing.BarcodeFormat.QRCode)
     codes = sorted(codes, key=lambda code: (code.position.top_left.y, code.position.top_left.x))
