@@ -843,3 +843,24 @@ def test_a_login_ends_with_the_backend_that_knew_the_user(alice: Person) -> None
         assert user_of_login(request, login) == alice.user
     with pytest.raises(LoginRequired):
         user_of_login(request, login)
+
+
+def test_a_login_that_is_done_is_of_its_own_user_under_a_new_key_and_a_new_token(
+    client: MFAClient, alice: Person, person: Callable[..., Person]
+) -> None:
+    half = load(begun(alice))
+    assert half is not None
+    bob = person()
+    request = begun(bob)  # by the same backend
+    request.user = bob.user
+    promote(request, half, alice.user, MODEL)
+    assert request.session[SESSION_KEY] == alice.user_id and request.user == alice.user
+    # And where the user is asked again.
+    login = load(request)
+    assert login is not None
+    request.session.save()
+    before = request.session.session_key
+    request.META.pop("CSRF_COOKIE_NEEDS_UPDATE")
+    promote(request, login, alice.user, MODEL)
+    assert request.session[SESSION_KEY] == alice.user_id and request.session.session_key != before
+    assert request.META["CSRF_COOKIE_NEEDS_UPDATE"]

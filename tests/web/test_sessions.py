@@ -420,7 +420,7 @@ def test_a_set_up_stands_where_no_recovery_codes_can_be_made(world: World, monke
         raise StoreUnavailable("away")
 
     login = world.log_in()
-    monkeypatch.setattr(world.store, "replace_recovery_codes", away)
+    monkeypatch.setattr(MFA, "regenerate_recovery_codes", away)
     after, codes = world.gate.first_codes(login)
     assert after == login and tuple(codes) == ()
 
@@ -447,6 +447,8 @@ def test_two_codes_in_a_row_go_on_where_single_ones_are_delayed(world: World) ->
     login = world.gate.verify_typed(half, *codes)
     assert login.passed and world.gate.require_fresh_mfa(login) == login
     assert login.epoch == world.mfa.epoch(user_id="42")
+    world.clock.now += 30
+    assert world.gate.verify_typed(half, world.device.at(world.clock.now)).passed  # one is enough again
 
 
 @pytest.mark.parametrize("how", ["verify", "unlock", "recover"])
@@ -480,6 +482,7 @@ def test_the_cookies_of_trusted_devices_are_told_apart_by_user_application_and_t
     gates = (world.gate, Gate(elsewhere), world.gate.for_tenant("north"))
     names = [gate.device_cookie(user_id, host=host) for gate in gates for user_id in (42, 43) for host in (False, True)]
     assert len(set(names)) == 12
+    assert world.gate.device_cookie(42) == world.gate.device_cookie(42, host=False)
     assert world.gate.device_cookie(42) == world.gate.device_cookie("42") == world.other.device_cookie("42")
 
 
