@@ -38,7 +38,13 @@ class Factor(models.Model):
         default_permissions = ("view",)
         permissions: ClassVar = [("reset_user", _("Can reset a user's second factor"))]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["tenant", "user_id", "factor_id"], name="ferrotp_django_factor_key")
+            models.UniqueConstraint(fields=["tenant", "user_id", "factor_id"], name="ferrotp_django_factor_key"),
+            # A credential is of one user alone: it is what says whose it is.
+            models.UniqueConstraint(
+                fields=["tenant", "factor_id"],
+                condition=models.Q(kind="passkey"),
+                name="ferrotp_django_factor_passkey",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -92,6 +98,21 @@ class EndedLogin(models.Model):
         default_permissions = ()
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["tenant", "user_id", "login_id"], name="ferrotp_django_ended_login_key")
+        ]
+
+
+class AnsweredChallenge(models.Model):
+    """A challenge that a passkey answered, so that it is not answered once more."""
+
+    tenant = ExactTextField(editable=False)
+    challenge = ExactTextField(editable=False)
+    expires_at: Any = models.BigIntegerField(editable=False)
+
+    class Meta:
+        db_table = "ferrotp_django_answered_challenge"
+        default_permissions = ()
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "challenge"], name="ferrotp_django_answered_challenge_key")
         ]
 
 

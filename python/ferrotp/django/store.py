@@ -11,11 +11,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any, Literal
 
-from django.db import connections, transaction
+from django.db import IntegrityError, connections, transaction
 from django.db.models import BinaryField, Case, F, Q, Value, When
 from django.db.models.functions import Greatest
 
-from ferrotp.mfa.errors import FactorExists, StoreUnavailable
+from ferrotp.mfa.errors import FactorExists, PasskeyTaken, StoreUnavailable
 from ferrotp.mfa.stores.base import (
     METHODS,
     NEVER_BOUND,
@@ -31,6 +31,7 @@ from ferrotp.mfa.stores.base import (
     UserState,
     charge,
     check_not_last,
+    check_passkey,
     check_room,
     check_whole,
     is_just_renewed,
@@ -39,13 +40,14 @@ from ferrotp.mfa.stores.base import (
     spend,
     surplus,
 )
+from ferrotp.mfa.stores.base import AnsweredChallenge as AnsweredChallengeRecord
 from ferrotp.mfa.stores.base import Budget as BudgetRecord
 from ferrotp.mfa.stores.base import Factor as FactorRecord
 from ferrotp.mfa.stores.base import RecoveryCode as RecoveryCodeRecord
 from ferrotp.mfa.stores.base import TrustedDevice as TrustedDeviceRecord
 
 from .connections import StoreConnections, is_writable
-from .models import Budget, EndedLogin, Factor, RecoveryCode, TrustedDevice, UserEpoch
+from .models import AnsweredChallenge, Budget, EndedLogin, Factor, RecoveryCode, TrustedDevice, UserEpoch
 
 
 class DjangoStore:
@@ -77,7 +79,7 @@ class DjangoStore:
     def prepare(self) -> bool:
         """Sees that the tables are there. ``manage.py migrate`` makes them."""
         with self._connections.transaction(reading=True) as using:
-            for model in (Factor, Budget, RecoveryCode, TrustedDevice, UserEpoch, EndedLogin):
+            for model in (Factor, Budget, RecoveryCode, TrustedDevice, UserEpoch, EndedLogin, AnsweredChallenge):
                 model.objects.using(using).exists()
         return False
 
@@ -229,13 +231,85 @@ class DjangoStore:
             _note_bound(using, owner)
             if budget.failures >= reservation.limits.disable_at:
                 _of(Budget, using, owner).filter(method="otp").update(failures=0, retry_at=0, spent_until=0)
-                _of(Factor, using, owner).filter(state="active").exclude(factor_id=factor_id).update(state="disabled")
+                used_up = _of(Factor, using, owner).filter(state="active").exclude(factor_id=factor_id)
+                used_up.exclude(kind="passkey").update(state="disabled")
             _make_epochs(using, [owner])
             _refund(using, reservation)
             codes_kept = bool(codes) and not _of(RecoveryCode, using, owner).exists()
             if codes_kept:
                 _replace_codes(using, owner, codes)
             return Confirmation(codes_kept)
+
+    def add_passkey(
+        self,
+        passkey: FactorRecord,
+        answered: AnsweredChallengeRecord,
+        now: int,
+        codes: Sequence[RecoveryCodeRecord],
+        max_factors: int,
+        only_first: bool = False,
+    ) -> Confirmation | None:
+        owner = passkey.owner
+        with self._connections.transaction() as using:
+            _lock_or_make(using, owner)
+            if not _answer(using, answered, now):
+                _undo(using)
+                return None
+            check_passkey(_factors_of(using, owner), passkey, max_factors, only_first)
+            if _passkeys(using, owner.tenant, passkey.factor_id).exists():
+                raise PasskeyTaken
+            try:
+                Factor.of(passkey).save(using=using, force_insert=True)
+            except IntegrityError:  # another user came with it at the same moment
+                raise PasskeyTaken from None
+            _note_bound(using, owner)
+            _make_epochs(using, [owner])
+            codes_kept = bool(codes) and not _of(RecoveryCode, using, owner).exists()
+            if codes_kept:
+                _replace_codes(using, owner, codes)
+            return Confirmation(codes_kept)
+
+    def passkey(self, tenant: str, factor_id: str) -> FactorRecord | None:
+        with self._connections.transaction(reading=True) as using:
+            rows = _passkeys(using, tenant, factor_id).values_list("user_id", *_FIELDS)
+            return next((_record(Owner(tenant, user_id), *row) for user_id, *row in rows), None)
+
+    def use_passkey(
+        self,
+        passkey: FactorRecord,
+        answered: AnsweredChallengeRecord,
+        counter: int,
+        sealed: bytes,
+        now: int,
+        *,
+        disable_at: int,
+    ) -> Literal["accepted", "answered", "changed"]:
+        owner = passkey.owner
+        with self._connections.transaction() as using:
+            codes = _lock(using, owner, "otp")
+            if not _answer(using, answered, now):
+                _undo(using)
+                return "answered"
+            # `counts_on` of base.py.
+            counts_on = Q(last_step__lt=counter) if counter else Q(last_step=0)
+            mine = _of(Factor, using, owner).filter(
+                counts_on,
+                factor_id=passkey.factor_id,
+                kind="passkey",
+                state="active",
+                sealed=passkey.sealed,
+            )
+            if codes is None or not mine.update(last_step=counter, sealed=sealed, last_used_at=now):
+                _undo(using)
+                return "changed"
+            if 0 < codes.failures < disable_at:
+                _of(Budget, using, owner).filter(method="otp").update(failures=0, retry_at=0)
+            return "accepted"
+
+    def disable_passkey(self, passkey: FactorRecord) -> bool:
+        with self._connections.transaction() as using:
+            mine = _of(Factor, using, passkey.owner).filter(factor_id=passkey.factor_id)
+            return bool(mine.filter(kind="passkey", state="active").update(state="disabled"))
 
     def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
         owner, read = reservation.owner, reservation.recovery_code
@@ -440,6 +514,25 @@ _AT_ONCE = 100
 
 def _of(model: Any, using: str, owner: Owner) -> Any:
     return model.objects.using(using).filter(tenant=owner.tenant, user_id=owner.user_id)
+
+
+def _passkeys(using: str, tenant: str, factor_id: str) -> Any:
+    return Factor.objects.using(using).filter(tenant=tenant, factor_id=factor_id, kind="passkey")
+
+
+def _answer(using: str, answered: AnsweredChallengeRecord, now: int) -> bool:
+    """Remembers that a challenge was answered, if it was not. What has expired goes."""
+    rows = AnsweredChallenge.objects.using(using)
+    fresh = AnsweredChallenge(tenant=answered.tenant, challenge=answered.challenge, expires_at=answered.expires_at)
+    rows.filter(expires_at__lte=now).delete()
+    before = rows.filter(tenant=answered.tenant, challenge=answered.challenge).exists()
+    if before:
+        return False
+    try:
+        fresh.save(using=using, force_insert=True)
+    except IntegrityError:  # another process, at the same moment
+        return False
+    return True
 
 
 def _lock(using: str, owner: Owner, method: Method) -> BudgetRecord | None:

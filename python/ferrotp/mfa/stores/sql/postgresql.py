@@ -23,6 +23,7 @@ from sqlalchemy import (
     CheckConstraint,
     ColumnElement,
     LargeBinary,
+    Table,
     Text,
     cast,
     column,
@@ -35,7 +36,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import URL, Engine
-from sqlalchemy.schema import AddConstraint
+from sqlalchemy.schema import AddConstraint, CreateIndex
 from sqlalchemy.sql import Executable
 
 from ...errors import StoreRefused, StoreUnavailable
@@ -377,13 +378,17 @@ class PostgreSQLStatements(Statements):
         read_only = func.current_setting(literal_column("'transaction_read_only'"))
         return cast(read_only == literal_column("'off'"), Boolean)
 
-    def replace_method_check(self) -> list[str]:
-        budget = self._tables.budget
-        (check,) = (found for found in budget.constraints if isinstance(found, CheckConstraint))
+    def replace_check(self, table: Table, column: str) -> list[str]:
+        checks = [found for found in table.constraints if isinstance(found, CheckConstraint)]
+        (check,) = (found for found in checks if str(found.name).endswith(f"{column}_check"))
         return [
-            f"ALTER TABLE {budget.name} DROP CONSTRAINT {check.name}",
+            f"ALTER TABLE {table.name} DROP CONSTRAINT {check.name}",
             str(AddConstraint(check).compile(dialect=self._dialect)),
         ]
+
+    def allow_passkeys(self) -> list[str]:
+        indexes = [str(CreateIndex(index).compile(dialect=self._dialect)) for index in self._tables.factor.indexes]
+        return [*super().allow_passkeys(), *indexes]
 
     def _counting(self, charged: Any, method: str, one_factor: bool) -> Executable:
         """It also gives the factors, or the recovery code, so that it is one round trip. They are as they were when it

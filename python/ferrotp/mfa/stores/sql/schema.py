@@ -7,19 +7,21 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     Table,
     Text,
+    text,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
 from ..alembic import MINE
 
-VERSION = 2
+VERSION = 3
 """The version of the tables below. `SQLStore.prepare` migrates older ones and refuses newer ones."""
 
 # By code point, in the order of Python's `str`, whatever the locale: a locale's order changes with the system's
@@ -41,6 +43,7 @@ class Tables:
     device: Table
     user: Table
     ended_login: Table
+    answered_challenge: Table
     schema: Table
 
 
@@ -80,9 +83,19 @@ def tables(prefix: str = "ferrotp_") -> Tables:
         column("last_step", _NUMBER),
         column("drift", _NUMBER),
         column("last_used_at", _NUMBER),
-        one_of("kind", "totp", "hotp"),
+        one_of("kind", "totp", "hotp", "passkey"),
         one_of("state", "pending", "active", "disabled"),
         key=("tenant", "user_id", "factor_id"),
+    )
+    # A credential is of one user alone: it is what says whose it is, where a passkey signs in without a name.
+    its_kind = text("kind = 'passkey'")
+    Index(
+        f"{prefix}factor_passkey",
+        factor.c.tenant,
+        factor.c.factor_id,
+        unique=True,
+        sqlite_where=its_kind,
+        postgresql_where=its_kind,
     )
     budget = table(
         "budget",
@@ -131,8 +144,15 @@ def tables(prefix: str = "ferrotp_") -> Tables:
         column("expires_at", _NUMBER),
         key=("tenant", "user_id", "login_id"),
     )
+    answered_challenge = table(
+        "answered_challenge",
+        column("tenant", _TEXT),
+        column("challenge", _TEXT),
+        column("expires_at", _NUMBER),
+        key=("tenant", "challenge"),
+    )
     schema = table("schema", column("version", _NUMBER), key=("version",))
-    return Tables(metadata, factor, budget, recovery_code, device, user, ended_login, schema)
+    return Tables(metadata, factor, budget, recovery_code, device, user, ended_login, answered_challenge, schema)
 
 
 metadata = tables().metadata

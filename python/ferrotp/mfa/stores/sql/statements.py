@@ -16,6 +16,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     LargeBinary,
+    Table,
     Text,
     and_,
     bindparam,
@@ -31,7 +32,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.engine import Dialect
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql import Executable
 from sqlalchemy.types import TypeEngine
 
@@ -137,15 +138,22 @@ class Statements(ABC):
 
     def create(self, names: Sequence[str]) -> list[str]:
         """The statements that make the tables of these names."""
-        return [
-            str(CreateTable(table).compile(dialect=self._dialect)) + self.table_options
-            for table in self._tables.metadata.sorted_tables
-            if table.name in names
+        made = [table for table in self._tables.metadata.sorted_tables if table.name in names]
+        return [str(CreateTable(table).compile(dialect=self._dialect)) + self.table_options for table in made] + [
+            str(CreateIndex(index).compile(dialect=self._dialect)) for table in made for index in table.indexes
         ]
 
     @abstractmethod
+    def replace_check(self, table: Table, column: str) -> list[str]:
+        """The statements that let a column of a table have the values of today."""
+
     def replace_method_check(self) -> list[str]:
         """The statements that let budgets be of the methods of today."""
+        return self.replace_check(self._tables.budget, "method")
+
+    def allow_passkeys(self) -> list[str]:
+        """The statements that let factors be passkeys, each of one user alone."""
+        return self.replace_check(self._tables.factor, "kind")
 
     # Attempts.
 
@@ -345,6 +353,7 @@ class Statements(ABC):
             .where(
                 self._factor_owner,
                 factor.c.state == literal_column("'active'"),
+                factor.c.kind != literal_column("'passkey'"),
                 factor.c.factor_id != text("factor_id"),
             )
             .values(state=literal_column("'disabled'"))
@@ -560,6 +569,70 @@ class Statements(ABC):
     @cached_property
     def drop_devices(self) -> Statement:
         return self._made(delete(self._tables.device).where(self._device_owner).returning(DONE))
+
+    # Passkeys.
+
+    def _passkey(self) -> "ColumnElement[bool]":
+        """The words of the index, so that the database sees that it serves."""
+        factor = self._tables.factor
+        return and_(
+            factor.c.tenant == text("tenant"),
+            factor.c.factor_id == text("factor_id"),
+            factor.c.kind == literal_column("'passkey'"),
+        )
+
+    @cached_property
+    def passkey(self) -> Statement:
+        factor = self._tables.factor
+        return self._made(select(factor.c.user_id, *self._factor_fields).where(self._passkey()))
+
+    @cached_property
+    def use_passkey(self) -> Statement:
+        """Counts a passkey's signature, by the rule of `counts_on`."""
+        factor = self._tables.factor
+        nothing: ColumnElement[int] = literal_column("0", BigInteger())
+        return self._made(
+            update(factor)
+            .where(
+                self._factor_key,
+                factor.c.kind == literal_column("'passkey'"),
+                factor.c.state == literal_column("'active'"),
+                factor.c.sealed == binary("was"),
+                or_(
+                    factor.c.last_step < number("counter"),
+                    and_(factor.c.last_step == nothing, number("counter") == nothing),
+                ),
+            )
+            .values(last_step=number("counter"), sealed=binary("sealed"), last_used_at=number("now"))
+            .returning(DONE)
+        )
+
+    @cached_property
+    def disable_passkey(self) -> Statement:
+        factor = self._tables.factor
+        return self._made(
+            update(factor)
+            .where(
+                self._factor_key,
+                factor.c.kind == literal_column("'passkey'"),
+                factor.c.state == literal_column("'active'"),
+            )
+            .values(state=literal_column("'disabled'"))
+            .returning(DONE)
+        )
+
+    @cached_property
+    def answer(self) -> Statement:
+        """Remembers that a challenge was answered, if it was not."""
+        answered = self._tables.answered_challenge
+        fresh = self._insert(answered).values({column.name: _like(column) for column in answered.c})
+        return self._made(fresh.on_conflict_do_nothing().returning(DONE))
+
+    @cached_property
+    def drop_expired_answers(self) -> Statement:
+        """Of all users: there are as many as passkeys are used in two minutes."""
+        answered = self._tables.answered_challenge
+        return self._made(delete(answered).where(answered.c.expires_at <= number("now")))
 
     # The epoch.
 
