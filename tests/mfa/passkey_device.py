@@ -1,4 +1,4 @@
-"""The user's authenticator and browser, by `cbor2` and `cryptography`: no test asks the library under test what is right.
+"""The user's authenticator and browser, by `cbor2` and `cryptography`: no test asks the library under test for truth.
 
 It signs what it is told to, so that attacks are made by it, too.
 """
@@ -8,9 +8,11 @@ import json
 import secrets
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import cbor2
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
@@ -76,11 +78,13 @@ class PasskeyDevice:
     def create(self, options: dict[str, Any], **changes: Any) -> dict[str, Any]:
         """An answer to `navigator.credentials.create`, as `toJSON()` writes it."""
         self.user_handle = unb64(options["user"]["id"])
-        client = self.client_data("webauthn.create", options["challenge"], **changes)
+        client = self._client_data("webauthn.create", options["challenge"], changes)
         attested = self.aaguid + struct.pack(">H", len(self.credential_id)) + self.credential_id
         attested += cbor2.dumps(changes.get("cose", self.key.cose))
-        data = self.data(changes.get("flags", self.flags) | AT, attested, **changes)
+        data = self._data(changes.get("flags", self.flags) | AT, attested, changes)
         attestation = {"fmt": "none", "attStmt": {}, "authData": data}
+        if "maker" in changes:
+            attestation.update(fmt="packed", attStmt=changes["maker"].statement(data + hashlib.sha256(client).digest()))
         return {
             "id": b64(self.credential_id),
             "rawId": b64(self.credential_id),
@@ -98,8 +102,8 @@ class PasskeyDevice:
         """An answer to `navigator.credentials.get`."""
         if self.counts:
             self.counter += 1
-        client = self.client_data("webauthn.get", options["challenge"], **changes)
-        data = self.data(changes.get("flags", self.flags), b"", **changes)
+        client = self._client_data("webauthn.get", options["challenge"], changes)
+        data = self._data(changes.get("flags", self.flags), b"", changes)
         signature = changes.get("key", self.key).sign(data + hashlib.sha256(client).digest())
         handle = changes.get("handle", self.user_handle)
         return {
@@ -116,7 +120,7 @@ class PasskeyDevice:
             },
         }
 
-    def client_data(self, type_: str, challenge: str, **changes: Any) -> bytes:
+    def _client_data(self, type_: str, challenge: str, changes: dict[str, Any]) -> bytes:
         contents = {
             "type": changes.get("type", type_),
             "challenge": changes.get("challenge", challenge),
@@ -126,7 +130,46 @@ class PasskeyDevice:
         }
         return json.dumps(contents).encode()
 
-    def data(self, flags: int, attested: bytes, **changes: Any) -> bytes:
+    def _data(self, flags: int, attested: bytes, changes: dict[str, Any]) -> bytes:
         rp_id = changes.get("rp_id", self.rp_id)
         counter = changes.get("counter", self.counter)
         return hashlib.sha256(rp_id.encode()).digest() + struct.pack(">BI", flags, counter) + attested
+
+
+class Maker:
+    """A maker of authenticators, who vouches for them (Web Authentication, section 8.2.1)."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._root_key = ec.generate_private_key(ec.SECP256R1())
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self.root = self._certificate(self._root_key, f"{name} root", is_root=True)
+
+    def statement(self, signed: bytes) -> dict[str, Any]:
+        certificate = self._certificate(self._key, f"{self._name} batch", is_root=False)
+        return {"alg": -7, "sig": self._key.sign(signed, ec.ECDSA(hashes.SHA256())), "x5c": [certificate]}
+
+    def _certificate(self, key: ec.EllipticCurvePrivateKey, name: str, *, is_root: bool) -> bytes:
+        def called(common_name: str) -> x509.Name:
+            oid = x509.NameOID
+            return x509.Name(
+                [
+                    x509.NameAttribute(oid.COUNTRY_NAME, "AA"),
+                    x509.NameAttribute(oid.ORGANIZATION_NAME, self._name),
+                    x509.NameAttribute(oid.ORGANIZATIONAL_UNIT_NAME, "Authenticator Attestation"),
+                    x509.NameAttribute(oid.COMMON_NAME, common_name),
+                ]
+            )
+
+        start = datetime(2024, 1, 1, tzinfo=timezone.utc)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(called(name))
+            .issuer_name(called(f"{self._name} root"))
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(start)
+            .not_valid_after(start + timedelta(days=36_500))
+            .add_extension(x509.BasicConstraints(ca=is_root, path_length=None), critical=True)
+        )
+        return builder.sign(self._root_key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)

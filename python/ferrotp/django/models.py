@@ -38,13 +38,7 @@ class Factor(models.Model):
         default_permissions = ("view",)
         permissions: ClassVar = [("reset_user", _("Can reset a user's second factor"))]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["tenant", "user_id", "factor_id"], name="ferrotp_django_factor_key"),
-            # A credential is of one user alone: it is what says whose it is.
-            models.UniqueConstraint(
-                fields=["tenant", "factor_id"],
-                condition=models.Q(kind="passkey"),
-                name="ferrotp_django_factor_passkey",
-            ),
+            models.UniqueConstraint(fields=["tenant", "user_id", "factor_id"], name="ferrotp_django_factor_key")
         ]
 
     def __str__(self) -> str:
@@ -98,6 +92,22 @@ class EndedLogin(models.Model):
         default_permissions = ()
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["tenant", "user_id", "login_id"], name="ferrotp_django_ended_login_key")
+        ]
+
+
+class Passkey(models.Model):
+    """Whose a passkey is: a credential is of one user alone. The rest of it is in `Factor`."""
+
+    tenant = ExactTextField(editable=False)
+    factor_id = ExactTextField(editable=False)
+    user_id = ExactTextField(editable=False)
+
+    class Meta:
+        db_table = "ferrotp_django_passkey"
+        default_permissions = ()
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "factor_id"], name="ferrotp_django_passkey_key"),
+            models.UniqueConstraint(fields=["tenant", "user_id", "factor_id"], name="ferrotp_django_passkey_user"),
         ]
 
 

@@ -47,7 +47,7 @@ from ferrotp.mfa.stores.base import RecoveryCode as RecoveryCodeRecord
 from ferrotp.mfa.stores.base import TrustedDevice as TrustedDeviceRecord
 
 from .connections import StoreConnections, is_writable
-from .models import AnsweredChallenge, Budget, EndedLogin, Factor, RecoveryCode, TrustedDevice, UserEpoch
+from .models import AnsweredChallenge, Budget, EndedLogin, Factor, Passkey, RecoveryCode, TrustedDevice, UserEpoch
 
 
 class DjangoStore:
@@ -79,7 +79,7 @@ class DjangoStore:
     def prepare(self) -> bool:
         """Sees that the tables are there. ``manage.py migrate`` makes them."""
         with self._connections.transaction(reading=True) as using:
-            for model in (Factor, Budget, RecoveryCode, TrustedDevice, UserEpoch, EndedLogin, AnsweredChallenge):
+            for model in _MODELS:
                 model.objects.using(using).exists()
         return False
 
@@ -256,12 +256,9 @@ class DjangoStore:
                 _undo(using)
                 return None
             check_passkey(_factors_of(using, owner), passkey, max_factors, only_first)
-            if _passkeys(using, owner.tenant, passkey.factor_id).exists():
+            if not _claim(using, owner, passkey.factor_id):
                 raise PasskeyTaken
-            try:
-                Factor.of(passkey).save(using=using, force_insert=True)
-            except IntegrityError:  # another user came with it at the same moment
-                raise PasskeyTaken from None
+            Factor.of(passkey).save(using=using, force_insert=True)
             _note_bound(using, owner)
             _make_epochs(using, [owner])
             codes_kept = bool(codes) and not _of(RecoveryCode, using, owner).exists()
@@ -271,8 +268,12 @@ class DjangoStore:
 
     def passkey(self, tenant: str, factor_id: str) -> FactorRecord | None:
         with self._connections.transaction(reading=True) as using:
-            rows = _passkeys(using, tenant, factor_id).values_list("user_id", *_FIELDS)
-            return next((_record(Owner(tenant, user_id), *row) for user_id, *row in rows), None)
+            owners = Passkey.objects.using(using).filter(tenant=tenant, factor_id=factor_id)
+            owner = next((Owner(tenant, user_id) for user_id in owners.values_list("user_id", flat=True)), None)
+            if owner is None:
+                return None
+            rows = _of(Factor, using, owner).filter(factor_id=factor_id, kind="passkey").values_list(*_FIELDS)
+            return next((_record(owner, *row) for row in rows), None)
 
     def use_passkey(
         self,
@@ -346,6 +347,8 @@ class DjangoStore:
             if keep_last:
                 check_not_last(factors, factor_id)
             _of(Factor, using, owner).filter(factor_id=factor_id).delete()
+            if factor.kind == "passkey":
+                _of(Passkey, using, owner).filter(factor_id=factor_id).delete()
             if factor.state != "pending":
                 _move_epoch(using, owner, epoch)
             if not _bound(using, owner):
@@ -357,7 +360,7 @@ class DjangoStore:
             # Made, if it is not there: another process may be adding the first factor just now.
             _lock_or_make(using, owner)
             gone, _ = _of(Factor, using, owner).delete()
-            for model in (RecoveryCode, TrustedDevice, UserEpoch, EndedLogin, Budget):
+            for model in (RecoveryCode, TrustedDevice, UserEpoch, EndedLogin, Passkey, Budget):
                 _of(model, using, owner).delete()
             return int(gone)
 
@@ -508,6 +511,8 @@ class OutsideTransactionStore(DjangoStore):
             yield self.alias
 
 
+_MODELS = (Factor, Budget, RecoveryCode, TrustedDevice, UserEpoch, EndedLogin, Passkey, AnsweredChallenge)
+
 _AT_ONCE = 100
 """Records that are resealed, or users who come, in one transaction: a server that is far away has its deadline, too."""
 
@@ -516,8 +521,16 @@ def _of(model: Any, using: str, owner: Owner) -> Any:
     return model.objects.using(using).filter(tenant=owner.tenant, user_id=owner.user_id)
 
 
-def _passkeys(using: str, tenant: str, factor_id: str) -> Any:
-    return Factor.objects.using(using).filter(tenant=tenant, factor_id=factor_id, kind="passkey")
+def _claim(using: str, owner: Owner, factor_id: str) -> bool:
+    """Makes a passkey a user's, if it is nobody's."""
+    if Passkey.objects.using(using).filter(tenant=owner.tenant, factor_id=factor_id).exists():
+        return False
+    fresh = Passkey(tenant=owner.tenant, factor_id=factor_id, user_id=owner.user_id)
+    try:
+        fresh.save(using=using, force_insert=True)
+    except IntegrityError:  # another user came with it at the same moment
+        return False
+    return True
 
 
 def _answer(using: str, answered: AnsweredChallengeRecord, now: int) -> bool:
@@ -637,7 +650,7 @@ def _delete_users(using: str, tenant: str, user_ids: Collection[str]) -> "Counte
     # Who has no budget is not locked: what comes at this moment comes after.
     list(rows_of(Budget).filter(method="otp").order_by("user_id").select_for_update().values_list("pk"))
     gone = Counter(Owner(tenant, user_id) for user_id in rows_of(Factor).values_list("user_id", flat=True))
-    for model in (Factor, RecoveryCode, TrustedDevice, UserEpoch, EndedLogin, Budget):
+    for model in (Factor, RecoveryCode, TrustedDevice, UserEpoch, EndedLogin, Passkey, Budget):
         rows_of(model).delete()
     return gone
 

@@ -78,7 +78,7 @@ class CodesNotAccepted(MFAError):
 
 
 class PasskeyRefused(MFAError):
-    """What a browser sent for a passkey is no yes. Each reason has a class of its own; the event has it in ``reason``."""
+    """What a browser sent for a passkey is no yes. Each reason has a class of its own, and the event says it, too."""
 
     reason = "refused"
 

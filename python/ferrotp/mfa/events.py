@@ -75,8 +75,8 @@ class Event:
     method: str = ""
     """"totp", "hotp", "passkey", "recovery" or "enrollment"."""
     detail: dict[str, object] = field(default_factory=dict)
-    """``reason`` of a refusal (wrong, used, malformed, expired; of a passkey the ``reason`` of its error), ``failures``, ``retry_at``, ``drift``, ``time_step``,
-    ``remaining``, ``legacy``, ``by``: what there is to say of this kind."""
+    """``reason`` of a refusal (wrong, used, malformed, expired; for a passkey that of its error), ``failures``,
+    ``retry_at``, ``drift``, ``time_step``, ``remaining``, ``legacy``, ``by``: what there is to say of this kind."""
 
     @property
     def notify_user(self) -> bool:

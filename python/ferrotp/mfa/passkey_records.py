@@ -1,4 +1,4 @@
-"""What is kept of a passkey. Nothing of it is secret, so it is kept in clear, with a MAC of the keyring that binds it to
+"""What is kept of a passkey. Nothing of it is secret, so it is in clear, with a MAC of the keyring that binds it to
 tenant, user and factor: a row that somebody writes into the store, or moves to another user, opens nothing."""
 
 import json

@@ -1,7 +1,7 @@
 """Passkeys: registered, and asked for as a second factor or to sign in by one alone.
 
-A right answer cannot be guessed, so no number of wrong codes keeps it from being looked at. A wrong one counts as a wrong
-code does, where a password was right before; where nobody was named, outsiders must not be able to delay anybody.
+A right answer cannot be guessed, so no number of wrong codes keeps it from being looked at. A wrong one counts as a
+wrong code does, where a password was right before; where nobody was named, outsiders must not be able to delay anybody.
 """
 
 from collections.abc import Callable

@@ -26,15 +26,15 @@ class Passkeys:
     """The relying party: the domain that the passkeys are for, without scheme and port. It can never change: a passkey
     works for this one alone, and on the hosts below it."""
     origins: Collection[str]
-    """The pages that may ask for them, as browsers write an origin: ``https://example.com``. Each is at `rp_id` or below
-    it, by https; by http at localhost alone."""
+    """The pages that may ask for them, as browsers write an origin: ``https://example.com``. Each is at `rp_id` or
+    below it, by https; by http at localhost alone."""
     user_verification: Literal["required", "preferred", "discouraged"] = "preferred"
     """Whether the authenticator asks for a PIN or a fingerprint. Signing in by a passkey alone always requires it."""
     attachment: Literal["platform", "cross-platform", ""] = ""
     """Only passkeys of the device itself, or only those beside it; empty: either."""
     attestation: Literal["none", "direct"] = "none"
-    """``direct`` takes those alone whose maker is shown by one of `attestation_roots`. It is for organizations that hand
-    out the keys: most passkeys of phones show none."""
+    """``direct`` takes those alone whose maker is shown by one of `attestation_roots`. It is for organizations that
+    hand out the keys: most passkeys of phones show none."""
     attestation_roots: Collection[bytes] = ()
     """Certificates of makers, in DER."""
     sign_in: bool = False

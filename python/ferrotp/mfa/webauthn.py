@@ -1,5 +1,5 @@
-"""What browsers send for passkeys (Web Authentication, Level 3), read and verified by Yubico's `fido2`. Only this module
-knows it. It bounds what is read, refuses what the library's reader lets pass, and gives each refusal its type.
+"""What browsers send for passkeys (Web Authentication, Level 3), read and verified by Yubico's `fido2`. Only this
+module knows it. It bounds what is read, refuses what the library's reader lets pass, and gives each refusal its type.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from fido2 import cbor
-from fido2.attestation import AttestationResult, AttestationVerifier, InvalidAttestation, UnsupportedType
+from fido2.attestation.base import AttestationResult, AttestationVerifier, InvalidAttestation
 from fido2.cose import CoseKey
 from fido2.webauthn import AttestationObject, AuthenticatorData, CollectedClientData
 
@@ -19,7 +19,7 @@ from .errors import AlgorithmNotOffered, AttestationRefused, PasskeyMalformed, S
 from .passkey_records import base64url, from_base64url
 
 ALGORITHMS = (-7, -8, -257)
-"""That are offered, the best liked first: ES256, EdDSA and RS256, which are all that authenticators in use sign by. They
+"""That are offered, the best liked first: ES256, EdDSA and RS256, which is what authenticators in use sign by. They
 are bounds of the format: a passkey signs by its one for as long as it lives."""
 
 LONGEST_JSON = 131_072
@@ -98,8 +98,8 @@ class Assertion:
 
 
 def read_registration(response: object) -> Registration:
-    """Reads what `PublicKeyCredential.toJSON()` gave. Nothing is verified but that it is whole, and of an algorithm that
-    was offered.
+    """Reads what `PublicKeyCredential.toJSON()` gave. Nothing is verified but that it is whole, and of an algorithm
+    that was offered.
 
     :raises PasskeyMalformed: it is not; `AlgorithmNotOffered`
     """
@@ -166,7 +166,7 @@ def check_attestation(registration: Registration, roots: Sequence[bytes]) -> Non
     """:raises AttestationRefused: the authenticator's maker is none of the roots'"""
     try:
         _Attestations(roots).verify_attestation(registration.attestation, registration.client.hash)
-    except (InvalidAttestation, UnsupportedType, InvalidSignature, AssertionError, *_UNREADABLE):
+    except (InvalidAttestation, InvalidSignature, AssertionError, *_UNREADABLE):
         raise AttestationRefused from None
 
 

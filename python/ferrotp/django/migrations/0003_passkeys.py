@@ -1,4 +1,4 @@
-"""Factors that are passkeys, each of one user alone, and the challenges that they answered."""
+"""Whose a passkey is, and the challenges that were answered."""
 
 from django.db import migrations, models
 
@@ -6,7 +6,7 @@ import ferrotp.django.fields
 
 
 class Migration(migrations.Migration):
-    """A table, and an index."""
+    """Two tables."""
 
     dependencies = [("ferrotp", "0002_userepoch")]
 
@@ -29,12 +29,23 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        migrations.AddConstraint(
-            model_name="factor",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("kind", "passkey")),
-                fields=("tenant", "factor_id"),
-                name="ferrotp_django_factor_passkey",
-            ),
+        migrations.CreateModel(
+            name="Passkey",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("tenant", ferrotp.django.fields.ExactTextField(editable=False)),
+                ("factor_id", ferrotp.django.fields.ExactTextField(editable=False)),
+                ("user_id", ferrotp.django.fields.ExactTextField(editable=False)),
+            ],
+            options={
+                "db_table": "ferrotp_django_passkey",
+                "default_permissions": (),
+                "constraints": [
+                    models.UniqueConstraint(fields=("tenant", "factor_id"), name="ferrotp_django_passkey_key"),
+                    models.UniqueConstraint(
+                        fields=("tenant", "user_id", "factor_id"), name="ferrotp_django_passkey_user"
+                    ),
+                ],
+            },
         ),
     ]

@@ -460,7 +460,8 @@ class Store(Protocol):
         Refunds the attempt. `codes` become the user's recovery codes, and clear the budget of ``recovery``, if the user
         has no unused one: of two first confirmations at once, only one set is shown. If the user's ``otp`` budget was
         used up (`Limits.disable_at`), all older active factors but passkeys become disabled and the budget is cleared:
-        they stay unusable, and the new one is not held up. The user has an epoch from then on: a new one, if there was none.
+        they stay unusable, and the new one is not held up. The user has an epoch from then on: a new one, if there was
+        none.
 
         :return: None, and nothing has changed, if the factor is not pending any more
         :raises AlreadyEnrolled: with `only_first`, if the user has an active or disabled factor; nothing has changed

@@ -36,7 +36,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import URL, Engine
-from sqlalchemy.schema import AddConstraint, CreateIndex
+from sqlalchemy.schema import AddConstraint
 from sqlalchemy.sql import Executable
 
 from ...errors import StoreRefused, StoreUnavailable
@@ -386,10 +386,6 @@ class PostgreSQLStatements(Statements):
             str(AddConstraint(check).compile(dialect=self._dialect)),
         ]
 
-    def allow_passkeys(self) -> list[str]:
-        indexes = [str(CreateIndex(index).compile(dialect=self._dialect)) for index in self._tables.factor.indexes]
-        return [*super().allow_passkeys(), *indexes]
-
     def _counting(self, charged: Any, method: str, one_factor: bool) -> Executable:
         """It also gives the factors, or the recovery code, so that it is one round trip. They are as they were when it
         began: `accept` looks at them anew.
@@ -477,7 +473,8 @@ class PostgreSQLStatements(Statements):
     def drop_users(self) -> tuple[Statement, ...]:
         """From each table what there is of some users. The first gives whose factors they were."""
         tables = self._tables
-        kept = (tables.factor, tables.recovery_code, tables.device, tables.user, tables.ended_login, tables.budget)
+        factors, codes, logins = tables.factor, tables.recovery_code, tables.ended_login
+        kept = (factors, codes, tables.device, tables.user, logins, tables.passkey, tables.budget)
         return tuple(self._made(self._drop_users(table)) for table in kept)
 
     def _drop_users(self, table: Any) -> Any:
@@ -576,7 +573,7 @@ class PostgreSQL(Dialect[PostgreSQLConnection, PostgreSQLStatements]):
         return fresh
 
     def delete_users(self, connection: PostgreSQLConnection, owners: Sequence[Owner]) -> dict[Owner, int]:
-        """Any number of users in seven round trips."""
+        """Any number of users in eight round trips."""
         values = {"rows": as_json([owner_values(owner) for owner in owners])}
         connection.run(self.statements.lock_users, values)
         factors, *_ = [connection.run(statement, values) for statement in self.statements.drop_users]

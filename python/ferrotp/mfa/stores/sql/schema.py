@@ -7,14 +7,13 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    Index,
     Integer,
     LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     Table,
     Text,
-    text,
+    UniqueConstraint,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
@@ -43,6 +42,7 @@ class Tables:
     device: Table
     user: Table
     ended_login: Table
+    passkey: Table
     answered_challenge: Table
     schema: Table
 
@@ -54,7 +54,7 @@ def tables(prefix: str = "ferrotp_") -> Tables:
     def column(name: str, kind: "TypeEngine[str] | TypeEngine[int] | TypeEngine[bool] | TypeEngine[bytes]") -> "Column":  # type: ignore[type-arg]
         return Column(name, kind, nullable=False, autoincrement=False)
 
-    def table(name: str, *items: "Column | CheckConstraint", key: tuple[str, ...]) -> Table:  # type: ignore[type-arg]
+    def table(name: str, *items: "Column | CheckConstraint | UniqueConstraint", key: tuple[str, ...]) -> Table:  # type: ignore[type-arg]
         return Table(
             prefix + name,
             metadata,
@@ -86,16 +86,6 @@ def tables(prefix: str = "ferrotp_") -> Tables:
         one_of("kind", "totp", "hotp", "passkey"),
         one_of("state", "pending", "active", "disabled"),
         key=("tenant", "user_id", "factor_id"),
-    )
-    # A credential is of one user alone: it is what says whose it is, where a passkey signs in without a name.
-    its_kind = text("kind = 'passkey'")
-    Index(
-        f"{prefix}factor_passkey",
-        factor.c.tenant,
-        factor.c.factor_id,
-        unique=True,
-        sqlite_where=its_kind,
-        postgresql_where=its_kind,
     )
     budget = table(
         "budget",
@@ -144,6 +134,16 @@ def tables(prefix: str = "ferrotp_") -> Tables:
         column("expires_at", _NUMBER),
         key=("tenant", "user_id", "login_id"),
     )
+    # A credential is of one user alone: it is what says whose it is, where a passkey signs in without a name. An index
+    # on some of the factors would do, and not every database has those.
+    passkey = table(
+        "passkey",
+        column("tenant", _TEXT),
+        column("factor_id", _TEXT),
+        column("user_id", _TEXT),
+        UniqueConstraint("tenant", "user_id", "factor_id", name=f"{prefix}passkey_user"),
+        key=("tenant", "factor_id"),
+    )
     answered_challenge = table(
         "answered_challenge",
         column("tenant", _TEXT),
@@ -152,7 +152,9 @@ def tables(prefix: str = "ferrotp_") -> Tables:
         key=("tenant", "challenge"),
     )
     schema = table("schema", column("version", _NUMBER), key=("version",))
-    return Tables(metadata, factor, budget, recovery_code, device, user, ended_login, answered_challenge, schema)
+    return Tables(
+        metadata, factor, budget, recovery_code, device, user, ended_login, passkey, answered_challenge, schema
+    )
 
 
 metadata = tables().metadata

@@ -337,7 +337,7 @@ class SQLite(Dialect[SQLiteConnection, SQLiteStatements]):
         for owner in owners:
             user = owner_values(owner)
             gone[owner] = len(connection.run(statements.drop_factors, user))
-            for name in ("drop_codes", "drop_devices", "drop_user", "drop_ended", "drop_budgets"):
+            for name in ("drop_codes", "drop_devices", "drop_user", "drop_ended", "release_passkeys", "drop_budgets"):
                 connection.run(getattr(statements, name), user)
         return gone
 

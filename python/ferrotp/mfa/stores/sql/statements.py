@@ -32,7 +32,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.engine import Dialect
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql import Executable
 from sqlalchemy.types import TypeEngine
 
@@ -106,6 +106,8 @@ class Statements(ABC):
         self._user_key = and_(tables.user.c.tenant == text("tenant"), tables.user.c.user_id == text("user_id"))
         ended = tables.ended_login
         self._ended_owner = and_(ended.c.tenant == text("tenant"), ended.c.user_id == text("user_id"))
+        passkey = tables.passkey
+        self._passkey_owner = and_(passkey.c.tenant == text("tenant"), passkey.c.user_id == text("user_id"))
         self._device_key = and_(self._device_owner, device.c.series == text("series"))
         self._factor_key = and_(self._factor_owner, factor.c.factor_id == text("factor_id"))
         self._budget_key = and_(self._budget_owner, budget.c.method == text("method"))
@@ -138,9 +140,10 @@ class Statements(ABC):
 
     def create(self, names: Sequence[str]) -> list[str]:
         """The statements that make the tables of these names."""
-        made = [table for table in self._tables.metadata.sorted_tables if table.name in names]
-        return [str(CreateTable(table).compile(dialect=self._dialect)) + self.table_options for table in made] + [
-            str(CreateIndex(index).compile(dialect=self._dialect)) for table in made for index in table.indexes
+        return [
+            str(CreateTable(table).compile(dialect=self._dialect)) + self.table_options
+            for table in self._tables.metadata.sorted_tables
+            if table.name in names
         ]
 
     @abstractmethod
@@ -152,7 +155,7 @@ class Statements(ABC):
         return self.replace_check(self._tables.budget, "method")
 
     def allow_passkeys(self) -> list[str]:
-        """The statements that let factors be passkeys, each of one user alone."""
+        """The statements that let factors be passkeys."""
         return self.replace_check(self._tables.factor, "kind")
 
     # Attempts.
@@ -572,19 +575,38 @@ class Statements(ABC):
 
     # Passkeys.
 
-    def _passkey(self) -> "ColumnElement[bool]":
-        """The words of the index, so that the database sees that it serves."""
-        factor = self._tables.factor
-        return and_(
-            factor.c.tenant == text("tenant"),
-            factor.c.factor_id == text("factor_id"),
+    @cached_property
+    def passkey(self) -> Statement:
+        """A passkey, and whose it is."""
+        factor, passkey = self._tables.factor, self._tables.passkey
+        its = and_(
+            factor.c.tenant == passkey.c.tenant,
+            factor.c.user_id == passkey.c.user_id,
+            factor.c.factor_id == passkey.c.factor_id,
             factor.c.kind == literal_column("'passkey'"),
+        )
+        return self._made(
+            select(passkey.c.user_id, *self._factor_fields)
+            .select_from(passkey.join(factor, its))
+            .where(passkey.c.tenant == text("tenant"), passkey.c.factor_id == text("factor_id"))
         )
 
     @cached_property
-    def passkey(self) -> Statement:
-        factor = self._tables.factor
-        return self._made(select(factor.c.user_id, *self._factor_fields).where(self._passkey()))
+    def claim_passkey(self) -> Statement:
+        """Makes a passkey a user's, if it is nobody's."""
+        passkey = self._tables.passkey
+        fresh = self._insert(passkey).values({column.name: _like(column) for column in passkey.c})
+        return self._made(fresh.on_conflict_do_nothing().returning(DONE))
+
+    @cached_property
+    def release_passkey(self) -> Statement:
+        passkey = self._tables.passkey
+        return self._made(delete(passkey).where(self._passkey_owner, passkey.c.factor_id == text("factor_id")))
+
+    @cached_property
+    def release_passkeys(self) -> Statement:
+        """All of a user."""
+        return self._made(delete(self._tables.passkey).where(self._passkey_owner))
 
     @cached_property
     def use_passkey(self) -> Statement:

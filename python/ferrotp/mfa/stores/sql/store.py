@@ -62,7 +62,7 @@ def _to_version_2(connection: SQLConnection, statements: Statements) -> None:
 
 
 def _to_version_3(connection: SQLConnection, statements: Statements) -> None:
-    """Factors that are passkeys, and the challenges that they answered."""
+    """Factors that are passkeys, whose they are, and the challenges that they answered."""
     _make_missing_tables(connection, statements)
     for text in statements.allow_passkeys():
         connection.script(text)
@@ -319,14 +319,10 @@ class SQLStore:
             except MFAError:
                 connection.rollback()
                 raise
-            if connection.run(statements.passkey, factor_values(passkey)):
+            if not connection.run(statements.claim_passkey, {**user, "factor_id": passkey.factor_id}):
                 connection.rollback()
                 raise PasskeyTaken
-            try:
-                connection.run(statements.add_factor, factor_values(passkey))
-            except ValueError:  # by the index: another user came with it at the same moment
-                connection.rollback()
-                raise PasskeyTaken from None
+            connection.run(statements.add_factor, factor_values(passkey))
             if budgets["otp"].spent_until == NEVER_BOUND:
                 connection.run(statements.note_bound, {**user, "method": "otp"})
             connection.run(statements.make_epoch, {**user, "epoch": new_epoch()})
@@ -423,6 +419,8 @@ class SQLStore:
                 connection.rollback()
                 return None
             removed = factor_of(owner, taken[0])
+            if removed.kind == "passkey":
+                connection.run(self._statements.release_passkey, {**user, "factor_id": factor_id})
             if removed.state != "pending":
                 connection.run(self._statements.drop_devices, user)
                 connection.run(self._statements.set_epoch, {**user, "epoch": epoch})
@@ -442,6 +440,7 @@ class SQLStore:
             connection.run(self._statements.drop_devices, user)
             connection.run(self._statements.drop_user, user)
             connection.run(self._statements.drop_ended, user)
+            connection.run(self._statements.release_passkeys, user)
             connection.run(self._statements.drop_budgets, user)
             connection.commit()
             return gone
