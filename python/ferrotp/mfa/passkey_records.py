@@ -32,8 +32,9 @@ class Passkey:
 
 
 def factor_id_of(credential_id: bytes) -> str:
-    """The id of the factor: of one length, and in letters, whatever the authenticator chose for the credential."""
-    return base64url(sha256(credential_id).digest())
+    """The id of the factor: of the form of all ids that are made here, whatever the authenticator chose for the
+    credential."""
+    return sha256(credential_id).hexdigest()[:32]
 
 
 def seal(keyring: Keyring, owner: Owner, passkey: Passkey) -> bytes:

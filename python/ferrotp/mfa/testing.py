@@ -1783,7 +1783,7 @@ def _device(owner: Owner, token: bytes) -> TrustedDevice:
 
 def _passkey(owner: Owner | None = None) -> Factor:
     """As it is when it was registered."""
-    return replace(_made(owner), factor_id=secrets.token_urlsafe(32), kind="passkey", last_step=0)
+    return replace(_made(owner), factor_id=secrets.token_hex(16), kind="passkey", last_step=0)
 
 
 def _answer(owner: Owner) -> AnsweredChallenge:

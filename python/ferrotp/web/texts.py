@@ -130,6 +130,15 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "and a recovery code.",
         "error.locked.recovery": "Too many wrong recovery codes: they are switched off. Ask the people who run "
         "this site.",
+        "error.passkey": "This passkey was not accepted. Please try again.",
+        "error.passkey.site": "This passkey was used on another page than ours. Check the address, and try again.",
+        "error.passkey.late": "That took too long. Please try again.",
+        "error.passkey.unknown": "This passkey is not one of this account. Choose another, or another way to log in.",
+        "error.passkey.verify": "Unlock your device for this: by its PIN, your fingerprint or your face.",
+        "error.passkey.taken": "This passkey is registered already.",
+        "error.passkey.kind": "This site does not take this kind of passkey. Use another device.",
+        "error.passkey.copied": "There may be a copy of this passkey. Use another way to log in, and remove it.",
+        "error.codes": "Codes are not accepted here: use a passkey, or a recovery code.",
         "error.gone": "Log in again.",
         "ended.login": "Log in",
         "error.form": "This page was open for too long. Please try again.",
@@ -174,6 +183,10 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "notice.recovered": "A recovery code was used to log in to your account.",
         "notice.guessing-suspected": "Somebody who knows your password has entered several wrong codes. If that was "
         "not you, change your password now.",
+        "notice.passkey-added": "A passkey was added to your account.",
+        "notice.passkey-removed": "A passkey was removed from your account.",
+        "notice.passkey-copy-suspected": "There may be a copy of a passkey of your account. Remove it, and add a new "
+        "one.",
         "notice.disabled": "Too many wrong codes were typed for your account: the authenticator app is switched off.",
         "notice.reset": "The two-step login of your account was reset.",
         "notice.sessions-ended": "Your account was logged out everywhere but in one browser.",
