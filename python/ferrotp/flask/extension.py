@@ -112,7 +112,8 @@ class FlaskMFA:
             self._stable_id,
             self._load_user,
         )
-        app.register_blueprint(blueprint(), url_prefix=config["FERROTP_URL_PREFIX"])
+        pages = blueprint(passkeys=mfa.policy.passkeys is not None)
+        app.register_blueprint(pages, url_prefix=config["FERROTP_URL_PREFIX"])
         app.before_request(auth.require_login_everywhere)
         # A view that asks the service something (`begin_login` does) may find the store away.
         app.register_error_handler(StoreUnavailable, unavailable)

@@ -26,6 +26,11 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "challenge.recover": "Use a recovery code instead",
         "challenge.cancel": "Cancel and log out",
         "challenge.back": "Cancel",
+        "challenge.passkey": "Use your passkey",
+        "challenge.passkey.why": "Your device asks for your fingerprint, your face or its PIN.",
+        "challenge.passkey.without": "Your passkey cannot be used here: this browser has no passkeys, or scripts are "
+        "switched off. Use another way.",
+        "challenge.or": "Or use a code",
         "recover.title": "Use a recovery code",
         "recover.label": "Recovery code",
         "recover.hint": "One of the codes you saved when you set up two-step login. Each works once.",
@@ -55,6 +60,20 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "setup.expired": "This key has expired, or is in use already. Start again.",
         "setup.done": "Your authenticator app is set up.",
         "setup.full": "You have as many devices as this site allows. Remove one first.",
+        "setup.passkey": "Use a passkey instead",
+        "passkey.title": "Add a passkey",
+        "passkey.why": "With a passkey you log in with your fingerprint, your face or the PIN of your device. It works "
+        "on this site alone, so no other page can ask for it.",
+        "passkey.name": "Name",
+        "passkey.create": "Create a passkey",
+        "passkey.without": "This browser has no passkeys, or scripts are switched off. Set up an authenticator app "
+        "instead.",
+        "passkey.without.codes": "This browser has no passkeys, or scripts are switched off. Use another browser.",
+        "passkey.done": "Your passkey is ready.",
+        "passkey.cancelled": "It was cancelled, or took too long. Nothing has changed: you may try again.",
+        "passkey.taken": "This device, or this password manager, has a passkey of your account already.",
+        "passkey.site": "This page is not at the address that passkeys are for. Open the site by its own address.",
+        "passkey.other": "Your browser could not use a passkey. Try again, or use another way.",
         # Recovery codes
         "codes.title": "Save your recovery codes",
         "codes.why": "Use one to log in when you do not have your device. Each works once. They will not be shown "
@@ -86,6 +105,13 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "settings.disabled": "Switched off: remove it and set it up again.",
         "settings.legacy": "Set up by an older standard: add it again, and remove this one.",
         "settings.add": "Add an authenticator app",
+        "settings.passkeys": "Passkeys",
+        "settings.passkeys.none": "Log in with your fingerprint, your face or a PIN: no code to type.",
+        "settings.passkeys.add": "Add a passkey",
+        "settings.passkeys.synced": "In your password manager, on all your devices",
+        "settings.passkeys.bound": "On this one device or key",
+        "settings.unnamed.passkey": "Passkey",
+        "settings.disabled.passkey": "Switched off: remove it and add a new one.",
         "settings.remove": "Remove",
         "settings.remove.which": "Remove {name}",
         "settings.codes": "Recovery codes",
@@ -113,6 +139,8 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "settings.gone": "It had already been removed.",
         "remove.title": "Remove “{name}”?",
         "remove.why": "Its codes will stop working, and you will be logged out everywhere else.",
+        "remove.why.passkey": "It will not let you in any more, and you will be logged out everywhere else. Delete it "
+        "in your password manager, too.",
         "remove.last": "This is your only device. You will log in with your password alone, and your recovery codes "
         "will stop working.",
         "remove.needed": "This is your only device, and this site requires one. Add another first.",
