@@ -94,6 +94,9 @@ def walk(page: Page, site: Site) -> None:
     page.get_by_role("link", name=t("settings.codes.new")).click()
     title(page, "challenge.again")
     page.get_by_role("button", name=t("challenge.passkey")).click()
+    expect(page.get_by_role("button", name=t("challenge.passkey"))).to_have_count(0)
+    go(page, site, "settings")
+    page.get_by_role("link", name=t("settings.codes.new")).click()
     title(page, "codes.new.title")
 
     # It is gone from the device: cancelled, or timed out, in words; a recovery code leads on.

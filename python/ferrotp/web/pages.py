@@ -44,6 +44,11 @@ class ChallengePage:
     codes: bool = True
     """Whether there is anything to type."""
 
+    @property
+    def focus_code(self) -> bool:
+        """Whether the code's field has the focus: not where a passkey comes first."""
+        return not self.passkey
+
 
 def challenge_page(gate: Gate, login: Login, texts: Texts, *, recovery: bool, error: str = "") -> ChallengePage:
     """For a half-login, or for a full one that has to be refreshed."""
