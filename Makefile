@@ -8,10 +8,10 @@ VENV := .venv
 PY := $(VENV)/bin/python
 WHEELS := target/wheels
 DJANGO42 := target/django-4.2
-SOURCES := Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.lua' -o -name '*.html' -o -name '*.pot' -o -name '*.css' -o -name '*.js' -o -name py.typed)
+SOURCES := build.rs Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.lua' -o -name '*.html' -o -name '*.pot' -o -name '*.css' -o -name '*.js' -o -name py.typed)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-terminal screenshots test test-rust test-python test-django42 test-release lint format bench bench-qr bench-verify bench-growth bench-import bench-login bench-django bench-adapters count attack mutants fuzz real-programs soak wheel clean test-pythons test-mod-wsgi test-arm test-asan test-tsan miri wheels pyotp-newest
+.PHONY: help demo demo-terminal screenshots test test-rust test-python test-django42 test-release lint format bench bench-qr bench-verify bench-logins bench-growth bench-import bench-login bench-django bench-adapters count attack mutants fuzz real-programs soak wheel clean test-pythons test-mod-wsgi test-arm faults test-asan test-tsan miri model wheels pyotp-suites pyotp-newest
 
 help:  ## List the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -38,6 +38,7 @@ test: $(VENV)/installed $(VENV)/tools $(DJANGO42)/installed  ## Run all checks: 
 
 test-rust:  ## Run cargo test, on the core alone: no Python is looked for
 	cargo test --locked
+	cargo test --locked --manifest-path tests/model/Cargo.toml --target-dir target/model
 	@# Each kernel by itself. One that this CPU has not leaves those that it has.
 	for kernel in portable sha-ni avx2 avx512; do \
 		FERROTP_KERNEL=$$kernel cargo test --locked --quiet --lib --test properties --test vectors || exit; \
@@ -61,19 +62,26 @@ test-mod-wsgi: $(WHEELS)/built  ## Run two applications under Debian's Apache an
 test-arm:  ## Run cargo test, and the same suites, on ARM under emulation (ARGS for pytest: those alone)
 	@$(PYTHON) tests/machines/arm.py $(ARGS)
 
-test-asan:  ## Run the contract suite with AddressSanitizer in the extension; wants a nightly toolchain
+faults: $(WHEELS)/built  ## Show faults of the release before, and that they are gone, on this CPython and on 3.14
+	@$(PYTHON) tests/machines/faults.py $(ARGS)
+
+test-asan:  ## Run the contract suite with AddressSanitizer in the extension and in Rust's standard library
 	@$(PYTHON) tests/machines/sanitize.py address $(ARGS)
 
-test-tsan:  ## Run batches in threads with ThreadSanitizer in the extension; wants a nightly toolchain
+test-tsan:  ## Run batches in threads with ThreadSanitizer in the extension and in Rust's standard library
 	@$(PYTHON) tests/machines/sanitize.py thread $(ARGS)
 
 miri:  ## Run the core's own tests under Miri, by each kernel; wants a nightly toolchain with it
 	@$(PYTHON) tests/machines/sanitize.py miri
 
+model:  ## Check the decisions of the stores exhaustively, on a model of them, and show how many states there are
+	cargo test --locked --manifest-path tests/model/Cargo.toml --target-dir target/model -- --nocapture
+
 lint: $(VENV)/installed $(VENV)/tools  ## Check formatting, lints and types
 	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
+	cargo fmt --check --manifest-path tests/model/Cargo.toml
 	cargo clippy --locked --all-targets -- -D warnings
 	PYO3_PYTHON=$(abspath $(PY)) cargo clippy --locked --all-targets --features python -- -D warnings
 	$(PY) -m ruff check
@@ -82,6 +90,7 @@ lint: $(VENV)/installed $(VENV)/tools  ## Check formatting, lints and types
 format: $(VENV)/tools  ## Format Rust and Python
 	cargo fmt
 	cargo fmt --manifest-path fuzz/Cargo.toml
+	cargo fmt --manifest-path tests/model/Cargo.toml
 	$(PY) -m ruff format
 	$(PY) -m ruff check --fix
 
@@ -94,6 +103,9 @@ bench-qr: $(VENV)-bench/installed  ## Compare QR codes with qrcode, segno and ru
 
 bench-verify: $(VENV)-bench-verify/installed  ## Compare a whole login check with django-otp, allauth and Flask-Security (ARGS=--quick)
 	@$(VENV)-bench-verify/bin/python benches/verify.py $(ARGS)
+
+bench-logins: $(VENV)-bench-verify/installed  ## Compare logins a second with another version's, on each database (ARGS="--old FOLDER --quick")
+	@$(VENV)-bench-verify/bin/python benches/logins.py $(ARGS)
 
 bench-growth: $(VENV)/installed $(VENV)/tools  ## Compare logins at 1,000 and at 1,000,000 users in PostgreSQL (ARGS=--quick: 20,000)
 	@$(PY) benches/growth.py $(ARGS)
@@ -113,7 +125,7 @@ count: $(VENV)/installed  ## Count the instructions of the hot calls (ARGS=--rec
 bench-adapters: $(VENV)/installed $(VENV)/tools  ## Compare a code's check by the adapters with the packages alone (ARGS=--quick: within a minute)
 	@$(PY) benches/adapters.py $(ARGS)
 
-mutants: $(VENV)/installed $(VENV)/tools $(VENV)/mutants  ## Break the code in many places and see which tests notice (ARGS: files such as ferrotp/web/gate.py)
+mutants: $(VENV)/installed $(VENV)/tools  ## Break the code in many places and see which tests notice (ARGS: files such as ferrotp/web/gate.py)
 	$(PY) benches/mutants.py --jobs $(JOBS) $(ARGS)
 	@if cargo mutants --version >/dev/null 2>&1; then cargo mutants $(MUTANTS); \
 	else echo "The Rust half wants cargo-mutants: cargo install cargo-mutants --locked"; exit 1; fi
@@ -124,6 +136,9 @@ attack: $(VENV)/installed  ## Attack the service for 30 days of its clock, and p
 fuzz: $(VENV)/installed $(VENV)/tools  ## Fuzz what reads foreign bytes, a minute for each target; wants a C++ compiler (ARGS=--quick: two seconds each)
 	@$(PYTHON) fuzz/run.py $(ARGS)
 	@$(PY) fuzz/files.py $(ARGS)
+
+pyotp-suites: $(VENV)/installed $(VENV)/tools  ## Run pyotp's own suites, of five releases, and print how many tests pass
+	@$(PY) -m pytest -q tests/pyotp/test_suites.py
 
 pyotp-newest: $(VENV)/installed $(VENV)/tools  ## Hold ferrotp against the newest pyotp of the package index, and say what is new
 	@$(PY) tests/pyotp/newest.py
@@ -161,10 +176,6 @@ $(VENV)/tools: requirements/test.txt $(VENV)/builder
 $(DJANGO42)/installed: requirements/django42.txt $(VENV)/builder
 	rm -rf $(DJANGO42)
 	$(PY) -m pip install --quiet --disable-pip-version-check --target $(DJANGO42) -r requirements/django42.txt
-	@touch $@
-
-$(VENV)/mutants: requirements/mutants.txt $(VENV)/builder
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/mutants.txt
 	@touch $@
 
 $(VENV)/demo: requirements/demo.txt $(VENV)/builder

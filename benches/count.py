@@ -32,6 +32,9 @@ SINGLE = {
     "verify, hit": ("f.verify(code, t)", 1, 1),
     "verify, ±1, miss": ("f.verify(wrong, t, 1)", 1, 3),
     "verify, ±10, miss": ("f.verify(wrong, t, 10)", 1, 21),
+    "construct and verify, ±1": ("F.TOTP(S).verify(code, t, 1)", 1, 3),
+    "batch.verify_one, ±1": ("B.verify_one(S, code, t, 1)", 1, 3),
+    "construct HOTP": ("F.HOTP(S)", 1, 0),
     "HOTP at": ("h.at(5)", 1, 1),
     "provisioning_uri": ("f.provisioning_uri(name=N, issuer_name=N)", 1, 0),
     "parse_uri": ("F.parse_uri(uri)", 1, 0),
@@ -47,7 +50,7 @@ BATCHES = {
 KERNELS = {"portable": {**SINGLE, **BATCHES}, "avx2": BATCHES}
 
 SETUP = """
-import ferrotp as F, ferrotp.batch as B, ferrotp.vault as V
+import ferrotp as F, ferrotp.utils, ferrotp.batch as B, ferrotp.vault as V
 S, N, t, wrong = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", "alice@example.com", 1_700_000_000, "000000"
 f, h = F.TOTP(S), F.HOTP(S)
 code, uri = f.at(t), f.provisioning_uri(name=N, issuer_name=N)

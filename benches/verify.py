@@ -36,6 +36,8 @@ from ferrotp.vault import Keyring
 SECRET = ferrotp.random_base32()
 DEVICE = ferrotp.TOTP(SECRET)
 WRONG = "000000"
+KEYRING = Keyring.generate()
+"""One for both services that use the same store: another would find records that it cannot open."""
 
 
 @dataclass
@@ -49,7 +51,7 @@ class Side:
 
 def ours(url: str) -> Side:
     user_id = ferrotp.random_hex()
-    mfa = MFA(SQLStore(url), issuer="bench", keyring=Keyring.generate())
+    mfa = MFA(SQLStore(url), issuer="bench", keyring=KEYRING)
     mfa.import_factor(user_id=user_id, secret=SECRET)
 
     def check(code: str) -> bool:

@@ -3,9 +3,10 @@
 use core::fmt;
 use core::num::NonZeroU8;
 
-use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+use subtle::{Choice, ConstantTimeEq};
 
-use crate::{Algorithm, Error, HmacKey, Secret, window};
+use crate::window::{self, Pick};
+use crate::{Algorithm, Error, HmacKey, Secret};
 
 /// How many digits a code has: 1 to 10.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +139,7 @@ pub fn verify(key: &HmacKey, counter: u64, digits: Digits, text: &str) -> bool {
 }
 
 /// The counter of `next_text`, where `text` and `next_text` are the codes of two counters in a row, the first of them in
-/// `first ..= last` (RFC 4226, section 7.4). The newest such pair wins. All counters are hashed and compared.
+/// `first ..= last` (RFC 4226, section 7.4). The earliest such pair counts. All counters are hashed and compared.
 ///
 /// # Errors
 /// [`Error::WindowOutOfRange`] if there is no counter after `last`.
@@ -150,21 +151,35 @@ pub fn resync(
     text: &str,
     next_text: &str,
 ) -> Result<Option<u64>, Error> {
+    find_pair(key, first, last, None, digits, text, next_text)
+}
+
+/// The same, where the second of several pairs may count: the earliest of which neither code is of a counter up to
+/// `accepted`, or if there is none, the newest.
+pub(crate) fn find_pair(
+    key: &HmacKey,
+    first: u64,
+    last: u64,
+    accepted: Option<u64>,
+    digits: Digits,
+    text: &str,
+    next_text: &str,
+) -> Result<Option<u64>, Error> {
     let end = last.checked_add(1).ok_or(Error::WindowOutOfRange)?;
     let Some((number, next_number)) =
         number(text.as_bytes(), digits).zip(number(next_text.as_bytes(), digits))
     else {
         return Ok(None);
     };
-    let (mut newest, mut found, mut before) = (0u64, Choice::from(0), Choice::from(0));
+    // The first counter of the pair is to be newer, so the second is compared with the one after.
+    let (mut pick, mut before) =
+        (Pick::new(accepted.map(|accepted| accepted.saturating_add(1))), Choice::from(0));
     window::for_each_truncated(key, first, end, |truncated, counter| {
         let value = u64::from(digits.reduce(truncated));
-        let pair = before & value.ct_eq(&next_number);
-        newest.conditional_assign(&counter, pair);
-        found |= pair;
+        pick.offer(counter, before & value.ct_eq(&next_number));
         before = value.ct_eq(&number);
     });
-    Ok(bool::from(found).then_some(newest))
+    Ok(pick.counter())
 }
 
 /// A secret whose codes move with a counter. Wiped on drop.
@@ -190,7 +205,7 @@ impl Hotp {
         code(&self.key, counter, self.digits)
     }
 
-    /// The newest counter from `first` to `look_ahead` after it whose code is `text`. The next one may only be found from
+    /// The earliest counter from `first` to `look_ahead` after it whose code is `text`. The next one may only be found from
     /// the counter after it, which is the caller's to keep. All codes of the window are made and compared.
     ///
     /// # Errors
@@ -200,7 +215,7 @@ impl Hotp {
         let Some(number) = number(text.as_bytes(), self.digits) else {
             return Ok(None);
         };
-        Ok(window::newest_match(&self.key, first, last, |truncated| {
+        Ok(window::find(&self.key, first, last, None, |truncated| {
             u64::from(self.digits.reduce(truncated)).ct_eq(&number)
         }))
     }

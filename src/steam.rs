@@ -30,7 +30,7 @@ pub fn find(key: &HmacKey, step: u64, window: u64, digits: Digits, text: &str) -
     if text.len() != LENGTH {
         return Ok(None);
     }
-    Ok(window::first_match(key, first, last, |truncated| {
+    Ok(window::find(key, first, last, None, |truncated| {
         from_number(digits.reduce(truncated)).as_bytes().ct_eq(text.as_bytes())
     }))
 }

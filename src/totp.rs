@@ -29,7 +29,7 @@ pub fn find(key: &HmacKey, step: u64, window: u64, digits: Digits, text: &str) -
     let Some(number) = hotp::number(text.as_bytes(), digits) else {
         return Ok(None);
     };
-    Ok(window::first_match(key, first, last, |truncated| u64::from(digits.reduce(truncated)).ct_eq(&number)))
+    Ok(window::find(key, first, last, None, |truncated| u64::from(digits.reduce(truncated)).ct_eq(&number)))
 }
 
 /// A secret whose codes move with the clock. Wiped on drop.
@@ -66,18 +66,25 @@ impl Totp {
         hotp::code(&self.key, self.step(unix_seconds), self.digits)
     }
 
-    /// The newest of the time steps from `window` before a Unix time's to `window` after it whose code is `text`. That
-    /// step must not be accepted again, nor one before it: keeping it is the caller's part. All codes of the window are
-    /// made and compared.
+    /// The time step, from `window` before a Unix time's to `window` after it, whose code is `text`. It must not be accepted
+    /// again, nor one before it: keeping it is the caller's part, and `accepted` is the last one kept. Of several steps
+    /// with this code the earliest after that one counts, so that the owner's next code is not refused; where none is
+    /// after it, it is the newest. All codes of the window are made and compared.
     ///
     /// # Errors
     /// [`Error::WindowOutOfRange`] if the window begins before 1970, or ends after the last 64-bit step.
-    pub fn find(&self, text: &str, unix_seconds: u64, window: u64) -> Result<Option<u64>, Error> {
+    pub fn find(
+        &self,
+        text: &str,
+        unix_seconds: u64,
+        window: u64,
+        accepted: Option<u64>,
+    ) -> Result<Option<u64>, Error> {
         let (first, last) = window::around(self.step(unix_seconds), window)?;
         let Some(number) = hotp::number(text.as_bytes(), self.digits) else {
             return Ok(None);
         };
-        Ok(window::newest_match(&self.key, first, last, |truncated| {
+        Ok(window::find(&self.key, first, last, accepted, |truncated| {
             u64::from(self.digits.reduce(truncated)).ct_eq(&number)
         }))
     }

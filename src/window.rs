@@ -1,6 +1,6 @@
 //! A window of counters: every code in it is made and compared, so the time spent tells nothing of the match.
 
-use subtle::{Choice, ConditionallySelectable};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeGreater};
 
 use crate::lanes::LANES;
 use crate::{Error, HmacKey};
@@ -10,43 +10,54 @@ pub(crate) fn around(step: u64, window: u64) -> Result<(u64, u64), Error> {
     step.checked_sub(window).zip(step.checked_add(window)).ok_or(Error::WindowOutOfRange)
 }
 
-/// The lowest counter in `first ..= last` whose truncated HMAC `matches`, after asking for every one of them.
-#[inline]
-pub(crate) fn first_match(
-    key: &HmacKey,
-    first: u64,
-    last: u64,
-    matches: impl Fn(u32) -> Choice,
-) -> Option<u64> {
-    any_match::<false>(key, first, last, matches)
+/// Of the counters that match, the one that counts: the earliest that is newer than the last one accepted. One code may
+/// stand at two counters in a row, and the later one is its owner's next. Where none is newer it is the newest, which
+/// was used. Which it is takes no more or less time.
+pub(crate) struct Pick {
+    accepted: Option<u64>,
+    counter: u64,
+    found: Choice,
+    found_newer: Choice,
 }
 
-/// The highest counter in `first ..= last` whose truncated HMAC `matches`, after asking for every one of them.
-#[inline]
-pub(crate) fn newest_match(
-    key: &HmacKey,
-    first: u64,
-    last: u64,
-    matches: impl Fn(u32) -> Choice,
-) -> Option<u64> {
-    any_match::<true>(key, first, last, matches)
+impl Pick {
+    /// `accepted` is the last counter of which a code was accepted.
+    #[inline]
+    pub(crate) fn new(accepted: Option<u64>) -> Self {
+        Self { accepted, counter: 0, found: Choice::from(0), found_newer: Choice::from(0) }
+    }
+
+    /// Takes the next counter, in their order, if it is a hit and none before it counted.
+    #[inline]
+    pub(crate) fn offer(&mut self, counter: u64, hit: Choice) {
+        let is_newer = match self.accepted {
+            Some(accepted) => counter.ct_gt(&accepted),
+            None => Choice::from(1),
+        };
+        self.counter.conditional_assign(&counter, hit & !self.found_newer);
+        self.found |= hit;
+        self.found_newer |= hit & is_newer;
+    }
+
+    /// The counter that counts, if any was a hit.
+    #[inline]
+    pub(crate) fn counter(&self) -> Option<u64> {
+        bool::from(self.found).then_some(self.counter)
+    }
 }
 
+/// The counter in `first ..= last` whose truncated HMAC `matches`, after asking for every one of them; of several the
+/// one that counts after `accepted` (see [`Pick`]).
 #[inline]
-fn any_match<const NEWEST: bool>(
+pub(crate) fn find(
     key: &HmacKey,
     first: u64,
     last: u64,
+    accepted: Option<u64>,
     matches: impl Fn(u32) -> Choice,
 ) -> Option<u64> {
-    let mut found = Choice::from(0);
-    let mut counter_found = 0u64;
-    let mut attempt = |truncated: u32, counter: u64| {
-        let hit = matches(truncated);
-        let replaces = if NEWEST { hit } else { hit & !found };
-        counter_found.conditional_assign(&counter, replaces);
-        found |= hit;
-    };
+    let mut pick = Pick::new(accepted);
+    let mut attempt = |truncated: u32, counter: u64| pick.offer(counter, matches(truncated));
     match last.saturating_sub(first) {
         0 => attempt(key.truncated(first), first),
         // A step before and after, which is what a login asks for.
@@ -57,7 +68,7 @@ fn any_match<const NEWEST: bool>(
         }
         _ => for_each_truncated(key, first, last, attempt),
     }
-    bool::from(found).then_some(counter_found)
+    pick.counter()
 }
 
 /// Asks for the truncated HMAC of every counter in `first ..= last`, in order, hashed side by side.

@@ -43,11 +43,17 @@ fn run(scenario: &str) {
                 "first" => (wrong(0), None),
                 "last" => (wrong(5), None),
                 "-1" => (code(step - 1), Some(step - 1)),
-                "0" => (code(step), Some(step)),
+                "0" | "0, used" | "0, the next used" => (code(step), Some(step)),
                 _ => (code(step + 1), Some(step + 1)),
             };
-            let found =
-                measured_by_callgrind(|| keyring.match_totp(&owner, &record, &typed, NOW, 1, 1).unwrap());
+            let accepted = match how {
+                "0, used" => step,
+                "0, the next used" => step + 1,
+                _ => step - 2,
+            };
+            let found = measured_by_callgrind(|| {
+                keyring.match_totp(&owner, &record, &typed, NOW, 1, 1, Some(accepted)).unwrap()
+            });
             assert_eq!(found, (step, expected));
         }
         "recovery" => {
@@ -109,12 +115,14 @@ fn where_a_code_is_wrong_and_which_counter_matched_takes_the_same_instructions()
         eprintln!("valgrind is not installed: nothing was measured");
         return;
     }
-    let totp = ["first", "last", "-1", "0", "+1"].map(|how| instructions(&format!("totp {how}")));
+    let totp = ["first", "last", "-1", "0", "+1", "0, used", "0, the next used"]
+        .map(|how| instructions(&format!("totp {how}")));
     let recovery = ["first", "last", "right"].map(|how| instructions(&format!("recovery {how}")));
     let control = ["first", "last"].map(|how| instructions(&format!("control {how}")));
     eprintln!("TOTP {totp:?}, recovery codes {recovery:?}, control {control:?}");
     assert_ne!(control[0], control[1], "the measurement sees a comparison that leaks");
     assert_eq!(totp[0], totp[1], "wrong in the first digit, in the last");
     assert_eq!([totp[2]; 2], [totp[3], totp[4]], "the step before, this one, the next");
+    assert_eq!([totp[3]; 2], [totp[5], totp[6]], "newer than the last one accepted, that one, older");
     assert_eq!([recovery[0]; 2], [recovery[1], recovery[2]], "wrong in the first symbol, in the last, right");
 }

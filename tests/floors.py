@@ -28,12 +28,14 @@ STRANGERS = [("ferrotp/flask/", "ferrotp/starlette/", "ferrotp/django/")]
 """Rooms of one floor that never know each other."""
 
 EXTRAS = {
+    "ferrotp/__pyinstaller/": {"PyInstaller"},  # which loads its hooks itself
     "ferrotp/__main__.py": {"click"},
     "ferrotp/adapters/allauth/": {"allauth", "django"},
     "ferrotp/adapters/django_otp/": {"django", "django_otp"},
     "ferrotp/adapters/flask_security/": {"flask", "flask_security"},
     "ferrotp/adapters/two_factor/": {"django", "django_otp", "two_factor"},
     "ferrotp/cli/": {"click"},
+    "ferrotp/cli/demo-flask/": {"app", "argon2", "check", "flask", "flask_login", "flask_wtf", "users", "werkzeug"},
     "ferrotp/django/": {"django", "asgiref"},
     "ferrotp/flask/": {"flask", "flask_login", "flask_wtf", "wtforms"},
     "ferrotp/django/management/commands/ferrotp_import.py": {"allauth"},

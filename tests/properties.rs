@@ -226,11 +226,11 @@ fn the_types_for_one_secret_do_what_the_functions_do() {
     assert_eq!(totp.code(1_111_111_109).as_str(), "07081804"); // RFC 6238, appendix B
     assert_eq!((totp.step(59), totp.step(60)), (1, 2));
     for (second, window, found) in [(59, 0, Some(1)), (89, 1, Some(1)), (90, 1, None), (30, 0, Some(1))] {
-        assert_eq!(totp.find("94287082", second, window), Ok(found));
+        assert_eq!(totp.find("94287082", second, window, None), Ok(found));
     }
-    assert_eq!(totp.find("94287082", 59, 2), Err(Error::WindowOutOfRange));
-    assert_eq!(totp.find("287082", 59, 1), Ok(None));
-    assert_eq!(Totp::new(&secret).find("287082", 59, 1), Ok(Some(1)));
+    assert_eq!(totp.find("94287082", 59, 2, None), Err(Error::WindowOutOfRange));
+    assert_eq!(totp.find("287082", 59, 1, None), Ok(None));
+    assert_eq!(Totp::new(&secret).find("287082", 59, 1, None), Ok(Some(1)));
     let sha256 = Totp::with(
         &Secret::from_bytes(b"12345678901234567890123456789012"),
         Algorithm::Sha256,
@@ -243,15 +243,19 @@ fn the_types_for_one_secret_do_what_the_functions_do() {
 }
 
 #[test]
-fn of_several_steps_with_the_same_code_the_newest_is_found() {
+fn of_several_steps_with_the_same_code_the_earliest_that_is_newer_than_the_last_one_is_found() {
     // One digit: a window of thirty has twins.
     let (secret, one) = (Secret::from_bytes(b"12345678901234567890"), Digits::new(1).unwrap());
     let (hotp, totp) =
         (Hotp::with(&secret, Algorithm::Sha1, one), Totp::with(&secret, Algorithm::Sha1, one, 30).unwrap());
     for digit in "0123456789".split_terminator("").skip(1) {
-        let newest = (0..=30).rev().find(|counter| hotp.code(*counter).as_str() == digit);
-        assert_eq!(hotp.find(digit, 0, 30), Ok(newest));
-        assert_eq!(totp.find(digit, 15 * 30, 15), Ok(newest));
+        let all = (0..=30).filter(|counter| hotp.code(*counter).as_str() == digit).collect::<Vec<_>>();
+        assert_eq!(hotp.find(digit, 0, 30), Ok(all.first().copied()));
+        assert_eq!(totp.find(digit, 15 * 30, 15, None), Ok(all.first().copied()));
+        for accepted in 0..=31 {
+            let newer = all.iter().find(|counter| **counter > accepted).or(all.last());
+            assert_eq!(totp.find(digit, 15 * 30, 15, Some(accepted)), Ok(newer.copied()));
+        }
     }
 }
 

@@ -1,39 +1,72 @@
-"""The code blocks of README and docs run as they stand."""
+"""The code blocks of README and docs run as they stand, each by itself, and again."""
 
 import os
 import re
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from doc_blocks import Block, Warm, blocks_of, ends, warm
 from mfa.redis_server import free_port, server
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 REDIS = "redis://localhost:6379"
-# One process a page: a reader types its blocks one after the other.
-BLOCKS = {
-    page: blocks
-    for page in PAGES
-    if (blocks := re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.S | re.M))
-}
+BLOCKS = {page: blocks for page in PAGES if (blocks := blocks_of(page.read_text(encoding="utf-8")))}
 
 
 if sys.version_info < (3, 11):
     del BLOCKS[ROOT / "docs" / "adapters.md"]  # Flask-Security has no release for it
 
 
-@pytest.mark.parametrize("page", list(BLOCKS), ids=lambda page: page.name)
-def test_the_code_blocks_of_a_page_run(page: Path, tmp_path: Path) -> None:
-    code = "\n".join(BLOCKS[page])
+@pytest.fixture(scope="module")
+def interpreter() -> Iterator[Warm]:
+    with warm() as process:
+        yield process
+
+
+@pytest.mark.skipif(os.name != "posix", reason="blocks run in processes that are forked")
+@pytest.mark.parametrize(
+    ("page", "block"),
+    [(page, block) for page, blocks in BLOCKS.items() for block in ends(blocks)],
+    ids=lambda value: str(value.line) if isinstance(value, Block) else value.name,
+)
+def test_each_block_runs_by_itself_and_again(page: Path, block: Block, interpreter: Warm, tmp_path: Path) -> None:
+    if block.keys:
+        interpreter.run([(1, MAKE_KEYS)], tmp_path, "keys")
+    program = block.chain
     # The reader has a Redis where Redis is by default; here it is wherever a port was free.
-    with server(port=str(free_port())) if REDIS in code else nullcontext() as one:
-        code = code.replace(REDIS, f"redis://127.0.0.1:{one.settings['port']}") if one else code
-        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
+    with server(port=str(free_port())) if any(REDIS in code for _, code in program) else nullcontext() as redis:
+        if redis:
+            address = f"redis://127.0.0.1:{redis.settings['port']}"
+            program = tuple((line, code.replace(REDIS, address)) for line, code in program)
+        for _ in ("in an empty directory", "where it has left its files"):
+            assert not interpreter.run(program, tmp_path, page.name)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="blocks run in processes that are forked")
+def test_a_block_that_needs_another_one_or_runs_only_once_is_seen(interpreter: Warm, tmp_path: Path) -> None:
+    page = "<!-- block: a -->\n```python\nx = 1\n```\n<!-- after: a -->\n```python\nprint(x)\n```\n```python\nx\n```\n"
+    blocks = blocks_of(page)
+    assert [block.line for block in ends(blocks)] == [7, 10]
+    said = [interpreter.run(block.chain, tmp_path, "page.md") for block in ends(blocks)]
+    assert not said[0] and "NameError" in said[1] and 'page.md", line 10' in said[1]
+    assert "NameError" in interpreter.run([(1, "ferrotp.TOTP")], tmp_path, "page.md")
+    once = [(1, "import os\nos.mkdir('kept')")]
+    assert not interpreter.run(once, tmp_path, "page.md") and "FileExistsError" in interpreter.run(once, tmp_path, "")
+
+
+# What `ferrotp keys new --file keys.txt` does.
+MAKE_KEYS = """
+import os
+from ferrotp.vault import new_key
+with open(os.open("keys.txt", os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+    print(new_key(), file=file)
+"""
 
 
 # Commands stand behind "$ ", and what they print below; "…" stands for anything.

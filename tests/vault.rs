@@ -64,7 +64,7 @@ proptest! {
         if version && !bytes.is_empty() {
             bytes[0] = 1;
         }
-        let error = keyring.match_totp(&ann(), &bytes, "123456", 59, 1, 1).unwrap_err();
+        let error = keyring.match_totp(&ann(), &bytes, "123456", 59, 1, 1, None).unwrap_err();
         prop_assert!(matches!(error, VaultError::Malformed | VaultError::UnknownKey(_)));
         prop_assert!(keyring.check_recovery_code("acme", "ann", "7K", &bytes, "x").is_err());
         prop_assert!(keyring.reseal(&ann(), Purpose::Otp, &bytes).is_err());
@@ -78,6 +78,7 @@ proptest! {
         behind in 0u64..5,
         ahead in 0u64..5,
         offset in -7i64..7,
+        accepted in prop::option::of(-7i64..7),
     ) {
         let keyring = Keyring::generate().unwrap();
         let record = keyring.seal_otp(&ann(), parameters, &secret).unwrap();
@@ -88,13 +89,20 @@ proptest! {
         };
         let typed = hotp::code(&key, step.saturating_add_signed(offset), parameters.digits());
         let first = step.saturating_sub(behind);
-        let expected = (first..=step + ahead)
-            .rev()
-            .find(|counter| hotp::code(&key, *counter, parameters.digits()).as_str() == typed.as_str());
+        let accepted = accepted.map(|offset| step.saturating_add_signed(offset));
+        let all = (first..=step + ahead)
+            .filter(|counter| hotp::code(&key, *counter, parameters.digits()).as_str() == typed.as_str())
+            .collect::<Vec<_>>();
+        // A match that was accepted is told, too: its code was used.
+        let newer = all.iter().find(|counter| accepted.is_none_or(|accepted| **counter > accepted)).or(all.last());
+        let expected = match parameters.kind() {
+            Kind::Totp { .. } => newer.copied(),
+            Kind::Hotp => all.first().copied(),
+        };
         let matched = match parameters.kind() {
             Kind::Totp { .. } => {
                 let (now_step, matched) =
-                    keyring.match_totp(&ann(), &record, typed.as_str(), now, behind, ahead).unwrap();
+                    keyring.match_totp(&ann(), &record, typed.as_str(), now, behind, ahead, accepted).unwrap();
                 prop_assert_eq!(now_step, step);
                 matched
             }
@@ -120,13 +128,34 @@ proptest! {
         let code = |counter: u64| hotp::code(&key, counter, Digits::SIX).as_str().to_owned();
         let (one, two) = (code(first + at), code(first + at + step));
         let expected = (first..=first + window)
-            .rev()
             .find(|counter| code(*counter) == one && code(*counter + 1) == two)
             .map(|counter| counter + 1);
         if step == 1 && at <= window {
             prop_assert!(expected.is_some());
         }
         prop_assert_eq!(keyring.resync_hotp(&ann(), &record, &one, &two, first, window).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_pair_of_steps_counts_where_neither_was_accepted(
+        secret in prop::array::uniform20(any::<u8>()),
+        step in 0u64..1 << 40,
+        (behind, ahead) in (0u64..5, 0u64..5),
+        at in -7i64..7,
+        accepted in prop::option::of(-7i64..7),
+    ) {
+        let keyring = Keyring::generate().unwrap();
+        let record = keyring.seal_otp(&ann(), Parameters::default(), &secret).unwrap();
+        let key = HmacKey::new(Algorithm::Sha1, &secret);
+        let code = |counter: u64| hotp::code(&key, counter, Digits::SIX).as_str().to_owned();
+        let (at, accepted) = (step.saturating_add_signed(at), accepted.map(|offset| step.saturating_add_signed(offset)));
+        let (one, two) = (code(at), code(at + 1));
+        let all = (step.saturating_sub(behind).max(1)..=step + ahead)
+            .filter(|counter| code(*counter - 1) == one && code(*counter) == two)
+            .collect::<Vec<_>>();
+        let newer = all.iter().find(|counter| accepted.is_none_or(|accepted| **counter - 1 > accepted)).or(all.last());
+        let found = keyring.match_totp_pair(&ann(), &record, &one, &two, step * 30, behind, ahead, accepted);
+        prop_assert_eq!(found, Ok((step, newer.copied())));
     }
 
     #[test]
@@ -263,7 +292,7 @@ fn the_kind_is_sealed_too() {
     let hotp = keyring.seal_otp(&ann(), hotp_parameters(6), b"12345678901234567890").unwrap();
     let totp = keyring.seal_otp(&ann(), Parameters::default(), b"12345678901234567890").unwrap();
     let wrong = VaultError::WrongKind(keyring.writing().id());
-    assert_eq!(keyring.match_totp(&ann(), &hotp, "755224", 0, 0, 0), Err(wrong));
+    assert_eq!(keyring.match_totp(&ann(), &hotp, "755224", 0, 0, 0, None), Err(wrong));
     assert_eq!(keyring.match_hotp(&ann(), &totp, "755224", 0, 0), Err(wrong));
     assert_eq!(keyring.resync_hotp(&ann(), &totp, "755224", "287082", 0, 5), Err(wrong));
 }
@@ -495,11 +524,14 @@ fn numbers_out_of_range_are_errors_and_not_overflows() {
     let totp = |period| Parameters::new(Kind::Totp { period }, Algorithm::Sha1, Digits::SIX);
     let second = keyring.seal_otp(&ann(), totp(1).unwrap(), b"12345678901234567890").unwrap();
     let max = u64::MAX;
-    assert_eq!(keyring.match_totp(&ann(), &second, "755224", 1, 5, 0), Ok((1, Some(0))));
-    assert_eq!(keyring.match_totp(&ann(), &second, "755224", max, 0, 0), Ok((max, None)));
-    assert_eq!(keyring.match_totp(&ann(), &second, "755224", max, 0, 1), Err(VaultError::CounterOutOfRange));
-    assert_eq!(keyring.match_totp(&ann(), &second, "755224", 9, 1001, 0), Err(VaultError::Window));
-    assert_eq!(keyring.match_totp(&ann(), &second, "755224", 9, 0, max), Err(VaultError::Window));
+    assert_eq!(keyring.match_totp(&ann(), &second, "755224", 1, 5, 0, None), Ok((1, Some(0))));
+    assert_eq!(keyring.match_totp(&ann(), &second, "755224", max, 0, 0, None), Ok((max, None)));
+    assert_eq!(
+        keyring.match_totp(&ann(), &second, "755224", max, 0, 1, None),
+        Err(VaultError::CounterOutOfRange)
+    );
+    assert_eq!(keyring.match_totp(&ann(), &second, "755224", 9, 1001, 0, None), Err(VaultError::Window));
+    assert_eq!(keyring.match_totp(&ann(), &second, "755224", 9, 0, max, None), Err(VaultError::Window));
     assert_eq!(keyring.match_hotp(&ann(), &hotp, "755224", max, 0), Ok(None));
     assert_eq!(keyring.match_hotp(&ann(), &hotp, "755224", max, 1), Err(VaultError::CounterOutOfRange));
     assert_eq!(keyring.match_hotp(&ann(), &hotp, "755224", 0, 1001), Err(VaultError::Window));
@@ -711,10 +743,10 @@ fn limits_are_reached_and_not_passed() {
     let totp = keyring.seal_otp(&ann(), Parameters::default(), b"12345678901234567890").unwrap();
     // A window of a thousand on either side, as it is written down.
     let at = 30 * 1001;
-    assert_eq!(keyring.match_totp(&ann(), &totp, "287082", at, 1000, 0), Ok((1001, Some(1))));
-    assert_eq!(keyring.match_totp(&ann(), &totp, "287082", at, 999, 1000), Ok((1001, None)));
-    assert_eq!(keyring.match_totp(&ann(), &totp, "287082", at, 1001, 0), Err(VaultError::Window));
-    assert_eq!(keyring.match_totp(&ann(), &totp, "287082", at, 0, 1001), Err(VaultError::Window));
+    assert_eq!(keyring.match_totp(&ann(), &totp, "287082", at, 1000, 0, None), Ok((1001, Some(1))));
+    assert_eq!(keyring.match_totp(&ann(), &totp, "287082", at, 999, 1000, None), Ok((1001, None)));
+    assert_eq!(keyring.match_totp(&ann(), &totp, "287082", at, 1001, 0, None), Err(VaultError::Window));
+    assert_eq!(keyring.match_totp(&ann(), &totp, "287082", at, 0, 1001, None), Err(VaultError::Window));
     for length in [16, 128] {
         let record = keyring.new_otp(&ann(), Parameters::default(), length).unwrap();
         let (_, secret) = keyring.reveal_otp(&ann(), &record).unwrap();
@@ -749,4 +781,39 @@ fn a_mac_is_of_its_key_its_label_and_its_texts() {
     }
     let alone = Keyring::generate().unwrap();
     assert_eq!(alone.mac(id, "label", &["a", "bc"]), Err(VaultError::UnknownKey(id)));
+}
+
+#[test]
+fn two_steps_in_a_row_with_one_code_are_two_steps() {
+    // One in a million, found by a search: 171762, 235522, 235522, 368665.
+    let (keyring, step) = (Keyring::generate().unwrap(), 62_075_368);
+    let secret = b"12345678901234567890";
+    let totp = keyring.seal_otp(&ann(), Parameters::default(), secret).unwrap();
+    let hotp = keyring.seal_otp(&ann(), hotp_parameters(6), secret).unwrap();
+    let matched =
+        |now: u64, accepted| keyring.match_totp(&ann(), &totp, "235522", now * 30, 1, 1, accepted).unwrap().1;
+    for now in [step, step + 1] {
+        assert_eq!(matched(now, None), Some(step));
+        assert_eq!(matched(now, Some(step - 1)), Some(step));
+        assert_eq!(matched(now, Some(step)), Some(step + 1));
+        assert_eq!(matched(now, Some(step + 1)), Some(step + 1)); // not newer: it was used
+    }
+    assert_eq!(keyring.match_hotp(&ann(), &hotp, "235522", step - 1, 9), Ok(Some(step)));
+    assert_eq!(keyring.match_hotp(&ann(), &hotp, "235522", step + 1, 9), Ok(Some(step + 1)));
+    let pair = |one: &str, two: &str, accepted| {
+        keyring.match_totp_pair(&ann(), &totp, one, two, (step + 1) * 30, 1, 1, accepted).unwrap().1
+    };
+    for (one, two, second) in
+        [("171762", "235522", step), ("235522", "235522", step + 1), ("235522", "368665", step + 2)]
+    {
+        assert_eq!(pair(one, two, None), Some(second));
+        assert_eq!(pair(one, two, Some(second - 2)), Some(second));
+        assert_eq!(keyring.resync_hotp(&ann(), &hotp, one, two, step - 3, 9), Ok(Some(second)));
+    }
+    assert_eq!(pair("171762", "368665", None), None);
+    // The first step of time has none before it.
+    let first = keyring.match_totp_pair(&ann(), &totp, "755224", "287082", 0, 1, 0, None);
+    assert_eq!(first, Ok((0, None)));
+    let next = keyring.match_totp_pair(&ann(), &totp, "755224", "287082", 0, 1, 1, None);
+    assert_eq!(next, Ok((0, Some(1))));
 }

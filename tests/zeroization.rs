@@ -232,12 +232,12 @@ fn a_sealed_secret_is_matched_and_nothing_of_it_is_left() {
         assert_wiped("seal", &freed, &stack, secrets);
 
         let (found, freed, stack) =
-            left_by(|| keyring.match_totp(&owner(), &record, &code(34), 1000, 1, 1).unwrap());
+            left_by(|| keyring.match_totp(&owner(), &record, &code(34), 1000, 1, 1, None).unwrap());
         assert_eq!(found, (33, Some(34)));
         assert_wiped("match TOTP", &freed, &stack, secrets);
 
         let (result, freed, stack) =
-            left_by(|| keyring.match_totp(&owner(), &record, "000000", u64::MAX, 1, u64::MAX));
+            left_by(|| keyring.match_totp(&owner(), &record, "000000", u64::MAX, 1, u64::MAX, None));
         assert!(result.is_err());
         assert_wiped("match out of range", &freed, &stack, secrets);
 

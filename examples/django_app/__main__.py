@@ -4,7 +4,8 @@ usage: python examples/django_app [--check]
 
   --check   drives the whole story without a person, and exits
 
-The data stays in examples/django_app/instance, or in the folder that EXAMPLE_FOLDER names; the port is free, or PORT.
+It begins anew each time: the data is in a new folder, which goes when it ends; EXAMPLE_FOLDER names one that stays.
+The port is a free one, or PORT.
 """
 
 import os
@@ -82,6 +83,16 @@ def main(arguments: list[str]) -> int:
         with tempfile.TemporaryDirectory() as folder:
             os.environ.update(EXAMPLE_FOLDER=folder, EXAMPLE_MAILS=f"{folder}/mails")
             return check()
+    kept = os.environ.get("EXAMPLE_FOLDER")
+    if kept:
+        return serve(f"The data stays in {kept}")
+    with tempfile.TemporaryDirectory(prefix="ferrotp-demo-") as folder:
+        os.environ["EXAMPLE_FOLDER"] = folder
+        return serve(f"The data is in {folder}, and goes when this ends")
+
+
+def serve(where: str) -> int:
+    """Until somebody ends it."""
     try:
         server = up(int(os.environ.get("PORT", "0")))
     except (OSError, ValueError) as error:
@@ -96,7 +107,8 @@ def main(arguments: list[str]) -> int:
     print(f"1. Open {base}/login and log in as {USERS[0][0]}, password: {USERS[0][1]}")
     print("2. Follow “Two-step login”, scan the code with an authenticator app, and save the recovery codes")
     print("3. Log out and in again: with a code, with the same one once more, with a recovery code")
-    print(f"4. The admin: {base}/admin/, as {USERS[1][0]}, password: {USERS[1][1]}. Ctrl-C ends it", flush=True)
+    print(f"4. The admin: {base}/admin/, as {USERS[1][0]}, password: {USERS[1][1]}")
+    print(f"{where}. Ctrl-C ends it", flush=True)
     try:
         server.serve_forever()
     except KeyboardInterrupt:

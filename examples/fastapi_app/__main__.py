@@ -4,7 +4,8 @@ usage: python examples/fastapi_app [--check]
 
   --check   drives the whole story without a person, and exits
 
-The data stays in examples/fastapi_app/instance, or in the folder that EXAMPLE_FOLDER names; the port is free, or PORT.
+It begins anew each time: the data is in a new folder, which goes when it ends; EXAMPLE_FOLDER names one that stays.
+The port is a free one, or PORT.
 """
 
 import logging
@@ -13,7 +14,6 @@ import socket
 import sys
 import tempfile
 from contextlib import suppress
-from pathlib import Path
 
 import uvicorn
 from accounts import Refused
@@ -32,7 +32,16 @@ def main(arguments: list[str]) -> int:
         logging.disable(logging.WARNING)
         with tempfile.TemporaryDirectory() as folder:
             return check(create_app(folder))
-    app = create_app(os.environ.get("EXAMPLE_FOLDER") or Path(__file__).parent / "instance")
+    kept = os.environ.get("EXAMPLE_FOLDER")
+    if kept:
+        return serve(kept, f"The data stays in {kept}")
+    with tempfile.TemporaryDirectory(prefix="ferrotp-demo-") as folder:
+        return serve(folder, f"The data is in {folder}, and goes when this ends")
+
+
+def serve(folder: str, where: str) -> int:
+    """Until somebody ends it."""
+    app = create_app(folder)
     with suppress(Refused):  # it is there already
         app.state.accounts.add(EMAIL, PASSWORD)
     listening = socket.socket()
@@ -46,7 +55,8 @@ def main(arguments: list[str]) -> int:
     print(f"1. Open {address} and log in as {EMAIL}, password: {PASSWORD}")
     print("2. Follow “Two-step login”, scan the code with an authenticator app, and save the recovery codes")
     print("3. Log out and in again: with a code, with the same one once more, with a recovery code")
-    print(f"The API describes itself at {address}/openapi.json. Ctrl-C ends it", flush=True)
+    print(f"The API describes itself at {address}/openapi.json")
+    print(f"{where}. Ctrl-C ends it", flush=True)
     with suppress(KeyboardInterrupt):
         uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off")).run([listening])
     return 0

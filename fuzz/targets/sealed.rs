@@ -39,7 +39,7 @@ libfuzzer_sys::fuzz_target!(|input: (
     let owner = Owner::new(tenant, user, factor).unwrap_or(ann());
     let right = same && owner == ann();
     assert_eq!(KEYRING.reveal_otp(&owner, &record).is_ok(), right);
-    assert_eq!(KEYRING.match_totp(&owner, &record, code, 59, 1, 1).is_ok(), right);
+    assert_eq!(KEYRING.match_totp(&owner, &record, code, 59, 1, 1, None).is_ok(), right);
     assert_eq!(KEYRING.reseal(&owner, Purpose::Otp, &record).is_ok(), right);
     assert!(KEYRING.match_hotp(&owner, &record, code, 0, 3).is_err());
     assert!(KEYRING.resync_hotp(&owner, &record, code, code, 0, 3).is_err());

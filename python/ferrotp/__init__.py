@@ -3,7 +3,15 @@
 ``import ferrotp as pyotp`` behaves as pyotp 2.12.1; ``import ferrotp.legacy as pyotp`` as pyotp 2.10.0 and before.
 """
 
-from . import _native
+try:
+    from . import _native
+except ImportError as error:
+    if not str(error).startswith("cannot import name"):
+        raise
+    raise ImportError(
+        "ferrotp's native module is not beside its Python files: it cannot be loaded from a zip (zipapp); unpack the"
+        " package into a folder, as shiv and pex do, or install it with pip for this Python"
+    ) from None
 from .otp import OTP, _lazy_names
 from .totp import TOTP
 

@@ -1,4 +1,4 @@
-"""``ferrotp`` and ``python -m ferrotp``: the command line if its extra is there, and `alias` in any case."""
+"""``ferrotp`` and ``python -m ferrotp``: the command line if its extra is there; `alias` and ``--version`` always."""
 
 import sys
 
@@ -19,6 +19,11 @@ def run() -> int:
         return 130
     else:
         return run(arguments)
+    if arguments == ["--version"]:
+        from . import __version__
+
+        print(f"ferrotp {__version__}")
+        return 0
     from ._alias_command import main
 
     code = main(arguments)

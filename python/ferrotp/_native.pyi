@@ -48,9 +48,9 @@ def watch(names: dict[str, Any], functions: list[str], legacy: bool) -> None: ..
 
 # Constructors: whether the arguments were ordinary, and are set.
 def init_hotp(
-    slf: OTPBase, secret: object, digits: object, digest: object, name: object, issuer: object, initial_count: object
-) -> bool: ...
-def init_steam(slf: OTPBase, secret: object, name: object, issuer: object) -> bool: ...
+    slf: object, secret: object, digits: object, digest: object, name: object, issuer: object, initial_count: object, /
+) -> Literal[True] | None: ...
+def init_steam(slf: object, secret: object, name: object, issuer: object, /) -> Literal[True] | None: ...
 
 # Attributes.
 def getstate(slf: OTPBase) -> dict[str, Any]: ...
@@ -69,6 +69,9 @@ def hotp_verify(slf: object, otp: object, count: object, /) -> bool | None: ...
 def hotp_resync(
     slf: object, otp: object, next_otp: object, counter: object, window: object, /
 ) -> int | Literal[False] | None: ...
+def verify_one(
+    probe: object, secret: object, otp: object, for_time: object, valid_window: object, /
+) -> bool | None: ...
 def kernels() -> list[str]: ...
 
 # Many at once: `ferrotp.batch`. None: the plain rules decide. The probe stands for what a string does.
@@ -272,24 +275,50 @@ class Keyring:
         """
 
     def match_totp(
-        self, owner: _Owner, sealed: _Sealed, code: str, now: int, behind: int, ahead: int
+        self, owner: _Owner, sealed: _Sealed, code: str, now: int, behind: int, ahead: int, last_step: int = -1
     ) -> tuple[int, int | None]:
-        """The time step of `now`, and the newest step of the window whose code is `code`, or None.
+        """The time step of `now`, and the step of the window whose code is `code`, or None.
 
         All codes of the window are compared, in a time that does not tell which one matched. The step is what must not
-        be accepted again, nor any before it: keeping it is the caller's part.
+        be accepted again, nor any before it: keeping it is the caller's part. Two steps may have the same code: the
+        earliest that is newer than `last_step` is given, or if none is newer, the newest.
 
         :param code: exactly as many ASCII digits as the codes have; anything else matches nothing
         :param now: Unix time in whole seconds, from the server's clock
         :param behind: how many steps before it may match, at most 1000
         :param ahead: how many steps after it, at most 1000
+        :param last_step: the last step accepted, -1 if there is none
+        :raises SealedRecordError: if the record does not open for this owner, or holds an HOTP secret
+        :raises ValueError: if a number is negative, or a window too wide
+        :raises OverflowError: if a number does not fit into 64 bits
+        """
+
+    def match_totp_pair(
+        self,
+        owner: _Owner,
+        sealed: _Sealed,
+        code: str,
+        next_code: str,
+        now: int,
+        behind: int,
+        ahead: int,
+        last_step: int = -1,
+    ) -> tuple[int, int | None]:
+        """The time step of `now`, and the step of `next_code` where `code` and `next_code` are of two steps in a row,
+        the second of them in the window, or None. The rest is as for `match_totp`: neither step of the pair may have
+        been accepted.
+
+        :param now: Unix time in whole seconds, from the server's clock
+        :param behind: how many steps before it `next_code` may be of, at most 1000
+        :param ahead: how many steps after it, at most 1000
+        :param last_step: the last step accepted, -1 if there is none
         :raises SealedRecordError: if the record does not open for this owner, or holds an HOTP secret
         :raises ValueError: if a number is negative, or a window too wide
         :raises OverflowError: if a number does not fit into 64 bits
         """
 
     def match_hotp(self, owner: _Owner, sealed: _Sealed, code: str, first: int, look_ahead: int) -> int | None:
-        """The newest counter from `first` to `first` + `look_ahead` whose code is `code`, or None.
+        """The earliest counter from `first` to `first` + `look_ahead` whose code is `code`, or None.
 
         :param code: exactly as many ASCII digits as the codes have; anything else matches nothing
         :param look_ahead: at most 1000

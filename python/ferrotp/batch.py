@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .hotp import HOTP
     from .totp import Time
 
-__all__ = ["Cancelled", "ItemError", "KeySet", "Reason", "Results", "codes", "resync", "verify"]
+__all__ = ["Cancelled", "ItemError", "KeySet", "Reason", "Results", "codes", "resync", "verify", "verify_one"]
 
 _T = TypeVar("_T")
 _Item = TOTP | str
@@ -222,6 +222,18 @@ def verify(
     return results
 
 
+def verify_one(secret: str, code: str, at: "Time | None" = None, window: int = 0) -> bool:
+    """What ``TOTP(secret).verify(code, at, window)`` says, without an object: for a server that has the secret for one
+    check. All codes of the window are made and compared, so its time does not tell which one it was.
+
+    :raises ValueError: as `TOTP` and `TOTP.verify`; `binascii.Error` if the secret is not base32
+    """
+    if at is None:
+        at = time.time()
+    verdict = _native.verify_one(_PROBE, secret, code, at, window)
+    return TOTP(secret).verify(code, at, window) if verdict is None else verdict
+
+
 class KeySet(_native.KeySetBase):
     """Many secrets, parsed and keyed once, for codes at many times.
 
@@ -328,7 +340,8 @@ def resync(otp: "HOTP", code: str, next_code: str, counter: int = 0, window: int
     """The count of `next_code`, where `code` and `next_code` are an HOTP object's codes of two counts in a row, or None
     (RFC 4226, section 7.4). Two, since a single code of six digits fits one in a thousand of such windows by chance.
 
-    All of the window is hashed and compared: neither result nor time tell more than the count. The newest pair wins.
+    All of the window is hashed and compared: neither result nor time tell more than the count. Of two pairs the earlier
+    counts.
 
     :param counter: the first count that `code` may have
     :param window: how many counts after it
@@ -345,8 +358,8 @@ def resync(otp: "HOTP", code: str, next_code: str, counter: int = 0, window: int
 
 
 def _resync_by_rules(otp: "HOTP", code: str, next_code: str, counter: int, window: int) -> "int | bool":
-    newest: int | bool = False
-    for count in range(counter, counter + window + 1):
+    found: int | bool = False
+    for count in reversed(range(counter, counter + window + 1)):
         if otp.verify(code, count) & otp.verify(next_code, count + 1):
-            newest = count + 1
-    return newest
+            found = count + 1
+    return found

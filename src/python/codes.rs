@@ -5,8 +5,8 @@ use pyo3::types::{PyBool, PyFloat, PyInt, PyString};
 
 use super::fastcall::{add, verb};
 use super::guard::{Kind, Pristine, Registry};
-use super::state::Ready;
-use crate::{Code, Digits, HmacKey, hotp, steam, totp};
+use super::state::{MadeKey, Ready};
+use crate::{Algorithm, Code, Digits, HmacKey, hotp, steam, totp};
 
 /// 10000-01-01 00:00:00 UTC: pyotp's end of time, exclusive.
 const END_OF_TIME: u64 = 253_402_300_800;
@@ -91,7 +91,7 @@ fn find(
     for_time: &Bound<'_, PyAny>,
     valid_window: &Bound<'_, PyAny>,
 ) -> Option<Option<u64>> {
-    let pristine = registry.pristine(slf).filter(is_totp)?;
+    let pristine = registry.pristine_with_utils(slf).filter(is_totp)?;
     let class = pristine.class;
     let text = plain_text(otp)?;
     let window = counter(valid_window).filter(|window| *window <= WIDEST_WINDOW)?;
@@ -116,12 +116,11 @@ pub(super) fn plain_text<'a>(otp: &'a Bound<'_, PyAny>) -> Option<&'a str> {
 /// Runs `make` on an HOTP object's key at its initial count plus `count`.
 #[inline(always)]
 fn with_hotp<R>(
-    registry: &Registry,
-    slf: &Bound<'_, PyAny>,
+    pristine: Option<Pristine<'_, '_>>,
     count: &Bound<'_, PyAny>,
     mut make: impl FnMut(&HmacKey, u64, Digits) -> R + Send,
 ) -> Option<R> {
-    let pristine = registry.pristine(slf).filter(|pristine| pristine.class.kind == Kind::Hotp)?;
+    let pristine = pristine.filter(|pristine| pristine.class.kind == Kind::Hotp)?;
     let count = counter(count)?;
     pristine.base.with_ready(pristine.class.legacy, |ready| {
         let counter = count.checked_add(ready.initial_count?.into())?;
@@ -186,27 +185,28 @@ verb!(
 );
 
 verb!(HotpAt, c"hotp_at", c"The code of a count.", registry, |slf, count| {
-    to_str(slf.py(), &with_hotp(registry, slf, count, hotp::code)?)
+    to_str(slf.py(), &with_hotp(registry.pristine(slf), count, hotp::code)?)
 });
 
 verb!(HotpVerify, c"hotp_verify", c"Whether a code is that of a count.", registry, |slf, otp, count| {
     let text = plain_text(otp)?;
+    let pristine = registry.pristine_with_utils(slf);
     to_bool(
         slf.py(),
-        with_hotp(registry, slf, count, |key, counter, digits| hotp::verify(key, counter, digits, text))?,
+        with_hotp(pristine, count, |key, counter, digits| hotp::verify(key, counter, digits, text))?,
     )
 });
 
 verb!(
     HotpResync,
     c"hotp_resync",
-    c"The highest count of a window whose code is the second, and the count's before it the first; or False.",
+    c"The lowest count of a window whose code is the second, and the count's before it the first; or False.",
     registry,
     |slf, otp, next_otp, counter, window| {
         let (text, next_text) = (plain_text(otp)?, plain_text(next_otp)?);
         let more = self::counter(window).filter(|window| *window <= WIDEST_WINDOW)?;
         let first = self::counter(counter)?;
-        let found = with_hotp(registry, slf, counter, |key, start, digits| {
+        let found = with_hotp(registry.pristine_with_utils(slf), counter, |key, start, digits| {
             let last = start.checked_add(more)?;
             let found = hotp::resync(key, start, last, digits, text, next_text).ok()?;
             // In counts, which begin at the object's initial count.
@@ -216,6 +216,23 @@ verb!(
             None => to_bool(slf.py(), false),
             Some(count) => count.into_pyobject(slf.py()).ok().map(Bound::into_any),
         }
+    }
+);
+
+verb!(
+    VerifyOne,
+    c"verify_one",
+    c"Whether a code is that of a base32 secret, by the ordinary rules. The probe stands for what a string does.",
+    registry,
+    |probe, secret, otp, for_time, valid_window| {
+        registry.pristine_with_utils(probe).filter(is_totp)?;
+        let text = plain_text(otp)?;
+        let window = counter(valid_window).filter(|window| *window <= WIDEST_WINDOW)?;
+        let seconds = seconds(for_time, false)?;
+        let step = totp::time_step(seconds, 30).ok()?;
+        let made = MadeKey::of(secret, Algorithm::Sha1)?;
+        let found = totp::find(made.long_key()?, step, window, Digits::SIX, text).ok()?;
+        to_bool(probe.py(), found.is_some())
     }
 );
 
@@ -234,5 +251,6 @@ pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     add::<Generate, _>(module)?;
     add::<HotpAt, _>(module)?;
     add::<HotpVerify, _>(module)?;
-    add::<HotpResync, _>(module)
+    add::<HotpResync, _>(module)?;
+    add::<VerifyOne, _>(module)
 }

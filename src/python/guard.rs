@@ -1,7 +1,7 @@
 //! The pristine guard: whether the fast path may answer for an object.
 //!
-//! It may while nothing that it stands for has been replaced: no method on the class or the instance, no function in
-//! `utils`. Comparing methods one by one costs more than making the code. So all methods live in hidden bases, and
+//! It may while nothing that it stands for has been replaced: no method on the class or the instance, and where a code is
+//! compared or a URI built, no function in `utils`. Comparing methods one by one costs more than making the code. So all methods live in hidden bases, and
 //! replacing one on a public class *adds* a name to it. Of its own it has two, which Python lets nobody delete, so
 //! that a class of two names is as it was; what further names Python adds are known by name.
 //!
@@ -265,7 +265,18 @@ impl Registry {
         Some(public)
     }
 
-    /// Lets an object of a public class pass while its class, its instance and `utils` are as they were.
+    /// Lets an object of a public class pass while its class, its instance and `utils` are as they were: for what calls a
+    /// function of `utils`.
+    #[inline(always)]
+    pub(super) fn pristine_with_utils<'a, 'py>(
+        &self,
+        object: &'a Bound<'py, PyAny>,
+    ) -> Option<Pristine<'a, 'py>> {
+        let pristine = self.pristine(object)?;
+        (!self.watched(pristine.class.legacy).is_patched(object.py())).then_some(pristine)
+    }
+
+    /// Lets an object of a public class pass while its class and its instance are as they were.
     #[inline(always)]
     pub(super) fn pristine<'a, 'py>(&self, object: &'a Bound<'py, PyAny>) -> Option<Pristine<'a, 'py>> {
         let py = object.py();
@@ -275,7 +286,7 @@ impl Registry {
         }
         // SAFETY: the object's class is a registered one, and `register` takes only classes that derive from OTPBase.
         let base = unsafe { Base::of_unchecked(object) };
-        if has_override(base) || self.watched(public.facts.legacy).is_patched(py) {
+        if has_override(base) {
             return None;
         }
         Some(Pristine { base, class: public.facts })

@@ -2,8 +2,9 @@
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyString, PyTuple};
 
+use super::fastcall::{add, verb};
 use super::guard::{Kind, Pristine, Registry};
 use super::layout::release;
 use super::state::{
@@ -96,16 +97,6 @@ pub(super) fn init(
     set.then_some(())
 }
 
-/// The same for an object by itself.
-fn init_object(
-    object: &Bound<'_, PyAny>,
-    kind: Kind,
-    default_digits: Digits,
-    arguments: &Arguments<'_, '_>,
-) -> Option<()> {
-    init(Registry::pristine_object(object)?, kind, default_digits, arguments)
-}
-
 /// `TOTP.__init__`, with its arguments as they come.
 pub(super) fn init_totp(
     object: &Bound<'_, PyAny>,
@@ -139,42 +130,48 @@ pub(super) fn init_totp(
     }
     let [secret, digits, digest, name, issuer, moving] = given.each_ref().map(Option::as_ref);
     let arguments = Arguments { secret, digits, digest, name, issuer, moving };
-    init_object(object, Kind::Totp, Digits::SIX, &arguments)
+    init(Registry::pristine_object(object)?, Kind::Totp, Digits::SIX, &arguments)
 }
 
-/// Does what `HOTP.__init__` would. False if the plain rules must.
-#[pyfunction]
-pub(super) fn init_hotp<'py>(
-    slf: &Bound<'py, PyAny>,
-    secret: &Bound<'py, PyAny>,
-    digits: &Bound<'py, PyAny>,
-    digest: &Bound<'py, PyAny>,
-    name: &Bound<'py, PyAny>,
-    issuer: &Bound<'py, PyAny>,
-    initial_count: &Bound<'py, PyAny>,
-) -> bool {
-    let arguments = Arguments {
-        secret: Some(secret),
-        digits: Some(digits),
-        digest: Some(digest),
-        name: Some(name),
-        issuer: Some(issuer),
-        moving: Some(initial_count),
-    };
-    init_object(slf, Kind::Hotp, Digits::SIX, &arguments).is_some()
-}
+verb!(
+    InitHotp,
+    c"init_hotp",
+    c"Does what HOTP.__init__ would, and says so.",
+    registry,
+    |slf, secret, digits, digest, name, issuer, initial_count| {
+        let arguments = Arguments {
+            secret: Some(secret),
+            digits: Some(digits),
+            digest: Some(digest),
+            name: Some(name),
+            issuer: Some(issuer),
+            moving: Some(initial_count),
+        };
+        init(registry.pristine(slf)?, Kind::Hotp, Digits::SIX, &arguments)?;
+        Some(PyBool::new(slf.py(), true).to_owned().into_any())
+    }
+);
 
-/// Does what `Steam.__init__` would. False if the plain rules must.
-///
-/// There is no interval among the arguments: pyotp checks the one it is given, and then sets 30.
-#[pyfunction]
-pub(super) fn init_steam<'py>(
-    slf: &Bound<'py, PyAny>,
-    secret: &Bound<'py, PyAny>,
-    name: &Bound<'py, PyAny>,
-    issuer: &Bound<'py, PyAny>,
-) -> bool {
-    let arguments =
-        Arguments { secret: Some(secret), name: Some(name), issuer: Some(issuer), ..Arguments::default() };
-    init_object(slf, Kind::Steam, Digits::MAX, &arguments).is_some()
+// There is no interval among the arguments: pyotp checks the one it is given, and then sets 30.
+verb!(
+    InitSteam,
+    c"init_steam",
+    c"Does what Steam.__init__ would, and says so.",
+    registry,
+    |slf, secret, name, issuer| {
+        let arguments = Arguments {
+            secret: Some(secret),
+            name: Some(name),
+            issuer: Some(issuer),
+            ..Arguments::default()
+        };
+        init(registry.pristine(slf)?, Kind::Steam, Digits::MAX, &arguments)?;
+        Some(PyBool::new(slf.py(), true).to_owned().into_any())
+    }
+);
+
+/// Adds the verbs to the module.
+pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    add::<InitHotp, _>(module)?;
+    add::<InitSteam, _>(module)
 }

@@ -39,8 +39,6 @@ mod _native {
     #[pymodule_export]
     use super::guard::{register, watch};
     #[pymodule_export]
-    use super::init::{init_hotp, init_steam};
-    #[pymodule_export]
     use super::object::{getstate, instance_dict, set_instance_dict, setstate};
     #[pymodule_export]
     use super::qr::QrBase;
@@ -56,6 +54,7 @@ mod _native {
         super::boundary::prepare(module.py())?;
         module.add("OTPBase", super::object::base_type(module.py())?)?;
         super::codes::add_to(module)?;
+        super::init::add_to(module)?;
         super::text::add_to(module)
     }
 }

@@ -161,6 +161,11 @@ impl MadeKey {
         .ok()?;
         Some(made)
     }
+
+    /// The key, if it has the 112 bits that pyotp 2.12 asks for.
+    pub(super) fn long_key(&self) -> Option<&HmacKey> {
+        self.key.as_ref().filter(|_| self.is_long)
+    }
 }
 
 // 64-bit pointers; see `Ordinary`.

@@ -63,7 +63,8 @@ verb!(
     c"What TOTP.provisioning_uri returns without further parameters.",
     registry,
     |slf, name, issuer_name| {
-        let pristine = registry.pristine(slf).filter(|pristine| pristine.class.kind != Kind::Hotp)?;
+        let pristine =
+            registry.pristine_with_utils(slf).filter(|pristine| pristine.class.kind != Kind::Hotp)?;
         let fields = pristine.base.uri_fields()?;
         let period = Some(fields.interval).filter(|interval| *interval != 0)?;
         uri(&fields, name, issuer_name, Moving::Period(period.into()))
@@ -76,7 +77,8 @@ verb!(
     c"What HOTP.provisioning_uri returns without further parameters.",
     registry,
     |slf, name, initial_count, issuer_name| {
-        let pristine = registry.pristine(slf).filter(|pristine| pristine.class.kind == Kind::Hotp)?;
+        let pristine =
+            registry.pristine_with_utils(slf).filter(|pristine| pristine.class.kind == Kind::Hotp)?;
         let fields = pristine.base.uri_fields()?;
         let given = match initial_count.is_none() {
             true => None,

@@ -75,6 +75,21 @@ fn number(value: &Bound<'_, PyAny>, name: &str) -> PyResult<u64> {
     }
 }
 
+/// The last step accepted: -1 if there is none.
+fn accepted(value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<u64>> {
+    match value {
+        None => Ok(None),
+        Some(value)
+            if value
+                .cast::<PyInt>()
+                .is_ok_and(|value| value.extract::<i64>().is_ok_and(|value| value == -1)) =>
+        {
+            Ok(None)
+        }
+        Some(value) => number(value, "last_step").map(Some),
+    }
+}
+
 /// A small number, or `None` for what is no int. What is out of range comes out as the largest, which the core refuses.
 #[derive(Clone, Copy)]
 struct Small(Option<u32>);
@@ -510,18 +525,25 @@ impl PyKeyring {
         class.call1((kind, algorithm, parameters.digits().get(), period, secret.as_str()))
     }
 
-    /// The time step of `now`, and the newest step of the window whose code is `code`, or None.
+    /// The time step of `now`, and the step of the window whose code is `code`, or None.
     ///
     /// All codes of the window are compared, in a time that does not tell which one matched. The step is what must not
-    /// be accepted again, nor any before it: keeping it is the caller's part.
+    /// be accepted again, nor any before it: keeping it is the caller's part. Two steps may have the same code: the
+    /// earliest that is newer than `last_step` is given, or if none is newer, the newest.
     ///
     /// :param code: exactly as many ASCII digits as the codes have; anything else matches nothing
     /// :param now: Unix time in whole seconds, from the server's clock
     /// :param behind: how many steps before it may match, at most 1000
     /// :param ahead: how many steps after it, at most 1000
+    /// :param last_step: the last step accepted, -1 if there is none
     /// :raises SealedRecordError: if the record does not open for this owner, or holds an HOTP secret
     /// :raises ValueError: if a number is negative, or a window too wide
     /// :raises OverflowError: if a number does not fit into 64 bits
+    #[pyo3(
+        signature = (owner, sealed, code, now, behind, ahead, last_step = None),
+        text_signature = "($self, owner, sealed, code, now, behind, ahead, last_step=-1)"
+    )]
+    #[allow(clippy::too_many_arguments, reason = "they are Python's")]
     fn match_totp<'py>(
         &self,
         owner: OwnerTuple<'py>,
@@ -530,15 +552,53 @@ impl PyKeyring {
         now: &Bound<'py, PyAny>,
         behind: &Bound<'py, PyAny>,
         ahead: &Bound<'py, PyAny>,
+        last_step: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<(u64, Option<u64>)> {
         let py = code.py();
         let (now, behind, ahead) = (number(now, "now")?, number(behind, "behind")?, number(ahead, "ahead")?);
+        let (code, accepted) = (self::code(code, "code")?, accepted(last_step)?);
         self.0
-            .match_totp(&owner.get()?, sealed.as_bytes(), self::code(code, "code")?, now, behind, ahead)
+            .match_totp(&owner.get()?, sealed.as_bytes(), code, now, behind, ahead, accepted)
             .map_err(|error| raised(py, error))
     }
 
-    /// The newest counter from `first` to `first` + `look_ahead` whose code is `code`, or None.
+    /// The time step of `now`, and the step of `next_code` where `code` and `next_code` are of two steps in a row,
+    /// the second of them in the window, or None. The rest is as for `match_totp`: neither step of the pair may have
+    /// been accepted.
+    ///
+    /// :param now: Unix time in whole seconds, from the server's clock
+    /// :param behind: how many steps before it `next_code` may be of, at most 1000
+    /// :param ahead: how many steps after it, at most 1000
+    /// :param last_step: the last step accepted, -1 if there is none
+    /// :raises SealedRecordError: if the record does not open for this owner, or holds an HOTP secret
+    /// :raises ValueError: if a number is negative, or a window too wide
+    /// :raises OverflowError: if a number does not fit into 64 bits
+    #[pyo3(
+        signature = (owner, sealed, code, next_code, now, behind, ahead, last_step = None),
+        text_signature = "($self, owner, sealed, code, next_code, now, behind, ahead, last_step=-1)"
+    )]
+    #[allow(clippy::too_many_arguments, reason = "they are Python's")]
+    fn match_totp_pair<'py>(
+        &self,
+        owner: OwnerTuple<'py>,
+        sealed: Record<'py>,
+        code: &Bound<'py, PyAny>,
+        next_code: &Bound<'py, PyAny>,
+        now: &Bound<'py, PyAny>,
+        behind: &Bound<'py, PyAny>,
+        ahead: &Bound<'py, PyAny>,
+        last_step: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<(u64, Option<u64>)> {
+        let py = code.py();
+        let (now, behind, ahead) = (number(now, "now")?, number(behind, "behind")?, number(ahead, "ahead")?);
+        let (code, next_code) = (self::code(code, "code")?, self::code(next_code, "next_code")?);
+        let accepted = accepted(last_step)?;
+        self.0
+            .match_totp_pair(&owner.get()?, sealed.as_bytes(), code, next_code, now, behind, ahead, accepted)
+            .map_err(|error| raised(py, error))
+    }
+
+    /// The earliest counter from `first` to `first` + `look_ahead` whose code is `code`, or None.
     ///
     /// :param code: exactly as many ASCII digits as the codes have; anything else matches nothing
     /// :param look_ahead: at most 1000

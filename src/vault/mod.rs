@@ -11,7 +11,7 @@
 //! let owner = Owner::new("", "ann", "phone")?;
 //! let record = keyring.new_otp(&owner, Parameters::default(), 20)?;
 //!
-//! assert_eq!(keyring.match_totp(&owner, &record, "not a code", 59, 1, 1)?, (1, None));
+//! assert_eq!(keyring.match_totp(&owner, &record, "not a code", 59, 1, 1, None)?, (1, None));
 //! assert!(keyring.reveal_otp(&Owner::new("", "bob", "phone")?, &record).is_err());
 //! # Ok::<(), ferrotp::VaultError>(())
 //! ```

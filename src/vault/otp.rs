@@ -168,15 +168,17 @@ impl Keyring {
         self.open_otp(owner, record, |parameters, secret| Ok((parameters, Secret::from_bytes(secret))))
     }
 
-    /// The time step at `now` (Unix seconds), and the newest step from `behind` steps before it to `ahead` steps after
-    /// it whose code is `code`. Steps before 1970 are left out.
+    /// The time step at `now` (Unix seconds), and the step from `behind` steps before it to `ahead` steps after it whose
+    /// code is `code`. Steps before 1970 are left out.
     ///
-    /// All codes of the window are made and compared, so the time spent does not tell which one matched. The newest
-    /// wins, since a step once accepted closes the older ones: a later step of the same code would stay open.
+    /// All codes of the window are made and compared, so the time spent does not tell which one matched. Of several
+    /// with this code the earliest that is newer than `accepted`, the last step accepted, counts: the later one is the
+    /// owner's next. Where none is newer it is the newest, which was used.
     ///
     /// # Errors
     /// As [`reveal_otp`](Self::reveal_otp), and [`VaultError::WrongKind`] for a HOTP secret, [`VaultError::Window`] and
     /// [`VaultError::CounterOutOfRange`].
+    #[allow(clippy::too_many_arguments, reason = "a window has two ends")]
     pub fn match_totp(
         &self,
         owner: &Owner<'_>,
@@ -185,21 +187,43 @@ impl Keyring {
         now: u64,
         behind: u64,
         ahead: u64,
+        accepted: Option<u64>,
     ) -> Result<(u64, Option<u64>), VaultError> {
-        if behind > MAX_WINDOW {
-            return Err(VaultError::Window);
-        }
-        self.open_otp(owner, record, |parameters, secret| {
-            let Kind::Totp { period } = parameters.kind else {
-                return Err(VaultError::WrongKind(key_id(record)?));
-            };
-            let step = totp::time_step(now, period.into()).map_err(|_| VaultError::Malformed)?;
-            let (first, last) = (step.saturating_sub(behind), last(step, ahead)?);
-            Ok((step, newest(parameters, secret, code, first, last)))
+        self.open_window(owner, record, now, behind, ahead, |parameters, secret, first, last| {
+            Ok(find(parameters, secret, code, first, last, accepted))
         })
     }
 
-    /// The newest counter from `first` to `look_ahead` after it whose code is `code`.
+    /// The time step at `now`, and the step of `next_code` where `code` and `next_code` are the codes of two steps in a
+    /// row, the second of them in the window. Of several pairs the earliest counts of which both are newer than
+    /// `accepted`; where none is, the newest.
+    ///
+    /// # Errors
+    /// As [`match_totp`](Self::match_totp).
+    #[allow(clippy::too_many_arguments, reason = "a window has two ends, and a pair two codes")]
+    pub fn match_totp_pair(
+        &self,
+        owner: &Owner<'_>,
+        record: &[u8],
+        code: &str,
+        next_code: &str,
+        now: u64,
+        behind: u64,
+        ahead: u64,
+        accepted: Option<u64>,
+    ) -> Result<(u64, Option<u64>), VaultError> {
+        self.open_window(owner, record, now, behind, ahead, |parameters, secret, first, last| {
+            let key = HmacKey::new(parameters.algorithm, secret);
+            let Some(last) = last.checked_sub(1) else {
+                return Ok(None); // no step is before the first one
+            };
+            let first = first.saturating_sub(1);
+            hotp::find_pair(&key, first, last, accepted, parameters.digits, code, next_code)
+                .map_err(|_| VaultError::CounterOutOfRange)
+        })
+    }
+
+    /// The earliest counter from `first` to `look_ahead` after it whose code is `code`.
     ///
     /// # Errors
     /// As [`match_totp`](Self::match_totp), with [`VaultError::WrongKind`] for a TOTP secret.
@@ -216,12 +240,12 @@ impl Keyring {
             if parameters.kind != Kind::Hotp {
                 return Err(VaultError::WrongKind(key_id(record)?));
             }
-            Ok(newest(parameters, secret, code, first, last))
+            Ok(find(parameters, secret, code, first, last, None))
         })
     }
 
     /// The counter of `next_code` where `code` and `next_code` are the codes of two counters in a row, the first of
-    /// them from `first` to `window` after it (RFC 4226, section 7.4). The newest such pair wins.
+    /// them from `first` to `window` after it (RFC 4226, section 7.4). The earliest such pair counts.
     ///
     /// # Errors
     /// As [`match_hotp`](Self::match_hotp).
@@ -246,6 +270,29 @@ impl Keyring {
         })
     }
 
+    /// Lends an opened TOTP secret, with the first and the last step of a window. With what is found in it comes the
+    /// step of `now`.
+    fn open_window(
+        &self,
+        owner: &Owner<'_>,
+        record: &[u8],
+        now: u64,
+        behind: u64,
+        ahead: u64,
+        find: impl FnOnce(Parameters, &[u8], u64, u64) -> Result<Option<u64>, VaultError>,
+    ) -> Result<(u64, Option<u64>), VaultError> {
+        if behind > MAX_WINDOW {
+            return Err(VaultError::Window);
+        }
+        self.open_otp(owner, record, |parameters, secret| {
+            let Kind::Totp { period } = parameters.kind else {
+                return Err(VaultError::WrongKind(key_id(record)?));
+            };
+            let step = totp::time_step(now, period.into()).map_err(|_| VaultError::Malformed)?;
+            Ok((step, find(parameters, secret, step.saturating_sub(behind), last(step, ahead)?)?))
+        })
+    }
+
     /// Lends an opened secret.
     fn open_otp<R>(
         &self,
@@ -261,10 +308,17 @@ impl Keyring {
     }
 }
 
-/// The newest counter of a window whose code is `code`: exactly so many ASCII digits.
-fn newest(parameters: Parameters, secret: &[u8], code: &str, first: u64, last: u64) -> Option<u64> {
+/// The counter of a window whose code is `code`: exactly so many ASCII digits.
+fn find(
+    parameters: Parameters,
+    secret: &[u8],
+    code: &str,
+    first: u64,
+    last: u64,
+    accepted: Option<u64>,
+) -> Option<u64> {
     let digits = parameters.digits;
     let number = hotp::number(code.as_bytes(), digits)?;
     let key = HmacKey::new(parameters.algorithm, secret);
-    window::newest_match(&key, first, last, |truncated| u64::from(digits.reduce(truncated)).ct_eq(&number))
+    window::find(&key, first, last, accepted, |truncated| u64::from(digits.reduce(truncated)).ct_eq(&number))
 }

@@ -267,6 +267,71 @@ def test_threads_give_the_same_results() -> None:
         assert all(keys.verify(typed, TIME, threads=threads))
 
 
+def test_one_set_and_its_objects_are_asked_by_many_threads_at_once() -> None:
+    # The hashing runs without the GIL, so these calls are at work at one moment; ThreadSanitizer watches this test.
+    otps = [ferrotp.TOTP(SECRET, digest=digest) for digest in (hashlib.sha1, hashlib.sha256, hashlib.sha512) * 1_400]
+    keys = batch.KeySet(otps)
+    expected = [otp.at(TIME) for otp in otps]
+    barrier, failures = threading.Barrier(8), list[BaseException]()
+
+    def work(place: int) -> None:
+        barrier.wait()
+        try:
+            for _ in range(3):
+                if place % 4 == 0:
+                    assert keys.codes(TIME, threads=2) == expected
+                elif place % 4 == 1:
+                    assert all(keys.verify(expected, TIME, threads=2))
+                elif place % 4 == 2:
+                    assert batch.codes(otps, TIME, threads=2) == expected
+                else:
+                    # Another thread's batch has these objects in hand.
+                    for otp in otps[:200]:
+                        otp.secret = SECRET
+                        otp.digits = 6
+                    assert all(batch.verify(otps, expected, TIME, threads=2))
+        except BaseException as error:  # what comes out of a thread must fail the test
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(place,)) for place in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures, failures[0]
+
+
+def outcome(call: Callable[[], object]) -> object:
+    try:
+        return call()
+    except Exception as error:
+        return type(error), str(error)
+
+
+@pytest.mark.parametrize("secret", [SECRET, SECRET.lower(), "A" * 23, "A" * 22, "A1", "", SECRET * 8, 5, None])
+@pytest.mark.parametrize("window", [0, 1, 10, -1, 10_001, True, None])
+def test_one_is_verified_as_by_an_object(secret: Any, window: Any) -> None:
+    device = ferrotp.TOTP(SECRET)
+    typed = [device.at(t) for t in (TIME - 30, TIME, TIME + 30)]
+    others = ("000000", "", "12345", "\uff11" * 6, f"{typed[1]} ", 5, None, b"123456", "\ud800")
+    for code in (*typed, *others):
+        for at in (TIME, float(TIME) + 0.5, 0, 59, datetime.datetime.fromtimestamp(TIME), -1, 10**12, "x"):
+            by_object = outcome(lambda: ferrotp.TOTP(secret).verify(code, at, window))  # noqa: B023
+            assert outcome(lambda: batch.verify_one(secret, code, at, window)) == by_object  # noqa: B023
+
+
+def test_one_is_verified_now_and_by_what_is_patched(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert batch.verify_one(SECRET, ferrotp.TOTP(SECRET).now(), window=1)
+    code = ferrotp.TOTP(SECRET).at(59)
+    with monkeypatch.context() as patch:
+        patch.setattr(ferrotp.TOTP, "generate_otp", lambda self, count: "patched", raising=False)
+        assert batch.verify_one(SECRET, "patched", 59) and not batch.verify_one(SECRET, code, 59)
+    with monkeypatch.context() as patch:
+        patch.setattr("ferrotp.utils.strings_equal", lambda one, other: True)
+        assert batch.verify_one(SECRET, "wrong", 59)
+    assert batch.verify_one(SECRET, code, 59) and not batch.verify_one(SECRET, "wrong", 59)
+
+
 @pytest.mark.parametrize("digits", [6, 8])
 def test_resync_finds_two_codes_in_a_row(digits: int) -> None:
     otp = ferrotp.HOTP(SECRET, digits=digits, initial_count=3)
@@ -279,6 +344,17 @@ def test_resync_finds_two_codes_in_a_row(digits: int) -> None:
     assert batch.resync(odd, odd.at(40), odd.at(41), 5, 100) == 41
     with pytest.raises(ValueError, match="negative"):
         batch.resync(otp, "1", "2", 0, -1)
+
+
+@pytest.mark.parametrize("digest", [hashlib.sha1, hashlib.sha384])
+def test_of_two_such_pairs_the_earliest_counts(digest: Any) -> None:
+    otp = ferrotp.legacy.HOTP(SECRET, digits=1, digest=digest)  # a pair of one digit each comes back soon
+    codes = [otp.at(count) for count in range(1000)]
+    for count in (997, 998):
+        pair = codes[count : count + 2]
+        first = next(at for at in range(1000) if codes[at : at + 2] == pair)
+        assert first < count
+        assert batch.resync(otp, *pair, 0, 999) == first + 1
 
 
 def test_a_call_that_waits_holds_no_other_up() -> None:

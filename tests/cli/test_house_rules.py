@@ -1,12 +1,16 @@
 """What holds for every verb: exit codes, quiet ends, other locales, no traceback; and what is without click."""
 
+import importlib.metadata
+import inspect
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import venv
+import zipfile
 
 import pytest
 
@@ -15,7 +19,7 @@ import ferrotp.cli.app
 
 from .program import FERROTP, POSIX, SECRET, URI, environment, error, needs, ok, run
 
-VERBS = ["new", "code", "verify", "uri", "qr", "scan", "import", "export", "doctor", "completion", "alias"]
+VERBS = ["new", "code", "verify", "uri", "qr", "scan", "import", "export", "doctor", "demo", "completion", "alias"]
 
 
 def test_every_verb_is_in_the_help_and_has_its_own():
@@ -23,7 +27,7 @@ def test_every_verb_is_in_the_help_and_has_its_own():
     for verb in VERBS:
         assert f"\n  {verb} " in text
         assert f"Usage: ferrotp {verb}" in ok(verb, "--help") == ok(verb, "-h")
-        assert "--json" in ok(verb, "--help") or verb == "alias"
+        assert "--json" in ok(verb, "--help") or verb in ("alias", "demo")
     assert "Exit codes: 0 yes, 1 code refused, 2 usage" in " ".join(text.split())
 
 
@@ -172,6 +176,31 @@ def bare(tmp_path_factory):
     return python
 
 
+def test_a_zip_is_refused_in_a_sentence(bare, tmp_path):
+    package = pathlib.Path(ferrotp.__file__).parent
+    with zipfile.ZipFile(tmp_path / "app.pyz", "w") as file:
+        file.write(package / "__init__.py", "ferrotp/__init__.py")
+        file.write(package / "otp.py", "ferrotp/otp.py")
+        file.write(next(package.glob("_native*.so")), f"ferrotp/{next(package.glob('_native*.so')).name}")
+        file.writestr("__main__.py", "import ferrotp")
+    done = subprocess.run([bare, "-S", str(tmp_path / "app.pyz")], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "it cannot be loaded from a zip (zipapp)" in done.stderr
+
+
+def test_pyinstaller_is_told_what_is_loaded_by_name():
+    points = importlib.metadata.distribution("ferrotp").entry_points.select(group="pyinstaller40")
+    [folder] = points["hook-dirs"].load()()
+    assert {path.name for path in pathlib.Path(folder).glob("hook-*.py")} == {
+        "hook-ferrotp.py",
+        "hook-ferrotp.django.py",
+    }
+    # The hook leaves out what an import statement leads to. What the package loads by name, it may not leave out.
+    hook = (pathlib.Path(folder) / "hook-ferrotp.py").read_text(encoding="utf-8")
+    by_name = {module.partition(":")[0] for module in re.findall(r'"(ferrotp\.[\w.:]+)"', inspect.getsource(ferrotp))}
+    left_out = set(re.findall(r'"(\w+)"', hook.partition("= (")[2].partition(")")[0]))
+    assert len(by_name) > 10 and not {name.split(".")[1] for name in by_name} & left_out
+
+
 def test_without_click_it_says_what_to_install(bare):
     # What the script `ferrotp` runs, and the module.
     for program in (["-c", "import sys; from ferrotp.__main__ import run; sys.exit(run())"], ["-m", "ferrotp"]):
@@ -185,3 +214,5 @@ def test_without_click_it_says_what_to_install(bare):
         [bare, "-m", "ferrotp", "alias", "--status"], capture_output=True, text=True, env=environment(), check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "none\n", "")
+    done = subprocess.run([bare, "-m", "ferrotp", "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"ferrotp {ferrotp.__version__}\n", "")

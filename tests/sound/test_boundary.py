@@ -76,7 +76,7 @@ def grown_by(use: str) -> int:
     return int(done.stdout)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+@pytest.mark.skipif(sys.platform != "linux", reason="the unwinder is linked statically on Linux alone")
 @pytest.mark.parametrize(
     "use",
     [
@@ -105,6 +105,19 @@ def test_a_state_that_changes_while_it_is_read_is_an_ordinary_matter() -> None:
     state = {"secret": SECRET, "digits": 6, "issuer": "acme"}
     otp.__setstate__(state)  # PyO3's iterator over a dict panics when the dict changes
     assert otp.secret == SECRET and otp.issuer == "acme"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the unwinder is linked statically on Linux alone")
+def test_the_module_loads_no_unwinder_of_its_own() -> None:
+    done = run_python(
+        """
+        import ctypes  # what Python itself may load
+        before = open("/proc/self/maps").read().count("libgcc_s")
+        import ferrotp
+        print(open("/proc/self/maps").read().count("libgcc_s") - before)
+        """
+    )
+    assert done.stdout.split() == ["0"]
 
 
 def test_a_verb_says_how_many_arguments_it_takes() -> None:

@@ -23,6 +23,18 @@ FILES: dict[str, tuple[Callable[[int], bytes], int]] = {
         ).encode(),
         500_000,
     ),
+    "namespaces on ten levels": (
+        lambda size: (
+            PSKC
+            + "".join(
+                "<a" + "".join(f" xmlns:a{level}n{number}='b'" for number in range(250)) + ">" for level in range(10)
+            )
+            + "<a xmlns:q='b'/>" * size
+            + "</a>" * 10
+            + "</KeyContainer>"
+        ).encode(),
+        2_500,
+    ),
     "one long tag": (lambda size: (PSKC + "<" + "a" * size).encode(), 15 * MIB),
     "many keys": (lambda size: (PSKC + "<KeyPackage/>" * size + "</KeyContainer>").encode(), 120_000),
     "many accounts": (lambda size: (AEGIS + "[" + ",".join(["0"] * size) + "]}}").encode(), 120_000),

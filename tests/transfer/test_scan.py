@@ -82,6 +82,14 @@ def test_what_is_no_picture_is_a_typed_error(data: bytes) -> None:
         transfer.load(data)
 
 
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF"])
+def test_a_picture_that_is_cut_off_says_so(format: str) -> None:
+    whole = contents(code(ACCOUNTS[0].uri()), format)
+    for length in (12, len(whole) // 2):
+        with pytest.raises(transfer.MalformedError, match="cut off"):
+            scan.decode(whole[:length])
+
+
 def test_a_picture_without_a_code_is_a_typed_error() -> None:
     with pytest.raises(transfer.MalformedError, match="no QR code for an authenticator"):
         transfer.load(contents(Image.new("L", (50, 50))))

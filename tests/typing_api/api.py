@@ -227,6 +227,7 @@ def vault() -> None:
     sealed = keyring.seal(owner, bytearray(20))
     text = Keyring.key_id(sealed)
     step, matched = keyring.match_totp(owner, sealed, "123456", 59, 1, 1)
+    step, matched = keyring.match_totp_pair(owner, sealed, "123456", "654321", 59, 1, 1, last_step=step)
     counter: int | None = keyring.match_hotp(owner, memoryview(sealed), "123456", 0, 10)
     counter = keyring.resync_hotp(owner, sealed, "123456", "654321", 0, 100)
     secret: OTPSecret = keyring.reveal(owner, sealed)

@@ -112,7 +112,8 @@ DOCUMENTED = (VaultError, ValueError, TypeError, OverflowError)
 def calls() -> list[tuple[str, Any, list[Any], dict[str, Any]]]:
     """Every method with arguments that it takes."""
     return [
-        ("match_totp", KEYRING.match_totp, [ANN, TOTP, "123456", 59, 1, 1], {}),
+        ("match_totp", KEYRING.match_totp, [ANN, TOTP, "123456", 59, 1, 1, 0], {}),
+        ("match_totp_pair", KEYRING.match_totp_pair, [ANN, TOTP, "123456", "123456", 59, 1, 1, 0], {}),
         ("match_hotp", KEYRING.match_hotp, [ANN, HOTP, "123456", 0, 10], {}),
         ("resync_hotp", KEYRING.resync_hotp, [ANN, HOTP, "123456", "123456", 0, 10], {}),
         ("reveal", KEYRING.reveal, [ANN, TOTP], {}),

@@ -10,6 +10,7 @@ from click.shell_completion import shell_complete
 from .. import __version__
 from . import output, shell
 from .code import code
+from .demo import demo
 from .doctor import doctor
 from .errors import BROKEN_PIPE, DONE, INTERRUPTED, USAGE, InputError, describe, is_broken_pipe
 from .exporting import export
@@ -28,7 +29,7 @@ _SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Accounts in and out": (import_, export),
     "Sealed secrets": (keys,),
     "The service": (mfa,),
-    "This machine": (doctor, shell.completion, shell.alias),
+    "This machine": (doctor, demo, shell.completion, shell.alias),
 }
 _EPILOG = (
     "Secrets come from a prompt, a pipe, --secret-file or --secret-env; as an argument they work, and stay in the "

@@ -10,8 +10,10 @@ import click
 
 from .. import __version__, _native, alias
 from ..transfer import Account
+from ..vault import Keyring, KeyringError
 from . import output
 from .errors import DONE, REFUSED, InputError
+from .extras import extras, is_there
 from .settings import Number, Settings, json_option, with_settings
 from .sources import Source, secret_source
 from .store import examine
@@ -37,7 +39,7 @@ def doctor(
     settings: Settings,
     as_json: bool,
 ) -> int:
-    """Show versions and kernels, and check the clock.
+    """Show versions, extras, kernels and keys, and check the clock.
 
     With --clock or a SECRET it asks for the code that a phone shows now, and tells how far the two clocks are apart:
     exit code 1 if the code is that of no time near. With --store it looks at a store: whether its tables are there and
@@ -82,20 +84,28 @@ def _facts() -> dict[str, Any]:
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "platform": platform.platform(),
         "kernels": _native.kernels(),
-        "extras": {name: _version(name) for name in ("click", "zxing-cpp", "Pillow")},
+        "extras": extras(),
         "pyotp_alias": alias.status(),
+        "keys": _keys(),
+        "store": _store(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
         "clock_problem": _clock_problem(now),
     }
 
 
-def _version(package: str) -> str | None:
-    import importlib.metadata  # half of the program's start, for one verb
-
+def _keys() -> dict[str, Any]:
+    """The keys of the environment, by their ids. No keys are no problem: not everybody seals secrets."""
+    if not os.environ.get("FERROTP_KEYS"):
+        return {"key_ids": [], "problem": None}
     try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+        return {"key_ids": list(Keyring.from_env().key_ids), "problem": None}
+    except KeyringError as error:
+        return {"key_ids": [], "problem": str(error)}
+
+
+def _store() -> str | None:
+    """What kind of store the environment names. A URL may hold a password, and is not repeated."""
+    return os.environ.get("FERROTP_STORE", "").partition(":")[0] or None
 
 
 def _clock_problem(now: float) -> str | None:
@@ -130,21 +140,28 @@ def _compare(otp: Any, code: str, account: Account, reach: int) -> dict[str, Any
 
 def _show(facts: dict[str, Any], comparison: dict[str, Any] | None, hours: int) -> None:
     kernels = [kernel for kernel in facts["kernels"] if kernel != "portable"]
+    keys, store = facts["keys"], facts["store"]
     rows = [
         ("ferrotp", facts["ferrotp"]),
         ("Python", f"{facts['python']} ({sys.executable})"),
         ("platform", facts["platform"]),
         ("kernels", f"{', '.join(kernels)}: several codes at once" if kernels else "portable: this CPU has no other"),
-        *((name, version or "not installed") for name, version in facts["extras"].items()),
+        *((f"[{name}]", _extra(name, packages)) for name, packages in facts["extras"].items()),
         (
             "import pyotp",
             {"none": "pyotp's own", "modern": "ferrotp", "legacy": "ferrotp.legacy"}[facts["pyotp_alias"]],
         ),
+        ("keys", f"{', '.join(keys['key_ids'])}: of FERROTP_KEYS" if keys["key_ids"] else "none in FERROTP_KEYS"),
+        ("store", f"FERROTP_STORE, {store}" if store else "not said: ferrotp doctor --store URL looks at one"),
         ("clock", f"{facts['time']}. Time zones do not matter: codes count seconds in UTC"),
     ]
     output.fields(rows)
     if facts["clock_problem"]:
         output.note(f"the clock is wrong: {facts['clock_problem']}")
+    if keys["problem"]:
+        output.note(f"FERROTP_KEYS: {keys['problem']}")
+    if store:
+        output.say('\nferrotp doctor --store "$FERROTP_STORE" looks at the store, and whether the keys are its own.')
     if comparison is None:
         output.say("\nferrotp doctor --clock compares the clock with a code from a phone.")
     elif not comparison["found"]:
@@ -152,6 +169,13 @@ def _show(facts: dict[str, Any], comparison: dict[str, Any] | None, hours: int) 
         output.say(f"\n{bad}: the code is of no time within {hours} hours. Another secret, or other digits?")
     else:
         output.say("\n" + _verdict(comparison))
+
+
+def _extra(name: str, packages: dict[str, str | None]) -> str:
+    if is_there(packages):
+        return ", ".join(f"{package} {version}" for package, version in packages.items())
+    missing = ", ".join(package for package, version in packages.items() if version is None)
+    return f'not there (wants {missing}): pip install "ferrotp[{name}]"'
 
 
 def _verdict(comparison: dict[str, Any]) -> str:

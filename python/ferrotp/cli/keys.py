@@ -15,7 +15,7 @@ from .settings import json_option
 def keys(context: click.Context) -> int:
     """Make and list the keys that seal secrets."""
     if context.invoked_subcommand is None:
-        raise click.UsageError("say what: new or list", context)
+        raise click.UsageError("say what: new, first or list", context)
     return 0
 
 

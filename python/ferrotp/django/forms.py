@@ -71,7 +71,8 @@ class ChallengeForm(forms.Form):
         before = auth.load(request)
         self._user = auth.user_of_login(request, before)
         self.gate = gate_for(self._user)
-        self.login: Login = self.gate.allow_challenge(before)
+        # Where something was posted, the step that takes it asks whether the login may: the store is asked once.
+        self.login: Login = before if before is not None and self.is_bound else self.gate.allow_challenge(before)
         """The login that asks, and after a right code, the one that it has become."""
         self._is_half_login = self.login.stage == "half"
 
@@ -79,6 +80,7 @@ class ChallengeForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
         if "code" not in cleaned:
+            self.gate.allow_challenge(self.login)
             self.problem = Problem("invalid-request", 400, texts("error.empty"))
             return cleaned
         code, next_code = cleaned.pop("code"), cleaned.pop("next_code", "")

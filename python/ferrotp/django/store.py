@@ -2,6 +2,8 @@
 
 Each decision is a transaction of its own on a connection of its own (`ferrotp.django.connections`), and is made under a
 lock on the user's row of `Budget`, or by one conditional update.
+
+What a login runs stands here as text: to make a statement anew each time takes the ORM longer than SQLite to run it.
 """
 
 import secrets
@@ -20,6 +22,7 @@ from ferrotp.mfa.stores.base import (
     METHODS,
     NEVER_BOUND,
     TIMEOUT,
+    Acceptance,
     Confirmation,
     Decide,
     Limits,
@@ -164,10 +167,7 @@ class DjangoStore:
             if found is not None and isinstance(answer, Reservation):
                 factor, accepted = found
                 kept = refund(answer.budget, limits)
-                changes: dict[str, Any] = {"last_step": accepted.step, "drift": accepted.drift, "last_used_at": now}
-                if accepted.resealed is not None:
-                    changes["sealed"] = accepted.resealed
-                _of(Factor, using, owner).filter(factor_id=factor.factor_id).update(**changes)
+                _advance(using, factor, accepted, now)
                 answer = replace(answer, accepted=accepted)
             if kept is not None:
                 _keep(using, owner, method, kept)
@@ -446,18 +446,16 @@ class DjangoStore:
 
     def has_ended(self, owner: Owner, login_id: str) -> bool:
         with self._connections.transaction(reading=True) as using:
-            return bool(_of(EndedLogin, using, owner).filter(login_id=login_id).exists())
+            return bool(_read(using, _ENDED, owner.tenant, owner.user_id, login_id))
 
     def user(self, owner: Owner) -> UserState:
         with self._records(reading=True) as using:
+            whose = owner.tenant, owner.user_id
+            rows = [row for row in _read(using, _BUDGETS, *whose) if row[0] in METHODS]
             budgets: dict[Method, BudgetRecord] = {method: BudgetRecord() for method in METHODS}
-            kept = _of(Budget, using, owner).filter(method__in=METHODS)
-            rows = list(kept.values_list("method", "failures", "retry_at", "spent_until"))
-            for method, *row in rows:
-                budgets[method] = BudgetRecord(*row)
+            budgets |= {method: BudgetRecord(*row) for method, *row in rows}
             factors = tuple(_factors_of(using, owner))
-            codes, devices = (_of(model, using, owner).count() for model in (RecoveryCode, TrustedDevice))
-            epoch = _epoch_of(using, owner)
+            ((codes, devices, epoch),) = _read(using, _REST, *whose, *whose, *whose)
             if not is_writable(using):
                 raise StoreUnavailable("the database takes no writes here: name the primary")
         check_whole(factors, bool(rows), codes, devices)
@@ -465,7 +463,7 @@ class DjangoStore:
             with self._connections.transaction() as using:
                 _make_epochs(using, [owner])
                 epoch = _epoch_of(using, owner)
-        return UserState(factors, budgets, codes, epoch)
+        return UserState(factors, budgets, codes, epoch or "")
 
     def factors(self, after: FactorRecord | None, limit: int) -> list[FactorRecord]:
         with self._connections.transaction(reading=True) as using:
@@ -553,21 +551,35 @@ def _lock(using: str, owner: Owner, method: Method) -> BudgetRecord | None:
 
     On SQLite the transaction has the only lock already.
     """
-    rows = _of(Budget, using, owner).filter(method=method).select_for_update()
-    return next((BudgetRecord(*row) for row in rows.values_list("failures", "retry_at", "spent_until")), None)
+    lock = " FOR UPDATE" if connections[using].features.has_select_for_update else ""
+    rows = _read(using, _BUDGET + lock, owner.tenant, owner.user_id, method)
+    return BudgetRecord(*rows[0]) if rows else None
+
+
+def _look(using: str, owner: Owner, method: Method) -> tuple[BudgetRecord | None, list[FactorRecord]]:
+    """The budget, as `_lock` gives it, and the user's factors."""
+    if connections[using].features.has_select_for_update:
+        # One after the other: beside a row that was waited for, the others are as they were before the wait.
+        budget = _lock(using, owner, method)
+        return budget, [] if budget is None else _factors_of(using, owner)
+    rows = _read(using, _BUDGET_AND_FACTORS, owner.tenant, owner.user_id, method)
+    if not rows:
+        return None, []
+    factors = [_record(owner, *row[3:]) for row in rows if row[3] is not None]
+    return BudgetRecord(*rows[0][:3]), factors
 
 
 def _counted(
     using: str, owner: Owner, method: Method, now: int, limits: Limits, factor_id: str
 ) -> tuple[BudgetRecord | None, Reservation | Refusal]:
     """An attempt, by the rule of `charge`, under the lock of its budget; and the budget, if it is to be written."""
-    was = _lock(using, owner, method)
+    was, factors = _look(using, owner, method)
     if was is None and method == "unlock" and _lock(using, owner, "otp") is not None:
         Budget.objects.using(using).bulk_create([_budget_of(owner, method)], ignore_conflicts=True)
-        was = _lock(using, owner, method)
+        was, factors = _look(using, owner, method)
     if was is None:
         return None, Refusal("not enrolled")
-    found = [factor for factor in _factors_of(using, owner) if _serves(factor, method, now)]
+    found = [factor for factor in factors if _serves(factor, method, now)]
     if method != "recovery" and (factor_id or method == "enrollment"):
         found = [factor for factor in found if factor.factor_id == factor_id]
     if not found:
@@ -578,9 +590,16 @@ def _counted(
 
 
 def _keep(using: str, owner: Owner, method: Method, budget: BudgetRecord) -> None:
-    _of(Budget, using, owner).filter(method=method).update(
-        failures=budget.failures, retry_at=budget.retry_at, spent_until=budget.spent_until
-    )
+    counts = budget.failures, budget.retry_at, budget.spent_until
+    _write(using, _KEEP, *counts, owner.tenant, owner.user_id, method)
+
+
+def _advance(using: str, factor: FactorRecord, accepted: Acceptance, now: int) -> None:
+    owner = factor.owner
+    if accepted.resealed is not None:
+        _of(Factor, using, owner).filter(factor_id=factor.factor_id).update(sealed=accepted.resealed)
+    step = accepted.step, accepted.drift, now
+    _write(using, _ADVANCE, *step, owner.tenant, owner.user_id, factor.factor_id)
 
 
 def _lock_or_make(using: str, owner: Owner, spent_until: int = 0) -> None:
@@ -702,8 +721,7 @@ def _serves(factor: FactorRecord, method: Method, now: int) -> bool:
 
 
 def _factors_of(using: str, owner: Owner) -> list[FactorRecord]:
-    rows = _of(Factor, using, owner).order_by("created_at", "factor_id").values_list(*_FIELDS)
-    return [_record(owner, *row) for row in rows]
+    return [_record(owner, *row) for row in _read(using, _FACTORS, owner.tenant, owner.user_id)]
 
 
 _FIELDS = (
@@ -721,8 +739,54 @@ _FIELDS = (
 )
 
 
-def _record(owner: Owner, factor_id: str, kind: Any, name: str, state: Any, sealed: Any, *more: Any) -> FactorRecord:
-    return FactorRecord(owner, factor_id, kind, name, state, bytes(sealed), *more)
+_BUDGET = (
+    "SELECT failures, retry_at, spent_until FROM ferrotp_django_budget"
+    " WHERE tenant = %s AND user_id = %s AND method = %s"
+)
+_BUDGETS = (
+    "SELECT method, failures, retry_at, spent_until FROM ferrotp_django_budget WHERE tenant = %s AND user_id = %s"
+)
+_REST = (
+    "SELECT (SELECT COUNT(*) FROM ferrotp_django_recovery_code WHERE tenant = %s AND user_id = %s),"
+    " (SELECT COUNT(*) FROM ferrotp_django_trusted_device WHERE tenant = %s AND user_id = %s),"
+    " (SELECT epoch FROM ferrotp_django_user_epoch WHERE tenant = %s AND user_id = %s)"
+)
+_KEEP = (
+    "UPDATE ferrotp_django_budget SET failures = %s, retry_at = %s, spent_until = %s"
+    " WHERE tenant = %s AND user_id = %s AND method = %s"
+)
+_FACTORS = (
+    "SELECT factor_id, kind, name, state, sealed, legacy, created_at, expires_at, last_step, drift, last_used_at"
+    " FROM ferrotp_django_factor WHERE tenant = %s AND user_id = %s ORDER BY created_at, factor_id"
+)
+_BUDGET_AND_FACTORS = (
+    "SELECT failures, retry_at, spent_until,"
+    " factor_id, kind, name, state, sealed, legacy, created_at, expires_at, last_step, drift, last_used_at"
+    " FROM ferrotp_django_budget LEFT JOIN ferrotp_django_factor USING (tenant, user_id)"
+    " WHERE tenant = %s AND user_id = %s AND method = %s ORDER BY created_at, factor_id"
+)
+_ADVANCE = (
+    "UPDATE ferrotp_django_factor SET last_step = %s, drift = %s, last_used_at = %s"
+    " WHERE tenant = %s AND user_id = %s AND factor_id = %s"
+)
+_ENDED = "SELECT 1 FROM ferrotp_django_ended_login WHERE tenant = %s AND user_id = %s AND login_id = %s"
+
+
+def _read(using: str, sql: str, *values: object) -> list[tuple[Any, ...]]:
+    with connections[using].cursor() as cursor:
+        cursor.execute(sql, values)
+        return cursor.fetchall()
+
+
+def _write(using: str, sql: str, *values: object) -> None:
+    with connections[using].cursor() as cursor:
+        cursor.execute(sql, values)
+
+
+def _record(
+    owner: Owner, factor_id: str, kind: Any, name: str, state: Any, sealed: Any, legacy: object, *more: Any
+) -> FactorRecord:
+    return FactorRecord(owner, factor_id, kind, name, state, bytes(sealed), bool(legacy), *more)
 
 
 def _bound(using: str, owner: Owner) -> bool:

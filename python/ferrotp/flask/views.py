@@ -74,10 +74,10 @@ def challenge() -> ResponseReturnValue:
     """Asks for a code of the app."""
     here = state()
     gate, texts = here.gate, here.texts
-    login = gate.allow_challenge(current_login())
+    problem = None if request.method == "GET" else form_problem(with_code=True)
+    login = _asking_login(problem)
     if request.method == "GET":
         return render("challenge", page=challenge_page(gate, login, texts, recovery=False))
-    problem = form_problem(with_code=True)
     if problem is None:
         next_code = request.form.get("next_code", "")
         try:
@@ -96,10 +96,10 @@ def recover() -> ResponseReturnValue:
     """Asks for a recovery code."""
     here = state()
     gate, texts = here.gate, here.texts
-    login = gate.allow_challenge(current_login())
+    problem = None if request.method == "GET" else form_problem(with_code=True)
+    login = _asking_login(problem)
     if request.method == "GET":
         return render("challenge", page=challenge_page(gate, login, texts, recovery=True))
-    problem = form_problem(with_code=True)
     if problem is None:
         try:
             verified, _ = gate.recover(login, request.form["code"])
@@ -113,6 +113,15 @@ def recover() -> ResponseReturnValue:
             session[MESSAGE_KEY] = ["recover.used", {}]
             return response
     return _challenge_refused(login, problem, recovery=True)
+
+
+def _asking_login(problem: Problem | None) -> Login:
+    """The login that may be asked for a code. Where one was posted well, the step that takes it asks whether it may:
+    the store is asked once."""
+    login = current_login()
+    if login is None or request.method == "GET" or problem is not None:
+        return state().gate.allow_challenge(login)
+    return login
 
 
 def _challenge_refused(login: Login, problem: Problem, *, recovery: bool) -> Response:

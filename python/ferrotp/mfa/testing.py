@@ -32,6 +32,7 @@ from ..vault import Keyring
 from .errors import (
     AlreadyEnrolled,
     FactorExists,
+    InvalidCode,
     LastFactor,
     MFAError,
     Overloaded,
@@ -69,6 +70,8 @@ T = TypeVar("T")
 NOW = 1_800_000_000_000
 _DAY = 86_400_000
 _LIMITS = Policy().limits()
+_TWINS, _TWINS_SECRET = 62_075_368, b"12345678901234567890"
+"""Found by a search: the codes from the step before are 171762, 235522, 235522, 368665."""
 _GENEROUS = replace(_LIMITS, free=100_000, disable_at=100_000, cost=1)
 # What databases fold, cut, escape or split at. Each is a user of its own.
 _IDS = (
@@ -119,6 +122,40 @@ class StoreContract:
                 assert not _accept(store, factor, step, NOW + _DAY)
             assert _accept(store, factor, 1001, NOW + 2 * _DAY)
             assert _read(store, factor).last_step == 1001
+
+    def test_of_two_steps_with_one_code_the_earlier_counts_and_then_the_later(self) -> None:
+        """Once in a million two steps in a row have the same code. If the later one counted at once, its owner's next
+        code, which is right, would be refused."""
+        twins = "235522"
+        with self._store() as store:
+            for kind, when in itertools.product(("totp", "hotp"), (_TWINS, _TWINS + 1)):
+                seconds = [when * 30]
+                mfa = _service(store, Keyring.generate().export(), lambda seconds=seconds: seconds[0])  # type: ignore[misc]
+                user_id = secrets.token_hex(8)
+                mfa.import_factor(user_id=user_id, secret=_TWINS_SECRET, kind=kind, last_step=_TWINS - 1)  # type: ignore[arg-type]
+                for step in (_TWINS, _TWINS + 1):
+                    assert mfa.verify(user_id=user_id, code=twins).time_step == step
+                assert isinstance(_error(mfa.verify, user_id=user_id, code=twins), InvalidCode)
+                seconds[0] += 30
+                assert mfa.verify(user_id=user_id, code="368665").time_step == _TWINS + 2
+
+    def test_of_two_pairs_of_codes_the_earlier_counts(self) -> None:
+        with self._store() as store:
+            for kind, (code, next_code, step) in itertools.product(
+                ("totp", "hotp"),
+                (("171762", "235522", _TWINS), ("235522", "235522", _TWINS + 1), ("235522", "368665", _TWINS + 2)),
+            ):
+                mfa = _service(store, Keyring.generate().export(), lambda: (_TWINS + 1) * 30)
+                user_id = secrets.token_hex(8)
+                mfa.import_factor(user_id=user_id, secret=_TWINS_SECRET, kind=kind, last_step=step - 2)  # type: ignore[arg-type]
+                assert mfa.unlock(user_id=user_id, code=code, next_code=next_code).time_step == step
+                refused = _error(mfa.unlock, user_id=user_id, code=code, next_code=next_code)
+                assert isinstance(refused, InvalidCode)
+                if kind == "hotp":
+                    user_id = secrets.token_hex(8)
+                    factor = mfa.import_factor(user_id=user_id, secret=_TWINS_SECRET, kind=kind, last_step=step - 2)
+                    pair = {"code": code, "next_code": next_code, "factor_id": factor.factor_id}
+                    assert mfa.resync(user_id=user_id, **pair).time_step == step
 
     def test_steps_of_any_size_are_compared_exactly(self) -> None:
         with self._store() as store:

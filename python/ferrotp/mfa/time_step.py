@@ -19,7 +19,8 @@ def time_step_of(
     try:
         owner = ("", "nobody", "nothing")
         record = _keyring().seal(owner, key, algorithm=algorithm, digits=digits, period=period)
-        return _keyring().match_totp(owner, record, typed_digits(code), int(now), window, window)[1]
+        newest = int(now) // period + window  # the other system took them all
+        return _keyring().match_totp(owner, record, typed_digits(code), int(now), window, window, newest)[1]
     except (ValueError, OverflowError):
         return None
 

@@ -118,29 +118,39 @@ def _match_pair(core: Core, factor: Factor, first: str, second: str, now: int) -
         expected, look_ahead = factor.last_step + 1, core.policy.hotp_look_ahead
         counter = core.open_record(factor, now, core.keyring.resync_hotp, first, second, expected, look_ahead)
         return counter, 0 if counter is None else counter - expected - 1
-    window = core.policy.window
-    step, drift = match_code(core, factor, second, now)
-    _, before = core.open_record(factor, now, core.keyring.match_totp, first, now // 1000, window + 1, window)
-    return (step, drift) if step is not None and before == step - 1 else (None, 0)
+    window, match = core.policy.window, core.keyring.match_totp_pair
+    at, last_step = now // 1000, factor.last_step
+    current, step = core.open_record(factor, now, match, first, second, at, window, window, last_step)
+    _tell_if_clock_was_ahead(core, factor, current, now)
+    return step, 0 if step is None else step - current
 
 
 def match_code(
     core: Core, factor: Factor, digits: str, now: int, past_steps: int | None = None
 ) -> tuple[int | None, int]:
-    """The step that the code is of and the drift, or None: of all steps of the window, without saying which."""
+    """The step that the code is of and the drift, or None: of all steps of the window, without saying which.
+
+    Of two steps with this code the earliest that is newer than the factor's last one counts: the later one is the
+    owner's next.
+    """
     if factor.kind == "hotp":
         expected, look_ahead = factor.last_step + 1, core.policy.hotp_look_ahead
         counter = core.open_record(factor, now, core.keyring.match_hotp, digits, expected, look_ahead)
         return counter, 0 if counter is None else counter - expected
     window = core.policy.window
     past = window if past_steps is None else _checked_past_steps(core, past_steps)
-    current, step = core.open_record(factor, now, core.keyring.match_totp, digits, now // 1000, past, window)
-    if factor.last_step > current + window:
-        # Accepted when the clock was ahead. No earlier code is accepted, whatever the clock says now: the way out is a
-        # recovery code, a reset, or time.
-        core.emit("clock was ahead", now, factor.owner, factor.factor_id, factor.kind, last_step=factor.last_step)
+    at, last_step = now // 1000, factor.last_step
+    current, step = core.open_record(factor, now, core.keyring.match_totp, digits, at, past, window, last_step)
+    _tell_if_clock_was_ahead(core, factor, current, now)
     # A code that was sent says nothing of a device's clock.
     return step, 0 if step is None or past_steps is not None else step - current
+
+
+def _tell_if_clock_was_ahead(core: Core, factor: Factor, current: int, now: int) -> None:
+    """Tells of a last code that was accepted when the clock was ahead. No earlier one is accepted, whatever the clock
+    says now: the way out is a recovery code, a reset, or time."""
+    if factor.last_step > current + core.policy.window:
+        core.emit("clock was ahead", now, factor.owner, factor.factor_id, factor.kind, last_step=factor.last_step)
 
 
 def _checked_past_steps(core: Core, past_steps: int) -> int:

@@ -13,6 +13,7 @@ from .errors import LimitError, MalformedError, MissingExtraError
 
 FORMAT = "qr"
 _MAX_PIXELS = 64_000_000
+_BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8", b"BM")
 
 
 @without_frames
@@ -58,6 +59,8 @@ def read_texts(picture: "bytes | str | os.PathLike[str]") -> list[str]:
     except pillow.DecompressionBombError:
         raise LimitError("too many pixels", FORMAT) from None
     except Exception:  # Pillow raises what its decoders do: OSError, SyntaxError, struct.error …
+        if picture.startswith(_BEGINNINGS):
+            raise MalformedError("the picture is cut off or damaged: copy the file again", FORMAT) from None
         raise MalformedError("not a PNG, JPEG, WebP, GIF or BMP picture", FORMAT) from None
     codes = zxing.read_barcodes(grey, formats=zxing.BarcodeFormat.QRCode)
     codes = sorted(codes, key=lambda code: (code.position.top_left.y, code.position.top_left.x))

@@ -1,11 +1,15 @@
-"""What a login costs: round trips and commits. Its time is measured by `make bench-verify`."""
+"""What a login costs: round trips, commits and syncs. Its time is measured by `make bench-verify`."""
 
+import re
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from programs import needs
 
 from ferrotp import TOTP, random_base32
 from ferrotp.mfa import MFA, InvalidCode, Policy
@@ -95,3 +99,37 @@ def test_a_login_takes_one_transaction_on_sqlite(tmp_path: Path, journal: str) -
         mfa.verify(user_id="ann", code="nonsense")
     assert [text.split()[0] for text in said] == ["BEGIN", "UPDATE", "SELECT", "COMMIT"]
     mfa.close()
+
+
+LOGINS = """
+import sys
+from ferrotp import TOTP, random_base32
+from ferrotp.mfa import MFA, Policy
+from ferrotp.vault import Keyring
+
+clock = [1_800_000_000]
+policy = Policy.cheap_for_tests()
+mfa = MFA(sys.argv[1], issuer="ACME", keyring=Keyring.generate(), policy=policy, clock=lambda: clock[0])
+otp = TOTP(random_base32())
+mfa.import_factor(user_id="ann", secret=otp.secret)
+for _ in range(int(sys.argv[2])):
+    clock[0] += 30
+    mfa.verify(user_id="ann", code=otp.at(clock[0]))
+"""
+
+
+@needs("strace", "strace")
+@pytest.mark.parametrize(("journal", "most"), [("wal", 1.05), ("delete", 5)])
+def test_a_login_on_sqlite_waits_for_so_many_syncs(tmp_path: Path, journal: str, most: float) -> None:
+    """Of the write-ahead log one, and of its checkpoint two in hundreds of logins; with a rollback journal its own, the
+    file's and the folder's."""
+    logins = 600 if journal == "wal" else 40
+
+    def syncs(count: int) -> int:
+        url, log = f"sqlite:///{tmp_path}/{count}.db?journal={journal}", tmp_path / f"{count}.trace"
+        trace = ["strace", "-f", "-o", str(log), "-e", "trace=fsync,fdatasync"]
+        subprocess.run([*trace, sys.executable, "-c", LOGINS, url, str(count)], check=True)
+        return len(re.findall(r"^\d+ +f(?:data)?sync\(", log.read_text(), re.MULTILINE))
+
+    without = syncs(0)
+    assert 1 <= (syncs(logins) - without) / logins <= most

@@ -133,6 +133,19 @@ def test_the_application_hears_of_the_login_after_the_second_factor(world: World
     assert client.get("/safe").text == "safe" and world.logins == ["7"]
 
 
+def test_a_posted_code_asks_the_store_once_whether_the_half_login_has_ended(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = world.enrolled()
+    client = world.client()
+    client.post("/login/7")
+    asked: list[str] = []
+    ask = world.store.has_ended
+    monkeypatch.setattr(world.store, "has_ended", lambda *whose: asked.append("") or ask(*whose))
+    assert client.post("/mfa/challenge", data={"code": device.at(world.clock.now)}).location == "/"
+    assert len(asked) == 1
+
+
 def test_logging_out_ends_it(world: World) -> None:
     device = world.enrolled()
     client = world.client()

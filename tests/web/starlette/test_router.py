@@ -1,5 +1,7 @@
 """The router on its own: plain Starlette and FastAPI answer alike; tokens; set-up that is refused at start."""
 
+import base64
+import hmac
 import json
 import os
 import re
@@ -359,6 +361,31 @@ def test_a_token_that_is_too_long_or_no_token_is_not_looked_at() -> None:
     assert tokens.read_half_login(good) is not None
     for index in (5, -20):  # of the payload, of the signature; the last character has bits that say nothing
         assert tokens.read_half_login(good[:index] + ("A" if good[index] != "A" else "B") + good[index + 1 :]) is None
+
+
+def test_a_token_of_the_greatest_length_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    tokens = Tokens(gate(clock), KEY)
+    token = tokens.sign_half_login(Login.start("half", "42", "a", clock.now, issuer="ACME"), "challenge")
+    monkeypatch.setattr("ferrotp.starlette.tokens.MAX_TOKEN_LENGTH", len(token))
+    assert tokens.read_half_login(token) is not None
+    monkeypatch.setattr("ferrotp.starlette.tokens.MAX_TOKEN_LENGTH", len(token) - 1)
+    assert tokens.read_half_login(token) is None
+
+
+@pytest.mark.parametrize("purpose", ["pending login", "stamp"])
+def test_tokens_are_signed_by_hmac_sha256_for_a_purpose_an_issuer_and_a_tenant(purpose: str) -> None:
+    """The form is fixed: the tokens of one process are read by another, of an earlier release too."""
+    clock = Clock()
+    here = gate(clock).for_tenant("north")
+    login = Login.start("full" if purpose == "stamp" else "half", "42", "a", clock.now, issuer="ACME", tenant="north")
+    tokens = Tokens(here, KEY)
+    token = tokens.sign_stamp(login) if purpose == "stamp" else tokens.sign_half_login(login, "challenge")
+    salt = "\0".join(["ferrotp.starlette", purpose, "version 3", "ACME", "north"])
+    key = hmac.digest(KEY.encode(), salt.encode(), "sha256")
+    payload, _, tag = token.rpartition(".")
+    expected = base64.urlsafe_b64encode(hmac.digest(key, payload.encode(), "sha256")).rstrip(b"=")
+    assert tag.encode() == expected
 
 
 def test_a_pending_token_lives_as_long_as_the_policy_says() -> None:

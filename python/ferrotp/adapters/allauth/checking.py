@@ -101,7 +101,7 @@ def _validate_code(self: Any, code: str) -> bool:
     if factor_id is None:
         return False
     try:
-        get_mfa_outside_transaction().verify(user_id=user_id_of(self.instance.user), code=code, factor_id=factor_id)
+        get_mfa_outside_transaction().verify(user_id=_user_id(self.instance), code=code, factor_id=factor_id)
     except (InvalidCode, Throttled, FactorDisabled, NotEnrolled):
         return False
     return True

@@ -4,7 +4,8 @@ usage: python examples/flask_app [--check]
 
   --check   drives the whole story without a person, and exits
 
-The data stays in examples/flask_app/instance, or in the folder that EXAMPLE_FOLDER names; the port is free, or PORT.
+It begins anew each time: the data is in a new folder, which goes when it ends; EXAMPLE_FOLDER names one that stays.
+The port is a free one, or PORT.
 """
 
 import logging
@@ -30,7 +31,16 @@ def main(arguments: list[str]) -> int:
         logging.disable(logging.WARNING)
         with tempfile.TemporaryDirectory() as folder:
             return check(create_app(folder))
-    app = create_app(os.environ.get("EXAMPLE_FOLDER") or Path(__file__).parent / "instance")
+    kept = os.environ.get("EXAMPLE_FOLDER")
+    if kept:
+        return serve(kept, f"The data stays in {kept}")
+    with tempfile.TemporaryDirectory(prefix="ferrotp-demo-") as folder:
+        return serve(folder, f"The data is in {folder}, and goes when this ends")
+
+
+def serve(folder: str, where: str) -> int:
+    """Until somebody ends it."""
+    app = create_app(folder)
     app.extensions["example_users"].add(EMAIL, PASSWORD)  # once
     try:
         server = make_server("127.0.0.1", int(os.environ.get("PORT", "0")), app, threaded=True)
@@ -39,10 +49,8 @@ def main(arguments: list[str]) -> int:
         return 1
     print(f"1. Open http://127.0.0.1:{server.server_port} and log in as {EMAIL}, password: {PASSWORD}")
     print("2. Follow “Two-step login”, scan the code with an authenticator app, and save the recovery codes")
-    print(
-        "3. Log out and in again: with a code, with the same one once more, with a recovery code. Ctrl-C ends it",
-        flush=True,
-    )
+    print("3. Log out and in again: with a code, with the same one once more, with a recovery code")
+    print(f"{where}. The source is {Path(__file__).parent}. Ctrl-C ends it", flush=True)
     try:
         server.serve_forever()
     except KeyboardInterrupt:

@@ -22,7 +22,7 @@ ISSUER = "Ferrotp example"
 
 def create_app(folder: str | Path | None = None, *, mfa: MFA | None = None) -> Flask:
     """The application, with its data in a folder."""
-    folder = Path(folder or os.environ.get("EXAMPLE_FOLDER") or Path(__file__).parent / "instance").absolute()
+    folder = Path(folder or os.environ["EXAMPLE_FOLDER"]).absolute()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     app = Flask(__name__)
     app.config.update(
