@@ -11,7 +11,7 @@ DJANGO42 := target/django-4.2
 SOURCES := build.rs Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.lua' -o -name '*.html' -o -name '*.pot' -o -name '*.css' -o -name '*.js' -o -name py.typed)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-terminal screenshots test test-rust test-python test-django42 test-release lint format bench bench-qr bench-verify bench-logins bench-growth bench-import bench-login bench-django bench-adapters count attack mutants fuzz real-programs soak wheel clean test-pythons test-mod-wsgi test-arm faults test-asan test-tsan miri model wheels pyotp-suites pyotp-newest
+.PHONY: help docs demo demo-terminal screenshots test test-rust test-python test-django42 test-release lint format bench bench-qr bench-verify bench-logins bench-growth bench-import bench-login bench-django bench-adapters count attack mutants fuzz real-programs soak wheel clean test-pythons test-mod-wsgi test-arm faults test-asan test-tsan miri model wheels pyotp-suites pyotp-newest
 
 help:  ## List the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -24,17 +24,24 @@ demo: $(VENV)/installed $(VENV)/demo  ## Start an example, with a user to try: A
 demo-terminal: $(VENV)/installed  ## Show a secret, its URI and codes beside other programs' (ARGS="SECRET or otpauth URI")
 	@$(PY) examples/terminal_demo.py $(ARGS)
 
-# pytest waits for servers, browsers and disks, so the other checks run beside it, at a lower priority, into a file that
-# is shown if one of them fails. pytest's own summary is the end of the output. ALSO names further checks: CI's.
-CHECKS := lint test-rust test-django42 $(ALSO)
-BESIDE := target/checks.log
+# What needs no Python package starts at once, beside the set-up; the rest when that is done, beside pytest. Both at a
+# lower priority, into files that are shown if a check in them fails: pytest's own summary is the end of the output.
+# ALSO names further checks: CI's.
+EARLY := test-rust $(ALSO)
+LATE := lint test-django42
 
-test: $(VENV)/installed $(VENV)/tools $(DJANGO42)/installed  ## Run all checks: pytest, and beside it linters, cargo test and Django 4.2
-	@nice -n 10 $(MAKE) --no-print-directory $(CHECKS) >$(BESIDE) 2>&1 & beside=$$!; \
-	trap 'kill $$beside; exit 130' INT TERM; \
-	$(MAKE) --no-print-directory test-python; pytest=$$?; \
-	wait $$beside || { cat $(BESIDE); echo "A check beside pytest failed: see above."; exit 1; }; \
-	echo "Beside pytest passed: $(CHECKS) ($(BESIDE))"; exit $$pytest
+test: $(VENV)/builder  ## Run all checks: pytest, and beside it linters, cargo test and Django 4.2
+	@mkdir -p target
+	@nice -n 10 $(MAKE) --no-print-directory $(EARLY) >target/early.log 2>&1 & early=$$!; late=; \
+	trap 'kill $$early $$late; exit 130' INT TERM; \
+	$(MAKE) --no-print-directory -j3 $(WHEELS)/built $(VENV)/tools $(DJANGO42)/installed || { kill $$early; exit 1; }; \
+	$(MAKE) --no-print-directory $(VENV)/installed || { kill $$early; exit 1; }; \
+	nice -n 10 $(MAKE) --no-print-directory $(LATE) >target/late.log 2>&1 & late=$$!; \
+	$(MAKE) --no-print-directory test-python; pytest=$$?; failed=; \
+	wait $$early || failed=target/early.log; \
+	wait $$late || failed="$$failed target/late.log"; \
+	if [ "$$failed" ]; then cat $$failed; echo "A check beside pytest failed: see above."; exit 1; fi; \
+	echo "Beside pytest passed: $(EARLY) $(LATE) (target/early.log, target/late.log)"; exit $$pytest
 
 test-rust:  ## Run cargo test, on the core alone: no Python is looked for
 	cargo test --locked
@@ -86,6 +93,9 @@ lint: $(VENV)/installed $(VENV)/tools  ## Check formatting, lints and types
 	PYO3_PYTHON=$(abspath $(PY)) cargo clippy --locked --all-targets --features python -- -D warnings
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
+
+docs: $(VENV)/installed $(VENV)/tools $(VENV)/docs  ## Build the documentation site into target/docs, warnings are errors (ARGS=--links: other sites, too)
+	@$(PY) tools/docs.py $(ARGS)
 
 format: $(VENV)/tools  ## Format Rust and Python
 	cargo fmt
@@ -171,6 +181,10 @@ $(VENV)/builder: requirements/build.txt
 
 $(VENV)/tools: requirements/test.txt $(VENV)/builder
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/test.txt
+	@touch $@
+
+$(VENV)/docs: requirements/docs.txt $(VENV)/builder
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/docs.txt
 	@touch $@
 
 $(DJANGO42)/installed: requirements/django42.txt $(VENV)/builder

@@ -51,7 +51,9 @@ def mutants_of(file: str, source: str) -> list[Mutant]:
     module = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     found: dict[str, Mutant] = {}
     for place in places.found:
-        start, end = (starts[position.line - 1] + position.column for position in (place.range.start, place.range.end))
+        start, end = (
+            starts[position.line - 1] + position.column for position in (place.replaced.start, place.replaced.end)
+        )
         changed = source[:start] + wrapper.module.code_for_node(place.changed) + source[end:]
         if changed == source or changed in found:
             continue
@@ -86,10 +88,19 @@ def _statement(node: cst.SimpleStatementLine) -> Iterable[tuple[cst.CSTNode, cst
             yield statement, cst.Pass()
 
 
-def _string(node: cst.SimpleString) -> Iterable[cst.SimpleString]:
-    """Another text. Sentences are for people: no test holds their words."""
-    if node.value.count(" ") < 2:
+def _string(node: cst.SimpleString) -> Iterable[cst.BaseString]:
+    """Another text."""
+    if not _is_sentence(node):
         yield from list(operator_string(node))[:1]
+
+
+def _is_sentence(node: cst.CSTNode) -> bool:
+    """Sentences are for people: no test holds their words."""
+    if isinstance(node, cst.FormattedString):
+        return any(isinstance(part, cst.FormattedStringText) and part.value.count(" ") > 1 for part in node.parts)
+    if isinstance(node, cst.ConcatenatedString):
+        return _is_sentence(node.left) or _is_sentence(node.right)
+    return isinstance(node, cst.SimpleString) and node.value.count(" ") > 1
 
 
 Operator = Callable[[Any], Iterable[cst.CSTNode]]
@@ -106,8 +117,7 @@ TYPES = ("Annotated", "Callable", "Literal", "TypeVar")
 
 @dataclass(frozen=True)
 class _Place:
-    range: CodeRange
-    """What is replaced."""
+    replaced: CodeRange
     changed: cst.CSTNode
     path: str
     lines: range
@@ -187,7 +197,7 @@ def _changes(node: cst.CSTNode) -> Iterator[tuple[cst.CSTNode, cst.CSTNode]]:
     elif isinstance(node, cst.SimpleStatementLine):
         yield from _statement(node)
     for kind, operator in OPERATORS:
-        if isinstance(node, kind) and not _is_call_of(node, SURE_TO_FAIL):
+        if isinstance(node, kind) and not _is_call_of(node, SURE_TO_FAIL) and not _says_a_sentence(node):
             yield from ((node, changed) for changed in operator(node))
 
 
@@ -195,7 +205,13 @@ def _is_call_of(node: cst.CSTNode, names: Iterable[str]) -> bool:
     return isinstance(node, cst.Call) and isinstance(node.func, cst.Name) and node.func.value in names
 
 
+def _says_a_sentence(node: cst.CSTNode) -> bool:
+    return isinstance(node, cst.Call) and len(node.args) == 1 and _is_sentence(node.args[0].value)
+
+
 def _is_for_type_checkers(node: cst.CSTNode) -> bool:
     if isinstance(node, cst.Subscript) and isinstance(node.value, cst.Name) and node.value.value in TYPES:
         return True
+    if isinstance(node, cst.Assign) and isinstance(node.value, (cst.Call, cst.Subscript)):
+        return _is_for_type_checkers(node.value)
     return isinstance(node, cst.Annotation) or _is_call_of(node, TYPES)

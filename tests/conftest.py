@@ -1,5 +1,7 @@
 """How the tests are spread over workers, and what was measured by the way, which is printed at the end."""
 
+import functools
+import gc
 import signal
 from typing import Any
 
@@ -14,10 +16,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("ferrotp", deadline=None)
 settings.load_profile("ferrotp")
 
+RACES = "races of the contract"
+"""Not a file: the races of all stores, which share 64 processes."""
+
 # These take longest, so they begin first: no worker is left alone with one of them at the end.
 LONG = (
     "tests/test_fuzz.py",
-    "tests/mfa/sql/test_contract.py",
+    RACES,
     "tests/mfa/sql/test_schema.py",
     "tests/web/django/test_workers.py",
     "tests/typing_api/test_typing.py",
@@ -27,6 +32,13 @@ LONG = (
     "tests/web/starlette/test_browser.py",
     "tests/web/starlette/test_workers.py",
     "tests/qr/test_readers.py",
+    "tests/in_django/test_contract.py",
+    "tests/transfer/test_hostile.py",
+    "tests/web/flask/test_twenty_points.py",
+    "tests/web/flask/test_attacks.py",
+    "tests/web/starlette/test_attacks.py",
+    "tests/web/starlette/test_openapi.py",
+    "tests/web/starlette/test_router.py",
 )
 
 
@@ -37,7 +49,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("races")
     if hasattr(config, "workerinput"):
         ranks = {file: rank for rank, file in enumerate(LONG)}
-        items.sort(key=lambda item: ranks.get(_file(item.nodeid), len(LONG)))
+        items.sort(key=lambda item: ranks.get(_place(item.nodeid), len(LONG)))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What was collected stays. Otherwise each full collection of garbage goes through all of it, also those that
+    tests ask for, and a forked child copies it.
+    """
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -48,15 +67,24 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         """A file stays in one worker, with the sites and servers of its own; all stores' races in one, too."""
 
         def _split_scope(self, nodeid: str) -> str:
-            file = _file(nodeid)
-            return "contract" if file.endswith("/test_contract.py") else file
+            return _place(nodeid)
 
     config.option.loadscopereorder = False
     return ByFile(config, log)
 
 
-def _file(nodeid: str) -> str:
-    return nodeid.partition("::")[0]
+def _place(nodeid: str) -> str:
+    """What stays in one worker with the test: a file, or the races."""
+    file, _, test = nodeid.partition("::")
+    return RACES if file.endswith("/test_contract.py") and test.rpartition("::")[2] in _races() else file
+
+
+@functools.cache
+def _races() -> frozenset[str]:
+    """The names of the suite's races. Workers tell the scheduler no more of a test than its name."""
+    from ferrotp.mfa.testing import StoreContract
+
+    return frozenset(name for name, test in vars(StoreContract).items() if getattr(test, "is_race", False))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

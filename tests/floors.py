@@ -45,7 +45,7 @@ EXTRAS = {
     "ferrotp/mfa/sqlalchemy_events.py": {"sqlalchemy"},
     "ferrotp/mfa/service.py": {"sqlalchemy"},  # the type of an engine that it may get
     "ferrotp/mfa/stores/__init__.py": {"sqlalchemy"},  # likewise
-    "ferrotp/mfa/stores/sql/": {"sqlalchemy", "psycopg"},
+    "ferrotp/mfa/stores/sql/": {"sqlalchemy", "psycopg", "pymysql"},
     "ferrotp/starlette/": {"anyio", "fastapi", "itsdangerous", "pydantic", "starlette"},
     "ferrotp/transfer/_opening.py": {"cryptography"},
     "ferrotp/transfer/scan.py": {"PIL", "zxingcpp"},

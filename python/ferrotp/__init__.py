@@ -39,8 +39,8 @@ __all__ = [
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
+    from collections.abc import Callable, Sequence
+    from typing import Any, Protocol
 
     from . import batch as batch
     from . import compat, contrib, exceptions, hotp, otp, totp, utils
@@ -54,34 +54,49 @@ if TYPE_CHECKING:
     from .hotp import HOTP
     from .qr import QR
 
+    class _Draw(Protocol):
+        def __call__(self, length: int = ..., chars: Sequence[str] = ...) -> str: ...
+
+
+_names = globals()
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _HEX = "ABCDEF0123456789"
-_names = globals()
 
 
-def random_base32(length: int = 32, chars: "Sequence[str]" = _BASE32) -> str:
-    """A new secret of `length` base32 characters, five bits each, from the operating system's generator.
+def _secret_functions(module: "dict[str, Any]", find: "Callable[[str], Any]") -> "tuple[_Draw, _Draw]":
+    """`random_base32` and `random_hex` of a module: a surface's look for a generator in its own, where tests put one.
 
-    :raises ValueError: for fewer than 32 characters: a secret has at least 160 bits (RFC 4226, R6)
+    :param module: its globals
+    :param find: its `__getattr__`
     """
-    if length < 32:
-        raise ValueError("Secrets should be at least 160 bits")
-    if chars is _BASE32 and "random" not in _names and ("compat" not in _names or compat.is_genuine()):
-        text = _native.random_base32(length)
-        if text is not None:
-            return text
-    random: Any = _find("random")
-    return "".join(map(random.choice, [chars] * len(range(length))))
 
+    def random_base32(length: int = 32, chars: "Sequence[str]" = _BASE32) -> str:
+        """A new secret of `length` base32 characters, five bits each, from the operating system's generator.
 
-def random_hex(length: int = 40, chars: "Sequence[str]" = _HEX) -> str:
-    """A new secret of `length` hexadecimal characters, four bits each, from the operating system's generator.
+        :raises ValueError: for fewer than 32 characters: a secret has at least 160 bits (RFC 4226, R6)
+        """
+        if length < 32:
+            raise ValueError("Secrets should be at least 160 bits")
+        if chars is _BASE32 and "random" not in module and ("compat" not in module or module["compat"].is_genuine()):
+            text = _native.random_base32(length)
+            if text is not None:
+                return text
+        random = find("random")
+        return "".join(map(random.choice, [chars] * len(range(length))))
 
-    :raises ValueError: for fewer than 40 characters: a secret has at least 160 bits (RFC 4226, R6)
-    """
-    if length < 40:
-        raise ValueError("Secrets should be at least 160 bits")
-    return random_base32(length=length, chars=chars)
+    def random_hex(length: int = 40, chars: "Sequence[str]" = _HEX) -> str:
+        """A new secret of `length` hexadecimal characters, four bits each, from the operating system's generator.
+
+        :raises ValueError: for fewer than 40 characters: a secret has at least 160 bits (RFC 4226, R6)
+        """
+        if length < 40:
+            raise ValueError("Secrets should be at least 160 bits")
+        drawn: str = module["random_base32"](length=length, chars=chars)
+        return drawn
+
+    for function in (random_base32, random_hex):
+        function.__module__, function.__qualname__ = module["__name__"], function.__name__
+    return random_base32, random_hex
 
 
 def parse_uri(uri: str) -> OTP:
@@ -131,6 +146,8 @@ def _find(name: str) -> "Any":
     # `random` is not kept here: what stands here is a test's own.
     return _find_kept("compat").random if name == "random" and name not in _names else _find_kept(name)
 
+
+random_base32, random_hex = _secret_functions(_names, _find)
 
 if not TYPE_CHECKING:  # a type checker takes it for a promise that any name is there
     __getattr__ = _find

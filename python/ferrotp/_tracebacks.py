@@ -4,7 +4,7 @@ import functools
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from typing import Any, ParamSpec, TypeVar
 
     _P = ParamSpec("_P")
@@ -37,6 +37,23 @@ def without_frames(function: "Callable[_P, _T]") -> "Callable[_P, _T]":
     def wrapper(*args: "_P.args", **kwargs: "_P.kwargs") -> "_T":
         try:
             return function(*args, **kwargs)
+        except BaseException as error:
+            failure = _bare(error)
+        del args, kwargs
+        raise failure
+
+    return wrapper
+
+
+def awaited_without_frames(
+    function: "Callable[_P, Coroutine[Any, Any, _T]]",
+) -> "Callable[_P, Coroutine[Any, Any, _T]]":
+    """The same for a function that is awaited."""
+
+    @functools.wraps(function)
+    async def wrapper(*args: "_P.args", **kwargs: "_P.kwargs") -> "_T":
+        try:
+            return await function(*args, **kwargs)
         except BaseException as error:
             failure = _bare(error)
         del args, kwargs

@@ -1,21 +1,18 @@
 """The databases that every adapter is attacked on."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import figures
 import pytest
 from in_django.databases import database_on
-from mfa.servers import PostgreSQLServer
+from mfa.servers import PostgreSQLServer, shared_postgresql
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgreSQLServer]:
-    """A server that all tests share."""
-    server = PostgreSQLServer()
-    yield server
-    server.close()
+def postgresql() -> PostgreSQLServer:
+    """A server that all tests share, and leave as it was."""
+    return shared_postgresql()
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

@@ -10,7 +10,7 @@ import pyotp
 import pytest
 from qr.readers import png, zxing
 
-from .program import SECRET, URI, as_json, error, ok, run
+from .program import POSIX, SECRET, URI, as_json, error, ok, run
 
 CORPUS = pathlib.Path(__file__).parents[1] / "transfer" / "corpus"
 GOOD = sorted(path for path in CORPUS.glob("*/good/*") if path.name != "expected.json")
@@ -242,6 +242,40 @@ def test_a_folder_of_twenty_mixed_files_is_one_report(tmp_path):
     # With the password, the sealed one is read, too.
     answer = as_json("import", str(folder), "--password-env", "P", env={"P": PASSWORD}, code=2)
     assert not any("sealed.json" in (part["place"] or "") for part in answer["errors"])
+
+
+@POSIX
+def test_what_cannot_be_read_in_a_folder_is_named_and_does_not_hang(tmp_path):
+    folder = tmp_path / "folder"
+    (folder / "elsewhere").mkdir(parents=True)
+    (folder / "uris.txt").write_text(f"{URI}\n")
+    os.mkfifo(folder / "pipe")
+    (folder / "broken").symlink_to(tmp_path / "nowhere")
+    (folder / "circle").symlink_to(folder)
+    (folder / "zero").symlink_to("/dev/zero")
+    answer = as_json("import", str(folder), code=2)
+    assert [account["name"] for account in answer["accounts"]] == ["alice"]
+    refused = {pathlib.Path(part["place"]).name: part["message"] for part in answer["errors"]}
+    assert set(refused) == {"pipe", "broken", "circle", "zero"}
+    assert all("it is no file" in message for message in refused.values())
+
+
+def test_nothing_of_a_file_counts_that_ends_in_the_middle_of_a_row(tmp_path):
+    path = tmp_path / "tokens.csv"
+    rows = [f"{number},3132333435363738393031323334353637383930,totp\n" for number in range(9_000)]
+    path.write_text("".join(rows) + '"9000,31')
+    done = run("import", str(path))
+    assert done.returncode == 2 and done.stdout == "" and "line 9001" in done.stderr
+    answer = as_json("import", str(tmp_path), code=2)
+    assert answer["accounts"] == [] and len(answer["errors"]) == 1
+    path.write_text("".join(rows) + "9000,xyz,totp\n")
+    done = run("import", str(path))
+    assert done.returncode == 2 and done.stdout == "" and "line 9001" in done.stderr
+    assert len(as_json("import", "--keep-going", str(path), code=2)["accounts"]) == 9_000
+    out = tmp_path / "out.txt"
+    assert run("export", str(path), "-o", str(out)).returncode == 2 and not out.exists()
+    assert run("export", "--keep-going", str(path), "-o", str(out)).returncode == 2
+    assert out.read_text().count("otpauth://totp/") == 9_000
 
 
 def test_what_is_there_of_a_batch_comes_with_keep_going(tmp_path):

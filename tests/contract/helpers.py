@@ -84,7 +84,7 @@ def run_python(
         env={**os.environ, **(env or {})},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,  # against a program that hangs; a machine may be slow, or emulated
     )
     assert not check or process.returncode == 0, f"exit {process.returncode}\n{process.stdout}\n{process.stderr}"
     return process

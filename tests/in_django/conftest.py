@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from mfa.mariadb_server import MariaDBServer, shared_mariadb, skip_without_mariadb
 from mfa.servers import PostgreSQLServer, shared_postgresql
 
 from .site import PASSWORD, set_up_site
@@ -28,6 +29,13 @@ from .site import given  # noqa: E402
 def postgresql() -> PostgreSQLServer:
     """A server that all tests share, and leave as it was."""
     return shared_postgresql()
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> MariaDBServer:
+    """The same."""
+    skip_without_mariadb()
+    return shared_mariadb()
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import psycopg
+from mfa.mariadb_server import APP, PASSWORD, MariaDBServer
 from mfa.servers import PostgreSQLServer
 
 
@@ -19,4 +20,16 @@ def database_on(server: PostgreSQLServer) -> dict[str, Any]:
         "NAME": name,
         "USER": parts.username or "",
         "HOST": parse_qs(parts.query)["host"][0],
+    }
+
+
+def database_on_mariadb(server: MariaDBServer) -> dict[str, Any]:
+    """The same, of MariaDB."""
+    name = server.database().partition("?")[0].rpartition("/")[2]
+    return {
+        "ENGINE": "django.db.backends.mysql",
+        "NAME": name,
+        "USER": APP,
+        "PASSWORD": PASSWORD,
+        "HOST": str(server.socket),
     }

@@ -12,6 +12,10 @@ from ferrotp.mfa.stores.base import Store
 
 def set_up(databases: dict[str, Any]) -> None:
     """Django, with these databases beside those that it has."""
+    if any(database["ENGINE"].endswith("mysql") for database in databases.values()):
+        import pymysql  # as who has no mysqlclient does
+
+        pymysql.install_as_MySQLdb()
     if not settings.configured:
         settings.configure(
             DATABASES={"default": next(iter(databases.values())), **databases},

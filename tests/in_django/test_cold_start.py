@@ -2,10 +2,12 @@
 
 import functools
 import secrets
-from pathlib import Path
+import tempfile
+from collections.abc import Iterator
 
 import pytest
 from django.db import connections
+from folders import in_memory
 from mfa.servers import shared_postgresql
 from mfa.sql.starting import log_in, together
 
@@ -13,16 +15,18 @@ from .databases import database_on
 from .stores import migrate, open_store, set_up
 
 PROCESSES = 48
-PATIENCE = 30
+PATIENCE = 60
 """Seconds: the promise is that nobody fails for want of a table, a file or a connection, not the speed of the disk."""
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, object]:
+def database(request: pytest.FixtureRequest) -> Iterator[dict[str, object]]:
     if request.param == "sqlite":
-        return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "db.sqlite3")}
-    # Half of the connections that a server has if nothing is set; a few are the site's own.
-    return database_on(shared_postgresql(max_connections=55))
+        with tempfile.TemporaryDirectory(dir=in_memory()) as folder:
+            yield {"ENGINE": "django.db.backends.sqlite3", "NAME": f"{folder}/db.sqlite3"}
+    else:
+        # Half of the connections that a server has if nothing is set; a few are the site's own.
+        yield database_on(shared_postgresql(max_connections=55))
 
 
 def test_a_cold_start(database: dict[str, object]) -> None:

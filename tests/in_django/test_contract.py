@@ -3,16 +3,19 @@
 import functools
 import os
 import secrets
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from folders import in_memory
+from mfa.mariadb_server import MariaDBServer
 from mfa.servers import PostgreSQLServer
 
 from ferrotp.mfa.stores.base import Owner, Store
 from ferrotp.mfa.testing import StoreContract
 
-from .databases import database_on
+from .databases import database_on, database_on_mariadb
 from .stores import migrate, open_store, set_up
 
 
@@ -39,9 +42,10 @@ class _OnDjango(StoreContract):
 class TestSQLite(_OnDjango):
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
-    def _where(cls, tmp_path_factory: pytest.TempPathFactory) -> None:
-        path = tmp_path_factory.mktemp("sqlite") / "db.sqlite3"
-        cls._use({"ENGINE": "django.db.backends.sqlite3", "NAME": str(path)})
+    def _where(cls) -> Iterator[None]:
+        with tempfile.TemporaryDirectory(dir=in_memory()) as folder:
+            cls._use({"ENGINE": "django.db.backends.sqlite3", "NAME": f"{folder}/db.sqlite3"})
+            yield
 
 
 class TestPostgreSQL(_OnDjango):
@@ -49,3 +53,12 @@ class TestPostgreSQL(_OnDjango):
     @classmethod
     def _where(cls, postgresql: PostgreSQLServer) -> None:
         cls._use(database_on(postgresql))
+
+
+class TestMariaDB(_OnDjango):
+    rounds = 200 if os.environ.get("FERROTP_SOAK") else 12
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def _where(cls, mariadb: MariaDBServer) -> None:
+        cls._use(database_on_mariadb(mariadb))

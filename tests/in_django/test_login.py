@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.auth.models import User
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.auth.tokens import default_token_generator
+from django.contrib.sessions.backends.db import SessionStore
 from django.core import mail
 from django.db import connection
 from django.test import RequestFactory, override_settings
@@ -17,9 +18,11 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 from django.views.debug import ExceptionReporter
 
-from ferrotp.django import get_mfa
+from ferrotp.django import begin_login, get_mfa, has_passed
+from ferrotp.django.auth import load, promote, user_of_login
 from ferrotp.django.test import AsyncMFAClient, Clock, MFAClient
 from ferrotp.mfa import Event
+from ferrotp.web import LoginRequired
 from ferrotp.web.login import LOGIN_KEY
 
 from .conftest import Person
@@ -550,6 +553,19 @@ def test_async_views_are_gated(alice: Person, clock: Clock) -> None:
     asyncio.run(story())
 
 
+def test_a_code_is_checked_in_an_async_view(alice: Person, clock: Clock) -> None:
+    client = AsyncMFAClient()
+    client.force_mfa_login(alice.user)
+
+    async def story() -> list[str]:
+        right = alice.code()
+        codes = (right, right, alice.wrong())
+        return [(await client.post("/async-guess", {"code": code})).content.decode() for code in codes]
+
+    assert asyncio.run(story()) == ["right", "wrong", "wrong"]
+    assert get_mfa().status(user_id=alice.user_id).failures == 2
+
+
 def test_async_requests_by_other_ways_are_gated(alice: Person, clock: Clock) -> None:
     client = AsyncMFAClient()
     client.force_login(alice.user)
@@ -718,3 +734,112 @@ def test_the_helper_logs_in_with_both_factors(client: MFAClient, person: Callabl
     client.force_mfa_login(bob.user, fresh=False)
     assert client.get("/vault").status_code == 200
     assert where(client.get("/fresh-vault")) != ""
+
+
+# A login view of the site's own
+
+
+def begun(person: Person, data: dict[str, str] | None = None, query: str = "", **more: Any) -> Any:
+    """A request after `begin_login`."""
+    request = RequestFactory().post(f"/own-login{query}", data or {})
+    request.session, request.user = SessionStore(), AnonymousUser()
+    begin_login(request, person.user, **more)
+    return request
+
+
+def test_a_login_view_goes_where_the_form_or_the_address_says(alice: Person) -> None:
+    for data, query, more, expected in (
+        ({"next": "/vault"}, "", {}, "/vault"),
+        ({}, "?next=/vault", {}, "/vault"),
+        ({"next": "/vault"}, "?next=/inside", {}, "/vault"),
+        ({"next": "/vault"}, "", {"next_url": "/fresh"}, "/fresh"),
+        ({"next": "https://evil.example/"}, "", {}, ""),
+        ({}, "", {}, ""),
+    ):
+        login = load(begun(alice, data, query, **more))
+        assert login is not None and login.next == expected
+
+
+@pytest.mark.parametrize(("remember", "ends_with_the_browser"), [(True, False), (False, True), (None, False)])
+def test_a_login_view_says_whether_a_session_outlives_the_browser(
+    person: Callable[..., Person], remember: bool | None, ends_with_the_browser: bool
+) -> None:
+    bob = person()
+    assert begun(bob, remember=remember).session.get_expire_at_browser_close() is ends_with_the_browser
+    request = begun(bob.enroll(), remember=remember)
+    login = load(request)
+    assert login is not None and login.remember is remember  # until the second factor
+    promote(request, login)
+    assert request.session.get_expire_at_browser_close() is ends_with_the_browser
+
+
+MODEL = "django.contrib.auth.backends.ModelBackend"
+OTHER = "django.contrib.auth.backends.AllowAllUsersModelBackend"
+
+
+def test_a_login_keeps_the_backend_that_knew_the_user(alice: Person, person: Callable[..., Person]) -> None:
+    def kept(**more: Any) -> str:
+        login = load(begun(alice, **more))
+        assert login is not None
+        return login.backend
+
+    assert kept() == MODEL
+    with override_settings(AUTHENTICATION_BACKENDS=[MODEL, OTHER]):
+        with pytest.raises(ValueError, match="say which one knew the user"):
+            kept()
+        assert kept(backend=OTHER) == OTHER
+        assert begun(person(), backend=OTHER).session[BACKEND_SESSION_KEY] == OTHER  # without a second factor
+        alice.user.backend = MODEL  # `authenticate` says so
+        assert kept() == MODEL
+        assert kept(backend=OTHER) == OTHER
+
+
+def test_the_password_step_logs_out_whom_the_session_was_of(
+    client: MFAClient, alice: Person, person: Callable[..., Person]
+) -> None:
+    bob = person()
+    bob.password(client)
+    assert client.session[SESSION_KEY] == bob.user_id
+    assert where(alice.password(client)) == "/mfa/challenge"
+    assert SESSION_KEY not in client.session
+    assert where(client.get("/inside")).startswith("/login")
+
+
+def test_the_password_step_keeps_what_a_visitor_had_in_the_session_under_a_new_key(alice: Person) -> None:
+    request = RequestFactory().post("/own-login")
+    request.session, request.user = SessionStore(), AnonymousUser()
+    request.session["basket"] = ["tea"]
+    request.session.save()
+    before = request.session.session_key
+    begin_login(request, alice.user)
+    assert request.session["basket"] == ["tea"]
+    assert request.session.session_key != before
+
+
+def test_only_a_login_that_has_passed_and_has_not_ended_counts_as_passed(
+    client: MFAClient, alice: Person, person: Callable[..., Person], clock: Clock
+) -> None:
+    def passed(client: MFAClient, person: Person) -> bool:
+        request = RequestFactory().get("/")
+        request.session, request.user = client.session, person.user
+        return has_passed(request)
+
+    bob, other = person(), MFAClient()
+    bob.password(other)
+    assert not passed(other, bob)
+    alice.password(client)
+    assert not passed(client, alice)
+    client.post("/mfa/challenge", {"code": alice.code()})
+    assert passed(client, alice)
+    get_mfa().end_sessions(user_id=alice.user_id, by="root")
+    clock.tick(120)
+    assert not passed(client, alice)
+
+
+def test_a_login_ends_with_the_backend_that_knew_the_user(alice: Person) -> None:
+    with override_settings(AUTHENTICATION_BACKENDS=[MODEL, OTHER]):
+        request = begun(alice, backend=OTHER)
+        login = load(request)
+        assert user_of_login(request, login) == alice.user
+    with pytest.raises(LoginRequired):
+        user_of_login(request, login)

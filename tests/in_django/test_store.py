@@ -26,18 +26,20 @@ from mfa.sql.starting import HANG
 
 from ferrotp.django import connections as store_connections
 from ferrotp.django import get_mfa
+from ferrotp.django.checks import check_durability
 from ferrotp.django.models import Budget as BudgetRow
 from ferrotp.django.models import Factor as FactorRow
 from ferrotp.django.models import UserEpoch
 from ferrotp.django.store import DjangoStore, OutsideTransactionStore
 from ferrotp.django.test import MFAClient, MFATestMixin, clear_memory
 from ferrotp.mfa import InvalidCode, Policy, StoreRefused, StoreUnavailable
+from ferrotp.mfa.stores import waiting
 from ferrotp.mfa.stores.base import Acceptance, Factor, Owner, Reservation
 from ferrotp.mfa.stores.pool import POOL_SIZE
 from ferrotp.mfa.testing import NOW, advance
 
 from .conftest import Person
-from .databases import database_on
+from .databases import database_on, database_on_mariadb
 from .stores import migrate, set_up
 
 LIMITS = replace(Policy().limits(), free=1000, disable_at=2000, cost=1)
@@ -62,6 +64,11 @@ class Place:
     @property
     def owner(self) -> Owner:
         return self.factor.owner
+
+    @property
+    def has_rows_locks(self) -> bool:
+        """And not one lock for all, as SQLite."""
+        return bool(connections[self.alias].vendor != "sqlite")
 
     def attempt(self) -> Reservation:
         answer = self.store.reserve(self.owner, "otp", NOW, LIMITS)
@@ -92,8 +99,10 @@ def aliases(postgresql: PostgreSQLServer, tmp_path_factory: pytest.TempPathFacto
     }
 
 
-@pytest.fixture(params=["sqlite", "sqlite-wal", "postgresql"])
+@pytest.fixture(params=["sqlite", "sqlite-wal", "postgresql", "mariadb"])
 def place(request: pytest.FixtureRequest, aliases: dict[str, str], postgresql: PostgreSQLServer) -> Iterator[Place]:
+    if request.param == "mariadb" and "mariadb" not in aliases:
+        aliases["mariadb"] = _alias(database_on_mariadb(request.getfixturevalue("mariadb")))
     place = Place(aliases[request.param], postgresql if request.param == "postgresql" else None)
     yield place
     place.store.close()
@@ -189,18 +198,18 @@ def test_a_transaction_inside_a_requests_transaction_is_the_callers(
 def test_where_the_requests_transaction_holds_the_lock_it_says_so(
     place: Place, requests_transaction: Callable[[], Any]
 ) -> None:
-    """SQLite has one. PostgreSQL has one for each row."""
+    """SQLite has one. Servers have one for each row."""
     with requests_transaction():
         with connections[place.alias].cursor() as cursor:
             cursor.execute("UPDATE ferrotp_django_factor SET name = 'x' WHERE factor_id = 'nobody'")
-        if place.server is None:
+        if not place.has_rows_locks:
             started = time.monotonic()
             with pytest.raises(StoreRefused, match=r"ATOMIC_REQUESTS.*non_atomic_requests.*file of their own"):
                 place.attempt()
             assert time.monotonic() - started < HANG
         else:
             place.attempt()
-    assert place.failures == (0 if place.server is None else 1)
+    assert place.failures == (1 if place.has_rows_locks else 0)
 
 
 def test_pages_may_read_inside_a_callers_transaction(place: Place) -> None:
@@ -216,6 +225,7 @@ def test_it_leaves_the_callers_connection_as_it_was(place: Place) -> None:
 
 
 def test_threads_share_a_few_connections(place: Place) -> None:
+    place.store._connections.pool._timeout = 30  # the machine may be busy
     with ThreadPoolExecutor(32) as pool:
         list(pool.map(lambda _: place.attempt(), range(64)))
     assert place.failures == 64
@@ -238,6 +248,28 @@ def test_a_file_that_another_program_locks_is_unavailable(aliases: dict[str, str
     finally:
         other.close()
     place.attempt()
+
+
+def test_a_file_is_waited_for_while_others_have_the_processor(
+    aliases: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when all processes of a site start at once: what is late then is not the file."""
+    store = DjangoStore(aliases["sqlite"], timeout=0.2)
+    holder = sqlite3.connect(connections[aliases["sqlite"]].settings_dict["NAME"], isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    pauses: list[float] = []
+
+    def late(seconds: float) -> None:
+        pauses.append(seconds)
+        time.sleep(seconds + 0.1)
+        if len(pauses) == 6:
+            holder.execute("ROLLBACK")
+
+    monkeypatch.setattr(waiting, "sleep", late)
+    assert store.add_factor(made(), NOW, 10, 5)
+    assert len(pauses) >= 6, "the lock was waited for, for longer than a call may take"
+    for opened in (holder, store):
+        opened.close()
 
 
 def test_a_file_that_cannot_be_written_or_opened_is_unavailable(tmp_path: Path) -> None:
@@ -270,8 +302,53 @@ def test_a_database_in_memory_and_other_databases_are_refused() -> None:
     with pytest.raises(StoreRefused, match="in memory"):
         DjangoStore("memory").reset(Owner("", "x"))
     set_up({"dummy": {"ENGINE": "django.db.backends.dummy", "NAME": "x"}})
-    with pytest.raises(StoreRefused, match="SQLite and PostgreSQL are"):
+    with pytest.raises(StoreRefused, match="SQLite, PostgreSQL, MariaDB and MySQL are"):
         DjangoStore("dummy")
+
+
+def test_what_is_too_long_for_a_key_is_refused_and_never_cut(mariadb: Any) -> None:
+    store = DjangoStore(_alias(database_on_mariadb(mariadb)), timeout=30)
+    twins = [Owner("t", "x" * 1020), Owner("t", "straße"), Owner("t", "strasse"), Owner("t", "strasse ")]
+    for owner in twins:
+        assert store.add_factor(made(owner), NOW, 10, 5)
+    assert [len(store.user(owner).factors) for owner in twins] == [1] * 4
+    with pytest.raises(ValueError, match="1020 bytes"):
+        store.add_factor(made(Owner("t", "x" * 1021)), NOW, 10, 5)
+    assert store.delete_users(twins[2:3]) == [1]
+    assert [len(store.user(owner).factors) for owner in twins] == [1, 1, 0, 1]
+    store.close()
+
+
+def test_a_server_that_may_lose_commits_is_told(mariadb: Any, ferrotp: Callable[..., None]) -> None:
+    alias = _alias(database_on_mariadb(mariadb))
+    ferrotp(STORE="django", DATABASE=alias)
+    assert check_durability(databases=[alias]) == [] == check_durability(databases=["default"])
+    with mariadb.root() as root:
+        root.execute("SET GLOBAL innodb_flush_log_at_trx_commit = 0")
+        try:
+            assert [message.id for message in check_durability(databases=[alias])] == ["ferrotp.W005"]
+        finally:
+            root.execute("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
+
+
+def test_a_mariadb_that_is_stopped_is_unavailable_in_time_and_afterwards_it_goes_on(mariadb: Any) -> None:
+    alias = _alias(database_on_mariadb(mariadb))
+    place = Place(alias)
+    connections[alias].close()
+    mariadb.pause()
+    try:
+        for _ in range(2):  # on a connection that stands, and on a new one
+            begun = time.monotonic()
+            with pytest.raises(StoreUnavailable):
+                place.attempt()
+            assert time.monotonic() - begun < HANG
+    finally:
+        mariadb.resume()
+    patient = DjangoStore(alias, timeout=30)
+    assert len(patient.user(place.owner).factors) == 1
+    assert advance(patient, place.owner, place.factor.factor_id, 1, limits=LIMITS)
+    place.store.close()
+    patient.close()
 
 
 @pytest.fixture
@@ -563,13 +640,13 @@ def test_beside_a_transaction_that_has_written_it_decides_or_says_why_not(
 ) -> None:
     with suppress(Undone), transaction.atomic(using=place.alias):
         BudgetRow.objects.using(place.alias).create(tenant="t", user_id=secrets.token_hex(8), method="otp")
-        if place.server:
+        if place.has_rows_locks:
             guess(beside, place)
         else:
             with pytest.raises(StoreRefused, match="one lock"):
                 guess(beside, place)
         raise Undone
-    assert place.failures == (1 if place.server else 0)
+    assert place.failures == (1 if place.has_rows_locks else 0)
 
 
 def test_beside_a_transaction_a_factor_comes_and_goes_with_it(place: Place, beside: OutsideTransactionStore) -> None:

@@ -8,6 +8,7 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
 from django.contrib.auth.views import LoginView as DjangoLoginView
 from django.contrib.auth.views import LogoutView, PasswordChangeView, PasswordResetConfirmView
+from django.core.exceptions import SynchronousOnlyOperation
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
@@ -19,6 +20,7 @@ from ferrotp.django import (
     MFARequiredMixin,
     begin_login,
     fresh_mfa_required,
+    get_async_mfa,
     get_mfa,
     mfa_exempt,
     mfa_required,
@@ -27,6 +29,7 @@ from ferrotp.django.admin import MFAAdminSite
 from ferrotp.django.forms import ChallengeForm
 from ferrotp.django.models import Factor
 from ferrotp.django.views import page
+from ferrotp.mfa import InvalidCode
 
 own_admin = MFAAdminSite("own_admin")
 own_admin.register(Factor)
@@ -107,6 +110,22 @@ async def async_vault(request: HttpRequest) -> HttpResponse:
     return HttpResponse(f"async vault {user.get_username()}")
 
 
+@login_required
+async def async_guess(request: HttpRequest) -> HttpResponse:
+    user = await request.auser() if hasattr(request, "auser") else request.user  # Django 5
+    try:
+        get_mfa().verify(user_id=user.pk, code=request.POST["code"])
+    except SynchronousOnlyOperation:
+        pass
+    else:
+        raise AssertionError("a coroutine was held up")
+    try:
+        await get_async_mfa().verify(user_id=user.pk, code=request.POST["code"])
+    except InvalidCode:
+        return HttpResponse("wrong")
+    return HttpResponse("right")
+
+
 class ClassVault(MFARequiredMixin, View):
     def get(self, request: HttpRequest) -> HttpResponse:
         return say("class vault")(request)
@@ -135,6 +154,7 @@ urlpatterns = [
     path("vault", mfa_required(say("vault"))),
     path("fresh-vault", fresh_mfa_required(say("fresh vault"))),
     path("async-vault", async_vault),
+    path("async-guess", async_guess),
     path("class-vault", ClassVault.as_view()),
     path("async-class-vault", AsyncClassVault.as_view()),
     path("api", mfa_exempt(say("api"))),

@@ -41,7 +41,7 @@ FAULTS = {
     ),
     6: (
         "PSKC: namespaces, twins, foreign elements",
-        ["tests/transfer/test_corpus.py", "tests/transfer/test_hostile.py", "-k", "pskc/bad or levels"],
+        ["tests/transfer/test_corpus.py", "tests/transfer/test_hostile.py", "-k", "(bad_file and pskc) or many_levels"],
     ),
     7: ("the C boundary", ["tests/sound/test_boundary.py", "-k", "not unwinder"]),
     8: ("six codes for one text", ["tests/vault/test_recovery.py", "-k", "one_text"]),

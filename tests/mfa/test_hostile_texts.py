@@ -26,7 +26,7 @@ HOSTILE: list[Any] = [
 ]  # fmt: skip
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgresql", "redis"])
+@pytest.fixture(params=["memory", "sqlite", "postgresql", "mariadb", "redis"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "memory":
         yield MemoryStore()
@@ -37,7 +37,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
             opened.close()
     else:
         url = f"sqlite:///{tmp_path}/mfa.db"
-        opened = open_store(request.getfixturevalue("postgresql").database() if request.param == "postgresql" else url)
+        is_file = request.param == "sqlite"
+        opened = open_store(url if is_file else request.getfixturevalue(request.param).database())
         yield opened
         opened.close()
 

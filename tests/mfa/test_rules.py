@@ -4,17 +4,29 @@ from dataclasses import replace
 
 import pytest
 
+from ferrotp.mfa.errors import AlreadyEnrolled, LastFactor, StoreDamaged, TooManyFactors
 from ferrotp.mfa.stores.base import (
     METHODS,
     NEVER_USED,
     TIMEOUT,
+    Acceptance,
     Budget,
     Factor,
     Limits,
+    NewUser,
     Owner,
     Refusal,
+    Reservation,
+    UserState,
+    advanced,
     charge,
+    check_not_last,
+    check_room,
+    check_whole,
+    is_just_renewed,
+    new_epoch,
     refund,
+    spend,
     surplus,
 )
 
@@ -134,3 +146,97 @@ def test_no_sealed_record_is_in_a_repr() -> None:
         repr(TrustedDevice(owner, "s", "browser", b"hunter2", 0, 0, 0)),
     ]
     assert not any("hunter2" in text for text in shown)
+
+
+# What every store asks beside the budgets
+
+
+def test_what_is_gone_by_a_fault_does_not_look_like_what_never_was() -> None:
+    pending = record("a", 0)
+    active = replace(pending, state="active")
+    for factors, has_budgets, codes, devices in (
+        ([], True, 1, 0),
+        ([], True, 0, 1),
+        ([], False, 1, 1),
+        ([pending], True, 1, 0),
+        ([pending], True, 0, 1),
+        ([pending], False, 0, 0),
+        ([active], False, 0, 0),
+        ([pending, active], False, 10, 1),
+    ):
+        with pytest.raises(StoreDamaged):
+            check_whole(factors, has_budgets, codes, devices)
+    for factors, has_budgets, codes, devices in (
+        ([], False, 0, 0),
+        ([], True, 0, 0),
+        ([pending], True, 0, 0),
+        ([active], True, 10, 1),
+        ([pending, replace(active, state="disabled")], True, 10, 1),
+    ):
+        check_whole(factors, has_budgets, codes, devices)
+
+
+def test_a_factor_is_confirmed_while_there_is_room_and_as_the_first_where_it_must_be() -> None:
+    pending, active, disabled = (replace(record("a", 0), state=state) for state in ("pending", "active", "disabled"))
+    check_room([pending] * 5, 1, True)
+    check_room([active], 2, False)
+    for bound in (active, disabled):
+        with pytest.raises(AlreadyEnrolled):
+            check_room([pending, bound], 5, True)
+        with pytest.raises(TooManyFactors):
+            check_room([pending, bound], 1, False)
+
+
+def test_the_last_active_factor_is_told_from_the_others() -> None:
+    first, second = (replace(record(name, 0), state="active") for name in ("a", "b"))
+    for factors in ([first], [replace(second, state="pending"), first], [first, replace(second, state="disabled")]):
+        with pytest.raises(LastFactor):
+            check_not_last(factors, "a")
+    check_not_last([first, second], "a")
+    check_not_last([first], "b")
+
+
+def test_what_something_costs_is_taken_while_there_is_room() -> None:
+    assert spend(Budget(3, NOW + 5, NOW + 20), NOW, LIMITS) == (Budget(3, NOW + 5, NOW + 30), 0)
+    assert spend(Budget(0, 0, NOW - 500), NOW, LIMITS) == (Budget(0, 0, NOW + 10), 0)
+    brim, full = Budget(0, 0, NOW + 990), Budget(0, 0, NOW + 991)
+    assert spend(brim, NOW, LIMITS) == (Budget(0, 0, NOW + 1000), 0)
+    assert spend(full, NOW, LIMITS) == (full, NOW + 1)
+    ahead = Budget(0, 0, NOW + 9999)  # of a clock that was ahead: no more is owed than the horizon
+    assert spend(ahead, NOW, LIMITS) == (ahead, NOW + 10)
+
+
+def test_a_device_was_just_renewed_within_the_grace_and_within_the_skew_of_clocks() -> None:
+    for passed, is_just in ((-5001, False), (-5000, True), (0, True), (100, True), (101, False)):
+        assert is_just_renewed(NOW, NOW + passed, 100) is is_just, passed
+    assert is_just_renewed(NOW, NOW, 0) and not is_just_renewed(NOW, NOW + 1, 0)
+
+
+def test_only_a_newer_step_of_a_factor_that_was_offered_is_accepted() -> None:
+    first, second = (replace(record(name, 0), state="active", last_step=7) for name in ("a", "b"))
+    reservation = Reservation(Owner("", "u"), "otp", LIMITS, Budget(), (first, second))
+    newer = Acceptance("b", 8, 0)
+    assert reservation.newer(newer) == (second, newer)
+    for refused in (None, Acceptance("b", 7, 0), Acceptance("b", 6, 0), Acceptance("c", 8, 0)):
+        assert reservation.newer(refused) is None
+    assert replace(reservation, factors=()).newer(newer) is None
+
+
+def test_an_accepted_code_moves_its_factor_on() -> None:
+    factor = replace(record("a", 0), state="active", sealed=b"old")
+    moved = advanced(factor, Acceptance("a", 8, -1), NOW)
+    assert moved == replace(factor, last_step=8, drift=-1, last_used_at=NOW)
+    assert advanced(factor, Acceptance("a", 8, -1, b"new"), NOW) == replace(moved, sealed=b"new")
+
+
+def test_what_is_left_out_is_nothing() -> None:
+    reservation = Reservation(Owner("", "u"), "otp", LIMITS, Budget())
+    assert (reservation.factors, reservation.recovery_code, reservation.accepted) == ((), None, None)
+    assert Acceptance("a", 1, 0).resealed is None
+    assert NewUser(Owner("", "u"), ()).recovery_codes == ()
+    assert UserState((), {}, 0).epoch == ""
+
+
+def test_no_epoch_comes_twice() -> None:
+    assert len({new_epoch() for _ in range(100)}) == 100
+    assert len(bytes.fromhex(new_epoch())) == 16

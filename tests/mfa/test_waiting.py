@@ -25,13 +25,14 @@ class Clock:
     def __init__(self) -> None:
         self.now = 1000.0
         self.slept: list[float] = []
+        self.late = 0.0
 
     def monotonic(self) -> float:
         return self.now
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        self.now += seconds
+        self.now += seconds + self.late
 
 
 @pytest.fixture
@@ -57,6 +58,27 @@ def test_a_lock_is_asked_for_until_the_deadline_and_not_after_it(clock: Clock) -
     assert asked > 50
     before = len(clock.slept)
     assert not wait.pause() and len(clock.slept) == before
+
+
+def test_time_in_which_others_had_the_processor_is_not_waited_for_a_lock(clock: Clock) -> None:
+    clock.late = 0.1
+    wait = LockWait(clock.now + 1.8)
+    while clock.now < 1010:
+        assert wait.pause()
+    clock.late = 0.0
+    begun = clock.now
+    while wait.pause():
+        pass
+    assert 1.0 < clock.now - begun < 1.8, "of the time that it has, the pauses themselves are gone"
+
+
+def test_a_busy_processor_moves_a_deadline_by_half_a_minute_at_most(clock: Clock) -> None:
+    clock.late = 3.0
+    wait = LockWait(clock.now + 1.8)
+    while wait.pause():
+        pass
+    assert wait.deadline == pytest.approx(1031.8)
+    assert 1031.8 <= clock.now < 1031.8 + 2 * 3.1
 
 
 def test_pauses_are_short_at_first_longer_while_many_wait_and_short_again_at_the_end(

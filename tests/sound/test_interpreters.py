@@ -16,7 +16,7 @@ PRELUDE = f"""
 import faulthandler, textwrap
 import {NAME} as interpreters
 
-faulthandler.dump_traceback_later(20, exit=True)  # a process that hangs holds the GIL, so a thread must end it
+faulthandler.dump_traceback_later(60, exit=True)  # a process that hangs holds the GIL, so a thread must end it
 
 def run(code, interpreter=None):
     interpreter = interpreters.{CREATE} if interpreter is None else interpreter

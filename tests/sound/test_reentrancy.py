@@ -6,7 +6,7 @@ from contract.helpers import run_python
 PRELUDE = """
 import faulthandler, gc
 import {surface} as pyotp
-faulthandler.dump_traceback_later(20, exit=True)  # a process that hangs holds the GIL, so a thread must end it
+faulthandler.dump_traceback_later(60, exit=True)  # a process that hangs holds the GIL, so a thread must end it
 
 SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 

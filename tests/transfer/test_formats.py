@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pyotp
@@ -16,7 +17,7 @@ import writers
 from writers import ACCOUNTS, KEY, PASSWORD, WRITERS, Writer
 
 from ferrotp import transfer
-from ferrotp.transfer import Account
+from ferrotp.transfer import Account, _zip_aes, authy
 
 EACH = pytest.mark.parametrize("writer", WRITERS, ids=lambda writer: writer.name)
 SEALED = pytest.mark.parametrize(
@@ -102,6 +103,12 @@ def ciphertexts(writer: Writer, data: bytes) -> Iterable[bytes]:
             yield data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
         return
     values = json.loads(data)
+    for token in values.get("authenticator_tokens", []):
+        raw = bytearray(base64.b64decode(token["encrypted_seed"]))
+        raw[0] ^= 1
+        yield json.dumps(
+            {**values, "authenticator_tokens": [{**token, "encrypted_seed": writers.b64(bytes(raw))}]}
+        ).encode()
     for path in (("db",), ("servicesEncrypted",), ("encryptedData",), ("content",), ("data",)):
         if path[0] not in values:
             continue
@@ -281,6 +288,67 @@ def test_a_raivo_archive_under_its_password_says_what_to_do() -> None:
         data[data.index(header) + at] |= 1
     with pytest.raises(transfer.EncryptedError, match="unpack it first"):
         transfer.load(bytes(data))
+
+
+def test_a_raivo_archive_under_aes_opens_with_its_password_and_takes_no_other() -> None:
+    """The package pyzipper wrote it."""
+    data = (Path(__file__).parent / "corpus/raivo/good/raivo_sealed.zip").read_bytes()
+    [account, *_] = transfer.load(data, password=PASSWORD)
+    assert account.secret == KEY
+    with pytest.raises(transfer.EncryptedError, match="a Raivo export under a password, and none was given"):
+        transfer.load(data)
+    with pytest.raises(transfer.WrongKeyError):
+        transfer.load(data, password=PASSWORD[:-1])
+    start = data.index(b"raivo-otp-export.json") + len("raivo-otp-export.json") + 11  # behind the local header
+    end = data.index(b"PK\x01\x02")
+    for at in range(start, end, 7):
+        changed = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+        with pytest.raises(transfer.TransferError):
+            transfer.load(changed, password=PASSWORD)
+    for at in (10, start + 20, end - 3, len(data) - 10):
+        with pytest.raises(transfer.TransferError):
+            transfer.load(data[:at], password=PASSWORD)
+
+
+def test_an_archive_under_aes_that_unpacks_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = (Path(__file__).parent / "corpus/raivo/good/raivo_sealed.zip").read_bytes()
+    monkeypatch.setattr(_zip_aes, "_most_unpacked", 100)
+    with pytest.raises(transfer.LimitError):
+        transfer.load(data, password=PASSWORD)
+
+
+def test_the_keys_of_all_of_aegis_slots_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = json.loads(writers.aegis_sealed(ACCOUNTS[:1]))
+    slot = {**values["header"]["slots"][1], "n": 1 << 20}  # 1 GiB each
+    values["header"]["slots"] = [slot] * 20
+    keys: list[int] = []
+
+    def scrypt(password: bytes, **parameters: Any) -> bytes:
+        keys.append(parameters["n"])
+        return bytes(32)
+
+    monkeypatch.setattr(hashlib, "scrypt", scrypt)
+    with pytest.raises(transfer.LimitError, match="beyond all reason"):
+        transfer.load(json.dumps(values), password=PASSWORD)
+    assert len(keys) <= 4
+
+
+def test_authy_s_keys_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = writers.authy_server([account for account in ACCOUNTS if writers.plain(account)] * 3)
+    monkeypatch.setattr(authy, "_MOST_ITERATIONS", 2 * writers.KDF_FAST)
+    errors: list[transfer.TransferError] = []
+    assert len(transfer.load(data, password=PASSWORD, on_error=errors.append)) == 2
+    assert {type(error) for error in errors} == {transfer.LimitError}
+
+
+def test_authy_s_tokens_that_are_open_are_read_without_the_password_of_the_others() -> None:
+    account = ACCOUNTS[0]
+    tokens = writers.authy_sealed_tokens([account])
+    tokens.append({"decryptedSecret": account.base32(), "name": "bob", "digits": 6})
+    data = writers.dumps({"authenticator_tokens": tokens})
+    errors: list[transfer.TransferError] = []
+    assert [read.name for read in transfer.load(data, on_error=errors.append)] == ["bob"]
+    assert "give the backup's password" in errors[0].reason and errors[0].account == "alice"
 
 
 def test_an_archive_that_unpacks_without_end_is_refused() -> None:

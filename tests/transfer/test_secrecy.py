@@ -26,6 +26,7 @@ AEGIS = json.dumps(
         },
     }
 )
+AUTHY = json.dumps({"authenticator_tokens": [{"encrypted_seed": "c2VhbGVkIHNlYWxlZCBzZQ==", "salt": "s", "name": "a"}]})
 MIGRATION = transfer.google.encode([transfer.Account(KEY, "a")])[0]
 
 
@@ -53,6 +54,11 @@ FAILURES: dict[str, Callable[[], object]] = {
     "uri digits": lambda: transfer.load(f"otpauth://totp/a?secret={CANARY}&period=0"),
     "migration": lambda: transfer.load(MIGRATION + "A"),
     "migration version": lambda: transfer.load(MIGRATION.replace("EAEY", "EAUY")),
+    "stream": lambda: list(transfer.stream(AEGIS)),
+    "stream json": lambda: list(transfer.stream(AEGIS[:-1])),
+    "stream csv": lambda: list(transfer.stream(f"1,{HEX},totp\n1,{HEX}x,totp\n")),
+    "authy": lambda: transfer.load(AUTHY, password=CANARY),
+    "authy salt": lambda: transfer.load(AUTHY.replace("c2Vh", "c2V"), password=CANARY),
     "no path": lambda: transfer.load(CANARY),
     "account": fail_account,
     "encode": lambda: transfer.google.encode([transfer.Account(KEY, "a", kind="steam")]),

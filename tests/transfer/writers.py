@@ -314,9 +314,9 @@ def stratum_sealed(accounts: Sequence[Account]) -> bytes:
     return b"AUTHENTICATORPRO" + SALT[:16] + NONCE + AESGCM(key).encrypt(NONCE, stratum(accounts), None)
 
 
-def cbc(key: bytes, data: bytes) -> bytes:
+def cbc(key: bytes, data: bytes, iv: bytes = IV) -> bytes:
     length = 16 - len(data) % 16
-    encryptor = Cipher(algorithms.AES(key), modes.CBC(IV)).encryptor()
+    encryptor = Cipher(algorithms.AES(key), modes.CBC(iv)).encryptor()
     return encryptor.update(data + bytes([length]) * length) + encryptor.finalize()
 
 
@@ -482,6 +482,54 @@ def authy(accounts: Sequence[Account]) -> bytes:
             for number, account in enumerate(accounts)
         ],
     )
+
+
+def authy_sealed_tokens(accounts: Sequence[Account]) -> list[dict[str, Any]]:
+    """As Authy's server sends them: a secret is encrypted alone."""
+    tokens = []
+    for number, account in enumerate(accounts):
+        salt = f"salt {number}"
+        key = hashlib.pbkdf2_hmac("sha1", PASSWORD.encode(), salt.encode(), KDF_FAST, 32)
+        tokens.append(
+            {
+                "account_type": "authenticator",
+                "digits": account.digits,
+                "encrypted_seed": b64(cbc(key, account.base32().encode())),
+                "issuer": account.issuer,
+                "key_derivation_iterations": KDF_FAST,
+                "name": account.name,
+                "original_name": f"{account.issuer}:{account.name}",
+                "password_timestamp": 1700000000,
+                "salt": salt,
+                "unique_id": str(number),
+                "unique_iv": IV.hex(),
+            }
+        )
+    return tokens
+
+
+def authy_server(accounts: Sequence[Account]) -> bytes:
+    tokens = authy_sealed_tokens(accounts)
+    return dumps({"message": "success", "authenticator_tokens": tokens, "deleted": [], "success": True})
+
+
+def authy_sealed(accounts: Sequence[Account]) -> bytes:
+    """Its preferences, before a token was opened: with the older initial block of zeros."""
+    tokens = []
+    for number, account in enumerate(accounts):
+        salt = f"salt {number}"
+        key = hashlib.pbkdf2_hmac("sha1", PASSWORD.encode(), salt.encode(), 1_000, 32)
+        tokens.append(
+            {
+                "accountType": "authenticator",
+                "digits": account.digits,
+                "encryptedSecret": b64(cbc(key, account.base32().encode(), bytes(16))),
+                "name": account.name,
+                "originalName": f"{account.issuer}:{account.name}",
+                "salt": salt,
+            }
+        )
+    return preferences("com.authy.storage.tokens.authenticator.key", tokens)
 
 
 def authy_own(accounts: Sequence[Account]) -> bytes:
@@ -898,6 +946,8 @@ WRITERS = (
         label=no_issuer,
     ),
     Writer("authy", authy, plain),
+    Writer("authy_sealed", authy_sealed, plain, password=True),
+    Writer("authy_server", authy_server, plain, password=True),
     Writer(
         "authy_own",
         authy_own,

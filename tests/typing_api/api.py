@@ -16,6 +16,7 @@ from ferrotp.contrib import Steam
 from ferrotp.contrib.steam import STEAM_CHARS, STEAM_DEFAULT_DIGITS
 from ferrotp.exceptions import OTPVerificationError as SameError
 from ferrotp.hotp import HOTP as SameHOTP
+from ferrotp.mfa import MFA, AsyncMFA, Enrollment, RecoveryCodes, Verification
 from ferrotp.otp import OTP as SameOTP
 from ferrotp.totp import TOTP as SameTOTP
 from ferrotp.utils import build_uri, compare_digest, strings_equal
@@ -121,6 +122,20 @@ def uris(text: str) -> None:
         print(otp.now())
     elif isinstance(otp, HOTP):
         print(otp.at(otp.initial_count))
+
+
+async def second_factor(mfa: MFA) -> None:
+    awaited: AsyncMFA = AsyncMFA(mfa, threads=4, waiting=10, patience=1.5)
+    async with awaited as service:
+        enrollment: Enrollment = await service.enroll(user_id=42, account_name="alice", kind="hotp")
+        codes: RecoveryCodes = await service.confirm(user_id=42, factor_id=enrollment.factor_id, code="123456")
+        verified: Verification = await service.verify(user_id="42", code="123456", past_steps=3)
+        removed: int = await service.reset(user_id=42, by="support")
+        of_one: AsyncMFA = service.for_tenant("one")
+        async for factor in of_one.factors():
+            name: str = factor.name
+            print(name)
+    print(codes, verified, removed)
 
 
 def utils() -> None:

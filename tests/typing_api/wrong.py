@@ -4,6 +4,7 @@ import datetime
 
 import ferrotp
 import ferrotp.legacy
+import ferrotp.mfa
 import ferrotp.vault
 
 otp = ferrotp.TOTP("SECRET")
@@ -60,3 +61,11 @@ keyring.new_secret(owner, "totp")  # error
 keyring.new_recovery_codes("acme", "ann", 10)  # error
 keyring.reseal(owner, "secret", b"")  # error
 keyring.writes_with = "other"  # error
+
+
+async def second_factor(service: ferrotp.mfa.AsyncMFA) -> None:
+    service.verify(user_id="42", code="123456").factor_id  # error
+    await service.verify("42", "123456")  # error
+    await service.verify(user_id="42")  # error
+    await service.verify(user_id="42", code=123456)  # error
+    await service.close()  # error

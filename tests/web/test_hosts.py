@@ -5,7 +5,7 @@ The style sheets of Bootstrap and Tailwind are theirs, unchanged, from their pac
 
 import html
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ BOOTSTRAP = (HOSTS / "bootstrap-5.3.9-reboot.min.css").read_text(encoding="utf-8
 PREFLIGHT = (HOSTS / "tailwind-4.3.5-preflight.css").read_text(encoding="utf-8")
 STYLES = (Path(ferrotp.web.__file__).parent / "static" / "ferrotp.css").read_text(encoding="utf-8")
 DARK_BY_CLASS = "html.dark body { background: #111827; color: #f3f4f6; }"
-# What stands before the pages: attributes of <html>, <head>, and whether the ground is dark: None is as the system has it.
+# What stands around the pages: attributes of <html>, <head>, and whether the ground is dark. None: as the system has it
 BASES: dict[str, tuple[str, str, "bool | None"]] = {
     "bootstrap": ("", f"<style>{BOOTSTRAP}</style>", False),
     "bootstrap, data-bs-theme=dark": ('data-bs-theme="dark"', f"<style>{BOOTSTRAP}</style>", True),
@@ -61,18 +61,20 @@ MEASURE = """() => {
   const found = [];
   for (const element of document.querySelectorAll(".ferrotp, .ferrotp *")) {
     if (element.closest("svg")) continue;
-    const own = [...element.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) || element.matches("input:not([type=hidden],[type=checkbox])");
+    const own = [...element.childNodes].some((n) => n.nodeType === 3 && n.data.trim())
+      || element.matches("input:not([type=hidden],[type=checkbox])");
     if (!own || !element.checkVisibility()) continue;
     const under = ground(element), text = over(rgba(getComputedStyle(element).color), under);
     const [a, b] = [light(text), light(under)].sort((x, y) => y - x);
-    found.push([(a + .05) / (b + .05), element.tagName + "." + element.className + ": " + element.textContent.trim().slice(0, 40), light(under)]);
+    found.push([(a + .05) / (b + .05),
+      element.tagName + "." + element.className + ": " + element.textContent.trim().slice(0, 40), light(under)]);
   }
   return found.sort((x, y) => x[0] - y[0]);
 }"""
 
 
 @pytest.fixture(scope="module")
-def pages() -> Iterator[dict[str, str]]:
+def pages() -> dict[str, str]:
     """What is inside of `<div class="ferrotp">`, of each page of a user's way."""
     app = Flask(__name__)
     app.config.update(SECRET_KEY="x" * 32, TESTING=True, WTF_CSRF_ENABLED=False)
@@ -109,7 +111,7 @@ def pages() -> Iterator[dict[str, str]]:
     keep("challenge", client.get("/mfa/challenge"))
     keep("challenge, wrong code", client.post("/mfa/challenge", data={"code": "000000"}))
     keep("recover", client.get("/mfa/recover"))
-    yield found
+    return found
 
 
 @pytest.mark.parametrize("system", ["light", "dark"])

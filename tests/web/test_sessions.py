@@ -332,6 +332,8 @@ def test_a_copied_half_login_dies_when_it_is_cancelled(world: World) -> None:
         with pytest.raises(HalfLoginEnded):
             gate.verify(half, world.device.at(world.clock.now))
         with pytest.raises(HalfLoginEnded):
+            gate.unlock(half, world.device.at(world.clock.now), world.device.at(world.clock.now + 30))
+        with pytest.raises(HalfLoginEnded):
             gate.recover(half, world.codes[0])
     # Somebody with the password alone ends nobody's login but their own.
     assert world.gate.verify(other, world.device.at(world.clock.now)).passed
@@ -349,6 +351,49 @@ def test_a_copied_half_login_dies_of_a_lockout(world: World) -> None:
         with pytest.raises(HalfLoginEnded):
             step(half)
     assert world.gate.recover(later, world.codes[0])[0].passed
+
+
+@pytest.mark.parametrize("how", ["verify", "unlock", "recover"])
+def test_a_half_login_ends_by_whatever_step_finds_the_user_locked(world: World, how: str) -> None:
+    half = world.gate.begin("42", "alice@example.com").login
+    limits = replace(world.mfa.policy.limits(), free=1000, cost=0)
+    for method in ("otp", "recovery"):
+        for _ in range(limits.disable_at):
+            world.store.reserve(Owner("", "42"), method, int(world.clock.now * 1000), limits)  # type: ignore[arg-type]
+    code, following = world.device.at(world.clock.now), world.device.at(world.clock.now + 30)
+    codes = {"verify": [code], "unlock": [code, following], "recover": [world.codes[0]]}
+    with pytest.raises(FactorDisabled):
+        getattr(world.gate, how)(half, *codes[how])
+    for gate in (world.gate, world.other):
+        with pytest.raises(HalfLoginEnded):
+            gate.allow_challenge(half)
+
+
+def test_a_trusted_device_opens_no_login_whose_factor_is_locked(world: World) -> None:
+    device = world.gate.trust_device(world.log_in(), "Firefox on Linux")
+    assert device is not None
+    limits = replace(world.mfa.policy.limits(), free=1000, cost=0)
+    for _ in range(limits.disable_at):
+        world.store.reserve(Owner("", "42"), "otp", int(world.clock.now * 1000), limits)
+    step = world.gate.begin("42", "alice@example.com", device_token=device.token)
+    assert (step.next_page, step.login.stage, step.device) == ("recover", "half", None)
+
+
+def test_the_cookies_of_trusted_devices_are_told_apart_by_user_application_and_tenant(world: World) -> None:
+    elsewhere = MFA(MemoryStore(), issuer="Other", keyring=Keyring.generate(), clock=world.clock)
+    gates = (world.gate, Gate(elsewhere), world.gate.for_tenant("north"))
+    names = [gate.device_cookie(user_id, host=host) for gate in gates for user_id in (42, 43) for host in (False, True)]
+    assert len(set(names)) == 12
+    assert world.gate.device_cookie(42) == world.gate.device_cookie("42") == world.other.device_cookie("42")
+
+
+def test_gates_that_live_for_one_request_share_what_they_know(world: World) -> None:
+    login = world.log_in()
+    shared = EpochCache()
+    asked = world.store.asked
+    for _ in range(3):
+        Gate(world.mfa, clock=world.clock, epochs=shared).require_login(login)
+    assert world.store.asked == asked + 1
 
 
 def test_a_copied_set_up_dies_when_it_is_cancelled() -> None:

@@ -1,7 +1,7 @@
 """Accounts as people and programs see them: without their secrets, unless they are asked for."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from ..transfer import Account, Note, TransferError, duplicates
@@ -48,7 +48,7 @@ def as_json(account: Account, with_secret: bool = False) -> dict[str, Any]:
     return value
 
 
-def show(accounts: Sequence[Account], with_secrets: bool) -> None:
+def show(accounts: Collection[Account], with_secrets: bool) -> None:
     """A table."""
     if not accounts:
         output.say("no accounts")
@@ -57,14 +57,17 @@ def show(accounts: Sequence[Account], with_secrets: bool) -> None:
     for places in duplicates(accounts):
         for place in places[1:]:
             first.setdefault(place, places[0] + 1)
-    rows = [["", "ISSUER", "NAME", "CODES", "SECRET"]]
-    for number, account in enumerate(accounts, 1):
-        secret = account.base32() if with_secrets else f"{len(account.secret) * 8} bits"
-        if number - 1 in first:
-            secret += f", as in {first[number - 1]}"
-        name = output.clean(account.name or account.serial or "")
-        rows.append([str(number), output.clean(account.issuer or ""), name, sort(account), secret])
-    output.table(rows)
+
+    def rows() -> Iterator[list[str]]:
+        yield ["", "ISSUER", "NAME", "CODES", "SECRET"]
+        for number, account in enumerate(accounts, 1):
+            secret = account.base32() if with_secrets else f"{len(account.secret) * 8} bits"
+            if number - 1 in first:
+                secret += f", as in {first[number - 1]}"
+            name = output.clean(account.name or account.serial or "")
+            yield [str(number), output.clean(account.issuer or ""), name, sort(account), secret]
+
+    output.long_table(rows)
 
 
 def notes_json(notes: Iterable[Note]) -> list[dict[str, Any]]:

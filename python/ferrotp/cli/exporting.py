@@ -1,5 +1,8 @@
 """``ferrotp export``"""
 
+import contextlib
+from collections.abc import Iterator
+
 import click
 
 from ..transfer import TransferError, google, targets
@@ -50,27 +53,28 @@ def export(
     if target and format == "google":
         raise InputError("--to google has one form: without --for", "usage")
     found = reader.read()
-    if target and found.accounts:
-        uris = _for(target, found, reader.keep_going)
-        found.tell()
-    else:
-        found.tell()
-        uris = google.encode(found.accounts) if format == "google" else [account.uri() for account in found.accounts]
-    if not uris:
+    google_uris = google.encode(found.accounts) if format == "google" else []
+    count = len(google_uris) or _made(target, found, reader.keep_going)
+    found.tell()
+    if not count:
         raise InputError("there is no account to export")
-    paths = paper.paths(len(uris))
+
+    def uris() -> Iterator[str]:
+        return iter(google_uris) if google_uris else _uris(target, found)
+
+    paths = paper.paths(count)
     if path:
-        output.write_private(path, "".join(f"{uri}\n" for uri in uris).encode(), paper.force)
+        output.write_private(path, (f"{uri}\n".encode() for uri in uris()), paper.force)
         paths = [path]
     # All are drawn before the first is written: what is too long for a QR code is told before a half is there.
-    codes = [paper.code(uri) for uri in uris] if paper.path or qr else []
+    codes = [paper.code(uri) for uri in uris()] if paper.path or qr else []
     if paper.path:
         for code, place in zip(codes, paths, strict=True):
             paper.write(code, place)
     if as_json:
         hidden = bool(paths)
         output.emit(
-            {"format": format, "accounts": len(found.accounts), "files": paths, "uris": None if hidden else uris}
+            {"format": format, "accounts": len(found.accounts), "files": paths, "uris": None if hidden else [*uris()]}
             | ({"for": target, "notes": accounts.notes_json(found.notes)} if target else {})
         )
     elif qr:
@@ -81,22 +85,34 @@ def export(
         for place in paths:
             output.say(place)
     else:
-        for uri in uris:
+        for uri in uris():
             output.say(uri)
     return USAGE if found.errors else DONE
 
 
-def _for(target: targets.Target, found: Found, keeps_going: bool) -> list[str]:
-    """The URIs for an app. What is lost becomes a note, and what the app cannot make, an error."""
-    uris = []
+def _made(target: targets.Target | None, found: Found, keeps_going: bool) -> int:
+    """How many URIs there will be. What is lost on the way becomes a note, and what the app cannot make, an error."""
+    if target is None:
+        return len(found.accounts)
+    count = 0
     for account in found.accounts:
         try:
-            uri, notes = targets.uri(account, target)
+            _, notes = targets.uri(account, target)
         except TransferError as error:
             if not keeps_going:
                 raise
             found.errors.append(error)
-            continue
-        uris.append(uri)
-        found.notes += notes
-    return uris
+        else:
+            found.notes += notes
+            count += 1
+    return count
+
+
+def _uris(target: targets.Target | None, found: Found) -> Iterator[str]:
+    """One after the other, without those that `_made` has told of."""
+    for account in found.accounts:
+        if target is None:
+            yield account.uri()
+        else:
+            with contextlib.suppress(TransferError):
+                yield targets.uri(account, target)[0]

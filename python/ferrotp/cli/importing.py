@@ -8,6 +8,7 @@ import click
 from ..transfer import MalformedError, Note, duplicates, scan, uris
 from . import accounts, output
 from .errors import DONE, USAGE, InputError
+from .kept import Kept
 from .reading import Found, Reader, contents, reader_options, scanned
 from .settings import json_option
 from .sources import is_asked
@@ -17,15 +18,14 @@ _show_secrets = click.option("--show-secrets", is_flag=True, help="Show the secr
 
 def _show(found: Found, show_secrets: bool, as_json: bool) -> int:
     if as_json:
-        output.emit(
-            {
-                "accounts": [accounts.as_json(account, show_secrets) for account in found.accounts],
-                "duplicates": duplicates(found.accounts),
-                "errors": accounts.errors_json(found.errors),
-                "notes": accounts.notes_json(found.notes),
-                "files": [dataclasses.asdict(report) for report in found.files],
-            }
-        )
+        listed = (accounts.as_json(account, show_secrets) for account in found.accounts)
+        others = {
+            "duplicates": duplicates(found.accounts),
+            "errors": accounts.errors_json(found.errors),
+            "notes": accounts.notes_json(found.notes),
+            "files": [dataclasses.asdict(report) for report in found.files],
+        }
+        output.emit_long("accounts", listed, others)
     else:
         accounts.show(found.accounts, show_secrets)
         if found.has_folder:
@@ -67,7 +67,8 @@ def scan_(pictures: Sequence[str], show_secrets: bool, as_json: bool) -> int:
     for picture in pictures:
         if picture == "-" and is_asked():
             raise InputError("a picture is not typed: name its file, or send it through a pipe", "usage")
-        ours, foreign = scanned(contents(picture))
+        with contents(picture) as data:
+            ours, foreign = scanned(data)
         texts += ours
         others += foreign
     if not texts:
@@ -76,5 +77,5 @@ def scan_(pictures: Sequence[str], show_secrets: bool, as_json: bool) -> int:
     if others:
         output.note(f"passed over {others} QR code{'s' if others > 1 else ''} of something else", "note")
     notes: list[Note] = []
-    found = Found(uris.decode(texts, on_note=notes.append), notes=notes)
+    found = Found(Kept(uris.decode(texts, on_note=notes.append)), notes=notes)
     return _show(found, show_secrets, as_json)

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TextIO
 
 import click
@@ -53,6 +53,14 @@ def emit(value: dict[str, Any]) -> None:
     say(json.dumps(value))
 
 
+def emit_long(name: str, items: Iterable[dict[str, Any]], others: dict[str, Any]) -> None:
+    """The same, for an object whose first name has a list of any length: it is written as it comes."""
+    say(f"{{{json.dumps(name)}: [", end="")
+    for number, item in enumerate(items):
+        say((", " if number else "") + json.dumps(item), end="")
+    say("], " + json.dumps(others)[1:])
+
+
 def note(text: str, kind: str = "warning") -> None:
     """A line beside the output."""
     if sys.stderr is not None:
@@ -62,11 +70,15 @@ def note(text: str, kind: str = "warning") -> None:
 
 def clean(text: str) -> str:
     """Somebody else's text, with what would steer a terminal or turn the reading direction written out."""
+    if text.isprintable():
+        return text
     return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
 
 
 def width(text: str) -> int:
     """Columns that a text takes."""
+    if text.isascii():
+        return len(text)
     return sum(
         0 if unicodedata.combining(letter) else 1 + (unicodedata.east_asian_width(letter) in "WF") for letter in text
     )
@@ -88,8 +100,15 @@ def can_draw() -> bool:
 
 def table(rows: Sequence[Sequence[str]]) -> None:
     """Rows in columns. The first is the heading."""
-    widths = [max(width(cell) for cell in column) for column in zip(*rows, strict=True)]
-    for number, row in enumerate(rows):
+    long_table(lambda: rows)
+
+
+def long_table(rows: Callable[[], Iterable[Sequence[str]]]) -> None:
+    """The same, for any number of rows: they are made twice, and none is kept."""
+    widths: list[int] = []
+    for row in rows():
+        widths = [max(pair) for pair in zip(widths or [0] * len(row), map(width, row), strict=True)]
+    for number, row in enumerate(rows()):
         cells = (cell + " " * (space - width(cell)) for cell, space in zip(row, widths, strict=True))
         line = "  ".join(cells).rstrip()
         say(line if number else styled(line, bold=True))
@@ -102,7 +121,7 @@ def fields(pairs: Sequence[tuple[str, str]]) -> None:
         say(f"{styled(name.ljust(space), dim=True)}  {value}")
 
 
-def write_private(path: str, data: bytes, force: bool) -> None:
+def write_private(path: str, data: "bytes | Iterable[bytes]", force: bool) -> None:
     """A file that only its owner reads, from its first byte on. It replaces another one only with `force`."""
     if os.path.lexists(path) and not force:
         raise InputError(f"{path} is there already: --force replaces it", "file")
@@ -111,7 +130,7 @@ def write_private(path: str, data: bytes, force: bool) -> None:
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
     try:
         with open(handle, "wb") as file:
-            file.write(data)
+            file.writelines([data] if isinstance(data, bytes) else data)
         if force:
             os.replace(draft, path)
     except BaseException:

@@ -5,17 +5,19 @@ import functools
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import click
 
 from .. import transfer
 from ..transfer import Account, Note, TransferError, _loading, google, scan, uris
-from ..transfer._common import MAX_BYTES, OnError, text_of
+from ..transfer._common import OnError, taken
+from ..transfer._contents import MAX_BYTES, Contents, opened
 from ..transfer._frame import Options
 from . import output
 from .errors import InputError, in_options, redacted, what_next
+from .kept import Kept
 from .settings import Number
 from .sources import Source, from_stdin, is_asked
 
@@ -37,7 +39,7 @@ class FileReport:
 class Found:
     """What was read, what could not be, what was odd, and what became of each file."""
 
-    accounts: list[Account]
+    accounts: Kept = dataclasses.field(default_factory=Kept)
     errors: list[TransferError] = dataclasses.field(default_factory=list)
     notes: list[Note] = dataclasses.field(default_factory=list)
     files: list[FileReport] = dataclasses.field(default_factory=list)
@@ -70,19 +72,23 @@ class Reader:
 
     def read(self) -> Found:
         """All accounts, in the order of the files; Google's last, since the parts of an export may be in several."""
-        found = Found([])
+        found = Found()
         parts: list[str] = []
         places: list[str] = []  # of the parts
         files = list(_files(self.files or ["-"]))
-        found.has_folder = any(is_inside for _, is_inside in files)
-        for file, is_inside in files:
+        found.has_folder = any(is_inside for _, is_inside, _ in files)
+        for file, is_inside, is_readable in files:
             report = FileReport(file)
             found.files.append(report)
             keeps_going = self.keep_going or is_inside
             where = file if len(files) > 1 or is_inside else ""
+            mark = found.accounts.mark()
             try:
+                if not is_readable:
+                    raise InputError("it is no file: a pipe, a device, or a link or folder that leads nowhere", "file")
                 self._read(file, where, keeps_going, found, report, parts, places)
             except TransferError as error:
+                found.accounts.forget(mark)
                 failure = _in_file(error, where)
                 if not is_inside:
                     raise failure from None
@@ -98,7 +104,8 @@ class Reader:
             errors: list[TransferError] = []
             goes_on = self.keep_going or found.has_folder
             try:
-                found.accounts += google.decode(parts, errors.append if goes_on else None)
+                for account in google.read(parts, errors.append if goes_on else None):
+                    found.accounts.append(account)
             except TransferError as error:
                 if not found.has_folder:
                     raise _in_part(error, places) from None
@@ -121,27 +128,31 @@ class Reader:
         def name(title: str) -> None:
             report.title = title
 
-        on_error = leave_out if keeps_going else None
-        data = contents(file)
-        texts = _uris(data)
-        if texts is None:
-            options = Options(on_note=take, on_title=name, **self.token)
-            accounts = self._load(data, options, on_error, where)
-        else:
-            report.title = "a picture of QR codes" if is_picture(data) else _URIS
-            # Empty lines stand for the parts, so that a line's number is right.
-            lines = ["" if text.startswith(google.PREFIX) else text for text in texts]
-            accounts = uris.decode(lines, on_error, on_note=take)
-        found.accounts += accounts
-        report.accounts = len(accounts)
-        for number, text in enumerate(texts or (), 1):
-            if text.startswith(google.PREFIX):
-                report.title = "Google Authenticator's export"
-                report.accounts += google.count(text)
-                parts.append(text)
-                places.append(f"{where}, line {number}" if where else f"line {number}")
+        def take_part(number: int, text: str) -> None:
+            report.title = "Google Authenticator's export"
+            new_parts.append(text)
+            new_places.append(f"{where}, line {number}" if where else f"line {number}")
 
-    def _load(self, data: bytes, options: Options, on_error: OnError | None, where: str) -> list[Account]:
+        new_parts: list[str] = []
+        new_places: list[str] = []
+        on_error = leave_out if keeps_going else None
+        options = Options(on_note=take, on_title=name, **self.token)
+        before = len(found.accounts)
+        with contents(file) as data:
+            lines = _uris(data)
+            if lines is None:
+                accounts = self._load(data, options, on_error, where)
+            else:
+                report.title = "a picture of QR codes" if is_picture(data) else _URIS
+                lines = uris.without_parts(lines, take_part)
+                accounts = taken(uris.lines_accounts(lines, options), uris.FORMAT, on_error)
+            for account in accounts:
+                found.accounts.append(account)
+        report.accounts = len(found.accounts) - before + sum(map(google.count, new_parts))
+        parts += new_parts
+        places += new_places
+
+    def _load(self, data: Contents, options: Options, on_error: OnError | None, where: str) -> Iterator[Account]:
         key, password = self._key(), self.password.read() if self.password.is_said() else None
         if key and password:
             raise InputError("either a key or a password", "usage")
@@ -166,22 +177,26 @@ class Reader:
         return _bytes(self.key.read()) if self.key.is_said() else None
 
 
-def _files(named: Sequence[str]) -> Iterator[tuple[str, bool]]:
-    """The files, those in folders too, in the order of their names; and whether each was found in a folder."""
+def _files(named: Sequence[str]) -> Iterator[tuple[str, bool, bool]]:
+    """The files, those in folders too, in the order of their names; whether each was found in a folder; and whether it
+    can be read: a pipe or a device may never end, and a link to a folder may lead in a circle."""
     count = 0
     for file in named:
         if file == "-" or not os.path.isdir(file):
-            yield file, False
+            yield file, False, True
             continue
-        for folder, folders, names in os.walk(file):
+        closed: list[OSError] = []
+        for folder, folders, names in os.walk(file, onerror=closed.append):
             folders.sort()
-            for name in sorted(names):
+            links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+            for name in sorted([*names, *links]):
                 count += 1
                 if count > _MOST_FILES:
                     raise InputError(f"more than {_MOST_FILES} files in the folder", "file")
                 path = os.path.join(folder, name)
-                if os.path.isfile(path):  # no pipe and no device: they may never end
-                    yield path, True
+                yield path, True, os.path.isfile(path)
+        for error in closed:
+            yield error.filename, True, False
 
 
 def _bytes(key: str) -> bytes:
@@ -202,41 +217,41 @@ def _in_part(error: TransferError, places: Sequence[str]) -> TransferError:
     return type(error)(error.reason, error.format, place or None, error.account)
 
 
-def contents(file: str) -> bytes:
-    """The bytes of a file, of standard input, or of an argument that is no file but a URI."""
+def contents(file: str) -> Contents:
+    """A file, standard input, or an argument that is no file but a URI."""
     if file == "-":
         if is_asked():
-            return from_stdin("the otpauth:// or otpauth-migration:// URI").encode()
+            return Contents(from_stdin("the otpauth:// or otpauth-migration:// URI").encode())
         if sys.stdin is None:
             raise InputError("standard input is closed")
-        return sys.stdin.buffer.read(MAX_BYTES + 1)
+        # Not as a file, though it may be one: a password may have been read from it before.
+        return Contents(sys.stdin.buffer.read(MAX_BYTES + 1))
     if uris.begins(file):
-        return Source("the URI", file).read().encode()
-    with open(file, "rb") as opened:
-        return opened.read(MAX_BYTES + 1)
+        return Contents(Source("the URI", file).read().encode())
+    return opened(file)
 
 
-def is_picture(data: bytes) -> bool:
+def is_picture(data: Contents) -> bool:
     """Whether it begins as a picture does."""
-    return data.startswith(_loading.PICTURES)
+    return data.start(16).startswith(_loading.PICTURES)
 
 
-def _uris(data: bytes) -> list[str] | None:
+def _uris(data: Contents) -> Iterable[str] | None:
     """The lines of a list of URIs, or what the QR codes of a picture say; None for another format."""
     if is_picture(data):
         texts, _ = scanned(data)
         if not texts:
             raise transfer.MalformedError("no QR code for an authenticator in the picture", scan.FORMAT)
         return texts
-    start = data[:20_000].decode("utf-8-sig", "ignore").splitlines()
+    start = data.start(20_000).decode("utf-8-sig", "ignore").splitlines()
     if not uris.begins(next((line for line in start if not uris.is_comment(line)), "")):
         return None
-    return [line.strip() for line in text_of(data, uris.FORMAT).splitlines()]
+    return data.lines(uris.FORMAT)
 
 
-def scanned(data: bytes) -> tuple[list[str], int]:
+def scanned(data: Contents) -> tuple[list[str], int]:
     """The texts for authenticators in a picture, and how many others there are."""
-    texts = scan.read_texts(data)
+    texts = scan.read_texts(data.whole(scan.FORMAT))
     ours = list(filter(uris.begins, texts))
     return ours, len(texts) - len(ours)
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .auth import begin_login, has_passed
     from .decorators import MFARequiredMixin, fresh_mfa_required, fresh_required, mfa_exempt, mfa_required
     from .deletions import delete_users
-    from .service import get_mfa, mfa_event
+    from .service import get_async_mfa, get_mfa, mfa_event
     from .views import LoginView
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "delete_users",
     "fresh_mfa_required",
     "fresh_required",
+    "get_async_mfa",
     "get_mfa",
     "has_passed",
     "mfa_event",
@@ -35,6 +36,7 @@ _MODULES = {
     "delete_users": "deletions",
     "fresh_mfa_required": "decorators",
     "fresh_required": "decorators",
+    "get_async_mfa": "service",
     "get_mfa": "service",
     "has_passed": "auth",
     "mfa_event": "service",

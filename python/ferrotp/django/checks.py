@@ -27,6 +27,7 @@ def register() -> None:
     checks.register(check_tenants, checks.Tags.security)
     checks.register(check_apis, checks.Tags.security)
     checks.register(check_keys, checks.Tags.database)
+    checks.register(check_durability, checks.Tags.database)
 
 
 def check_settings(app_configs: Any = None, **more: Any) -> list[checks.CheckMessage]:
@@ -79,8 +80,8 @@ def _check_database(alias: str) -> list[checks.CheckMessage]:
     if alias not in connections.settings:
         return [checks.Error(f'FERROTP["DATABASE"] names {alias!r}, which is not in DATABASES.', id="ferrotp.E006")]
     connection: Any = connections[alias]
-    if connection.vendor not in ("sqlite", "postgresql"):
-        hint = 'PostgreSQL and SQLite are: name the alias of one by FERROTP["DATABASE"].'
+    if connection.vendor not in ("sqlite", "postgresql", "mysql"):
+        hint = 'SQLite, PostgreSQL, MariaDB and MySQL are: name the alias of one by FERROTP["DATABASE"].'
         message = f"{connection.display_name} is no database that passes the store's tests."
         return [checks.Error(message, hint=hint, id="ferrotp.E007")]
     if connection.vendor == "sqlite":
@@ -125,6 +126,27 @@ def check_keys(
     except (MFAError, ImproperlyConfigured):
         pass  # there are no tables yet, or other checks tell of it
     return []
+
+
+def check_durability(
+    app_configs: Any = None, databases: Sequence[str] | None = None, **more: Any
+) -> list[checks.CheckMessage]:
+    """Whether MySQL or MariaDB keeps what it says it has committed: with ``manage.py check --database``."""
+    try:
+        given = conf()
+    except ImproperlyConfigured:
+        return []
+    alias = given.database
+    if given.store != "django" or alias not in (databases or ()) or connections[alias].vendor != "mysql":
+        return []
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SELECT @@GLOBAL.innodb_flush_log_at_trx_commit, @@GLOBAL.log_bin, @@GLOBAL.sync_binlog")
+        flush, has_log, sync = cursor.fetchone()
+    if flush == 1 and (not has_log or sync == 1):
+        return []
+    hint = "Set innodb_flush_log_at_trx_commit = 1 and, with a binary log, sync_binlog = 1 for the server."
+    message = "The database may lose commits when its machine stops: a code that is lost is accepted twice."
+    return [checks.Warning(message, hint=hint, id="ferrotp.W005")]
 
 
 def check_tenants(app_configs: Any = None, **more: Any) -> list[checks.CheckMessage]:

@@ -5,6 +5,7 @@ connection has an alias of its own in this thread, so that the ORM uses it like 
 all waiting, are those of `ferrotp.mfa.stores`.
 """
 
+import math
 import os
 import socket
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from django.db.backends.signals import connection_created
 from django.db.utils import load_backend
 
 from ferrotp.mfa.errors import StoreRefused, StoreUnavailable
+from ferrotp.mfa.stores.again import Undone
+from ferrotp.mfa.stores.mysql_errors import failure_of, number_of
 from ferrotp.mfa.stores.pool import POOL_SIZE, ConnectionPool
 from ferrotp.mfa.stores.waiting import Connector, LockWait, is_sqlite_busy, socket_waiter, watchdog
 
@@ -121,6 +124,10 @@ def is_writable(using: str) -> bool:
         with connection.cursor() as cursor:
             cursor.execute("SELECT current_setting('transaction_read_only')")
             return bool(cursor.fetchone()[0] == "off")
+    if connection.vendor == "mysql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT CAST(@@GLOBAL.read_only AS CHAR) IN ('0', 'OFF')")
+            return bool(cursor.fetchone()[0])
     name = str(connection.settings_dict["NAME"])
     return connection.is_in_memory_db() or name.startswith("file:") or os.access(name, os.W_OK)
 
@@ -154,22 +161,28 @@ class _SQLiteConnection(_StoreConnection):
 
     @staticmethod
     def adapt_options(options: dict[str, Any], timeout: float) -> None:
-        options["timeout"] = timeout
+        options["timeout"] = 0  # SQLite's own waiting lets newcomers win: `LockWait` waits instead
         options.pop("transaction_mode", None)
 
     def open(self: Any) -> None:
         if self.is_in_memory_db() and not is_testing():
             raise StoreRefused("a SQLite database in memory is lost with its process: name a file")
-        try:
-            self.connect()
-            # A commit that is lost is a code that is accepted twice, so each is on the disk before it is answered.
-            # EXTRA is FULL, and for the rollback journal the directory too; what macOS calls a sync is none.
-            self.connection.execute("PRAGMA synchronous=EXTRA")
-            self.connection.execute("PRAGMA fullfsync=ON")
-        except (Error, self.Database.Error) as error:
-            self.hang_up()
-            what = "stayed locked" if _is_busy(error) else f"does not open ({type(error).__name__})"
-            raise StoreUnavailable(f"the SQLite file {what}") from None
+        wait = LockWait(self.deadline)
+        while True:
+            try:
+                self.connect()
+                # A commit that is lost is a code that is accepted twice, so each is on the disk before it is answered.
+                # EXTRA is FULL, and for the rollback journal the directory too; what macOS calls a sync is none.
+                self.connection.execute("PRAGMA synchronous=EXTRA")
+                self.connection.execute("PRAGMA fullfsync=ON")
+                return
+            except (Error, self.Database.Error) as error:
+                self.hang_up()
+                if not _is_busy(error):
+                    raise StoreUnavailable(f"the SQLite file does not open ({type(error).__name__})") from None
+                if not wait.pause():
+                    raise StoreUnavailable("the SQLite file stayed locked") from None
+                self.deadline = wait.deadline
 
     def set_limits(self) -> None:
         """The lock is taken already."""
@@ -206,23 +219,17 @@ class _SQLiteConnection(_StoreConnection):
                 wait = wait or LockWait(self.deadline)
                 if not wait.pause():
                     raise
+                self.deadline = wait.deadline
         # The commit waits for those who read.
         raw.execute(f"PRAGMA busy_timeout={max(int(1000 * (self.deadline - monotonic())), 1)}")
 
 
-class _PostgreSQLConnection(_StoreConnection):
-    """What a connection of the store's own does otherwise on PostgreSQL."""
+class _ServerConnection(_StoreConnection):
+    """What a connection of the store's own does otherwise on a server."""
 
     pool_size = POOL_SIZE
 
     _socket: socket.socket | None = None
-
-    @staticmethod
-    def adapt_options(options: dict[str, Any], timeout: float) -> None:
-        # Each transaction says what it needs, and the store has a pool of its own.
-        options.pop("isolation_level", None)
-        options.pop("pool", None)
-        options.setdefault("connect_timeout", 2)
 
     def open(self: Any) -> None:
         _connector.connect(self._connect_now, self.deadline)
@@ -231,31 +238,18 @@ class _PostgreSQLConnection(_StoreConnection):
         try:
             self.connect()
             # A socket of the same connection, which is open for as long as another thread may shut it.
-            self._socket = socket.fromfd(self.connection.fileno(), socket.AF_INET, socket.SOCK_STREAM)
+            self._socket = socket.fromfd(self._descriptor(), socket.AF_INET, socket.SOCK_STREAM)
+            self.settle()
         except BaseException:
             self.hang_up()
             raise
-        # For a transaction only: a pooler may lend the same session to another client afterwards.
-        limit = max(int(900 * self.timeout), 1)
-        self._limits = (
-            "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;"
-            f"SET LOCAL statement_timeout TO {limit}; SET LOCAL lock_timeout TO {max(limit - 100, 1)};"
-            f"SET LOCAL idle_in_transaction_session_timeout TO {2 * limit};"
-            "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
-        )
         return self
-
-    def set_limits(self: Any) -> None:
-        if self.reading:
-            return  # it may take the time that a page may take, up to the deadline
-        with self.cursor() as cursor:
-            cursor.execute(self._limits)
 
     def usable(self: Any) -> bool:
         # Nothing is to be read between two operations but that the server has gone.
         try:
-            return not socket_waiter(self.connection.fileno())(0.0, False)
-        except (OSError, ValueError, self.Database.Error):
+            return not socket_waiter(self._descriptor())(0.0, False)
+        except (OSError, ValueError, AttributeError, self.Database.Error):
             return False
 
     def hang_up(self: Any) -> None:
@@ -276,11 +270,76 @@ class _PostgreSQLConnection(_StoreConnection):
             self._socket.shutdown(socket.SHUT_RDWR)
 
 
+class _PostgreSQLConnection(_ServerConnection):
+    """What a connection of the store's own does otherwise on PostgreSQL."""
+
+    @staticmethod
+    def adapt_options(options: dict[str, Any], timeout: float) -> None:
+        # Each transaction says what it needs, and the store has a pool of its own.
+        options.pop("isolation_level", None)
+        options.pop("pool", None)
+        options.setdefault("connect_timeout", 2)
+
+    def _descriptor(self: Any) -> int:
+        return int(self.connection.fileno())
+
+    def settle(self: Any) -> None:
+        # For a transaction only: a pooler may lend the same session to another client afterwards.
+        limit = max(int(900 * self.timeout), 1)
+        self._limits = (
+            "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;"
+            f"SET LOCAL statement_timeout TO {limit}; SET LOCAL lock_timeout TO {max(limit - 100, 1)};"
+            f"SET LOCAL idle_in_transaction_session_timeout TO {2 * limit};"
+            "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
+        )
+
+    def set_limits(self: Any) -> None:
+        if self.reading:
+            return  # it may take the time that a page may take, up to the deadline
+        with self.cursor() as cursor:
+            cursor.execute(self._limits)
+
+
+class _MySQLConnection(_ServerConnection):
+    """What a connection of the store's own does otherwise on MySQL and MariaDB, by mysqlclient or by PyMySQL."""
+
+    @staticmethod
+    def adapt_options(options: dict[str, Any], timeout: float) -> None:
+        options["isolation_level"] = "read committed"
+        options.setdefault("connect_timeout", 2)
+        # For the handshake, which the watchdog does not see.
+        options.setdefault("read_timeout", math.ceil(timeout) + 1)
+
+    def _descriptor(self: Any) -> int:
+        raw = self.connection
+        return int(raw.fileno() if hasattr(raw, "fileno") else raw._sock.fileno())
+
+    def settle(self: Any) -> None:
+        whole = max(math.ceil(self.timeout), 1)
+        # An abandoned statement waits on no longer, nor does a lock; and what does not fit is an error, and is not cut.
+        limits = [f"innodb_lock_wait_timeout = {whole}", f"lock_wait_timeout = {whole}"]
+        if self.mysql_is_mariadb:
+            limits += [f"max_statement_time = {self.timeout * 0.9:.3f}", f"idle_transaction_timeout = {whole}"]
+        else:
+            limits += [f"max_execution_time = {max(int(900 * self.timeout), 1)}"]
+        with self.cursor() as cursor:
+            cursor.execute("SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', " + ", ".join(limits))
+
+    def set_limits(self) -> None:
+        """They are the session's."""
+
+    def _set_autocommit(self: Any, autocommit: bool) -> None:
+        if not autocommit and self.reading:
+            with self.wrap_database_errors:
+                self.connection.query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        super()._set_autocommit(autocommit)  # type: ignore[misc]
+
+
 def _hang_up(connection: Any) -> None:
     connection.hang_up()
 
 
-_connector: Connector[Any] = Connector(_hang_up, (StoreRefused, ImproperlyConfigured))
+_connector: Connector[Any] = Connector(_hang_up, (StoreRefused, ImproperlyConfigured), name="the database")
 
 
 def note_transactions() -> None:
@@ -336,11 +395,11 @@ def _callers_transaction_paused(callers: Any) -> Iterator[None]:
 def _class_for(alias: str) -> Any:
     settings = connections.settings[alias]
     base: Any = load_backend(settings["ENGINE"]).DatabaseWrapper
-    mixins = {"sqlite": _SQLiteConnection, "postgresql": _PostgreSQLConnection}
+    mixins = {"sqlite": _SQLiteConnection, "postgresql": _PostgreSQLConnection, "mysql": _MySQLConnection}
     if base.vendor not in mixins:
         raise StoreRefused(
-            f"{base.display_name} is no database that passes the store's tests: SQLite and PostgreSQL are. "
-            'FERROTP["DATABASE"] may name another alias than "default"'
+            f"{base.display_name} is no database that passes the store's tests: SQLite, PostgreSQL, MariaDB and MySQL"
+            ' are. FERROTP["DATABASE"] may name another alias than "default"'
         )
     return type(f"Store{base.__name__}", (mixins[base.vendor], base), {})
 
@@ -350,13 +409,18 @@ def _is_busy(error: BaseException) -> bool:
 
 
 def _translated(error: Error, inside_transaction: bool, deadline: float) -> Exception:
-    # Only the number: PostgreSQL's texts and their details hold values.
+    # Only the number: the servers' texts and their details hold values.
     cause = error.__cause__
     state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
+    number = number_of(cause)
+    if number:
+        return failure_of(number, "MySQL", monotonic() >= deadline, "run manage.py migrate")
     if isinstance(error, IntegrityError) or (state or "")[:2] in ("22", "23", "54"):
         return ValueError("the database cannot hold the record, or has it already")
     if state == "42P01" or "no such table" in str(error):
         return StoreRefused("the tables are not there: run manage.py migrate")
+    if state in ("40001", "40P01"):
+        return Undone(f"PostgreSQL undid the transaction (SQLSTATE {state})")
     if state:
         return StoreUnavailable(f"PostgreSQL refused (SQLSTATE {state})")
     if _is_busy(error):

@@ -3,16 +3,17 @@
 import functools
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 from django.dispatch import Signal
 
-from ferrotp.mfa import MFA, Event, InvalidIdentifier, user_id_text
+from ferrotp.mfa import MFA, AsyncMFA, Event, InvalidIdentifier, user_id_text
 from ferrotp.mfa.stores.base import Store
 from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.vault import VaultError
@@ -20,6 +21,9 @@ from ferrotp.web import EpochCache, Gate, Login, Notice, Notifier, SetupError, a
 
 from .conf import conf, is_testing, keyring
 from .texts import texts
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 mfa_event = Signal()
 """Sent after each decision, with ``event``, a `ferrotp.mfa.Event`: it holds no code and no secret. What a receiver
@@ -46,6 +50,22 @@ def get_mfa() -> MFA:
     :raises ImproperlyConfigured: if the settings do not allow one
     """
     return _made(_store)
+
+
+class _SiteAsyncMFA(AsyncMFA):
+    """In the thread of the request's synchronous code: its connection knows the customer's schema."""
+
+    async def _call(self, function: Callable[P, T], /, *args: P.args, **more: P.kwargs) -> T:
+        return await sync_to_async(function, thread_sensitive=True)(*args, **more)
+
+
+@functools.cache
+def get_async_mfa() -> AsyncMFA:
+    """The same for asynchronous views: its verbs are awaited.
+
+    :raises ImproperlyConfigured: as `get_mfa`
+    """
+    return _SiteAsyncMFA(get_mfa())
 
 
 @functools.cache

@@ -18,6 +18,7 @@ from django.db.models import BinaryField, Case, F, Q, Value, When
 from django.db.models.functions import Greatest
 
 from ferrotp.mfa.errors import FactorExists, PasskeyTaken, StoreUnavailable
+from ferrotp.mfa.stores.again import again_if_undone
 from ferrotp.mfa.stores.base import (
     METHODS,
     NEVER_BOUND,
@@ -56,7 +57,7 @@ from .models import AnsweredChallenge, Budget, EndedLogin, Factor, Passkey, Reco
 class DjangoStore:
     """Factors, recovery codes, budgets and trusted devices in a database that Django knows.
 
-    :param using: its alias: SQLite in a file, or PostgreSQL
+    :param using: its alias: SQLite in a file, PostgreSQL, MariaDB or MySQL
     :param timeout: seconds within which each operation answers or raises `StoreUnavailable`
 
     It decides on a connection of its own, and raises `StoreRefused` inside of a caller's ``transaction.atomic()``,
@@ -69,6 +70,7 @@ class DjangoStore:
     def __init__(self, using: str = "default", *, timeout: float = TIMEOUT) -> None:
         if not 0 < timeout <= 60:
             raise ValueError("timeout: seconds, more than 0 and at most 60")
+        self.timeout = timeout
         self._connections = StoreConnections(using, timeout, inside_transactions=self._inside_transactions)
 
     def __repr__(self) -> str:
@@ -93,6 +95,7 @@ class DjangoStore:
         """The transaction of what does not answer a code: `OutsideTransactionStore` has another."""
         return self._connections.transaction(reading=reading)
 
+    @again_if_undone
     def add_factor(self, factor: FactorRecord, now: int, max_factors: int, max_pending: int) -> bool:
         with self._records() as using:
             is_pending = factor.state == "pending"
@@ -120,10 +123,15 @@ class DjangoStore:
     def add_users(self, users: Sequence[NewUser]) -> list[bool]:
         added = []
         for start in range(0, len(users), _AT_ONCE):
-            with self._connections.transaction() as using:
-                added += _add_users(using, users[start : start + _AT_ONCE])
+            added += self._add_some(users[start : start + _AT_ONCE])
         return added
 
+    @again_if_undone
+    def _add_some(self, users: Sequence[NewUser]) -> list[bool]:
+        with self._connections.transaction() as using:
+            return _add_users(using, users)
+
+    @again_if_undone
     def reserve(
         self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
     ) -> Reservation | Refusal:
@@ -137,6 +145,7 @@ class DjangoStore:
                 _keep(using, owner, method, kept)
             return answer
 
+    @again_if_undone
     def spend(self, owner: Owner, method: Method, now: int, limits: Limits) -> int:
         with self._connections.transaction() as using:
             budget = _lock(using, owner, method)
@@ -147,6 +156,7 @@ class DjangoStore:
                 _of(Budget, using, owner).filter(method=method).update(spent_until=left.spent_until)
             return open_at
 
+    @again_if_undone
     def attempt(
         self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
     ) -> Reservation | Refusal:
@@ -175,6 +185,7 @@ class DjangoStore:
             raise failure
         return answer
 
+    @again_if_undone
     def unlock(
         self,
         reservation: Reservation,
@@ -204,6 +215,7 @@ class DjangoStore:
             _refund(using, reservation)
             return True
 
+    @again_if_undone
     def confirm(
         self,
         reservation: Reservation,
@@ -240,6 +252,7 @@ class DjangoStore:
                 _replace_codes(using, owner, codes)
             return Confirmation(codes_kept)
 
+    @again_if_undone
     def add_passkey(
         self,
         passkey: FactorRecord,
@@ -275,6 +288,7 @@ class DjangoStore:
             rows = _of(Factor, using, owner).filter(factor_id=factor_id, kind="passkey").values_list(*_FIELDS)
             return next((_record(owner, *row) for row in rows), None)
 
+    @again_if_undone
     def use_passkey(
         self,
         passkey: FactorRecord,
@@ -307,11 +321,13 @@ class DjangoStore:
                 _of(Budget, using, owner).filter(method="otp").update(failures=0, retry_at=0)
             return "accepted"
 
+    @again_if_undone
     def disable_passkey(self, passkey: FactorRecord) -> bool:
         with self._connections.transaction() as using:
             mine = _of(Factor, using, passkey.owner).filter(factor_id=passkey.factor_id)
             return bool(mine.filter(kind="passkey", state="active").update(state="disabled"))
 
+    @again_if_undone
     def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
         owner, read = reservation.owner, reservation.recovery_code
         if read is None or read.selector != selector:
@@ -325,6 +341,7 @@ class DjangoStore:
             _refund(using, reservation)
             return int(_of(RecoveryCode, using, owner).count())
 
+    @again_if_undone
     def replace_recovery_codes(
         self, owner: Owner, codes: Sequence[RecoveryCodeRecord], now: int, only_first: bool = False
     ) -> bool:
@@ -336,6 +353,7 @@ class DjangoStore:
             _replace_codes(using, owner, codes)
             return True
 
+    @again_if_undone
     def remove_factor(self, owner: Owner, factor_id: str, epoch: str, keep_last: bool = False) -> FactorRecord | None:
         with self._records() as using:
             if _lock(using, owner, "otp") is None:
@@ -355,6 +373,7 @@ class DjangoStore:
                 _of(RecoveryCode, using, owner).delete()
             return factor
 
+    @again_if_undone
     def reset(self, owner: Owner) -> int:
         with self._connections.transaction() as using:
             # Made, if it is not there: another process may be adding the first factor just now.
@@ -364,6 +383,7 @@ class DjangoStore:
                 _of(model, using, owner).delete()
             return int(gone)
 
+    @again_if_undone
     def delete_users(self, owners: Sequence[Owner]) -> list[int]:
         gone: Counter[Owner] = Counter()
         with self._connections.transaction() as using:
@@ -372,6 +392,7 @@ class DjangoStore:
                 gone += _delete_users(using, tenant, ids)
         return [gone.pop(owner, 0) for owner in owners]
 
+    @again_if_undone
     def move_epoch(self, owner: Owner, epoch: str, was: str | None) -> int | None:
         with self._connections.transaction() as using:
             _lock(using, owner, "otp")
@@ -384,6 +405,7 @@ class DjangoStore:
             kept = _epoch_of(using, owner)
         return kept or self.user(owner).epoch
 
+    @again_if_undone
     def add_device(self, device: TrustedDeviceRecord, now: int, max_devices: int) -> bool:
         owner = device.owner
         with self._connections.transaction() as using:
@@ -406,6 +428,7 @@ class DjangoStore:
             ).save(using=using, force_insert=True)
             return True
 
+    @again_if_undone
     def use_device(
         self, owner: Owner, series: str, token_hash: bytes, next_hash: bytes, now: int, grace: int
     ) -> Literal["renewed", "same", "unknown", "stolen"]:
@@ -431,6 +454,7 @@ class DjangoStore:
         with self._connections.transaction(reading=True) as using:
             return sorted(_devices_of(using, owner), key=lambda device: (device.created_at, device.series))
 
+    @again_if_undone
     def remove_devices(self, owner: Owner, series: str | None) -> int:
         with self._connections.transaction() as using:
             _lock(using, owner, "otp")
@@ -438,6 +462,7 @@ class DjangoStore:
             removed, _ = (mine if series is None else mine.filter(series=series)).delete()
             return int(removed)
 
+    @again_if_undone
     def end_half_login(self, owner: Owner, login_id: str, expires_at: int, now: int) -> None:
         ended = EndedLogin(tenant=owner.tenant, user_id=owner.user_id, login_id=login_id, expires_at=expires_at)
         with self._connections.transaction() as using:
@@ -448,6 +473,7 @@ class DjangoStore:
         with self._connections.transaction(reading=True) as using:
             return bool(_read(using, _ENDED, owner.tenant, owner.user_id, login_id))
 
+    @again_if_undone
     def user(self, owner: Owner) -> UserState:
         with self._records(reading=True) as using:
             whose = owner.tenant, owner.user_id
@@ -486,9 +512,13 @@ class DjangoStore:
     def reseal(self, changes: "Sequence[tuple[FactorRecord | RecoveryCodeRecord, bytes]]") -> int:
         done = 0
         for start in range(0, len(changes), _AT_ONCE):
-            with self._connections.transaction() as using:
-                done += _reseal(using, changes[start : start + _AT_ONCE])
+            done += self._reseal_some(changes[start : start + _AT_ONCE])
         return done
+
+    @again_if_undone
+    def _reseal_some(self, changes: "Sequence[tuple[FactorRecord | RecoveryCodeRecord, bytes]]") -> int:
+        with self._connections.transaction() as using:
+            return _reseal(using, changes)
 
 
 class OutsideTransactionStore(DjangoStore):
@@ -690,7 +720,8 @@ def _move_epoch(using: str, owner: Owner, epoch: str) -> int:
     UserEpoch.objects.using(using).bulk_create(
         [UserEpoch(tenant=owner.tenant, user_id=owner.user_id, epoch=epoch)],
         update_conflicts=True,
-        unique_fields=["tenant", "user_id"],
+        # MySQL has no way to name the key.
+        unique_fields=None if connections[using].vendor == "mysql" else ["tenant", "user_id"],
         update_fields=["epoch"],
     )
     return int(devices)
@@ -822,8 +853,10 @@ def _replace_codes(using: str, owner: Owner, codes: Sequence[RecoveryCodeRecord]
 
 
 def _reseal(using: str, changes: "Sequence[tuple[FactorRecord | RecoveryCodeRecord, bytes]]") -> int:
-    users = {read.owner.user_id for read, _ in changes}
-    locked = Budget.objects.using(using).filter(method="otp", user_id__in=users).select_for_update()
+    # By tenant as well, for the index: a server may lock each row that it looks at.
+    tenants, users = ({getattr(read.owner, name) for read, _ in changes} for name in ("tenant", "user_id"))
+    budgets = Budget.objects.using(using).filter(tenant__in=tenants, user_id__in=users, method="otp")
+    locked = budgets.select_for_update()
     list(locked.order_by("tenant", "user_id").values_list("pk"))
     done = 0
     for read, sealed in changes:

@@ -29,6 +29,7 @@ from ferrotp.web.pages import (
     CodesPage,
     challenge_page,
     codes_file,
+    codes_page,
     passkey_page,
     remove_page,
     set_up_page,
@@ -120,7 +121,16 @@ def page(*methods: str) -> Callable[[Callable[..., HttpResponse]], Callable[...,
 def challenge(request: HttpRequest) -> HttpResponse:
     """Asks for a code of the app."""
     form = ChallengeForm(request, request.POST if request.method == "POST" else None)
-    return form.complete_login() if form.is_valid() else _challenge_page(request, form)
+    is_half_login = form.login.stage == "half"
+    if not form.is_valid():
+        return _challenge_page(request, form)
+    lacks_codes = is_half_login and form.gate.lacks_codes(form.login)
+    if lacks_codes:
+        form.login = replace(form.login, next=reverse("ferrotp:settings"))
+    response = form.complete_login()
+    if lacks_codes:
+        request.session[MESSAGE_KEY] = ["settings.codes.missing", {}]
+    return response
 
 
 @page("GET", "HEAD", "POST")
@@ -263,7 +273,7 @@ def _first_codes(request: HttpRequest) -> CodesPage | None:
     login, gate = _full_login(request)
     login, codes = gate.first_codes(login)
     auth.save_login(request, login if codes else replace(login, next=""))
-    return CodesPage(tuple(codes)) if codes else None
+    return codes_page(gate, login, texts, codes) if codes else None
 
 
 def _codes_page(request: HttpRequest, page: CodesPage) -> HttpResponse:
@@ -305,7 +315,7 @@ def new_codes(request: HttpRequest) -> HttpResponse:
 def _new_codes(request: HttpRequest, gate: Gate, login: Login) -> CodesPage:
     login, codes = gate.new_codes(login, end_sessions=bool(request.POST.get("end_sessions")))
     auth.promote(request, login)
-    return CodesPage(tuple(codes))
+    return codes_page(gate, login, texts, codes)
 
 
 @page("GET", "HEAD", "POST")
@@ -324,7 +334,7 @@ def saved(request: HttpRequest) -> HttpResponse:
         return response
     if not form.cleaned_data["saved"]:
         problem = Problem("invalid-request", 400, texts("codes.unsaved"))
-        return render(request, "codes", problem, page=CodesPage(form.codes, problem.message))
+        return render(request, "codes", problem, page=codes_page(gate, login, texts, form.codes, error=problem.message))
     auth.save_login(request, replace(login, unsaved_codes=False, next=""))
     return auth.SeeOther(login.next) if login.next else _redirect_to("settings")
 
@@ -424,6 +434,7 @@ def render(request: HttpRequest, template: str, problem: Problem | None = None, 
         "heading": _heading(template, values.get("page")),
         "ferrotp_base": conf().base_template,
         "ferrotp_lang": get_language() or site.LANGUAGE_CODE,
+        "wait": None if problem is None else problem.retry_after,
         **values,
     }
     status = problem.status if problem else 200

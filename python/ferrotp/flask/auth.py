@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from flask import Response, current_app, g, redirect, request, session, url_for
 
 from ..mfa import DeviceToken, MFAError, UserId, user_id_text
-from ..web import Gate, Login, LoginRequired, SessionEnded, StepError, Texts, safe_next
+from ..web import Gate, Login, LoginRequired, NotFresh, SessionEnded, StepError, Texts, safe_next
 from ..web.login import LOGIN_KEY, MESSAGE_KEY
 from ..web.problems import MEDIA_TYPE, problem_of
 from .users import check_user, load_user, stable_user_id
@@ -33,11 +33,25 @@ class State:
     account_name: Callable[[str], str] | None
     user_id: Callable[[Any], UserId] | None = None
     load_user: Callable[[str], Any] | None = None
+    verify_password: Callable[[str, str], object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """For an application that started without keys: what belongs to it is made at the first request."""
+
+    make: Callable[[], State]
 
 
 def state() -> State:
-    """Of the current application."""
-    return cast(State, current_app.extensions["ferrotp"])
+    """Of the current application.
+
+    :raises SetupError: if it started without keys, and there are still none
+    """
+    here = current_app.extensions["ferrotp"]
+    if isinstance(here, Later):
+        here = current_app.extensions["ferrotp"] = here.make()
+    return cast(State, here)
 
 
 # The record
@@ -152,6 +166,10 @@ def redirect_to_step(error: StepError) -> Response:
     if error.next_page == "password":
         if isinstance(error, LoginRequired):
             log_out()
+        login = current_login() if isinstance(error, NotFresh) and state().verify_password else None
+        if login is not None:
+            save_login(replace(login, next=url))
+            return cast(Response, redirect(url_for("ferrotp.password"), 303))
         page = login_page(url)
         return cast(Response, redirect(page, 303)) if page else Response(state().texts("error.gone"), 401)
     login = current_login()
@@ -166,6 +184,7 @@ def require_login_everywhere() -> Response | None:
     endpoint = request.endpoint or ""
     if endpoint == "static" or endpoint.endswith(".static"):
         return None
+    state()  # without keys there is no page at all, the login's neither
     if endpoint.startswith("ferrotp."):
         login = current_login()
         if login is not None and login.stage != "full":

@@ -1,6 +1,7 @@
 """`FlaskMFA`: what an application calls."""
 
 import importlib
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -9,9 +10,10 @@ from flask.typing import ResponseReturnValue
 
 from ..mfa import MFA, EnrollmentLost, Event, Policy, SealedRecordError, StoreUnavailable, UserId, user_id_text
 from ..web import Gate, SetupError, StepError, Texts, absolute_store, check_secret_key, check_store, open_mfa
+from ..web.setup import check_settings
 from ..web.texts import Translate
 from . import auth
-from .rendering import unavailable
+from .rendering import check_base_template, unavailable
 from .views import blueprint
 
 _DEFAULTS: dict[str, Any] = {
@@ -45,6 +47,10 @@ class FlaskMFA:
         what ``get_id()`` gives
     :param tenant: whose users are asked for: a name, or a function that knows it by the request. None: the
         ``FERROTP_TENANT`` of the configuration, or what the service has
+    :param required: for whom a second factor is an obligation in mode "optional": called with the user id
+    :param verify_password: whether this is the user's password: called with user id and password. With it, a user who
+        has no second factor yet and is asked again who it is gets a page for the password. Without it, that is your
+        login page, which then has to ask those who are logged in, too. Limit the attempts as your login does
     :param translate: the pages' words in other languages; see `ferrotp.web.texts`
 
     :raises SetupError: from `init_app`, if the application cannot start like this
@@ -63,6 +69,8 @@ class FlaskMFA:
         user_id: Callable[[Any], UserId] | None = None,
         load_user: Callable[[str], Any] | None = None,
         tenant: str | Callable[[], str] | None = None,
+        required: Callable[[str], object] | None = None,
+        verify_password: Callable[[str, str], object] | None = None,
         translate: Translate | None = None,
     ) -> None:
         self._mfa = mfa
@@ -74,6 +82,8 @@ class FlaskMFA:
         self._stable_id = user_id
         self._load_user = load_user
         self._tenant = tenant
+        self._required = required
+        self._verify_password = verify_password
         self._translate = translate
         if app is not None:
             self.init_app(app)
@@ -89,7 +99,31 @@ class FlaskMFA:
             )
         if not app.testing:
             check_secret_key(app.secret_key)
+        check_base_template(app, config["FERROTP_BASE_TEMPLATE"])
         mfa = mfa or self._mfa
+        if mfa is None and not config["FERROTP_KEYS"] and not os.environ.get("FERROTP_KEYS"):
+            check_settings(config["FERROTP_STORE"], config["FERROTP_ISSUER"])
+            # `flask db`, a shell and tests do without keys, and so the application starts. It serves nothing.
+            app.logger.warning("FERROTP_KEYS is not set: the application starts, and answers no request without keys")
+            app.extensions["ferrotp"] = auth.Later(lambda: self._state(app, None))
+        else:
+            app.extensions["ferrotp"] = self._state(app, mfa)
+        policy = mfa.policy if mfa is not None else self._policy
+        pages = blueprint(passkeys=policy is not None and policy.passkeys is not None)
+        app.register_blueprint(pages, url_prefix=config["FERROTP_URL_PREFIX"])
+        app.before_request(auth.require_login_everywhere)
+        # A view that asks the service something (`begin_login` does) may find the store away.
+        app.register_error_handler(StoreUnavailable, unavailable)
+        app.register_error_handler(SealedRecordError, unavailable)
+        app.register_error_handler(EnrollmentLost, unavailable)
+        try:
+            signals = importlib.import_module("flask_login.signals")
+        except ImportError:
+            return
+        signals.user_logged_out.connect(_logged_out, app)
+
+    def _state(self, app: Flask, mfa: MFA | None) -> auth.State:
+        config = app.config
         if mfa is None:
             store = config["FERROTP_STORE"]
             mfa = open_mfa(
@@ -103,27 +137,22 @@ class FlaskMFA:
         if tenant is not None:
             mfa = mfa.for_tenant(tenant)
         check_store(mfa)
-        app.extensions["ferrotp"] = auth.State(
-            Gate(mfa, mode=config["FERROTP_MODE"], fresh_seconds=config["FERROTP_FRESH_SECONDS"], clock=mfa.clock),
+        return auth.State(
+            Gate(
+                mfa,
+                mode=config["FERROTP_MODE"],
+                required=self._required,
+                fresh_seconds=config["FERROTP_FRESH_SECONDS"],
+                clock=mfa.clock,
+            ),
             Texts(self._translate),
             self._on_login,
             self._current_user_id,
             self._account_name,
             self._stable_id,
             self._load_user,
+            self._verify_password,
         )
-        pages = blueprint(passkeys=mfa.policy.passkeys is not None)
-        app.register_blueprint(pages, url_prefix=config["FERROTP_URL_PREFIX"])
-        app.before_request(auth.require_login_everywhere)
-        # A view that asks the service something (`begin_login` does) may find the store away.
-        app.register_error_handler(StoreUnavailable, unavailable)
-        app.register_error_handler(SealedRecordError, unavailable)
-        app.register_error_handler(EnrollmentLost, unavailable)
-        try:
-            signals = importlib.import_module("flask_login.signals")
-        except ImportError:
-            return
-        signals.user_logged_out.connect(_logged_out, app)
 
     @property
     def mfa(self) -> MFA:

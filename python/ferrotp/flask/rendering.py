@@ -2,12 +2,44 @@
 
 from typing import Any
 
-from flask import Response, current_app, render_template
+from flask import Flask, Response, current_app, render_template
 from flask_wtf.csrf import generate_csrf  # type: ignore[import-untyped]
+from jinja2 import TemplateNotFound, nodes
 
 from ..mfa import MFAError
+from ..web import SetupError
 from ..web.problems import Problem, problem_of
 from .auth import state
+
+
+def check_base_template(app: Flask, name: str) -> None:
+    """Whether the application's base is there, and has the block that the pages fill: without it they would be empty.
+
+    :raises SetupError: if not
+    """
+    if name == "ferrotp/base.html":
+        return
+    environment, blocks, seen, parent = app.jinja_env, set(), set(), name
+    while parent and parent not in seen:
+        seen.add(parent)
+        try:
+            source = environment.loader.get_source(environment, parent)[0]  # type: ignore[union-attr]
+        except TemplateNotFound:
+            raise SetupError(
+                f"FERROTP_BASE_TEMPLATE is {name!r}, and there is no template {parent!r}: put it into the folder of"
+                " templates, or register the blueprint that has it first."
+            ) from None
+        tree = environment.parse(source)
+        blocks |= {block.name for block in tree.find_all(nodes.Block)}
+        extended = [found.template for found in tree.find_all(nodes.Extends)]
+        if any(not isinstance(found, nodes.Const) for found in extended):
+            return  # by a name that only a request knows
+        parent = extended[0].value if extended else ""  # type: ignore[attr-defined]
+    if "content" not in blocks:
+        raise SetupError(
+            f'FERROTP_BASE_TEMPLATE is {name!r}, which has no block "content": put {{% block content %}}'
+            "{% endblock %} where a page's contents belong, or name a template that has it."
+        )
 
 
 def render(template: str, problem: Problem | None = None, **values: Any) -> Response:
@@ -23,6 +55,7 @@ def render(template: str, problem: Problem | None = None, **values: Any) -> Resp
         csrf_field=config.get("WTF_CSRF_FIELD_NAME", "csrf_token"),
         ferrotp_base=config["FERROTP_BASE_TEMPLATE"],
         ferrotp_lang=config["FERROTP_LANG"],
+        wait=None if problem is None else problem.retry_after,
         **values,
     )
     response = Response(html, 200 if problem is None else problem.status)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flask import Blueprint, Response, current_app, g, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
-from flask_wtf.csrf import validate_csrf  # type: ignore[import-untyped]
+from flask_wtf.csrf import CSRFError, validate_csrf  # type: ignore[import-untyped]
 from wtforms.validators import ValidationError  # type: ignore[import-untyped]
 
 import ferrotp.web
@@ -19,6 +19,7 @@ from ..web.pages import (
     CodesPage,
     challenge_page,
     codes_file,
+    codes_page,
     passkey_page,
     posted_codes,
     remove_page,
@@ -48,6 +49,7 @@ def blueprint(*, passkeys: bool = False) -> Blueprint:
         ("/challenge", challenge, ["GET", "POST"]),
         ("/recover", recover, ["GET", "POST"]),
         ("/cancel", cancel, ["POST"]),
+        ("/password", password, ["GET", "POST"]),
         ("/set-up", set_up, ["GET", "POST"]),
         ("/set-up/confirm", confirm, ["GET", "POST"]),
         ("/recovery-codes", new_codes, ["GET", "POST"]),
@@ -63,6 +65,7 @@ def blueprint(*, passkeys: bool = False) -> Blueprint:
         name = "forget_device" if "<series>" in rule else view.__name__
         pages.add_url_rule(rule, name, view, methods=methods)
     pages.register_error_handler(StepError, redirect_to_step)
+    pages.register_error_handler(CSRFError, _refused)
     pages.after_request(_with_headers)
     return pages
 
@@ -88,6 +91,10 @@ def challenge() -> ResponseReturnValue:
             device = None
             if login.stage == "half" and request.form.get("trust"):
                 device = gate.trust_device(verified, device_name(request.user_agent.string))
+            if login.stage == "half" and gate.lacks_codes(verified):
+                response = complete_login(replace(verified, next=url_for("ferrotp.settings")), device)
+                session[MESSAGE_KEY] = ["settings.codes.missing", {}]
+                return response
             return complete_login(verified, device)
     return _challenge_refused(login, problem, recovery=False)
 
@@ -162,6 +169,24 @@ def cancel() -> ResponseReturnValue:
     log_out()
     page = login_page()
     return redirect(page, 303) if page else render("ended", login_page="", error=state().texts("error.gone"))
+
+
+def password() -> ResponseReturnValue:
+    """Asks for the password once more, of a user who has no second factor: before it is set up."""
+    here = state()
+    login = current_login()
+    fresh = here.gate.confirm_password(login)  # it has no second factor, or is led to the challenge
+    if here.verify_password is None:
+        return redirect(url_for("ferrotp.settings"), 303)
+    if request.method == "GET":
+        return render("password", error="")
+    problem = form_problem()
+    if problem is None and not here.verify_password(fresh.user_id, request.form.get("password", "")):
+        problem = Problem("invalid-request", 400, here.texts("password.wrong"))
+    if problem is not None:
+        return render("password", problem, error=problem.message)
+    promote(fresh)
+    return redirect(fresh.next or url_for("ferrotp.settings"), 303)
 
 
 # Set-up
@@ -257,7 +282,7 @@ def _first_codes() -> CodesPage | None:
         raise LoginRequired
     login, codes = state().gate.first_codes(login)
     save_login(login if codes else replace(login, next=""))
-    return CodesPage(tuple(codes)) if codes else None
+    return codes_page(state().gate, login, state().texts, codes) if codes else None
 
 
 def _codes_page(page: CodesPage) -> Response:
@@ -296,7 +321,7 @@ def new_codes() -> ResponseReturnValue:
 def _new_codes(login: Login) -> CodesPage:
     login, codes = state().gate.new_codes(login, end_sessions=bool(request.form.get("end_sessions")))
     promote(login)
-    return CodesPage(tuple(codes))
+    return codes_page(state().gate, login, state().texts, codes)
 
 
 def saved() -> ResponseReturnValue:
@@ -317,7 +342,7 @@ def saved() -> ResponseReturnValue:
     if problem is None and not request.form.get("saved"):
         problem = Problem("invalid-request", 400, texts("codes.unsaved"))
     if problem is not None:
-        return render("codes", problem, page=CodesPage(codes, problem.message))
+        return render("codes", problem, page=codes_page(gate, login, texts, codes, error=problem.message))
     save_login(replace(login, unsaved_codes=False, next=""))
     return redirect(login.next or url_for("ferrotp.settings"), 303)
 
@@ -389,6 +414,8 @@ def form_problem(*, with_code: bool = False) -> Problem | None:
     :param with_code: whether the form has to hold a code
     """
     config = current_app.config
+    if g.get("ferrotp_refused"):
+        return Problem("invalid-request", 400, state().texts("error.form"))
     if not g.get("csrf_valid", False) and (not current_app.testing or config.get("WTF_CSRF_ENABLED", True)):
         try:
             validate_csrf(request.form.get(config.get("WTF_CSRF_FIELD_NAME", "csrf_token")))
@@ -397,6 +424,19 @@ def form_problem(*, with_code: bool = False) -> Problem | None:
     if with_code and not request.form.get("code", "").strip():
         return Problem("invalid-request", 400, state().texts("error.empty"))
     return None
+
+
+def _refused(error: CSRFError) -> ResponseReturnValue:
+    """The application's own protection refused the form: the page says so, instead of a bare 400."""
+    g.ferrotp_refused = True
+    try:
+        page = current_app.view_functions[str(request.endpoint)](**(request.view_args or {}))
+    except StepError as step:
+        return redirect_to_step(step)
+    if isinstance(page, Response) and page.status_code >= 400:
+        return page
+    problem = Problem("invalid-request", 400, state().texts("error.form"))  # of a page that has no place for it
+    return render("refused", problem, error=problem.message)
 
 
 def _with_headers(response: Response) -> Response:

@@ -5,7 +5,7 @@ digits. It still never *makes* a short secret. What it gives up: NIST SP 800-63B
 every two minutes, and RFC 4226 for 128 bits. Use it for the users you have; make new ones with ``ferrotp``.
 """
 
-from .. import _native
+from .. import _native, _secret_functions
 from ..otp import _lazy_names
 from .otp import OTP
 from .totp import TOTP
@@ -33,7 +33,6 @@ __all__ = [
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
     from ..qr import QR
@@ -42,34 +41,7 @@ if TYPE_CHECKING:
     from .exceptions import OTPVerificationError, PyOTPError
     from .hotp import HOTP
 
-_BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-_HEX = "ABCDEF0123456789"
 _names = globals()
-
-
-def random_base32(length: int = 32, chars: "Sequence[str]" = _BASE32) -> str:
-    """A new secret of `length` base32 characters, five bits each, from the operating system's generator.
-
-    :raises ValueError: for fewer than 32 characters: a secret has at least 160 bits (RFC 4226, R6)
-    """
-    if length < 32:
-        raise ValueError("Secrets should be at least 160 bits")
-    if chars is _BASE32 and "random" not in _names and ("compat" not in _names or compat.is_genuine()):
-        text = _native.random_base32(length)
-        if text is not None:
-            return text
-    random: Any = _find("random")
-    return "".join(map(random.choice, [chars] * len(range(length))))
-
-
-def random_hex(length: int = 40, chars: "Sequence[str]" = _HEX) -> str:
-    """A new secret of `length` hexadecimal characters, four bits each, from the operating system's generator.
-
-    :raises ValueError: for fewer than 40 characters: a secret has at least 160 bits (RFC 4226, R6)
-    """
-    if length < 40:
-        raise ValueError("Secrets should be at least 160 bits")
-    return random_base32(length=length, chars=chars)
 
 
 def parse_uri(uri: str) -> OTP:
@@ -111,6 +83,8 @@ def _find(name: str) -> "Any":
     # `random` is not kept here: what stands here is a test's own.
     return _find_kept("compat").random if name == "random" and name not in _names else _find_kept(name)
 
+
+random_base32, random_hex = _secret_functions(_names, _find)
 
 if not TYPE_CHECKING:  # a type checker takes it for a promise that any name is there
     __getattr__ = _find

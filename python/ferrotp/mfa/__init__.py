@@ -1,9 +1,11 @@
 """The second factor done right: enroll, confirm, verify, recover and rotate, on a real store.
 
-``import ferrotp`` does not load it. `MFA` is the service, `Policy` has every number, and all that is not a yes is an
-`MFAError`. `ferrotp.mfa.testing` holds a store of your own to what the service asks of it.
+``import ferrotp`` does not load it. `MFA` is the service, `AsyncMFA` the same for coroutines; `Policy` has every
+number, and all that is not a yes is an `MFAError`. `ferrotp.mfa.testing` holds a store of your own to what the service
+asks of it.
 """
 
+from .asynchronous import AsyncMFA
 from .core import user_id_text
 from .errors import (
     AlgorithmNotOffered,
@@ -75,6 +77,7 @@ __all__ = [
     "MFA",
     "AlgorithmNotOffered",
     "AlreadyEnrolled",
+    "AsyncMFA",
     "AttestationRefused",
     "ChallengeExpired",
     "ChallengeUnknown",

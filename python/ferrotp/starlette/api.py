@@ -26,6 +26,9 @@ class StarletteMFA(Operations):
         answer
     :param account_name: a user's name or address, where a login began elsewhere
     :param mode: "optional": a user without a second factor is let in with the password. "required": has to set one up
+    :param required: for whom it is required in mode "optional": a function of the user id, not async
+    :param flat_session: whether what `on_login` returned stands in the answer itself, too: programs for OAuth2 look for
+        ``access_token`` there
     :param fresh_seconds: how long a proof of identity is good for changes
     :param secure_cookies: whether the cookie of a trusted device is for HTTPS alone. None: unless the application is in
         debug mode, and the request came without

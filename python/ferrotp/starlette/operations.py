@@ -69,13 +69,16 @@ class Operations:
         on_login: Callable[[Request, Response, str, str], _MaybeAwaitable[Mapping[str, object] | None]],
         account_name: Callable[[str], _MaybeAwaitable[str]] | None = None,
         mode: Mode = "optional",
+        required: Callable[[str], object] | None = None,
+        flat_session: bool = False,
         fresh_seconds: int = 600,
         secure_cookies: bool | None = None,
         translate: Translate | None = None,
         tenant: Callable[[Request], _MaybeAwaitable[str]] | None = None,
     ) -> None:
         self.mfa = mfa
-        self.gate = Gate(mfa, mode=mode, fresh_seconds=fresh_seconds, clock=mfa.clock)
+        self._flat_session = flat_session
+        self.gate = Gate(mfa, mode=mode, required=required, fresh_seconds=fresh_seconds, clock=mfa.clock)
         self.texts = Texts(translate)
         self._tokens = Tokens(self.gate, secret_key)
         self._tenant = tenant
@@ -163,7 +166,7 @@ class Operations:
         devices = await self._in_thread(gate.mfa.trusted_devices, user_id=login.user_id) if days else []
         body = {
             "enrolled": status.enrolled,
-            "required": gate.mode == "required",
+            "required": await self._in_thread(gate.is_required, login.user_id),
             "fresh": gate.is_fresh(login),
             "factors": [_factor_body(factor) for factor in status.factors],
             "passkeys": [_passkey_body(passkey) for passkey in passkeys],
@@ -404,6 +407,8 @@ class Operations:
         session = await _call_application(self._on_login, request, done.cookies, login.user_id, stamp)
         if session:
             done.body["session"] = dict(session)
+            if self._flat_session:
+                done.body = {**session, **done.body}
         return done
 
     async def _set_device_cookie(

@@ -5,9 +5,9 @@ and `google.encode`, `targets.uri` and `Account.uri` write.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from .._tracebacks import without_frames
+from .._tracebacks import init_without_frames, without_frames
 from . import (
     _loading,
     account,
@@ -36,7 +36,8 @@ from . import (
     uris,
     yubico,
 )
-from ._common import MAX_BYTES, OnError
+from ._common import OnError
+from ._contents import Contents, opened
 from ._frame import Options
 from .account import Account
 from .errors import (
@@ -62,6 +63,7 @@ __all__ = [
     "MissingExtraError",
     "Note",
     "RefusedError",
+    "Stream",
     "TransferError",
     "UnknownFormatError",
     "UnsupportedError",
@@ -89,6 +91,7 @@ __all__ = [
     "safenet",
     "scan",
     "stratum",
+    "stream",
     "targets",
     "twofas",
     "uris",
@@ -118,17 +121,70 @@ def load(
     :raises TransferError: one of its kinds, for what is wrong with an export
     :raises OSError: if the file cannot be read
     """
-    if isinstance(source, str) and not (
-        source.lstrip("\ufeff \t\r\n").startswith(("{", "[", "<")) or uris.begins(source) or "\n" in source
-    ):
-        if not os.path.isfile(source):
-            # Not FileNotFoundError: the text in it might be a secret, and no path.
-            raise UnknownFormatError("neither the path of a file nor a text in a known format")
-        source = _Path(source)
+    with _contents_of(source) as file:
+        return list(_loading.read(file, Options(password, key, on_note), on_error))
+
+
+@without_frames
+def stream(
+    source: "bytes | str | os.PathLike[str]",
+    *,
+    key: bytes | None = None,
+    password: str | None = None,
+    on_error: OnError | None = None,
+    on_note: OnNote | None = None,
+) -> "Stream":
+    """The same accounts as `load` gives, one at a time: memory does not grow with their number. docs/transfer.md says
+    of which formats that holds. A file is open until the last account is read, or `Stream.close` is called.
+
+    Nothing of a file is handed out that is not well-formed to its end. An entry that cannot be taken raises its error
+    when its turn comes, after others have been handed out: who must have all or none uses `load`.
+    """
+    return Stream(source, Options(password, key, on_note), on_error)
+
+
+@init_without_frames
+class Stream(Iterator[Account]):
+    """What `stream` returns."""
+
+    def __init__(self, source: "bytes | str | os.PathLike[str]", options: Options, on_error: OnError | None) -> None:
+        self._file = _contents_of(source)
+        try:
+            self._accounts = _loading.read(self._file, options, on_error)
+        except BaseException:
+            self.close()
+            raise
+
+    @without_frames
+    def __next__(self) -> Account:
+        try:
+            return next(self._accounts)
+        except BaseException:  # StopIteration among them
+            self.close()
+            raise
+
+    def __enter__(self) -> "Stream":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        self._file.close()
+
+
+def _contents_of(source: "bytes | str | os.PathLike[str]") -> Contents:
     if isinstance(source, os.PathLike):
-        with open(source, "rb") as file:
-            source = file.read(MAX_BYTES + 1)
-    return _loading.read(source, Options(password, key, on_note), on_error)
+        return opened(source)
+    if isinstance(source, bytes) or "\n" in source or uris.begins(source):
+        return Contents(source)
+    if source.lstrip("\ufeff \t\r\n").startswith(("{", "[", "<")):
+        return Contents(source)
+    if not os.path.isfile(source):
+        # Not FileNotFoundError: the text in it might be a secret, and no path.
+        raise UnknownFormatError("neither the path of a file nor a text in a known format")
+    return opened(_Path(source))
 
 
 class _Path(os.PathLike[str]):
@@ -146,10 +202,22 @@ def duplicates(accounts: Iterable[Account]) -> list[list[int]]:
 
     Readers keep duplicates, since only the reader's user knows which one to drop.
     """
+    if iter(accounts) is accounts:  # it can be gone through once
+        accounts = list(accounts)
+    seen: set[int] = set()
+    again: set[int] = set()
+    for number in (hash(mark) for kept in accounts for mark in _marks(kept)):
+        (again if number in seen else seen).add(number)
     groups: dict[tuple[str, object], list[int]] = {}
-    for place, kept in enumerate(accounts):
-        groups.setdefault(("secret", kept.secret), []).append(place)
-        if kept.serial:
-            groups.setdefault(("serial", kept.serial), []).append(place)
+    for place, kept in enumerate(accounts) if again else ():
+        for mark in _marks(kept):
+            if hash(mark) in again:
+                groups.setdefault(mark, []).append(place)
     found = {tuple(places) for places in groups.values() if len(places) > 1}
     return [list(places) for places in sorted(found)]
+
+
+def _marks(account: Account) -> Iterator[tuple[str, object]]:
+    yield "secret", account.secret
+    if account.serial:
+        yield "serial", account.serial

@@ -1,10 +1,9 @@
-"""What the readers share: limits, checked fields, faults from the native floor."""
+"""What the readers share: checked fields, spellings, faults from the native floor."""
 
 import base64
 import binascii
-import json
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 from .account import Account
 from .errors import (
@@ -16,38 +15,36 @@ from .errors import (
     WrongKeyError,
 )
 
-MAX_BYTES = 16 << 20
+_Thing = TypeVar("_Thing")
+_Read = TypeVar("_Read")
 MAX_ACCOUNTS = 100_000
 OnError = Callable[[TransferError], object]
 
 
-def collect(results: Iterable[Account | TransferError], format: str, on_error: OnError | None) -> list[Account]:
+def taken(results: Iterable[Account | TransferError], format: str, on_error: OnError | None) -> Iterator[Account]:
     """The accounts. Without `on_error` the first fault ends it: nothing is left out in silence."""
-    accounts: list[Account] = []
     for number, result in enumerate(results):
         if number >= MAX_ACCOUNTS:
             raise LimitError(f"more than {MAX_ACCOUNTS} accounts", format)
         if isinstance(result, Account):
-            accounts.append(result)
+            yield result
         elif on_error is None:
             raise result
         else:
             result.__context__ = result.__cause__ = None
             on_error(result.with_traceback(None))
-    return accounts
 
 
-def text_of(data: "bytes | str", format: str) -> str:
-    """UTF-8, or UTF-16 where its mark says so; of a bounded size."""
-    if len(data) > MAX_BYTES:
-        raise LimitError(f"larger than {MAX_BYTES >> 20} MiB", format)
-    if isinstance(data, str):
-        return data.removeprefix("\ufeff")
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError:
-        raise MalformedError("the text is not UTF-8", format) from None
+def tried(read: Callable[[_Thing], _Read | None], things: Iterable[_Thing]) -> Iterator["_Read | TransferError"]:
+    """What `read` makes of each thing, or its error; None is passed over: an item without a code."""
+    for thing in things:
+        result: _Read | TransferError | None
+        try:
+            result = read(thing)
+        except TransferError as error:
+            result = error
+        if result is not None:
+            yield result
 
 
 _FAULTS: dict[str, type[TransferError]] = {
@@ -146,6 +143,18 @@ class Fields:
         except (binascii.Error, ValueError):
             raise self.wrong(MalformedError, "not base64", name) from None
 
+    def base64_parts(self, name: str, separator: str, start: str = "") -> list[bytes]:
+        """The parts of a text as large as the file, which is taken out of the object: it is not kept twice."""
+        parts = self.text(name).removeprefix(start).split(separator)
+        self._values[name] = None
+        decoded = []
+        try:
+            while parts:
+                decoded.append(base64.b64decode(parts.pop(0), validate=True))
+        except (binascii.Error, ValueError):
+            raise self.wrong(MalformedError, "not in base64", name) from None
+        return decoded
+
     def hex(self, name: str) -> bytes:
         value = hexadecimal(self.text(name))
         if value is None:
@@ -175,26 +184,3 @@ def base32(text: str) -> bytes | None:
         return base64.b32decode(plain + "=" * (-len(plain) % 8))
     except (binascii.Error, ValueError):
         return None
-
-
-def read_json(data: "bytes | str", format: str) -> Any:
-    """JSON in which no name stands twice, and no number is out of proportion."""
-
-    def whole(digits: str) -> int:
-        if len(digits) > 20:
-            raise MalformedError("a number is out of range", format)
-        return int(digits)
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        values = dict(pairs)
-        if len(values) != len(pairs):
-            # Two readers could take different ones.
-            raise MalformedError("a name stands twice in an object", format)
-        return values
-
-    try:
-        return json.loads(text_of(data, format), parse_int=whole, object_pairs_hook=once)
-    except json.JSONDecodeError as error:
-        raise MalformedError("not JSON", format, f"line {error.lineno}") from None
-    except RecursionError:
-        raise LimitError("nested too deep", format) from None

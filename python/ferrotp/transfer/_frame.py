@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from .._tracebacks import without_frames
-from ._common import Fields, OnError, collect
+from ._common import Fields, OnError, taken, tried
+from ._contents import Contents
+from ._json import first_of, is_list
 from ._masking import label_without
 from .account import Account, Kind
 from .errors import EncryptedError, MalformedError, TransferError, UnsupportedError
@@ -57,9 +59,9 @@ class Export:
 
     - `name`: in `TransferError.format`
     - `title`: what a person would call a file of it: "a Bitwarden export"
-    - `container`: "json", "xml", "csv", "zip" or "bytes": what `known` and `read` get, already parsed
+    - `container`: "json", "xml", "csv", "zip" or "bytes": what `parse` makes, and `known` and `read` get
     - `known`: whether contents are of this format
-    - `read`: its accounts, and the errors of the entries that are none
+    - `read`: its accounts, and the errors of the entries that are none, one after the other
     """
 
     name: str
@@ -67,7 +69,7 @@ class Export:
     container: str
     known: Callable[[Any], bool]
     read: Callable[[Any, Options], Results]
-    parse: Callable[["bytes | str", str], Any] = field(repr=False)
+    parse: Callable[["bytes | str | Contents", str], Any] = field(repr=False)
 
     @without_frames
     def decode(
@@ -90,7 +92,7 @@ class Export:
         contents = self.parse(data, self.name)
         if not self.known(contents):
             raise MalformedError(f"not {self.title}", self.name)
-        return collect(self.read(contents, Options(password, on_note=on_note)), self.name, on_error)
+        return list(taken(self.read(contents, Options(password, on_note=on_note)), self.name, on_error))
 
 
 @dataclass(frozen=True)
@@ -180,19 +182,12 @@ def signed_bytes(fields: Fields, name: str) -> bytes:
 
 
 def each(
-    values: object, format: str, place: str, read: Callable[[Fields], _Read | None]
+    values: Any, format: str, place: str, read: Callable[[Fields], _Read | None]
 ) -> Iterator["_Read | TransferError"]:
-    """Reads each object of a JSON list. What `read` has no account for is passed over: an item without a code."""
-    if not isinstance(values, list):
+    """Reads each object of a JSON list."""
+    if not is_list(values):
         raise MalformedError("not a list", format, place)
-    for number, value in enumerate(values):
-        result: _Read | TransferError | None
-        try:
-            result = read(Fields(value, format, f"{place}[{number}]"))
-        except TransferError as error:
-            result = error
-        if result is not None:
-            yield result
+    return tried(lambda item: read(Fields(item[1], format, f"{place}[{item[0]}]")), enumerate(values))
 
 
 def has(*names: str) -> Callable[[Any], bool]:
@@ -206,7 +201,7 @@ def lists(*names: str) -> Callable[[Any], bool]:
     wanted = set(names)
 
     def known(value: Any) -> bool:
-        first = value[0] if isinstance(value, list) and value else None
+        first = first_of(value)
         return isinstance(first, dict) and wanted <= first.keys()
 
     return known

@@ -1,9 +1,9 @@
 """Which format contents are of, told by what is in them, never by a file's name. What is not read is named, too."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
-from .._tracebacks import without_frames
 from . import (
     aegis,
     andotp,
@@ -26,11 +26,15 @@ from . import (
     uris,
     yubico,
 )
-from ._common import MAX_BYTES, OnError, collect, read_json, text_of
-from ._containers import Csv, Xml, read_csv, read_zip, root_of
+from ._common import OnError, taken
+from ._contents import PIECE, Contents
+from ._csv import read_csv
 from ._frame import Export, Options
+from ._json import read_json
+from ._xml import Xml, root_of
+from ._zip import read_zip
 from .account import Account
-from .errors import LimitError, MalformedError, UnknownFormatError, WrongKeyError
+from .errors import MalformedError, UnknownFormatError, WrongKeyError
 
 PICTURES = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"RIFF")
 EXPORTS: tuple[Export, ...] = (
@@ -48,6 +52,7 @@ EXPORTS: tuple[Export, ...] = (
     duo.EXPORT,
     keepass.EXPORT,
     authy.EXPORT,
+    authy.SERVER,
     freeotp.TOKENS,
     safenet.EXPORT,
     bitwarden.TABLE,
@@ -76,123 +81,134 @@ _FOREIGN = (
 _PASSWORDS = {"url", "username", "password"}
 
 
-@without_frames
-def read(data: "bytes | str", options: Options, on_error: OnError | None) -> list[Account]:
-    """The accounts of contents in any format.
+def read(file: Contents, options: Options, on_error: OnError | None) -> Iterator[Account]:
+    """The accounts of contents in any format, one at a time.
 
     :raises UnknownFormatError: for contents in none, by what they are and with what to do
     """
-    if len(data) > MAX_BYTES:
-        raise LimitError(f"larger than {MAX_BYTES >> 20} MiB", "text")
-    if isinstance(data, bytes):
-        if data.startswith(PICTURES):
-            options.title("a picture of QR codes")
-            return scan.decode(data, on_error)
-        for mark, what in _FOREIGN:
-            if data.startswith(mark):
-                raise UnknownFormatError(what, "unknown")
-        if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-            found = _through("zip", read_zip(data, "zip"), options, on_error)
-            if found is None:
-                raise UnknownFormatError("a ZIP archive: unpack it first, and give the file that is in it", "zip")
-            return found
-        found = _through("bytes", data, options, on_error)
+    file.check("text")
+    if not file.is_text:
+        found = _read_bytes(file, options, on_error)
         if found is not None:
             return found
-        if _is_binary(data):
-            return _binary(data, options, on_error)
-    if _begins_with(data) == "<":
-        return _read_xml(data, options, on_error)
-    text = text_of(data, "text")
-    start = text.lstrip()[:1]
-    if start in ("{", "["):
-        values = read_json(text, "json")
-        found = _through("json", values, options, on_error)
+    if _first_letter(file) == "<":
+        return _read_xml(file, options, on_error)
+    if _first_text(file) in ("{", "["):
+        found = _through("json", read_json(file, "json"), options, on_error)
         if found is not None:
             return found
         raise UnknownFormatError(
             "JSON of a kind that ferrotp does not know: nothing in it says which app wrote it", "json"
         )
-    first = next((line for line in text.splitlines() if not uris.is_comment(line)), "")
-    if uris.begins(first):
+    if uris.are_uris(file):
         options.title("a list of URIs")
-        return uris.decode(text, on_error, on_note=options.on_note)
-    return _read_csv(text, options, on_error)
+        return uris.read(file.lines(uris.FORMAT), options, on_error)
+    return _read_csv(file, options, on_error)
 
 
-def _through(container: str, contents: Any, options: Options, on_error: OnError | None) -> list[Account] | None:
+def _read_bytes(file: Contents, options: Options, on_error: OnError | None) -> Iterator[Account] | None:
+    """What is no text; None if it could be one."""
+    start = file.start(16)
+    if start.startswith(PICTURES):
+        options.title("a picture of QR codes")
+        return iter(scan.decode(file.whole(scan.FORMAT), on_error))
+    for mark, what in _FOREIGN:
+        if start.startswith(mark):
+            raise UnknownFormatError(what, "unknown")
+    if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        found = _through("zip", read_zip(file, "zip"), options, on_error)
+        if found is None:
+            raise UnknownFormatError("a ZIP archive: unpack it first, and give the file that is in it", "zip")
+        return found
+    found = _through("bytes", file, options, on_error)
+    if found is None and _is_binary(file):
+        return _read_unmarked(file, options, on_error)
+    return found
+
+
+def _through(container: str, contents: Any, options: Options, on_error: OnError | None) -> Iterator[Account] | None:
     for export in EXPORTS:
         if export.container == container and export.known(contents):
             options.title(export.title)
-            return collect(export.read(contents, options), export.name, on_error)
+            return taken(export.read(contents, options), export.name, on_error)
     return None
 
 
-def _begins_with(data: "bytes | str") -> str:
-    start = data[:200]
-    if isinstance(start, bytes):
-        start = start.decode("utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1", "ignore")
-        start = start.removeprefix("ï»¿")
-    return start.lstrip("\ufeff \t\r\n")[:1]
+def _first_letter(file: Contents) -> str:
+    """As XML begins, whose encoding may be another one."""
+    encoding, mark = file.encoding()
+    return file.start(200)[mark:].decode("latin-1" if encoding == "utf-8" else encoding, "ignore").lstrip()[:1]
 
 
-def _read_xml(data: "bytes | str", options: Options, on_error: OnError | None) -> list[Account]:
-    root = root_of(data)
+def _first_text(file: Contents) -> str:
+    text = file.text("text")
+    while piece := text.read(PIECE):
+        if letters := piece.lstrip():
+            return letters[0]
+    return ""
+
+
+def _read_xml(file: Contents, options: Options, on_error: OnError | None) -> Iterator[Account]:
+    root = root_of(file)
     if root == "KeyContainer":
         options.title("a PSKC file of hardware tokens")
-        return pskc.decode(data, options.key, options.password, on_error)
-    found = _through("xml", Xml(data, root), options, on_error)
+        return _read_pskc(file, options, on_error)
+    found = _through("xml", Xml(file, root), options, on_error)
     if found is not None:
         return found
     if root.lower() == "html":
         raise UnknownFormatError("a web page: export the accounts from the app or the site as a file", "html")
     if not root:
         # It may be a PSKC document all the same; its own reader says what is wrong.
-        return pskc.decode(data, options.key, options.password, on_error)
+        return _read_pskc(file, options, on_error)
     raise UnknownFormatError(
         "XML of a kind that ferrotp does not know: neither PSKC, SafeNet's, KeePass' nor an app's", "xml"
     )
 
 
-def _read_csv(text: str, options: Options, on_error: OnError | None) -> list[Account]:
-    file: Csv = read_csv(text, "csv")
-    found = _through("csv", file, options, on_error)
+def _read_pskc(file: Contents, options: Options, on_error: OnError | None) -> Iterator[Account]:
+    return taken(pskc.read(file, options.key, options.password), pskc.FORMAT, on_error)
+
+
+def _read_csv(file: Contents, options: Options, on_error: OnError | None) -> Iterator[Account]:
+    table = read_csv(file, "csv")
+    found = _through("csv", table, options, on_error)
     if found is not None:
         return found
-    if set(file.heading) >= _PASSWORDS:
+    if set(table.heading) >= _PASSWORDS:
         raise UnknownFormatError(
             "a CSV of passwords, as browsers and password managers write it, with no column for a second factor: "
             "export from the authenticator app", "csv",
         )  # fmt: skip
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    if len(file.heading) > 1 or re.fullmatch(r"\s*\S{1,40}\s+[0-9A-Fa-f]{20,256}\s*", first):
+    first = next((line for line in file.lines("text") if line.strip()), "")
+    if len(table.heading) > 1 or re.fullmatch(r"\s*\S{1,40}\s+[0-9A-Fa-f]{20,256}\s*", first):
         options.title("a CSV of hardware tokens")
-        return collect(oath_csv.read(file, options), oath_csv.FORMAT, on_error)
+        return taken(oath_csv.read(table, options), oath_csv.FORMAT, on_error)
     raise UnknownFormatError(
         "none of the formats that ferrotp reads: export from the app as a file, or scan its QR code", "text"
     )
 
 
-def _is_binary(data: bytes) -> bool:
+def _is_binary(file: Contents) -> bool:
     """Whether bytes are no text: neither UTF-16 with its mark, nor mostly letters."""
-    start = data[:200]
-    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    start = file.start(200)
+    if file.encoding()[0] != "utf-8":
         return False
     try:
-        data.decode()
-    except UnicodeDecodeError:
+        file.text("text")
+    except MalformedError:
         odd = sum(byte < 9 or 13 < byte < 32 or byte > 126 for byte in start)
         return b"\0" in start or odd * 5 > len(start)
     return b"\0" in start
 
 
-def _binary(data: bytes, options: Options, on_error: OnError | None) -> list[Account]:
+def _read_unmarked(file: Contents, options: Options, on_error: OnError | None) -> Iterator[Account]:
     """andOTP's encrypted backups have no mark: only the password tells."""
-    marked = andotp.could_be_sealed(data)
+    marked = andotp.could_be_sealed(file)
     if marked or options.password is not None:
         try:
             options.title(andotp.SEALED.title)
-            return collect(andotp.SEALED.read(data, options), andotp.FORMAT, on_error)
+            return taken(andotp.SEALED.read(file, options), andotp.FORMAT, on_error)
         except (MalformedError, WrongKeyError):
             if marked and options.password is not None:
                 raise

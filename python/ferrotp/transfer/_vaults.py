@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ._containers import Csv
+from ._csv import Csv
 from ._frame import Options
 from .account import Account
 from .errors import MalformedError, TransferError

@@ -1,11 +1,13 @@
 """Aegis Authenticator's export, plain or encrypted: JSON, whose database is under a key that a password opens."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
-from ._common import Fields, read_json
+from ._common import Fields
 from ._frame import Entry, Export, Options, Results, each, has
-from ._opening import aes_gcm, scrypt
+from ._json import read_json
+from ._opening import MOST_WORK, Budget, aes_gcm, scrypt
 from .errors import EncryptedError, MalformedError, TransferError, UnsupportedError, WrongKeyError
 
 FORMAT = "aegis"
@@ -34,7 +36,7 @@ def _opened(top: Fields, options: Options) -> bytes:
     slots = header.get("slots")
     if not isinstance(slots, list) or len(slots) > _MOST_SLOTS:
         raise header.wrong(MalformedError, "not a list of keys", "slots")
-    sealed = top.base64("db")
+    [sealed] = top.base64_parts("db", ":")
     wrong: TransferError = EncryptedError(
         "only a fingerprint opens it: set a password in Aegis, and export again", FORMAT
     )
@@ -48,11 +50,13 @@ def _opened(top: Fields, options: Options) -> bytes:
 
 
 def _keys(slots: list[Any], password: bytes) -> Iterator["bytes | TransferError"]:
+    budget = Budget(FORMAT, MOST_WORK)
     for number, value in enumerate(slots):
         slot = Fields(value, FORMAT, f"$.header.slots[{number}]")
         if slot.number("type", 0, 0, 1 << 31) != _PASSWORD_SLOT:
             continue
         cost = [slot.number(name, 0, 0, 1 << 31) for name in "nrp"]
+        budget.spend(128 * math.prod(cost))
         parameters = slot.inner("key_params")
         sealed = slot.hex("key") + parameters.hex("tag")
         try:

@@ -1,14 +1,13 @@
 """Bitwarden's exports, of the vault and of its authenticator: JSON, plain or under a password of its own, and CSV."""
 
-import base64
-import binascii
 import hashlib
 import hmac
 from typing import Any
 
-from ._common import Fields, read_json
-from ._containers import read_csv
+from ._common import Fields
+from ._csv import read_csv
 from ._frame import Export, Options, Results, each
+from ._json import read_json
 from ._opening import WRONG, aes_cbc, argon2id, pbkdf2
 from ._vaults import VaultCsv
 from .account import Account
@@ -68,14 +67,15 @@ def _opened(top: Fields, options: Options) -> bytes:
 
 def _decrypted(top: Fields, name: str, key: bytes, mac_key: bytes) -> bytes:
     """A text of Bitwarden's: ``2.iv|ciphertext|mac``, in base64."""
-    kind, _, rest = top.text(name).partition(".")
-    if kind != "2":
+    if not top.text(name).startswith("2."):
         raise top.wrong(UnsupportedError, "another cipher than AES-CBC with HMAC-SHA-256", name)
-    try:
-        iv, sealed, mac = (base64.b64decode(part, validate=True) for part in rest.split("|"))
-    except (binascii.Error, ValueError):
-        raise top.wrong(MalformedError, "not three parts in base64", name) from None
-    if not hmac.compare_digest(hmac.digest(mac_key, iv + sealed, "sha256"), mac):
+    parts = top.base64_parts(name, "|", start="2.")
+    if len(parts) != 3:
+        raise top.wrong(MalformedError, "not three parts", name)
+    iv, sealed, mac = parts
+    own = hmac.new(mac_key, iv, "sha256")
+    own.update(sealed)
+    if not hmac.compare_digest(own.digest(), mac):
         raise WrongKeyError(WRONG, FORMAT)
     return aes_cbc(FORMAT, key, iv, sealed)
 

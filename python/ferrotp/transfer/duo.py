@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from ._common import Fields, read_json
+from ._common import Fields
 from ._frame import Entry, Export, Options, Results, each, lists
+from ._json import read_json
 from .account import Account
 
 FORMAT = "duo"

@@ -2,8 +2,10 @@
 
 from typing import Any
 
-from ._common import Fields, read_json, text_of
+from ._common import Fields
+from ._contents import Contents
 from ._frame import Export, Options, Results, has
+from ._json import read_json
 from ._opening import argon2id, secretstream
 from .errors import UnsupportedError
 from .uris import lines_accounts
@@ -26,7 +28,7 @@ def _read(values: dict[str, Any], options: Options) -> Results:
         lanes=1,
     )
     plain = secretstream(FORMAT, key, top.base64("encryptionNonce"), top.base64("encryptedData"))
-    return lines_accounts(text_of(plain, FORMAT).splitlines(), options, FORMAT)
+    return lines_accounts(Contents(plain).lines(FORMAT), options, FORMAT)
 
 
 EXPORT = Export(FORMAT, "an encrypted Ente Auth export", "json", has("kdfParams", "encryptedData"), _read, read_json)

@@ -5,12 +5,16 @@ XML, but a map of texts in Java's serialization.
 import re
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
-from ._common import Fields, read_json
-from ._containers import Xml, xml
+from ._common import Fields, tried
+from ._contents import Contents, checked
 from ._frame import Entry, Export, Options, Results, each, has, signed_bytes
+from ._json import read_json
 from ._opening import aes_gcm, pbkdf2
+from ._xml import Record, Xml, xml
 from .account import Account
 from .errors import LimitError, MalformedError, TransferError, UnsupportedError
 
@@ -39,32 +43,34 @@ def _known_xml(document: Xml) -> bool:
 
 
 def _read_xml(document: Xml, options: Options) -> Results:
-    return _tokens([(record.attributes.get("name", ""), "".join(record.texts(""))) for record in _strings(document)])
+    return tried(_token, enumerate(document.records(FORMAT, "string"), 1))
 
 
-def _strings(document: Xml) -> Any:
-    return document.records(FORMAT, "string")
+def _token(item: tuple[int, Record]) -> Account | None:
+    number, record = item
+    if record.attributes.get("name") == "tokenOrder":
+        return None
+    place = f"map/string[{number}]"
+    with _at(place):
+        return _entry(Fields(read_json("".join(record.texts("")), FORMAT), FORMAT, place))
 
 
-def _tokens(texts: list[tuple[str, str]]) -> Iterator["Account | TransferError"]:
-    for number, (name, text) in enumerate(texts, 1):
-        if name == "tokenOrder":
-            continue
-        place = f"map/string[{number}]"
-        try:
-            result: Account | TransferError = _entry(Fields(read_json(text, FORMAT), FORMAT, place))
-        except TransferError as error:
-            where = error.place if (error.place or "").startswith(place) else place
-            result = type(error)(error.reason, FORMAT, where, error.account)
-        yield result
+@contextmanager
+def _at(place: str) -> Iterator[None]:
+    """An error within a text that an entry has in it is at the entry's place."""
+    try:
+        yield
+    except TransferError as error:
+        where = error.place if (error.place or "").startswith(place) else place
+        raise type(error)(error.reason, FORMAT, where, error.account) from None
 
 
 # FreeOTP 2.
 
 
-def _read_sealed(data: bytes, options: Options) -> Results:
+def _read_sealed(file: Contents, options: Options) -> Results:
     password = options.secret_password(SEALED).encode()
-    texts = list(_java_texts(data))
+    texts = list(_java_texts(file.whole(FORMAT)))
     # A map is written as name, value, name, value; before them stand names of classes and fields, which are no texts.
     values = dict(zip(texts[::2], texts[1::2], strict=False))
     if len(texts) % 2 or "masterKey" not in values:
@@ -77,26 +83,25 @@ def _read_sealed(data: bytes, options: Options) -> Results:
     if len(salt) not in (16, 24, 32):
         raise master.wrong(MalformedError, "not 32 bytes", "mSalt")
     own = pbkdf2(FORMAT, f"sha{hash[1]}", password, salt, iterations, len(salt))
-    return _sealed_tokens(values, _opened(master.inner("mEncryptedKey"), own))
-
-
-def _sealed_tokens(values: dict[str, str], key: bytes) -> Iterator["Account | TransferError"]:
+    # A key and a token for each name; "masterKey" has no token.
     names = [name for name in values if f"{name}-token" in values]
-    orphans = [name for name in values if name.endswith("-token") and name.removesuffix("-token") not in values]
-    for number, name in enumerate(names, 1):
-        place = f"token {number}"
-        try:
-            token = read_json(values[f"{name}-token"], FORMAT)
-            wrapper = Fields(read_json(values[name], FORMAT), FORMAT, place)
-            inner = wrapper.get("key")
-            sealed = Fields(read_json(inner, FORMAT) if isinstance(inner, str) else inner, FORMAT, f"{place}.key")
-            fields = Fields({**Fields(token, FORMAT, place).all(), "secret": [*_opened(sealed, key)]}, FORMAT, place)
-            result: Account | TransferError = _entry(fields)
-        except TransferError as error:
-            result = type(error)(error.reason, FORMAT, error.place or place, error.account)
-        yield result
-    for _ in orphans:
-        yield MalformedError("a token has no key in the backup", FORMAT)
+    tokens = [name.removesuffix("-token") for name in values if name.endswith("-token")]
+    names += [name for name in tokens if name not in values]
+    read = partial(_sealed_token, values, _opened(master.inner("mEncryptedKey"), own))
+    return tried(read, enumerate(names, 1))
+
+
+def _sealed_token(values: dict[str, str], key: bytes, item: tuple[int, str]) -> Account:
+    number, name = item
+    place = f"token {number}"
+    if name not in values:
+        raise MalformedError("a token has no key in the backup", FORMAT, place)
+    with _at(place):
+        token = read_json(values[f"{name}-token"], FORMAT)
+        wrapper = Fields(read_json(values[name], FORMAT), FORMAT, place)
+        inner = wrapper.get("key")
+        sealed = Fields(read_json(inner, FORMAT) if isinstance(inner, str) else inner, FORMAT, f"{place}.key")
+        return _entry(Fields({**Fields(token, FORMAT, place).all(), "secret": [*_opened(sealed, key)]}, FORMAT, place))
 
 
 def _opened(sealed: Fields, key: bytes) -> bytes:
@@ -162,13 +167,9 @@ def _java_texts(data: bytes) -> Iterator[str]:
     raise LimitError("the map is too large", FORMAT)
 
 
-def _bytes(data: "bytes | str", format: str) -> bytes:
-    return data if isinstance(data, bytes) else data.encode("utf-8", "replace")
-
-
 EXPORT = Export(PLUS, "a FreeOTP+ export", "json", has("tokens"), _read_plus, read_json)
 TOKENS = Export(FORMAT, "FreeOTP's tokens.xml", "xml", _known_xml, _read_xml, xml)
-SEALED = Export(FORMAT, "a FreeOTP backup", "bytes", lambda data: data.startswith(_JAVA), _read_sealed, _bytes)
+SEALED = Export(FORMAT, "a FreeOTP backup", "bytes", lambda file: file.start(4) == _JAVA, _read_sealed, checked)
 decode = EXPORT.decode
 decode_tokens = TOKENS.decode
 decode_sealed = SEALED.decode

@@ -1,11 +1,12 @@
 """Google Authenticator's export: ``otpauth-migration://`` URIs, one in each of its QR codes."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from .. import _native
 from .._tracebacks import without_frames
-from ._common import OnError, collect, fault
+from ._common import OnError, fault, taken
 from ._masking import label_without, masked
 from .account import Account
 from .errors import BatchError, LimitError, TransferError, UnsupportedError
@@ -33,39 +34,57 @@ def decode(uris: str | Iterable[str], on_error: OnError | None = None) -> list[A
         kind outside the schema
     :raises MalformedError: for anything that is no such URI
     """
-    parts: dict[int, dict[int, list[Account | TransferError]]] = {}
+    return list(read([uris] if isinstance(uris, str) else uris, on_error))
+
+
+def read(uris: Iterable[str], on_error: OnError | None) -> Iterator[Account]:
+    """The same, one at a time. The texts of all URIs are kept, since all must be there before the first counts."""
+    batches: dict[int, dict[int, tuple[int, str]]] = {}  # by batch and index: the URI and its number
     sizes: dict[int, int] = {}
-    seen: dict[tuple[int, int], str] = {}
-    for number, uri in enumerate([uris] if isinstance(uris, str) else uris, 1):
+    for number, uri in enumerate(map(str.strip, uris), 1):
         if number > _MAX_PARTS:
             raise LimitError(f"more than {_MAX_PARTS} URIs", FORMAT)
         within = f"URI {number}"
-        answer = _native.migration_decode(uri.strip())
-        if isinstance(answer[0], str):
-            raise fault(answer, FORMAT, within)
-        accounts, batch, index, size = answer
-        results = [fault(account, FORMAT, within) if len(account) == 4 else _account(account) for account in accounts]
-        batch_parts = parts.setdefault(batch, {})
+        _, batch, index, size = _part(uri, within)
+        parts = batches.setdefault(batch, {})
         if sizes.setdefault(batch, size) != size:
             raise BatchError(f"the parts disagree: {sizes[batch]} or {size} of them", FORMAT, within)
-        if index in batch_parts and seen[batch, index] != uri.strip():
+        if parts.setdefault(index, (number, uri))[1] != uri:
             raise BatchError(f"part {index + 1} of {size} comes twice, and differs", FORMAT, within)
-        batch_parts[index] = results
-        seen[batch, index] = uri.strip()
-    for batch, size in sizes.items():
-        missing = [str(index + 1) for index in range(size) if index not in parts[batch]]
-        if missing:
-            had = [result for part in parts[batch].values() for result in part if isinstance(result, Account)]
-            which = f"part{'s' if len(missing) > 1 else ''} {', '.join(missing[:20])} of {size} missing"
-            if had and (label := masked(label_without(had[-1].label, had[-1].base32()))):
-                which += f"; the parts that are there end with {label[:100]!r}"
-            error = BatchError(which, FORMAT, f"batch {batch}")
+    for batch, parts in batches.items():
+        if error := _missing(parts, batch, sizes[batch]):
             if on_error is None:
                 raise error
             on_error(error)
-    return collect(
-        (result for batch in parts.values() for index in sorted(batch) for result in batch[index]), FORMAT, on_error
+    yield from taken(
+        (result for parts in batches.values() for _, part in sorted(parts.items()) for result in _results(*part)),
+        FORMAT,
+        on_error,
     )
+
+
+def _part(uri: str, within: str) -> tuple[list[tuple[Any, ...]], int, int, int]:
+    """The accounts of a part, or a fault in the place of one; the batch, and which part of how many it is."""
+    answer = _native.migration_decode(uri)
+    if isinstance(answer[0], str):
+        raise fault(answer, FORMAT, within)
+    return answer
+
+
+def _results(number: int, uri: str) -> list["Account | TransferError"]:
+    within = f"URI {number}"
+    return [fault(fields, FORMAT, within) if len(fields) == 4 else _account(fields) for fields in _part(uri, within)[0]]
+
+
+def _missing(parts: dict[int, tuple[int, str]], batch: int, size: int) -> BatchError | None:
+    missing = [str(index + 1) for index in range(size) if index not in parts]
+    if not missing:
+        return None
+    which = f"part{'s' if len(missing) > 1 else ''} {', '.join(missing[:20])} of {size} missing"
+    had = [result for part in parts.values() for result in _results(*part) if isinstance(result, Account)]
+    if had and (label := masked(label_without(had[-1].label, had[-1].base32()))):
+        which += f"; the parts that are there end with {label[:100]!r}"
+    return BatchError(which, FORMAT, f"batch {batch}")
 
 
 @without_frames

@@ -4,32 +4,29 @@ so is an entry's history.
 
 import base64
 import binascii
-from collections.abc import Iterator
+from functools import partial
 
-from ._common import algorithm_of, base32, hexadecimal
-from ._containers import Record, Xml, read_csv, xml
-from ._frame import MAX_COUNTER, MAX_PERIOD, Export, Options
+from ._common import algorithm_of, base32, hexadecimal, tried
+from ._csv import read_csv
+from ._frame import MAX_COUNTER, MAX_PERIOD, Export, Options, Results
 from ._masking import label_without
 from ._vaults import VaultCsv
+from ._xml import Record, Xml, xml
 from .account import Account, Kind
-from .errors import MalformedError, TransferError, UnsupportedError
+from .errors import MalformedError, UnsupportedError
 from .uris import value_account
 
 FORMAT = "keepass"
 _ENCODINGS = {"-Base32": "base32", "-Hex": "hexadecimal", "-Base64": "base64", "": "UTF-8"}
 
 
-def _read(document: Xml, options: Options) -> Iterator["Account | TransferError"]:
-    for number, record in enumerate(document.records(FORMAT, "Entry", skip="History"), 1):
-        try:
-            result: Account | TransferError | None = _entry(record, f"Entry[{number}]", options)
-        except TransferError as error:
-            result = error
-        if result is not None:
-            yield result
+def _read(document: Xml, options: Options) -> Results:
+    return tried(partial(_entry, options), enumerate(document.records(FORMAT, "Entry", skip="History"), 1))
 
 
-def _entry(record: Record, place: str, options: Options) -> Account | None:
+def _entry(options: Options, item: tuple[int, Record]) -> Account | None:
+    number, record = item
+    place = f"Entry[{number}]"
     said: dict[str, str] = {}
     key = ""
     for path, text, _ in record.leaves:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from ._common import read_json
-from ._containers import read_csv
+from ._csv import read_csv
 from ._frame import Entry, Export, Options, Results, each, has
+from ._json import read_json
 from ._vaults import VaultCsv
 
 FORMAT = "lastpass"

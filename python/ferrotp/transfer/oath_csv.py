@@ -1,13 +1,16 @@
 """The CSV files that token vendors ship: OATH's shape without a header, and those with one, as for Azure."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import Literal
 
 from .._tracebacks import without_frames
-from ._common import OnError, algorithm_of, base32, collect, hexadecimal
-from ._containers import Csv, plain_name, read_csv
-from ._frame import Options
+from ._common import OnError, algorithm_of, base32, hexadecimal, taken, tried
+from ._csv import Csv, plain_name, read_csv
+from ._frame import Options, Results
 from ._masking import label_without
 from .account import Account, Kind
 from .errors import MalformedError, TransferError, UnknownFormatError, UnsupportedError
@@ -51,6 +54,7 @@ _COLUMNS = {
     "manufacturer": {"manufacturer"},
 }
 _WITHOUT_HEADER = {"serial": 0, "secret": 1, "kind": 2, "digits": 3, "period": 4, "algorithm": 5}
+_HASHES = {"SHA256", "SHA512", "HMACSHA256", "HMACSHA512"}
 _HARMLESS = {
     "model",
     "description",
@@ -81,33 +85,52 @@ def decode(
     :raises MalformedError: with the line, for a secret in neither encoding, a number that is none, a missing column
     :raises UnsupportedError: for a type other than TOTP and HOTP, an unknown algorithm, and a column that could be one
     """
-    return collect(read(read_csv(data, FORMAT), Options(kind=kind, encoding=encoding)), FORMAT, on_error)
+    return list(taken(read(read_csv(data, FORMAT), Options(kind=kind, encoding=encoding)), FORMAT, on_error))
 
 
-def read(file: Csv, options: Options) -> Iterator["Account | TransferError"]:
-    """The tokens of a file that has been recognised as CSV."""
-    encoding, kind = options.encoding, options.kind
-    rows = [(line, _split(row)) for line, row in file.rows(FORMAT)]
-    if not rows:
+def read(file: Csv, options: Options) -> Results:
+    """The tokens of a file that has been recognised as CSV. It is gone through once for each question."""
+    first = next(_rows(file), None)
+    if first is None:
         raise MalformedError("the file has no lines", FORMAT)
-    columns, told = _WITHOUT_HEADER, encoding
-    header = _header(rows[0][1])
+    header = _header(first[1])
     if header is None:
-        if options.encoding is None and not any(_looks_like_a_seed(row) for _, row in rows[:20]):
+        if options.encoding is None and not any(_looks_like_a_seed(row) for _, row in islice(_rows(file), 20)):
             raise UnknownFormatError(
                 "a CSV file of a kind that ferrotp does not know: no heading names a column for the secret, and the "
                 "second column is not hexadecimal", FORMAT,
             )  # fmt: skip
-        told = encoding or "hex"
+        columns = _WITHOUT_HEADER
+        told: Encoding = options.encoding or "hex"
     else:
         columns, said = header
-        told = encoding or said
-        _refuse_strangers(rows, columns)
-        _note_strangers(rows.pop(0)[1], columns, options)
-    if told is None:
-        told = _tell([row[columns["secret"]] for _, row in rows if len(row) > columns["secret"]])
+        _refuse_strangers(file, first, columns)
+        _note_strangers(first[1], columns, options)
+        at = columns["secret"]
+        told = options.encoding or said or _tell(row[at] for _, row in islice(_rows(file), 1, None) if at < len(row))
     width = len(file.heading) if header else 0
-    yield from _accounts(rows, columns, told, kind, options.period, width)
+    layout = _Layout(columns, told, options.kind, options.period, width)
+    return tried(partial(_account, layout), islice(_rows(file), 1 if header else 0, None))
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What is known of all lines.
+
+    - `columns`: the place of each
+    - `kind`, `period`: what the caller says, where the file does not
+    - `width`: the columns of the heading; 0 without one
+    """
+
+    columns: dict[str, int]
+    encoding: Encoding
+    kind: Kind | None
+    period: int | None
+    width: int
+
+
+def _rows(file: Csv) -> Iterator[tuple[int, list[str]]]:
+    return ((line, _split(row)) for line, row in file.rows(FORMAT))
 
 
 def _split(row: list[str]) -> list[str]:
@@ -126,15 +149,16 @@ def _strangers(heading: list[str], columns: dict[str, int]) -> list[int]:
     return [place for place, name in enumerate(heading) if place not in known and plain_name(name) not in _HARMLESS]
 
 
-def _refuse_strangers(rows: list[tuple[int, list[str]]], columns: dict[str, int]) -> None:
+def _refuse_strangers(file: Csv, heading: tuple[int, list[str]], columns: dict[str, int]) -> None:
     """A column of hashes whose heading is unknown must not be passed over: all codes would be wrong."""
-    for place in _strangers(rows[0][1], columns):
-        values = {row[place].upper().replace("-", "") for _, row in rows[1:] if place < len(row)}
-        if values & {"SHA256", "SHA512", "HMACSHA256", "HMACSHA512"}:
-            raise UnsupportedError(
-                "a column has algorithms in it, under a heading that ferrotp does not know: call it algorithm",
-                FORMAT, f"line {rows[0][0]}, column {place + 1}",
-            )  # fmt: skip
+    strangers = _strangers(heading[1], columns)
+    for _, row in islice(_rows(file), 1, None) if strangers else ():
+        for place in strangers:
+            if place < len(row) and row[place].upper().replace("-", "") in _HASHES:
+                raise UnsupportedError(
+                    "a column has algorithms in it, under a heading that ferrotp does not know: call it algorithm",
+                    FORMAT, f"line {heading[0]}, column {place + 1}",
+                )  # fmt: skip
 
 
 def _note_strangers(heading: list[str], columns: dict[str, int], options: Options) -> None:
@@ -162,40 +186,21 @@ def _header(row: list[str]) -> tuple[dict[str, int], Encoding | None] | None:
     return columns, "base32" if "base32" in secret or azure else None
 
 
-def _tell(secrets: list[str]) -> Encoding:
+def _tell(secrets: Iterable[str]) -> Encoding:
     """The one encoding in which all secrets can be read."""
-    fits_hex = all(hexadecimal(secret) is not None for secret in secrets)
-    fits_base32 = all(base32(secret) is not None for secret in secrets)
+    fits_hex = fits_base32 = True
+    for secret in secrets:
+        fits_hex = fits_hex and hexadecimal(secret) is not None
+        fits_base32 = fits_base32 and base32(secret) is not None
     if fits_hex and fits_base32:
         raise UnknownFormatError("the secrets could be hexadecimal or base32: say which, by encoding=", FORMAT)
     return "hex" if fits_hex else "base32"
 
 
-def _accounts(
-    rows: list[tuple[int, list[str]]],
-    columns: dict[str, int],
-    encoding: Encoding,
-    kind: Kind | None,
-    period: int | None,
-    width: int,
-) -> Iterator[Account | TransferError]:
-    for line, row in rows:
-        try:
-            result: Account | TransferError = _account(row, columns, encoding, kind, period, f"line {line}", width)
-        except TransferError as error:
-            result = error
-        yield result
+def _account(layout: _Layout, item: tuple[int, list[str]]) -> Account:
+    line, row = item
+    place, columns, kind, encoding = f"line {line}", layout.columns, layout.kind, layout.encoding
 
-
-def _account(
-    row: list[str],
-    columns: dict[str, int],
-    encoding: Encoding,
-    kind: Kind | None,
-    told: int | None,
-    place: str,
-    width: int,
-) -> Account:
     def field(column: str) -> str:
         at = columns.get(column)
         return row[at] if at is not None and at < len(row) else ""
@@ -203,7 +208,7 @@ def _account(
     serial = field("serial")
     # Without a header nothing says that the first column is a serial number, and no secret; nor in a row of another
     # length than the header's.
-    label = label_without(serial or field("name"), field("secret")) or None if len(row) == width else None
+    label = label_without(serial or field("name"), field("secret")) or None if len(row) == layout.width else None
     if len(row) > len(_WITHOUT_HEADER) and columns is _WITHOUT_HEADER and any(row[len(_WITHOUT_HEADER) :]):
         raise UnsupportedError(
             "the line has more than six columns: serial, secret, type, digits, period or counter, algorithm",
@@ -254,7 +259,7 @@ def _account(
         kind=kind,
         algorithm=algorithm,
         digits=number("digits", 6, 1, 10),
-        period=30 if kind == "hotp" else number("period", told or 30, 1, 1 << 31),
+        period=30 if kind == "hotp" else number("period", layout.period or 30, 1, 1 << 31),
         counter=number("counter", 0, 0, (1 << 64) - 1) if kind == "hotp" else 0,
         serial=serial or None,
     )

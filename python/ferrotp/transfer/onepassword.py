@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from ._common import Fields, read_json
-from ._containers import Zip, read_csv, read_zip
+from ._common import Fields
+from ._csv import read_csv
 from ._frame import Export, Options, Results, each
+from ._json import first_of, is_list, read_json
 from ._vaults import VaultCsv
+from ._zip import Zip, read_zip
 from .account import Account
 from .errors import MalformedError, TransferError
 from .uris import value_account
@@ -17,8 +19,8 @@ _DATA = "export.data"
 
 
 def _known(values: Any) -> bool:
-    accounts = values.get("accounts") if isinstance(values, dict) else None
-    return isinstance(accounts, list) and any(isinstance(account, dict) and "vaults" in account for account in accounts)
+    first = first_of(values.get("accounts")) if isinstance(values, dict) else None
+    return isinstance(first, dict) and "vaults" in first
 
 
 def _read(values: dict[str, Any], options: Options) -> Iterator["Account | TransferError"]:
@@ -35,11 +37,11 @@ def _read(values: dict[str, Any], options: Options) -> Iterator["Account | Trans
                     yield from group
 
 
-def _list(fields: Fields, name: str, may_lack: bool = False) -> list[Any]:
+def _list(fields: Fields, name: str, may_lack: bool = False) -> Any:
     values = fields.get(name)
     if values is None and may_lack:
         return []
-    if not isinstance(values, list):
+    if not is_list(values):
         raise fields.wrong(MalformedError, "not a list", name)
     return values
 

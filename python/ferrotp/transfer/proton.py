@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from ._common import Fields, read_json
+from ._common import Fields
 from ._frame import Export, Options, Results, each
+from ._json import read_json
 from ._opening import aes_gcm, argon2id
 from .account import Account
 from .errors import MalformedError, UnsupportedError

@@ -1,10 +1,13 @@
 """PSKC (RFC 6030): hardware tokens, in plain or encrypted."""
 
 import re
+from typing import Any
 
 from .. import _native
 from .._tracebacks import without_frames
-from ._common import OnError, collect, fault, text_of
+from ._common import OnError, fault, taken
+from ._contents import Contents, contents
+from ._frame import Results
 from .account import Account
 from .errors import MalformedError, UnsupportedError
 
@@ -26,27 +29,38 @@ def decode(
     :raises UnsupportedError: for another version, a DTD, an encryption without a MAC, another cipher than AES-CBC, a
         policy that forbids use, and for keys that are neither HOTP nor TOTP, unless they are another key's PIN
     """
+    return list(taken(read(contents(data), key, password), FORMAT, on_error))
+
+
+def read(document: Contents, key: bytes | None, password: str | None) -> Results:
+    """The keys of a document, which is parsed whole: its MAC key stands before them, and a fault may behind."""
     if key is not None and password is not None:
         raise TypeError("either a key or a password")
-    # Feitian and others write UTF-8 and say so. A mark at the beginning decides, else what the document says.
-    declared = _ENCODING.match(data[:200].decode("ascii", "replace")) if isinstance(data, bytes) else None
-    if isinstance(data, bytes) and declared and declared[1].lower() in ("iso-8859-1", "windows-1252"):
-        text = text_of(data.decode(declared[1].lower(), "replace"), FORMAT)
-    elif declared and declared[1].lower() not in ("utf-8", "us-ascii", "ascii"):
-        raise UnsupportedError("the document's encoding is not UTF-8, ISO-8859-1 or windows-1252", FORMAT)
-    else:
-        text = text_of(data, FORMAT)
     try:
-        answer = _native.pskc_read(text, key, password)
+        answer = _native.pskc_read(_text(document), key, password)
     except UnicodeEncodeError:  # a lone surrogate
         raise MalformedError("the text is not UTF-8", FORMAT) from None
     if isinstance(answer, tuple):
         raise fault(answer, FORMAT)
-    return collect(
-        (fault(fields, FORMAT) if len(fields) == 4 else _account(fields) for fields in answer),
-        FORMAT,
-        on_error,
-    )
+    answer.reverse()
+    return _results(answer)
+
+
+def _results(answer: list[tuple[Any, ...]]) -> Results:
+    while answer:  # each is let go as soon as it is read
+        fields = answer.pop()
+        yield fault(fields, FORMAT) if len(fields) == 4 else _account(fields)
+
+
+def _text(document: Contents) -> str:
+    """Feitian and others write UTF-8 and say so. A mark at the beginning decides, else what the document says."""
+    declared = None if document.is_text else _ENCODING.match(document.start(200).decode("ascii", "replace"))
+    encoding = declared[1].lower() if declared else "utf-8"
+    if encoding in ("iso-8859-1", "windows-1252"):
+        return document.whole(FORMAT).decode(encoding, "replace")
+    if encoding not in ("utf-8", "us-ascii", "ascii"):
+        raise UnsupportedError("the document's encoding is not UTF-8, ISO-8859-1 or windows-1252", FORMAT)
+    return document.text(FORMAT).read()
 
 
 def _account(

@@ -1,10 +1,11 @@
-"""Raivo OTP's export: JSON, in which every value is a text. The app packs it into an encrypted ZIP archive."""
+"""Raivo OTP's export: JSON, in which every value is a text. The app packs it into a ZIP archive, encrypted
+with AES."""
 
 from typing import Any
 
-from ._common import read_json
-from ._containers import Zip, read_zip
 from ._frame import Entry, Export, Options, Results, each, lists
+from ._json import read_json
+from ._zip import Zip, read_zip
 
 FORMAT = "raivo"
 _ENTRY = Entry(name=("account",), kind="kind", period="timer", texts=True)
@@ -16,7 +17,7 @@ def _read(values: list[Any], options: Options) -> Results:
 
 
 def _read_zip(archive: Zip, options: Options) -> Results:
-    return _read(read_json(archive.member(_MEMBER, FORMAT), FORMAT), options)
+    return _read(read_json(archive.member(_MEMBER, FORMAT, lambda: options.secret_password(ARCHIVE)), FORMAT), options)
 
 
 EXPORT = Export(FORMAT, "a Raivo export", "json", lists("secret", "kind", "timer"), _read, read_json)

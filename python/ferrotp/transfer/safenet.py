@@ -1,12 +1,12 @@
 """SafeNet's (Aladdin's) XML, which came with eToken PASS: HOTP tokens, in plain."""
 
-from collections.abc import Iterator
+from functools import partial
 
-from ._common import hexadecimal
-from ._containers import Record, Xml, xml
-from ._frame import MAX_COUNTER, Export, Options
+from ._common import hexadecimal, tried
+from ._frame import MAX_COUNTER, Export, Options, Results
+from ._xml import Record, Xml, xml
 from .account import Account
-from .errors import MalformedError, TransferError, UnsupportedError
+from .errors import MalformedError, UnsupportedError
 
 FORMAT = "safenet"
 _APPLICATION = "Applications/Application"
@@ -14,15 +14,13 @@ _APPLICATION = "Applications/Application"
 _HASHES = {32: "SHA256"}
 
 
-def _read(document: Xml, options: Options) -> Iterator["Account | TransferError"]:
-    for number, record in enumerate(document.records(FORMAT, "Token"), 1):
-        try:
-            yield _token(record, f"Token[{number}]", options)
-        except TransferError as error:
-            yield error
+def _read(document: Xml, options: Options) -> Results:
+    return tried(partial(_token, options), enumerate(document.records(FORMAT, "Token"), 1))
 
 
-def _token(record: Record, place: str, options: Options) -> Account:
+def _token(options: Options, item: tuple[int, Record]) -> Account:
+    number, record = item
+    place = f"Token[{number}]"
     serial = record.attributes.get("serial", "").strip()
     seeds, counters = record.texts(f"{_APPLICATION}/Seed"), record.texts(f"{_APPLICATION}/MovingFactor")
     if len(seeds) != 1 or len(counters) > 1:

@@ -7,7 +7,8 @@ from typing import Any
 
 from .._tracebacks import without_frames
 from . import uris
-from ._common import MAX_BYTES, OnError
+from ._common import OnError
+from ._contents import Contents, opened
 from .account import Account
 from .errors import LimitError, MalformedError, MissingExtraError
 
@@ -40,11 +41,8 @@ def read_texts(picture: "bytes | str | os.PathLike[str]") -> list[str]:
     :raises MalformedError: if it is no picture
     """
     zxing, pillow = _extra("zxingcpp"), _extra("PIL.Image")
-    if not isinstance(picture, bytes):
-        with open(picture, "rb") as file:
-            picture = file.read(MAX_BYTES + 1)
-    if len(picture) > MAX_BYTES:
-        raise LimitError(f"larger than {MAX_BYTES >> 20} MiB", FORMAT)
+    with Contents(picture) if isinstance(picture, bytes) else opened(picture) as file:
+        picture = file.whole(FORMAT)
     try:
         image = pillow.open(io.BytesIO(picture), formats=("PNG", "JPEG", "WEBP", "GIF", "BMP"))
         if image.width * image.height > _MAX_PIXELS:

@@ -1,11 +1,10 @@
 """2FAS Auth's export, plain or encrypted: JSON."""
 
-import base64
-import binascii
 from typing import Any
 
-from ._common import Fields, read_json
+from ._common import Fields
 from ._frame import Entry, Export, Options, Results, each
+from ._json import read_json
 from ._opening import aes_gcm, pbkdf2
 from .errors import MalformedError, UnsupportedError
 
@@ -44,12 +43,10 @@ def _service(fields: Fields) -> Any:
 def _opened(top: Fields, options: Options) -> bytes:
     """The services in clear. Three parts in base64 with colons between: ciphertext and tag, salt, nonce."""
     password = options.secret_password(EXPORT).encode()
-    try:
-        sealed, salt, nonce = (
-            base64.b64decode(part, validate=True) for part in top.text("servicesEncrypted").split(":")
-        )
-    except (binascii.Error, ValueError):
-        raise MalformedError("not three parts in base64", FORMAT, "$.servicesEncrypted") from None
+    parts = top.base64_parts("servicesEncrypted", ":")
+    if len(parts) != 3:
+        raise top.wrong(MalformedError, "not three parts", "servicesEncrypted")
+    sealed, salt, nonce = parts
     return aes_gcm(FORMAT, pbkdf2(FORMAT, "sha256", password, salt, _ITERATIONS), nonce, sealed)
 
 

@@ -5,14 +5,15 @@ read in two ways, with different codes, an error: nothing is guessed in silence.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 from .._tracebacks import without_frames
 from . import google
-from ._common import OnError, algorithm_of, base32, collect, hexadecimal, text_of
-from ._frame import MAX_COUNTER, MAX_PERIOD, Options
+from ._common import OnError, algorithm_of, base32, hexadecimal, taken, tried
+from ._contents import Contents
+from ._frame import MAX_COUNTER, MAX_PERIOD, Options, Results
 from ._masking import label_without, masked
 from .account import Account, Kind
 from .errors import MalformedError, TransferError, UnsupportedError
@@ -54,10 +55,30 @@ def decode(
     :param on_note: called with what is odd in a line that is read
     :raises MalformedError: with the line, for what is no such URI
     """
-    lines: list[str] = text_of(data, FORMAT).splitlines() if isinstance(data, (bytes, str)) else list(data)
-    migrations = [line for line in lines if line.strip().startswith(google.PREFIX)]
-    accounts = collect(lines_accounts(lines, Options(on_note=on_note)), FORMAT, on_error)
-    return accounts + (google.decode(migrations, on_error) if migrations else [])
+    lines = Contents(data).lines(FORMAT) if isinstance(data, (bytes, str)) else data
+    return list(read(lines, Options(on_note=on_note), on_error))
+
+
+def read(lines: Iterable[str], options: Options, on_error: OnError | None) -> Iterator[Account]:
+    """The same, one at a time: those of Google's exports last, since the parts of one may stand anywhere."""
+    parts: list[str] = []
+    others = without_parts(lines, lambda _, part: parts.append(part))
+    yield from taken(lines_accounts(others, options), FORMAT, on_error)
+    if parts:
+        yield from google.read(parts, on_error)
+
+
+def without_parts(lines: Iterable[str], on_part: Callable[[int, str], object]) -> Iterator[str]:
+    """The lines, with an empty one in the place of each part of Google's exports.
+
+    :param on_part: called with the number of the part's line, and its text
+    """
+    for number, line in enumerate(lines, 1):
+        if line.strip("\ufeff \t\r\n").startswith(google.PREFIX):
+            on_part(number, line.strip("\ufeff \t\r\n"))
+            yield ""
+        else:
+            yield line
 
 
 @without_frames
@@ -78,23 +99,27 @@ def begins(line: str) -> bool:
     return line.lstrip("\ufeff \t")[:24].lower().startswith(("otpauth", "apple-otpauth:", "steam://", "motp://"))
 
 
+def are_uris(file: Contents) -> bool:
+    """Whether the first line that says anything was meant as a URI."""
+    return begins(next((line for line in file.lines(FORMAT) if not is_comment(line)), ""))
+
+
 def is_comment(line: str) -> bool:
     """Whether a line says nothing: it is empty, or a comment."""
     line = line.strip("\ufeff \t\r\n")
     return not line or line.startswith(("#", "//"))
 
 
-def lines_accounts(lines: list[str], options: Options, format: str = FORMAT) -> Iterator[Account | TransferError]:
-    """What each line says, except for comments and the parts of Google's exports."""
-    for number, line in enumerate(lines, 1):
-        uri = line.strip("\ufeff \t\r\n")
-        if is_comment(uri) or uri.startswith(google.PREFIX):
-            continue
-        try:
-            result: Account | TransferError = account_of(uri, format, f"line {number}", options)
-        except TransferError as error:
-            result = error
-        yield result
+def lines_accounts(lines: Iterable[str], options: Options, format: str = FORMAT) -> Results:
+    """What each line says, except for comments."""
+
+    def account(item: tuple[int, str]) -> Account | None:
+        number, line = item
+        if is_comment(line):
+            return None
+        return account_of(line.strip("\ufeff \t\r\n"), format, f"line {number}", options)
+
+    return tried(account, enumerate(lines, 1))
 
 
 def value_account(

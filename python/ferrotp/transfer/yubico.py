@@ -2,13 +2,13 @@
 slots with OATH-HOTP hold accounts; Yubico OTP and static passwords are another kind, and an error each.
 """
 
-from collections.abc import Iterator
+from functools import partial
 
-from ._common import hexadecimal
-from ._containers import Csv, read_csv
-from ._frame import Export, Options
+from ._common import hexadecimal, tried
+from ._csv import Csv, read_csv
+from ._frame import Export, Options, Results
 from .account import Account
-from .errors import MalformedError, TransferError, UnsupportedError
+from .errors import MalformedError, UnsupportedError
 
 FORMAT = "yubico"
 _EVENTS = {"oathhotp", "yubicootp", "staticpassword", "challengeresponse"}
@@ -23,18 +23,16 @@ def _known(file: Csv) -> bool:
     return len(heading) in (6, 7) and heading[0].isdigit() and len(heading[5]) in (14, 15) and heading[5][8:9] == "t"
 
 
-def _read(file: Csv, options: Options) -> Iterator["Account | TransferError"]:
-    for line, row in file.rows(FORMAT):
-        event = "".join(filter(str.isalnum, row[0].lower()))
-        if event == "loggingstart":
-            continue
-        try:
-            if event in _EVENTS:
-                yield _traditional(event, row, f"line {line}")
-            else:
-                yield _yubico(row, f"line {line}", options)
-        except TransferError as error:
-            yield error
+def _read(file: Csv, options: Options) -> Results:
+    return tried(partial(_slot, options), file.rows(FORMAT))
+
+
+def _slot(options: Options, item: tuple[int, list[str]]) -> Account | None:
+    line, row = item
+    event = "".join(filter(str.isalnum, row[0].lower()))
+    if event == "loggingstart":
+        return None
+    return _traditional(event, row, f"line {line}") if event in _EVENTS else _yubico(row, f"line {line}", options)
 
 
 def _traditional(event: str, row: list[str], place: str) -> Account:

@@ -60,6 +60,7 @@ class Gate:
 
     :param mode: "optional": a user without a second factor is let in with the password. "required": such a user is led
         to set one up before anything else
+    :param required: for whom it is required in mode "optional": called with the user id, each time it matters
     :param fresh_seconds: how long a proof of identity is good for changes of a factor
     :param clock: Unix seconds, this server's
     :param epochs: for gates that live for one request: what they keep together
@@ -70,6 +71,7 @@ class Gate:
         mfa: MFA,
         *,
         mode: Mode = "optional",
+        required: Callable[[str], object] | None = None,
         fresh_seconds: int = 600,
         clock: Callable[[], float] = time.time,
         epochs: EpochCache | None = None,
@@ -78,10 +80,15 @@ class Gate:
             raise ValueError("mode must be 'optional' or 'required'")
         self.mfa = mfa
         self.mode = mode
+        self._required = required
         self.fresh_seconds = fresh_seconds
         self.now = clock
         self._epochs = EpochCache() if epochs is None else epochs
         self._half_login_lifetime = mfa.policy.half_login_lifetime
+
+    def is_required(self, user_id: str) -> bool:
+        """Whether this user must have a second factor."""
+        return self.mode == "required" or (self._required is not None and bool(self._required(user_id)))
 
     def for_tenant(self, tenant: str) -> "Gate":
         """The same gate for the users of another tenant."""
@@ -128,7 +135,7 @@ class Gate:
             return replace(started, epoch=status.epoch, next=safe_next(next_url), remember=remember)
 
         if not status.enrolled:
-            if self.mode == "required":
+            if self.is_required(user_id):
                 return LoginStep(login("set-up"), "set-up")
             return LoginStep(replace(login("full"), fresh_at=int(now)), "done")
         page = _code_page(status)
@@ -275,12 +282,26 @@ class Gate:
             if status.epoch != login.epoch:
                 raise SessionEnded
             # It may have become required since.
-            if passed or (self.mode == "required" and not may_set_up):
+            if passed or (not may_set_up and self.is_required(login.user_id)):
                 raise SecondFactorRequired("set-up")
         if fresh and not is_fresh:
             status = self.mfa.status(user_id=login.user_id)
             raise NotFresh(_code_page(status) if status.enrolled else "password")
         return login
+
+    def confirm_password(self, login: Login | None) -> Login:
+        """The password was right once more: a login without a second factor is fresh again. One with a second factor is
+        not refreshed by the password alone."""
+        login = self._require(login, may_set_up=True)
+        status = self.mfa.status(user_id=login.user_id)
+        if status.enrolled:
+            raise SecondFactorRequired(_code_page(status))
+        return replace(login, fresh_at=int(self.now()))
+
+    def lacks_codes(self, login: Login) -> bool:
+        """Whether the user has a second factor, and no recovery codes: one who was imported, for one."""
+        status = self.mfa.status(user_id=login.user_id)
+        return status.enrolled and not status.recovery_codes
 
     def is_fresh(self, login: Login) -> bool:
         """Whether the user has proved within the last minutes who it is: what `require_fresh` asks of a login."""
@@ -412,7 +433,8 @@ class Gate:
         factors = self.mfa.status(user_id=login.user_id).factors
         for factor in factors:
             if factor.factor_id == factor_id:
-                if self.mode == "required" and [other for other in factors if other.state == "active"] == [factor]:
+                active = [other for other in factors if other.state == "active"]
+                if active == [factor] and self.is_required(login.user_id):
                     raise LastFactor
                 return factor
         raise NotEnrolled
@@ -424,7 +446,7 @@ class Gate:
         :raises LastFactor: if it must stay
         """
         login = self.require_fresh(login)
-        epoch, keep_last = new_epoch(), self.mode == "required"
+        epoch, keep_last = new_epoch(), self.is_required(login.user_id)
         removed = self.mfa.remove_factor(user_id=login.user_id, factor_id=factor_id, epoch=epoch, keep_last=keep_last)
         return replace(login, epoch=epoch), removed
 

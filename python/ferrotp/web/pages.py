@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import TypeVar, cast
 
 from .._tracebacks import attempt
@@ -60,6 +61,8 @@ def challenge_page(gate: Gate, login: Login, texts: Texts, *, recovery: bool, er
     usable = has_app or has_passkey
     again = login.stage == "full"
     two_codes = not recovery and has_app and status.retry_at is not None
+    if error and not recovery and any(factor.drift for factor in status.factors if factor.state == "active"):
+        error = f"{error} {texts('challenge.clock')}"
     hint = texts("challenge.hint", digits=policy.digits, period=policy.period)
     return ChallengePage(
         account=texts("challenge.account", account=login.account_name),
@@ -100,7 +103,7 @@ def set_up_page(
     gate: Gate, login: Login, texts: Texts, enrollment: Enrollment | None, *, error: str = "", name: str = ""
 ) -> SetUpPage:
     """Without an enrollment: the start."""
-    required, can_leave = gate.mode == "required", login.stage == "full"
+    required, can_leave = gate.is_required(login.user_id), login.stage == "full"
     if enrollment is None:
         return SetUpPage(required, can_leave, error, name=name, offers_passkeys=gate.mfa.policy.passkeys is not None)
     return SetUpPage(
@@ -144,6 +147,15 @@ class CodesPage:
 
     codes: tuple[str, ...] = field(repr=False)
     error: str = ""
+    about: str = ""
+    """Whose they are, and of which day: for paper."""
+
+
+def codes_page(gate: Gate, login: Login, texts: Texts, codes: Iterable[str], *, error: str = "") -> CodesPage:
+    """With what a printed page has to say."""
+    about = texts("codes.file", issuer=gate.mfa.issuer, account=login.account_name)
+    day = datetime.fromtimestamp(gate.now(), timezone.utc)
+    return CodesPage(tuple(codes), error, f"{about}, {day:%Y-%m-%d}")
 
 
 def show_codes(make: Callable[[], CodesPage | None], show: Callable[[CodesPage], _T]) -> _T | None:

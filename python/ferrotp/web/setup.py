@@ -33,10 +33,7 @@ def open_mfa(
     :param setting: how the application calls its settings, for messages
     :raises SetupError: if it cannot start
     """
-    for name, value in (("STORE", store), ("ISSUER", issuer)):
-        if not value:
-            example = "sqlite:///mfa.db" if name == "STORE" else "the name of your application"
-            raise SetupError(f"{setting.format(name)} is not set: give it a value such as {example!r}.")
+    check_settings(store, issuer, setting=setting)
     try:
         keyring = keys if isinstance(keys, Keyring) else Keyring(keys) if keys else Keyring.from_env()
     except VaultError as error:
@@ -50,6 +47,17 @@ def open_mfa(
         raise SetupError(f"{setting.format('KEYS')} is not the store's: {error}. {_PUT_BACK}") from None
     except MFAError as error:
         raise SetupError(f"{setting.format('STORE')} cannot be used: {str(error).rstrip('.')}.") from None
+
+
+def check_settings(store: str | None, issuer: str | None, *, setting: str = "FERROTP_{}") -> None:
+    """Whether the settings are there that have no default.
+
+    :raises SetupError: if not
+    """
+    for name, value in (("STORE", store), ("ISSUER", issuer)):
+        if not value:
+            example = "sqlite:///mfa.db" if name == "STORE" else "the name of your application"
+            raise SetupError(f"{setting.format(name)} is not set: give it a value such as {example!r}.")
 
 
 def absolute_store(store: str, folder: str | Path, setting: str) -> str:

@@ -20,6 +20,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "challenge.first.hint": "The one that it shows now.",
         "challenge.second": "Second code",
         "challenge.second.hint": "The one that comes next. Wait until the code changes.",
+        "challenge.clock": "Your device's clock was off at your last code: let the device set its time by itself.",
         "challenge.trust": "Trust this device for {days} days",
         "challenge.trust.hint": "You will not be asked for a code here. Only on a device that nobody else uses.",
         "challenge.submit": "Continue",
@@ -38,6 +39,11 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "recover.disabled": "Your authenticator app is switched off after too many wrong codes. Log in with a recovery "
         "code, then set up the app again.",
         "recover.used": "You used a recovery code. If you lost your device, remove it below and add a new one.",
+        # The password once more, where there is no second factor yet
+        "password.title": "Confirm that it is you",
+        "password.why": "For your security, enter your password before you change this.",
+        "password.label": "Password",
+        "password.wrong": "The password is not right.",
         # Setting up
         "setup.title": "Set up an authenticator app",
         "setup.why": "With two-step login, a stolen password is not enough to get in: we also ask for a code that only "
@@ -119,6 +125,8 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "settings.codes.left.other": "{count} codes are left.",
         "settings.codes.left.none": "No code is left.",
         "settings.codes.low": "Make new ones, so that you are not locked out.",
+        "settings.codes.missing": "You have no recovery codes. Make some now: without them, a lost device locks you "
+        "out.",
         "settings.codes.unsaved": "New codes were shown, and you have not confirmed that you saved them. If you did "
         "not, make new ones.",
         "settings.codes.new": "Make new codes",
@@ -169,6 +177,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "error.codes": "Codes are not accepted here: use a passkey, or a recovery code.",
         "error.gone": "Log in again.",
         "ended.login": "Log in",
+        "error.refused.title": "That did not work",
         "error.form": "This page was open for too long. Please try again.",
         "error.unavailable": "Codes cannot be checked at the moment. Try again in a minute.",
         "error.unavailable.title": "One moment",

@@ -18,13 +18,6 @@ from .site import PASSWORD, Browser, Phone, Site, race, steady
 from .world import World, by_sign_in, mailed, recovery_codes, switched
 
 
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[PostgreSQLServer]:
-    server = PostgreSQLServer()
-    yield server
-    server.close()
-
-
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def world(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgresql: PostgreSQLServer

@@ -7,16 +7,17 @@ import pytest
 
 from ferrotp.mfa.stores.sql import SQLStore
 
+from ..mariadb_server import MariaDBServer
 from ..servers import PostgreSQLServer
 from .harness import torture
 
 
-@pytest.mark.parametrize("where", ["wal", "delete", "postgresql"])
+@pytest.mark.parametrize("where", ["wal", "delete", "postgresql", "mariadb"])
 def test_killed_workers_lose_no_login_and_accept_none_twice(
     where: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    if where == "postgresql":
-        server: PostgreSQLServer = request.getfixturevalue("postgresql")
+    if where in ("postgresql", "mariadb"):
+        server: PostgreSQLServer | MariaDBServer = request.getfixturevalue(where)
         url = server.database()
     else:
         url = f"sqlite:///{tmp_path}/mfa.db?journal={where}"

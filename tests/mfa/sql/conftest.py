@@ -7,14 +7,15 @@ import pytest
 
 from ferrotp.mfa.stores.sql import SQLStore
 
+from ..mariadb_server import MariaDBServer
 from ..servers import PostgreSQLServer
 
 
-@pytest.fixture(params=["wal", "delete", "postgresql"])
+@pytest.fixture(params=["wal", "delete", "postgresql", "mariadb"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where a store is, of each kind."""
-    if request.param == "postgresql":
-        server: PostgreSQLServer = request.getfixturevalue("postgresql")
+    if request.param in ("postgresql", "mariadb"):
+        server: PostgreSQLServer | MariaDBServer = request.getfixturevalue(request.param)
         return server.database()
     return f"sqlite:///{tmp_path}/mfa.db?journal={request.param}"
 

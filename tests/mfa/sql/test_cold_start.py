@@ -2,6 +2,7 @@
 
 import functools
 import sqlite3
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from folders import in_memory
 
 from ferrotp.mfa.stores import waiting
 from ferrotp.mfa.stores.sql import SQLStore
@@ -19,7 +21,7 @@ from .samples import calls, furnish, reserved
 from .starting import log_in, together
 
 PROCESSES = 48
-PATIENCE = 30
+PATIENCE = 60
 """Seconds: the promise is that nobody fails for want of a table, a file or a connection, not the speed of the disk."""
 
 
@@ -35,8 +37,9 @@ def started(url: str) -> list[str]:
 
 
 @pytest.mark.parametrize("journal", ["wal", "delete"])
-def test_on_a_file_that_is_not_there_yet(tmp_path: Path, journal: str) -> None:
-    assert started(f"sqlite:///{tmp_path}/mfa.db?journal={journal}") == ["done"] * PROCESSES
+def test_on_a_file_that_is_not_there_yet(journal: str) -> None:
+    with tempfile.TemporaryDirectory(dir=in_memory()) as folder:
+        assert started(f"sqlite:///{folder}/mfa.db?journal={journal}") == ["done"] * PROCESSES
 
 
 def test_preparing_waits_longer_than_an_answer_to_a_code_may_take(tmp_path: Path) -> None:
@@ -47,6 +50,20 @@ def test_preparing_waits_longer_than_an_answer_to_a_code_may_take(tmp_path: Path
     threading.Timer(0.5, holder.close).start()
     assert store.prepare()
     store.close()
+
+
+def test_preparing_waits_for_another_process_that_makes_the_tables(small_server: PostgreSQLServer) -> None:
+    url = small_server.database()
+    first, store = SQLStore(url), SQLStore(url, timeout=0.2)
+    with first._pool.borrow() as connection:
+        connection.begin()
+        connection.lock_schema()
+        release = threading.Timer(1.0, connection.rollback)
+        release.start()
+        assert store.prepare()
+        release.join()
+    for opened in (first, store):
+        opened.close()
 
 
 def test_on_a_server_without_tables_and_with_as_many_connections_as_servers_have(

@@ -1,17 +1,20 @@
 """The contract, on each database, in 64 processes."""
 
 import functools
-from collections.abc import Callable
-from pathlib import Path
+import os
+import tempfile
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from folders import in_memory
 
 from ferrotp.mfa.stores.base import Owner, Store
 from ferrotp.mfa.stores.sql import SQLStore
 from ferrotp.mfa.stores.sql.records import owner_values
 from ferrotp.mfa.testing import StoreContract
 
+from ..mariadb_server import MariaDBServer
 from ..servers import PostgreSQLServer
 
 
@@ -30,15 +33,19 @@ class _OnSQL(StoreContract):
 class TestSQLiteWAL(_OnSQL):
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
-    def _where(cls, tmp_path_factory: pytest.TempPathFactory) -> None:
-        cls.url = _file(tmp_path_factory, "wal")
+    def _where(cls) -> Iterator[None]:
+        with tempfile.TemporaryDirectory(dir=in_memory()) as folder:
+            cls.url = f"sqlite:///{folder}/mfa.db?journal=wal"
+            yield
 
 
 class TestSQLiteDelete(_OnSQL):
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
-    def _where(cls, tmp_path_factory: pytest.TempPathFactory) -> None:
-        cls.url = _file(tmp_path_factory, "delete")
+    def _where(cls) -> Iterator[None]:
+        with tempfile.TemporaryDirectory(dir=in_memory()) as folder:
+            cls.url = f"sqlite:///{folder}/mfa.db?journal=delete"
+            yield
 
 
 class TestPostgreSQL(_OnSQL):
@@ -48,6 +55,10 @@ class TestPostgreSQL(_OnSQL):
         cls.url = postgresql.url
 
 
-def _file(factory: pytest.TempPathFactory, journal: str) -> str:
-    directory: Path = factory.mktemp(journal)
-    return f"sqlite:///{directory}/mfa.db?journal={journal}"
+class TestMariaDB(_OnSQL):
+    rounds = 1000 if os.environ.get("FERROTP_SOAK") else 40
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def _where(cls, mariadb: MariaDBServer) -> None:
+        cls.url = mariadb.database()

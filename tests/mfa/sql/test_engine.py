@@ -26,10 +26,10 @@ from ..servers import PostgreSQLServer
 from .samples import FACTOR, LIMITS, NOW, OWNER, furnish, reserved
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    if request.param == "postgresql":
-        made = create_engine(request.getfixturevalue("postgresql").database())
+    if request.param != "sqlite":
+        made = create_engine(request.getfixturevalue(request.param).database())
     else:
         made = create_engine(f"sqlite:///{tmp_path}/app.db")
     with made.begin() as connection:
@@ -58,7 +58,7 @@ def test_a_guess_stays_counted_when_the_application_rolls_back(engine: Engine) -
     mfa.import_factor(user_id="ann", secret=random_base32())
     for failures in range(1, 6):
         with Session(engine) as session:
-            if engine.dialect.name == "postgresql":  # SQLite has one writer: the next test
+            if engine.dialect.name != "sqlite":  # which has one writer: the next test
                 session.execute(text("INSERT INTO note VALUES ('half done')"))
             else:
                 session.execute(text("SELECT count(*) FROM note"))
@@ -109,11 +109,15 @@ def test_the_engine_is_left_as_it_was(engine: Engine) -> None:
         with engine.connect() as connection:
             raw = connection.connection.driver_connection
             settings: list[Any] = [connection.get_isolation_level(), getattr(raw, "autocommit", None)]
-            names = (
-                ("SHOW statement_timeout", "SHOW synchronous_commit", "SHOW default_transaction_isolation")
-                if engine.dialect.name == "postgresql"
-                else ("PRAGMA synchronous", "PRAGMA journal_mode", "PRAGMA foreign_keys")
-            )
+            names = {
+                "postgresql": (
+                    "SHOW statement_timeout",
+                    "SHOW synchronous_commit",
+                    "SHOW default_transaction_isolation",
+                ),
+                "mysql": ("SELECT @@max_statement_time", "SELECT @@sql_mode", "SELECT @@tx_isolation"),
+                "sqlite": ("PRAGMA synchronous", "PRAGMA journal_mode", "PRAGMA foreign_keys"),
+            }[engine.dialect.name]
             settings += [connection.execute(text(name)).scalar() for name in names]
         return engine.pool.status(), *settings
 

@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from ferrotp.mfa.errors import StoreUnavailable
+from ferrotp.mfa.stores import waiting
 from ferrotp.mfa.stores.sql import SQLStore
 from ferrotp.mfa.testing import advance
 
@@ -211,6 +212,28 @@ def test_sqlite_locked_by_another_at_every_call(file: str) -> None:
     # Readers of a file with a WAL do not wait for writers.
     each_is_unavailable(store, READS if file.endswith("wal") else set(), breaks)
     store.close()
+
+
+def test_sqlite_is_waited_for_while_others_have_the_processor(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when all processes of a site start at once: what is late then is not the file."""
+    store = SQLStore(f"sqlite:///{file}", timeout=0.2)
+    store.prepare()
+    furnish(store)
+    holder = sqlite3.connect(file.partition("?")[0], isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    pauses: list[float] = []
+
+    def late(seconds: float) -> None:
+        pauses.append(seconds)
+        time.sleep(seconds + 0.1)
+        if len(pauses) == 6:
+            holder.execute("ROLLBACK")
+
+    monkeypatch.setattr(waiting, "sleep", late)
+    assert reserved(store)
+    assert len(pauses) >= 6, "the lock was waited for, for longer than a call may take"
+    for opened in (holder, store):
+        opened.close()
 
 
 def test_sqlite_locked_is_told(file: str) -> None:

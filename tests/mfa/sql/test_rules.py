@@ -12,7 +12,6 @@ from ferrotp.mfa.stores.base import Budget, Limits, Owner, Refusal, Reservation,
 from ferrotp.mfa.stores.sql import SQLStore
 from ferrotp.mfa.testing import advance
 
-from ..servers import PostgreSQLServer
 from .samples import FACTOR, NOW
 
 LIMITS = st.builds(
@@ -31,12 +30,13 @@ BUDGETS = st.builds(
 )
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def store(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgresql: PostgreSQLServer
-) -> SQLStore:
-    directory: Path = tmp_path_factory.mktemp("rules")
-    made = SQLStore(postgresql.database() if request.param == "postgresql" else f"sqlite:///{directory}/mfa.db")
+@pytest.fixture(scope="module", params=["sqlite", "postgresql", "mariadb"])
+def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SQLStore:
+    if request.param == "sqlite":
+        directory: Path = tmp_path_factory.mktemp("rules")
+        made = SQLStore(f"sqlite:///{directory}/mfa.db")
+    else:
+        made = SQLStore(request.getfixturevalue(request.param).database())
     made.prepare()
     return made
 

@@ -151,7 +151,9 @@ def test_a_lost_commit_is_not_an_option_on_postgresql(postgresql: PostgreSQLServ
         ("sqlite+aiosqlite:///x.db", "sqlite3"),
         ("postgresql+psycopg2://a:hunter2@b/c", "psycopg"),
         ("postgresql+asyncpg://a:hunter2@b/c", "psycopg"),
-        ("mysql://a:hunter2@b/c", ""),
+        ("mysql+mysqldb://a:hunter2@b/c", "PyMySQL"),
+        ("mariadb+mariadbconnector://a:hunter2@b/c", "PyMySQL"),
+        ("oracle://a:hunter2@b/c", ""),
         ("sqlite:hunter2", "cannot be read"),
         ("hunter2", ""),
     ],
@@ -198,6 +200,7 @@ VERSION_1 = """CREATE TABLE ferrotp_budget (
     CONSTRAINT ferrotp_method_check CHECK (method IN ('otp', 'recovery', 'enrollment')))"""
 
 
+@pytest.mark.parametrize("url", ["wal", "delete", "postgresql"], indirect=True)  # others had no version 1
 def test_tables_of_version_1_take_two_codes_in_a_row(url: str) -> None:
     store = SQLStore(url)
     store.prepare()

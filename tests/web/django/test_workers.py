@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mfa.servers import PostgreSQLServer
+from mfa.servers import PostgreSQLServer, shared_postgresql
 
 from ..steps import PASSWORD, Phone
 from ..visitor import Answer, Visitor, together
@@ -32,13 +32,9 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         with gunicorn(folder, EXAMPLE_ATOMIC_REQUESTS="1") as base:
             yield base, folder, None
         return
-    server = PostgreSQLServer()
-    try:
-        database = database_on(server)
-        with gunicorn(folder, database, EXAMPLE_ATOMIC_REQUESTS="1") as base:
-            yield base, folder, database
-    finally:
-        server.close()
+    database = database_on(shared_postgresql())
+    with gunicorn(folder, database, EXAMPLE_ATOMIC_REQUESTS="1") as base:
+        yield base, folder, database
 
 
 def password(browser: Browser, email: str) -> Answer:

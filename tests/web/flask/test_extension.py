@@ -504,7 +504,6 @@ GOOD = {"SECRET_KEY": SECRET_KEY, "FERROTP_STORE": "sqlite://", "FERROTP_ISSUER"
     [
         ({"SECRET_KEY": None}, "SECRET_KEY is not set: make one with"),
         ({"SECRET_KEY": "dev"}, "SECRET_KEY can be guessed, and with it every session: make one with"),
-        ({}, "FERROTP_KEYS holds no usable key"),
         ({"FERROTP_KEYS": "c2hvcnQ="}, "FERROTP_KEYS holds no usable key"),
         ({"FERROTP_STORE": None}, "FERROTP_STORE is not set"),
         ({"FERROTP_ISSUER": None}, "FERROTP_ISSUER is not set"),

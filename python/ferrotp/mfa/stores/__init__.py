@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 def open_store(where: "str | Engine | Store", *, timeout: float = TIMEOUT) -> Store:
     """The store that a URL names, or an engine of SQLAlchemy holds. A store is given back as it is.
 
-    :param where: ``sqlite:///file.db``, ``postgresql+psycopg://...``, ``redis://...``, ``rediss://...``,
-        ``unix://...``, an engine, or a store
+    :param where: ``sqlite:///file.db``, ``postgresql+psycopg://...``, ``mysql+pymysql://...``, ``redis://...``,
+        ``rediss://...``, ``unix://...``, an engine, or a store
     :param timeout: seconds within which each of its operations answers or raises `StoreUnavailable`
     :raises StoreRefused: for another URL, or if the extra that it needs is not installed
     """
@@ -25,7 +25,7 @@ def open_store(where: "str | Engine | Store", *, timeout: float = TIMEOUT) -> St
         return SQLStore(where, timeout=timeout)
     scheme = where.partition(":")[0].partition("+")[0]
     try:
-        if scheme in ("sqlite", "postgresql"):
+        if scheme in ("sqlite", "postgresql", "mysql", "mariadb"):
             from .sql import SQLStore
 
             return SQLStore(where, timeout=timeout)
@@ -34,6 +34,7 @@ def open_store(where: "str | Engine | Store", *, timeout: float = TIMEOUT) -> St
 
             return RedisStore.from_url(where, timeout=timeout)
     except ImportError as error:
-        extra = {"sqlite": "sql"}.get(scheme, "redis" if scheme in ("rediss", "unix") else scheme)
+        extras = {"sqlite": "sql", "mariadb": "mysql", "rediss": "redis", "unix": "redis"}
+        extra = extras.get(scheme, scheme)
         raise StoreRefused(f"{error.name} is not installed: pip install 'ferrotp[{extra}]'") from None
-    raise StoreRefused("a store is named by a URL of sqlite, postgresql, redis, rediss or unix")
+    raise StoreRefused("a store is named by a URL of sqlite, postgresql, mysql, mariadb, redis, rediss or unix")

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Generic, Protocol, TypeVar
 
 from ..errors import StoreUnavailable
+from .again import Undone, latest
 
 POOL_SIZE = 8
 """How many connections to a server a process has at most."""
@@ -161,9 +162,10 @@ class _Loan(Generic[ConnectionT]):
 
     def __enter__(self) -> ConnectionT:
         pool = self._pool
-        deadline = monotonic() + self._timeout
+        begun = monotonic()
+        deadline = min(begun + self._timeout, latest())
         self._places = pool._places
-        if not self._places.acquire(self._timeout):
+        if not self._places.acquire(deadline - begun):
             raise StoreUnavailable("all of the store's connections to the database are busy")
         try:
             self._connection = pool._take(deadline)
@@ -182,7 +184,7 @@ class _Loan(Generic[ConnectionT]):
                 return
             self._connection.hang_up()
             # What made the database unavailable broke the unused connections as well, most often.
-            if isinstance(error, StoreUnavailable):
+            if isinstance(error, StoreUnavailable) and not isinstance(error, Undone):
                 pool.close()
         finally:
             self._places.release()

@@ -19,10 +19,22 @@ T = TypeVar("T")
 _LONGEST_PAUSE = 0.03
 """Seconds. Measured with 64 processes on two busy processors: asking more often takes time from the one that writes."""
 
+_ON_TIME = 0.005
+"""Seconds that a pause may be late without the processor having been busy."""
+
+_MOST_MOVED = 30.0
+"""Seconds by which a busy processor moves a deadline at most: a site's processes that start at once keep it busy."""
+
 _SQLITE_BUSY, _SQLITE_LOCKED = 5, 6
 
-_NO_ROOM = ("too many clients", "too many connections", "connection slots are reserved", "is starting up")
-"""What PostgreSQL says when it will take a connection in a moment. libpq gives no number for it."""
+_NO_ROOM = (
+    "too many clients",
+    "too many connections",
+    "connection slots are reserved",
+    "is starting up",
+    "max_user_connections",
+)
+"""What servers say, in any case, when they will take a connection in a moment. libpq gives no number for it."""
 
 
 class LockWait:
@@ -30,24 +42,33 @@ class LockWait:
 
     SQLite's own waiting sleeps longer the longer it has waited, so newcomers win. Here the pauses are short at first,
     longer while many wait, and short again for a process that has waited long.
+
+    A pause that ends late was not spent on the lock: others had the processor, maybe the one that holds the lock. The
+    deadline moves by as much, half a minute at most.
     """
 
-    __slots__ = ("_deadline", "_started")
+    __slots__ = ("_last", "_started", "deadline")
 
     def __init__(self, deadline: float) -> None:
-        self._deadline = deadline
+        self.deadline = deadline
+        """When it gives up."""
         self._started = monotonic()
+        self._last = deadline + _MOST_MOVED
 
     def pause(self) -> bool:
         """Sleeps before the next try. False, and at once, when the time is over."""
         now = monotonic()
-        left = self._deadline - now
+        left = self.deadline - now
         if left <= 0:
             return False
         waited = now - self._started
         patience = left / (left + waited)
         longest = min(waited / 4, _LONGEST_PAUSE * patience * patience)
-        sleep(min(uniform(0.0002, 0.001 + longest), left))  # noqa: S311 - so that no two stay in step
+        asked = min(uniform(0.0002, 0.001 + longest), left)  # noqa: S311 - so that no two stay in step
+        sleep(asked)
+        late = monotonic() - now - asked
+        if late > _ON_TIME:
+            self.deadline = min(self.deadline + late, self._last)
         return True
 
 
@@ -60,17 +81,25 @@ def is_sqlite_busy(error: BaseException) -> bool:
 
 
 class Connector(Generic[T]):
-    """Makes connections to PostgreSQL, or gives up at the deadline.
+    """Makes connections to a server, or gives up at the deadline.
 
     Looking up a name and logging in know no deadline, and both may be the application's own functions; so a thread does
     it. There are only so many such threads at once.
 
     :param discard: closes a connection that came too late
     :param tell: errors that the caller is to see as they are; others name the user and the server, at least
+    :param name: of the server, for messages
     """
 
-    def __init__(self, discard: Callable[[T], None], tell: tuple[type[Exception], ...] = (StoreRefused,)) -> None:
+    def __init__(
+        self,
+        discard: Callable[[T], None],
+        tell: tuple[type[Exception], ...] = (StoreRefused,),
+        *,
+        name: str = "PostgreSQL",
+    ) -> None:
         self._discard = discard
+        self._name = name
         self._tell = tell
         self.forget()
         forget_after_fork(self)
@@ -90,7 +119,7 @@ class Connector(Generic[T]):
             except _NoRoom:
                 left = deadline - monotonic()
                 if left <= 0:
-                    raise StoreUnavailable("PostgreSQL takes no more connections") from None
+                    raise StoreUnavailable(f"{self._name} takes no more connections") from None
                 sleep(min(uniform(0.02, 0.1), left))  # noqa: S311 - so that no two stay in step
 
     def _attempt(self, make: Callable[[], T], deadline: float) -> T:
@@ -116,24 +145,24 @@ class Connector(Generic[T]):
                 done.set()
 
         if not threads.acquire(deadline - monotonic()):
-            raise StoreUnavailable("PostgreSQL takes no connections")
+            raise StoreUnavailable(f"{self._name} takes no connections")
         try:
             threading.Thread(target=run, name="ferrotp connects", daemon=True).start()
         except RuntimeError:  # there are too many already
             threads.release()
-            raise StoreUnavailable("no thread could be started to connect to PostgreSQL") from None
+            raise StoreUnavailable(f"no thread could be started to connect to {self._name}") from None
         done.wait(max(deadline - monotonic(), 0.0))
         with lock:
             given_up = True
         if made:
             return made[0]
         if not failed:
-            raise StoreUnavailable("PostgreSQL did not take the connection in time")
+            raise StoreUnavailable(f"{self._name} did not take the connection in time")
         if isinstance(failed[0], self._tell):
             raise failed[0]
-        if any(words in str(failed[0]) for words in _NO_ROOM):
+        if any(words in str(failed[0]).lower() for words in _NO_ROOM):
             raise _NoRoom
-        raise StoreUnavailable(f"PostgreSQL did not take the connection ({type(failed[0]).__name__})")
+        raise StoreUnavailable(f"{self._name} did not take the connection ({type(failed[0]).__name__})")
 
 
 class _NoRoom(Exception):
@@ -175,7 +204,7 @@ class Watchdog:
             with self._lock:
                 in_time = self._due.pop(key, None)
             if in_time is None:
-                raise StoreUnavailable("PostgreSQL did not answer in time")
+                raise StoreUnavailable("the database did not answer in time")
 
     def _run(self) -> None:
         while self._awake.wait():

@@ -16,3 +16,25 @@ for (const button of document.querySelectorAll("[data-ferrotp-print]")) {
   button.hidden = false;
   button.addEventListener("click", () => window.print());
 }
+
+// How long until the next attempt, beside the sentence that says so.
+for (const line of document.querySelectorAll("[data-ferrotp-wait]")) {
+  const end = Date.now() + 1000 * line.dataset.ferrotpWait;
+  const show = () => {
+    const left = Math.max(0, Math.ceil((end - Date.now()) / 1000));
+    line.hidden = left === 0;
+    line.textContent = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+    if (left === 0) clearInterval(timer);
+  };
+  const timer = setInterval(show, 1000);
+  show();
+}
+
+// A double click is one login: the second one would find its code used.
+for (const form of document.querySelectorAll(".ferrotp form")) {
+  let sent = 0;
+  form.addEventListener("submit", (event) => {
+    if (Date.now() - sent < 2000) event.preventDefault();
+    else sent = Date.now();
+  });
+}

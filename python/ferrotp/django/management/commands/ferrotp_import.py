@@ -113,11 +113,16 @@ def _source(alias: str) -> str:
     given = connections[alias].settings_dict
     if connections[alias].vendor == "sqlite":
         return str(given["NAME"])
-    if connections[alias].vendor != "postgresql":
-        raise CommandError("a site's SQLite and PostgreSQL are read; for others there is `ferrotp mfa import`")
+    vendor = connections[alias].vendor
+    if vendor not in ("postgresql", "mysql"):
+        raise CommandError("a site's SQLite, PostgreSQL and MySQL are read; for others there is `ferrotp mfa import`")
     names = ("USER", "PASSWORD", "HOST", "PORT", "NAME")
     user, password, host, port, name = (quote(str(given[key] or ""), safe="") for key in names)
     login = f"{user}:{password}@" if user else ""
+    if vendor == "mysql":
+        is_socket = str(given["HOST"]).startswith("/")
+        place = f"/{name}?unix_socket={host}" if is_socket else f"{host or 'localhost'}{port and f':{port}'}/{name}"
+        return f"mysql+pymysql://{login}{place}"
     # In the query it may be the folder of a socket, too.
     return f"postgresql+psycopg://{login}/{name}?{f'host={host}' if host else ''}&{f'port={port}' if port else ''}"
 

@@ -1,4 +1,4 @@
-"""The store in a SQL database: a SQLite file, or PostgreSQL."""
+"""The store in a SQL database: a SQLite file, PostgreSQL, MariaDB or MySQL."""
 
 from .schema import VERSION, Tables, metadata, tables
 from .store import MIGRATIONS, SQLStore

@@ -13,8 +13,11 @@ from .dialect import Dialect
 from .schema import Tables
 from .sqlite import SQLite, SQLiteFile
 
-if TYPE_CHECKING:  # psycopg is loaded for PostgreSQL alone
+if TYPE_CHECKING:  # a server's driver is loaded for it alone
+    from .mysql import MySQLServer
     from .postgresql import PostgreSQLServer
+
+_SERVING = "SQLite, PostgreSQL, MariaDB and MySQL are"
 
 
 def dialect_for(where: "str | URL | Engine", timeout: float, tables: Tables) -> "Dialect[Any, Any]":
@@ -45,7 +48,15 @@ def dialect_for(where: "str | URL | Engine", timeout: float, tables: Tables) -> 
         except ImportError:
             raise StoreRefused("psycopg is not installed: pip install 'ferrotp[postgresql]'") from None
         return _postgresql(PostgreSQLServer.of_url(url, timeout), tables)
-    raise StoreRefused(f"{backend} is no database that passes the store's tests: SQLite and PostgreSQL are")
+    if backend in ("mysql", "mariadb"):
+        if url.drivername not in (backend, f"{backend}+pymysql"):
+            raise StoreRefused(f"MySQL and MariaDB are spoken to by PyMySQL: {backend}+pymysql://...")
+        try:
+            from .mysql import MySQLServer
+        except ImportError:
+            raise StoreRefused("PyMySQL is not installed: pip install 'ferrotp[mysql]'") from None
+        return _mysql(MySQLServer.of_url(url, timeout), tables)
+    raise StoreRefused(f"{backend} is no database that passes the store's tests: {_SERVING}")
 
 
 def sqlite_in_folder(where: str, folder: str) -> tuple[str, str, str] | None:
@@ -68,15 +79,24 @@ def _of_engine(engine: Engine, timeout: float, tables: Tables) -> "Dialect[Any, 
     if engine.dialect.name == "sqlite" and engine.dialect.driver == "pysqlite":
         return _sqlite(engine.url, "", tables)
     if engine.dialect.name == "postgresql" and engine.dialect.driver == "psycopg":
-        if isinstance(engine.pool, (StaticPool, SingletonThreadPool)):
-            raise StoreRefused("the engine's pool has one connection only, and a decision needs one of its own")
+        _check_pool(engine)
         from .postgresql import PostgreSQLServer
 
         return _postgresql(PostgreSQLServer.of_engine(engine, timeout), tables)
+    if engine.dialect.name in ("mysql", "mariadb") and engine.dialect.driver == "pymysql":
+        _check_pool(engine)
+        from .mysql import MySQLServer
+
+        return _mysql(MySQLServer.of_engine(engine, timeout), tables)
     raise StoreRefused(
         f"an engine of {engine.dialect.name}+{engine.dialect.driver} does not serve:"
-        " sqlite+pysqlite and postgresql+psycopg do; or pass a URL"
+        " sqlite+pysqlite, postgresql+psycopg and mysql+pymysql do; or pass a URL"
     )
+
+
+def _check_pool(engine: Engine) -> None:
+    if isinstance(engine.pool, (StaticPool, SingletonThreadPool)):
+        raise StoreRefused("the engine's pool has one connection only, and a decision needs one of its own")
 
 
 def _sqlite(url: URL, journal: str, tables: Tables) -> SQLite:
@@ -95,3 +115,9 @@ def _postgresql(server: "PostgreSQLServer", tables: Tables) -> "Dialect[Any, Any
     from .postgresql import PostgreSQL
 
     return PostgreSQL(server, tables)
+
+
+def _mysql(server: "MySQLServer", tables: Tables) -> "Dialect[Any, Any]":
+    from .mysql import MySQL
+
+    return MySQL(server, tables)

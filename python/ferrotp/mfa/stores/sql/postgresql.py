@@ -7,13 +7,12 @@ each wait is one on the socket, with the operation's deadline.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from hashlib import blake2b
 from struct import Struct
 from struct import error as StructError
 from time import monotonic, time
-from typing import Any, Literal
+from typing import Any
 
 import psycopg
 from psycopg import pq
@@ -40,28 +39,24 @@ from sqlalchemy.schema import AddConstraint
 from sqlalchemy.sql import Executable
 
 from ...errors import StoreRefused, StoreUnavailable
+from ..again import Undone
 from ..base import (
     CLOCKS_APART,
     METHODS,
-    Acceptance,
     Budget,
-    Decide,
-    Factor,
     NewUser,
     Owner,
     Refusal,
     Reservation,
-    charge,
     new_epoch,
-    refund,
 )
-from ..pool import POOL_SIZE, forget_after_fork
+from ..pool import POOL_SIZE
 from ..waiting import Connector, socket_waiter
-from .dialect import Attempt, Dialect
+from .dialect import Attempt
+from .engines import EnginesWay
 from .records import (
     Rows,
     Values,
-    advance_values,
     as_json,
     code_values,
     factor_values,
@@ -70,7 +65,8 @@ from .records import (
     recovery_reservation,
 )
 from .schema import Tables
-from .statements import DONE, Statement, Statements, number, text
+from .servers import Server, ServerStatements
+from .statements import DONE, Statement, number, text
 
 BINARY = pq.Format.BINARY
 """How values travel: with their length, so that none ends early at a NUL."""
@@ -80,6 +76,9 @@ _Decode = Callable[["bytes | None"], Any]
 _Prepared = tuple[list[tuple[str, _Encode]], list[pq.Format], list[tuple[int, _Decode]]]
 
 _DURABLE = "set_config('synchronous_commit', 'on', {})"
+_UNDONE = ("40001", "40P01")
+"""Of a transaction that may be made again: two waited for each other."""
+
 _GOOD = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 
 
@@ -109,7 +108,7 @@ class PostgreSQLServer:
     @classmethod
     def of_engine(cls, engine: Engine, timeout: float) -> "PostgreSQLServer":
         """Connects as an engine of the application does."""
-        return cls(_EnginesWay(engine).connect, timeout)
+        return cls(EnginesWay(engine, _at_rest).connect, timeout)
 
     def connect(self, deadline: float) -> "PostgreSQLConnection":
         made = PostgreSQLConnection(self._connector.connect(self._make, deadline), deadline)
@@ -121,27 +120,9 @@ class PostgreSQLServer:
         return made
 
 
-class _EnginesWay:
-    """An engine's way to connect, its events and all, but none of the connections that the application uses."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._pool = engine.pool.recreate()
-        forget_after_fork(self)
-
-    def forget(self) -> None:
-        """In a forked child: leaves the locks alone that a thread of the parent may have held."""
-        self._pool = self._pool.recreate()
-
-    def connect(self) -> "psycopg.Connection[Any]":
-        fairy = self._pool.connect()
-        connection = fairy.driver_connection
-        fairy.detach()
-        assert isinstance(connection, psycopg.Connection)  # noqa: S101 - the dialect was looked at
-        if connection.info.transaction_status != pq.TransactionStatus.IDLE:
-            raise StoreRefused(
-                "the engine's new connection is in a transaction: it is one in use, or a listener did not commit"
-            )
-        return connection
+def _at_rest(connection: object) -> bool:
+    assert isinstance(connection, psycopg.Connection)  # noqa: S101 - the dialect was looked at
+    return connection.info.transaction_status == pq.TransactionStatus.IDLE
 
 
 class PostgreSQLConnection:
@@ -272,6 +253,9 @@ class PostgreSQLConnection:
 
     def lock_schema(self) -> None:
         key = int.from_bytes(blake2b(b"ferrotp schema", digest_size=8).digest(), "big", signed=True)
+        # The server would end the wait after the time of an answer to a code; `prepare` has longer.
+        left = max(int(900 * (self.deadline - monotonic())), 1)
+        self.script(f"SET LOCAL statement_timeout TO {left}")
         self.script(f"SELECT pg_advisory_xact_lock({key})")
 
     def script(self, text: str) -> None:
@@ -321,6 +305,8 @@ def _failure(result: "pq.abc.PGresult") -> Exception:
         return ValueError(f"PostgreSQL cannot hold the record, or has it already (SQLSTATE {state})")
     if state == "42P01":
         return StoreRefused("the tables are not there: ferrotp mfa init (or prepare()) makes them")
+    if state in _UNDONE:
+        return Undone(f"PostgreSQL undid the transaction (SQLSTATE {state})")
     return StoreUnavailable(f"PostgreSQL refused (SQLSTATE {state})")
 
 
@@ -360,7 +346,7 @@ _DECODERS: dict[type, _Decode] = {
 }
 
 
-class PostgreSQLStatements(Statements):
+class PostgreSQLStatements(ServerStatements):
     """The statements, as PostgreSQL takes them."""
 
     # Rows change all the time. With room on its page for the new version, PostgreSQL leaves the index alone.
@@ -398,32 +384,12 @@ class PostgreSQLStatements(Statements):
         return select(*counted.c, *self._factor_fields).where(self._found(method, one_factor))
 
     @cached_property
-    def look(self) -> dict[bool, Statement]:
-        """The budget of an attempt and the active factors, by whether one is asked for: as they are now, without a
-        lock."""
-        budget = self._tables.budget
-        fields = (budget.c.failures, budget.c.retry_at, budget.c.spent_until, *self._factor_fields)
-        return {
-            one_factor: self._made(select(*fields).where(self._budget_key, self._found("otp", one_factor)))
-            for one_factor in (False, True)
-        }
-
-    @cached_property
     def settle(self) -> Statement:
-        """Keeps what an attempt came to, if the budget and one factor are as they were read: all or nothing, in one
-        statement. It is the same for a yes and for a no, which writes the factor as it was: with two, the loser of a
-        race took longer for a yes than for a no.
-
-        The budget's row is locked first, as in every other decision, so that no two wait for each other. Whether the
+        """The budget's row is locked first, as in every other decision, so that no two wait for each other. Whether the
         factor is as it was is decided on its row when that is reached, and only if it is there a budget to write.
         """
         budget, factor = self._tables.budget, self._tables.factor
-        as_read = (
-            budget.c.failures == number("was_failures"),
-            budget.c.retry_at == number("was_retry_at"),
-            budget.c.spent_until == number("was_spent_until"),
-        )
-        held = select(budget.c.tenant).where(self._budget_key, *as_read).with_for_update().cte("held")
+        held = select(budget.c.tenant).where(self._budget_key, *self._as_read()).with_for_update().cte("held")
         advanced = self._advance().where(factor.c.tenant == held.c.tenant).cte("advanced")
         return self._made(
             update(budget)
@@ -532,7 +498,7 @@ class PostgreSQLStatements(Statements):
         )
 
 
-class PostgreSQL(Dialect[PostgreSQLConnection, PostgreSQLStatements]):
+class PostgreSQL(Server[PostgreSQLConnection, PostgreSQLStatements]):
     """A server, with a lock for each row."""
 
     name = "postgresql"
@@ -592,75 +558,6 @@ class PostgreSQL(Dialect[PostgreSQLConnection, PostgreSQLStatements]):
             if refusal:
                 return refusal
             # In between, another attempt was refunded, or a factor came.
-
-    def attempt(self, connection: PostgreSQLConnection, attempt: Attempt, decide: Decide) -> Reservation | Refusal:
-        """Read without a lock, decide, and keep it if all is as it was read; else once more. No lock lasts over a round
-        trip, so a process that is stopped in the middle keeps nobody waiting."""
-        statements, values = self.statements, attempt.values
-        while True:
-            rows = connection.run(statements.look[attempt.one_factor], values)
-            if not rows:
-                return Refusal("not enrolled")
-            was = Budget(*rows[0][:3])
-            charged, refusal = charge(was, attempt.now, attempt.limits)
-            if refusal:
-                if charged == was or self._correct(connection, values, was, charged):
-                    return refusal
-                continue
-            factors = [row[3:] for row in rows]
-            answer = otp_reservation(attempt.owner, attempt.method, attempt.limits, charged, factors)
-            failure: BaseException | None = None
-            found = None
-            try:
-                found = answer.newer(decide(answer))
-            except BaseException as error:
-                failure = error
-            if self._settle(connection, attempt, was, answer, found):
-                if failure is not None:
-                    raise failure
-                return answer if found is None else replace(answer, accepted=found[1])
-
-    def _settle(
-        self,
-        connection: PostgreSQLConnection,
-        attempt: Attempt,
-        was: Budget,
-        answer: Reservation,
-        found: tuple[Factor, Acceptance] | None,
-    ) -> bool:
-        """Whether all was as it was read, and so what the attempt came to is kept."""
-        if found is None:
-            factor, after = answer.factors[0], answer.budget
-            change = advance_values(factor, Acceptance("", factor.last_step, factor.drift), factor.last_used_at)
-        else:
-            change, after = advance_values(*found, attempt.now), refund(answer.budget, attempt.limits)
-        connection.check_deadline()
-        budgets = {
-            "was_failures": was.failures,
-            "was_retry_at": was.retry_at,
-            "was_spent_until": was.spent_until,
-            "failures": after.failures,
-            "retry_at": after.retry_at,
-            "spent_until": after.spent_until,
-        }
-        return bool(connection.run(self.statements.settle, {**change, **budgets, "method": attempt.method}))
-
-    def use_device(
-        self, connection: PostgreSQLConnection, values: Values, grace: int
-    ) -> Literal["renewed", "same", "unknown", "stolen"]:
-        statements = self.statements
-        if connection.run(statements.renew_device, values):
-            return "renewed"
-        # A token that is not the one to come never will be: the next ones are random.
-        verdict = self._judge_device(connection, values, grace)
-        if verdict == "stolen":
-            connection.begin()
-            connection.run(statements.lock, {**values, "method": "otp"})
-            verdict = self._judge_device(connection, values, grace)
-            if verdict == "stolen":
-                connection.run(statements.drop_devices, values)
-            connection.commit()
-        return verdict
 
     def reseal(
         self, connection: PostgreSQLConnection, statement: Statement, changes: "Sequence[dict[str, Any]]"

@@ -15,7 +15,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.types import TypeEngine
 
 from ..alembic import MINE
@@ -25,7 +25,14 @@ VERSION = 3
 
 # By code point, in the order of Python's `str`, whatever the locale: a locale's order changes with the system's
 # libraries, and an index with it.
-_TEXT = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+#
+# MySQL and MariaDB have no collation in common that tells "a" from "a ", so there they are bytes: of 255 characters at
+# most, of which a key has room for three.
+_TEXT = (
+    Text()
+    .with_variant(postgresql.TEXT(collation="C"), "postgresql")
+    .with_variant(mysql.VARBINARY(4 * 255), "mysql", "mariadb")
+)
 # SQLite's strict tables know no other names.
 _NUMBER = BigInteger().with_variant(Integer(), "sqlite")
 _FLAG = Boolean().with_variant(Integer(), "sqlite")
@@ -61,6 +68,11 @@ def tables(prefix: str = "ferrotp_") -> Tables:
             *items,
             PrimaryKeyConstraint(*key, name=f"{prefix}{name}_pkey"),
             sqlite_strict=True,
+            # Others have no transactions, or keys that are too short.
+            mysql_engine="InnoDB",
+            mysql_row_format="DYNAMIC",
+            mariadb_engine="InnoDB",
+            mariadb_row_format="DYNAMIC",
             info={MINE: True},
         )
 

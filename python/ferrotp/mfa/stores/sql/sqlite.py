@@ -132,6 +132,7 @@ class SQLiteConnection:
             raise StoreUnavailable(
                 "the SQLite file stayed locked: another write to it is open, maybe one of this same thread"
             )
+        self.deadline = wait.deadline
         return wait
 
     def usable(self) -> bool:

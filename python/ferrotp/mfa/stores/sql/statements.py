@@ -53,6 +53,8 @@ class Statement:
     text: str
     takes: tuple[tuple[str, "TypeEngine[Any]"], ...]
     gives: tuple["TypeEngine[Any]", ...]
+    then: "Statement | None" = None
+    """What is asked next, of the same values, where the database gives no rows of what it changes."""
 
 
 def text(name: str) -> "ColumnElement[str]":
@@ -323,11 +325,16 @@ class Statements(ABC):
         """The budget of two codes in a row, of a user who has the others."""
         budget = self._tables.budget
         nothing: ColumnElement[int] = literal_column("0", BigInteger())
+        other = budget.alias("other")
         users = select(
-            budget.c.tenant, budget.c.user_id, literal_column("'unlock'", Text()), nothing, nothing, nothing
-        ).where(self._budget_owner, budget.c.method == literal_column("'otp'"))
+            other.c.tenant, other.c.user_id, literal_column("'unlock'", Text()), nothing, nothing, nothing
+        ).where(
+            other.c.tenant == text("tenant"),
+            other.c.user_id == text("user_id"),
+            other.c.method == literal_column("'otp'"),
+        )
         made = self._insert(budget).from_select([column.name for column in budget.c], users)
-        return self._made(made.on_conflict_do_nothing())
+        return self._made(self._or_leave(made))
 
     @cached_property
     def activate(self) -> Statement:
@@ -376,10 +383,8 @@ class Statements(ABC):
 
     def _locking(self, fresh: Any) -> Any:
         budget = self._tables.budget
-        return fresh.on_conflict_do_update(
-            index_elements=[budget.c.tenant, budget.c.user_id, budget.c.method],
-            set_={"failures": budget.c.failures},
-        ).returning(budget.c.failures, budget.c.retry_at, budget.c.spent_until)
+        locked = self._or_change(fresh, failures=budget.c.failures)
+        return locked.returning(budget.c.failures, budget.c.retry_at, budget.c.spent_until)
 
     @cached_property
     def hold(self) -> Statement:
@@ -390,6 +395,14 @@ class Statements(ABC):
     @abstractmethod
     def _insert(self, table: Any) -> Any:
         """The database's own ``INSERT``, which knows what to do on a conflict."""
+
+    def _or_leave(self, fresh: Any) -> Any:
+        """An ``INSERT`` that leaves the row alone that is there."""
+        return fresh.on_conflict_do_nothing()
+
+    def _or_change(self, fresh: Any, **changes: "ColumnElement[Any]") -> Any:
+        """An ``INSERT`` that changes the row that is there."""
+        return fresh.on_conflict_do_update(index_elements=[*fresh.table.primary_key], set_=changes)
 
     def _fresh_budget(self, spent_until: "ColumnElement[int] | None" = None) -> Any:
         nothing: ColumnElement[int] = literal_column("0")
@@ -596,7 +609,7 @@ class Statements(ABC):
         """Makes a passkey a user's, if it is nobody's."""
         passkey = self._tables.passkey
         fresh = self._insert(passkey).values({column.name: _like(column) for column in passkey.c})
-        return self._made(fresh.on_conflict_do_nothing().returning(DONE))
+        return self._made(self._or_leave(fresh).returning(DONE))
 
     @cached_property
     def release_passkey(self) -> Statement:
@@ -648,7 +661,7 @@ class Statements(ABC):
         """Remembers that a challenge was answered, if it was not."""
         answered = self._tables.answered_challenge
         fresh = self._insert(answered).values({column.name: _like(column) for column in answered.c})
-        return self._made(fresh.on_conflict_do_nothing().returning(DONE))
+        return self._made(self._or_leave(fresh).returning(DONE))
 
     @cached_property
     def drop_expired_answers(self) -> Statement:
@@ -666,7 +679,7 @@ class Statements(ABC):
     @cached_property
     def make_epoch(self) -> Statement:
         """An epoch for a user who has none."""
-        return self._made(self._new_epoch().on_conflict_do_nothing().returning(DONE))
+        return self._made(self._or_leave(self._new_epoch()).returning(DONE))
 
     @cached_property
     def swap_epoch(self) -> Statement:
@@ -678,12 +691,7 @@ class Statements(ABC):
 
     @cached_property
     def set_epoch(self) -> Statement:
-        user = self._tables.user
-        return self._made(
-            self._new_epoch().on_conflict_do_update(
-                index_elements=[user.c.tenant, user.c.user_id], set_={"epoch": text("epoch")}
-            )
-        )
+        return self._made(self._or_change(self._new_epoch(), epoch=text("epoch")))
 
     @cached_property
     def epoch(self) -> Statement:
@@ -699,7 +707,7 @@ class Statements(ABC):
     def add_ended(self) -> Statement:
         ended = self._tables.ended_login
         fresh = self._insert(ended).values({column.name: _like(column) for column in ended.c})
-        return self._made(fresh.on_conflict_do_nothing())
+        return self._made(self._or_leave(fresh))
 
     @cached_property
     def ended(self) -> Statement:

@@ -1,4 +1,4 @@
-"""The store in a SQL database: a SQLite file, or PostgreSQL.
+"""The store in a SQL database: a SQLite file, PostgreSQL, MariaDB or MySQL.
 
 Every decision is made by the database, in a transaction of its own on a connection of its own: what the application
 does with its own transactions changes nothing about it.
@@ -12,6 +12,7 @@ from typing import Any, Literal
 from sqlalchemy.engine import URL, Engine
 
 from ...errors import FactorExists, MFAError, PasskeyTaken, StoreRefused, StoreUnavailable
+from ..again import again_if_undone
 from ..base import (
     DEVICE_SKEW,
     METHODS,
@@ -81,9 +82,10 @@ _NOBODY = Owner("", "")
 class SQLStore:
     """Factors, recovery codes and budgets in a SQL database.
 
-    `where` is a URL (``sqlite:///mfa.db``, ``postgresql+psycopg://host/database``) or an engine of the application. An
-    engine lends its way to connect, and nothing else. Each operation answers within `timeout` seconds, or raises
-    `StoreUnavailable`. `table_prefix` begins the name of each table.
+    `where` is a URL (``sqlite:///mfa.db``, ``postgresql+psycopg://host/database``,
+    ``mysql+pymysql://host/database``) or an engine of the application. An engine lends its way to connect, and nothing
+    else. Each operation answers within `timeout` seconds, or raises `StoreUnavailable`. `table_prefix` begins the name
+    of each table.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class SQLStore:
             raise ValueError("table_prefix: small letters, digits and underscores, at most 31")
         if not 0 < timeout <= 60:
             raise ValueError("timeout: seconds, more than 0 and at most 60")
+        self.timeout = timeout
         self._tables = tables(table_prefix)
         self._dialect = dialect_for(where, timeout, self._tables)
         self._statements = self._dialect.statements
@@ -146,6 +149,7 @@ class SQLStore:
     def close(self) -> None:
         self._pool.close()
 
+    @again_if_undone
     def add_factor(self, factor: Factor, now: int, max_factors: int, max_pending: int) -> bool:
         statements = self._statements
         user = owner_values(factor.owner)
@@ -177,6 +181,7 @@ class SQLStore:
             connection.commit()
             return True
 
+    @again_if_undone
     def add_users(self, users: Sequence[NewUser]) -> list[bool]:
         # In one order, so that no two imports wait for each other. The first budget decides: it is there already, or
         # this transaction's.
@@ -188,6 +193,7 @@ class SQLStore:
             connection.commit()
         return [user.owner in added and first[user.owner] is user for user in users]
 
+    @again_if_undone
     def reserve(
         self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
     ) -> Reservation | Refusal:
@@ -197,6 +203,7 @@ class SQLStore:
                 connection.run(self._statements.new_unlock_budget, attempt.values)
             return self._dialect.reserve(connection, attempt)
 
+    @again_if_undone
     def spend(self, owner: Owner, method: Method, now: int, limits: Limits) -> int:
         values = {**owner_values(owner), "method": method, "now": now, "cost": limits.cost}
         with self._pool.borrow() as connection:
@@ -206,6 +213,7 @@ class SQLStore:
         # Where there is room by now, it came in between.
         return spend(Budget(*rows[0]), now, limits)[1] or now + 1 if rows else 0
 
+    @again_if_undone
     def attempt(
         self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
     ) -> Reservation | Refusal:
@@ -213,6 +221,7 @@ class SQLStore:
         with self._pool.borrow() as connection:
             return self._dialect.attempt(connection, attempt, decide)
 
+    @again_if_undone
     def unlock(
         self,
         reservation: Reservation,
@@ -251,6 +260,7 @@ class SQLStore:
             connection.commit()
             return True
 
+    @again_if_undone
     def confirm(
         self,
         reservation: Reservation,
@@ -294,6 +304,7 @@ class SQLStore:
             connection.commit()
             return Confirmation(codes_kept)
 
+    @again_if_undone
     def add_passkey(
         self,
         passkey: Factor,
@@ -337,6 +348,7 @@ class SQLStore:
             rows = connection.run(self._statements.passkey, {"tenant": tenant, "factor_id": factor_id})
         return factor_of(Owner(tenant, rows[0][0]), rows[0][1:]) if rows else None
 
+    @again_if_undone
     def use_passkey(
         self, passkey: Factor, answered: AnsweredChallenge, counter: int, sealed: bytes, now: int, *, disable_at: int
     ) -> Literal["accepted", "answered", "changed"]:
@@ -366,11 +378,13 @@ class SQLStore:
             connection.commit()
             return "accepted"
 
+    @again_if_undone
     def disable_passkey(self, passkey: Factor) -> bool:
         values = {**owner_values(passkey.owner), "factor_id": passkey.factor_id}
         with self._pool.borrow() as connection:
             return bool(connection.run(self._statements.disable_passkey, values))
 
+    @again_if_undone
     def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
         statements = self._statements
         user = owner_values(reservation.owner)
@@ -388,6 +402,7 @@ class SQLStore:
             connection.commit()
             return left
 
+    @again_if_undone
     def replace_recovery_codes(
         self, owner: Owner, codes: Sequence[RecoveryCode], now: int, only_first: bool = False
     ) -> bool:
@@ -403,6 +418,7 @@ class SQLStore:
             connection.commit()
             return True
 
+    @again_if_undone
     def remove_factor(self, owner: Owner, factor_id: str, epoch: str, keep_last: bool = False) -> Factor | None:
         user = owner_values(owner)
         with self._pool.borrow() as connection:
@@ -429,6 +445,7 @@ class SQLStore:
             connection.commit()
             return removed
 
+    @again_if_undone
     def reset(self, owner: Owner) -> int:
         user = owner_values(owner)
         with self._pool.borrow() as connection:
@@ -445,6 +462,7 @@ class SQLStore:
             connection.commit()
             return gone
 
+    @again_if_undone
     def delete_users(self, owners: Sequence[Owner]) -> list[int]:
         # In one order, as `add_users`.
         ordered = sorted(set(owners), key=lambda owner: (owner.tenant, owner.user_id))
@@ -454,6 +472,7 @@ class SQLStore:
             connection.commit()
         return [gone.pop(owner, 0) for owner in owners]
 
+    @again_if_undone
     def move_epoch(self, owner: Owner, epoch: str, was: str | None) -> int | None:
         statements, user = self._statements, owner_values(owner)
         with self._pool.borrow() as connection:
@@ -474,6 +493,7 @@ class SQLStore:
             rows = connection.run(self._statements.epoch, owner_values(owner))
         return rows[0][0] if rows else self.user(owner).epoch
 
+    @again_if_undone
     def add_device(self, device: TrustedDevice, now: int, max_devices: int) -> bool:
         statements = self._statements
         user = owner_values(device.owner)
@@ -492,6 +512,7 @@ class SQLStore:
             connection.commit()
             return True
 
+    @again_if_undone
     def use_device(
         self, owner: Owner, series: str, token_hash: bytes, next_hash: bytes, now: int, grace: int
     ) -> Literal["renewed", "same", "unknown", "stolen"]:
@@ -512,6 +533,7 @@ class SQLStore:
         with self._pool.borrow() as connection:
             return self._devices_of(connection, owner)
 
+    @again_if_undone
     def remove_devices(self, owner: Owner, series: str | None) -> int:
         statements = self._statements
         user = owner_values(owner)
@@ -520,6 +542,7 @@ class SQLStore:
                 return len(connection.run(statements.drop_devices, user))
             return len(connection.run(statements.drop_device, {**user, "series": series}))
 
+    @again_if_undone
     def end_half_login(self, owner: Owner, login_id: str, expires_at: int, now: int) -> None:
         values = {**owner_values(owner), "login_id": login_id, "expires_at": expires_at}
         with self._pool.borrow() as connection:
@@ -530,6 +553,7 @@ class SQLStore:
         with self._pool.borrow() as connection:
             return bool(connection.run(self._statements.ended, {**owner_values(owner), "login_id": login_id}))
 
+    @again_if_undone
     def user(self, owner: Owner) -> UserState:
         user = owner_values(owner)
         with self._pool.borrow() as connection:
@@ -560,6 +584,7 @@ class SQLStore:
             rows = connection.run(self._statements.codes, {**values, "limit": limit})
         return [RecoveryCode(Owner(row[0], row[1]), row[2], row[3]) for row in rows]
 
+    @again_if_undone
     def reseal(self, changes: "Sequence[tuple[Factor | RecoveryCode, bytes]]") -> int:
         # All in one order, so that no two sweeps wait for each other.
         ordered = sorted((_change(read, sealed) for read, sealed in changes), key=_key_of)

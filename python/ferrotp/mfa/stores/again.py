@@ -1,0 +1,54 @@
+"""A decision that the database undid, since two waited for each other, is made again, within its deadline.
+
+No driver and no framework is known here.
+"""
+
+import threading
+from collections.abc import Callable
+from functools import wraps
+from random import uniform
+from time import monotonic, sleep
+from typing import Any, TypeVar, cast
+
+from ..errors import StoreUnavailable
+
+DecisionT = TypeVar("DecisionT", bound=Callable[..., Any])
+
+_under_way = threading.local()
+
+
+class Undone(StoreUnavailable):
+    """The database took back all of a transaction, which may be made again: a deadlock, for one."""
+
+
+def latest() -> float:
+    """The deadline of what this thread does again, by `time.monotonic`; infinity for all else."""
+    return getattr(_under_way, "latest", float("inf"))
+
+
+def again_if_undone(decision: DecisionT) -> DecisionT:
+    """A method of a store that is called again where it ended in `Undone`, until its deadline, which stays the one of
+    the first call. The store has a `timeout`, in seconds.
+    """
+
+    @wraps(decision)
+    def decided(store: Any, *args: Any, **more: Any) -> Any:
+        begun = monotonic()
+        try:
+            return decision(store, *args, **more)
+        except Undone:
+            if latest() < float("inf"):
+                raise  # within another one, which will
+        _under_way.latest = begun + store.timeout
+        try:
+            while True:
+                sleep(uniform(0.001, 0.01))  # noqa: S311 - so that no two stay in step
+                try:
+                    return decision(store, *args, **more)
+                except Undone:
+                    if monotonic() >= _under_way.latest:
+                        raise
+        finally:
+            del _under_way.latest
+
+    return cast(DecisionT, decided)

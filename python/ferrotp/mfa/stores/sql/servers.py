@@ -1,0 +1,138 @@
+"""How servers decide, where each statement costs a round trip: an attempt is read without a lock, looked at here, and
+kept by one statement if all is as it was read."""
+
+from abc import abstractmethod
+from dataclasses import replace
+from functools import cached_property
+from typing import Literal, Protocol, TypeVar
+
+from sqlalchemy import ColumnElement, select
+
+from ..base import Acceptance, Budget, Decide, Factor, Refusal, Reservation, charge, refund
+from .dialect import Attempt, Dialect, SQLConnection
+from .records import Values, advance_values, otp_reservation
+from .statements import Statement, Statements, number
+
+
+class ServerConnection(SQLConnection, Protocol):
+    """A connection to a server."""
+
+    def check_deadline(self) -> None:
+        """Before what decides is sent: a decision that is made too late is one that nobody is told of.
+
+        :raises StoreUnavailable: if it is too late
+        """
+
+
+class ServerStatements(Statements):
+    """The statements of servers."""
+
+    @cached_property
+    def look(self) -> dict[bool, Statement]:
+        """The budget of an attempt and the active factors, by whether one is asked for: as they are now, without a
+        lock."""
+        budget = self._tables.budget
+        fields = (budget.c.failures, budget.c.retry_at, budget.c.spent_until, *self._factor_fields)
+        return {
+            one_factor: self._made(select(*fields).where(self._budget_key, self._found("otp", one_factor)))
+            for one_factor in (False, True)
+        }
+
+    def _as_read(self) -> "list[ColumnElement[bool]]":
+        """The budget is as it was read."""
+        budget = self._tables.budget
+        return [
+            budget.c.failures == number("was_failures"),
+            budget.c.retry_at == number("was_retry_at"),
+            budget.c.spent_until == number("was_spent_until"),
+        ]
+
+    @property
+    @abstractmethod
+    def settle(self) -> Statement:
+        """Keeps what an attempt came to, if the budget and one factor are as they were read: all or nothing, in one
+        statement. It is the same for a yes and for a no, which writes the factor as it was: with two, the loser of a
+        race took longer for a yes than for a no.
+        """
+
+
+ConnectionT = TypeVar("ConnectionT", bound=ServerConnection)
+StatementsT = TypeVar("StatementsT", bound=ServerStatements)
+
+
+class Server(Dialect[ConnectionT, StatementsT]):
+    """A server, with a lock for each row."""
+
+    def attempt(self, connection: ConnectionT, attempt: Attempt, decide: Decide) -> Reservation | Refusal:
+        """Read without a lock, decide, and keep it if all is as it was read; else once more. No lock lasts over a round
+        trip, so a process that is stopped in the middle keeps nobody waiting."""
+        statements, values = self.statements, attempt.values
+        while True:
+            rows = connection.run(statements.look[attempt.one_factor], values)
+            if not rows:
+                return Refusal("not enrolled")
+            was = Budget(*rows[0][:3])
+            charged, refusal = charge(was, attempt.now, attempt.limits)
+            if refusal:
+                if charged == was or self._correct(connection, values, was, charged):
+                    return refusal
+                continue
+            factors = [row[3:] for row in rows]
+            answer = otp_reservation(attempt.owner, attempt.method, attempt.limits, charged, factors)
+            failure: BaseException | None = None
+            found = None
+            try:
+                found = answer.newer(decide(answer))
+            except BaseException as error:
+                failure = error
+            if self._settle(connection, attempt, was, answer, found):
+                if failure is not None:
+                    raise failure
+                return answer if found is None else replace(answer, accepted=found[1])
+
+    def _settle(
+        self,
+        connection: ConnectionT,
+        attempt: Attempt,
+        was: Budget,
+        answer: Reservation,
+        found: tuple[Factor, Acceptance] | None,
+    ) -> bool:
+        """Whether all was as it was read, and so what the attempt came to is kept."""
+        if found is None:
+            factor, after = answer.factors[0], answer.budget
+            change = advance_values(factor, Acceptance("", factor.last_step, factor.drift), factor.last_used_at)
+        else:
+            change, after = advance_values(*found, attempt.now), refund(answer.budget, attempt.limits)
+        connection.check_deadline()
+        values = {**change, **budget_values(was, after), "method": attempt.method}
+        return bool(connection.run(self.statements.settle, values))
+
+    def use_device(
+        self, connection: ConnectionT, values: Values, grace: int
+    ) -> Literal["renewed", "same", "unknown", "stolen"]:
+        statements = self.statements
+        if connection.run(statements.renew_device, values):
+            return "renewed"
+        # A token that is not the one to come never will be: the next ones are random.
+        verdict = self._judge_device(connection, values, grace)
+        if verdict == "stolen":
+            connection.begin()
+            connection.run(statements.lock, {**values, "method": "otp"})
+            verdict = self._judge_device(connection, values, grace)
+            if verdict == "stolen":
+                connection.run(statements.drop_devices, values)
+            connection.commit()
+        return verdict
+
+
+def budget_values(was: Budget, after: Budget) -> dict[str, int]:
+    """A budget as it was read, and what is to be in its place."""
+    return {
+        "was_failures": was.failures,
+        "was_retry_at": was.retry_at,
+        "was_spent_until": was.spent_until,
+        "failures": after.failures,
+        "retry_at": after.retry_at,
+        "spent_until": after.spent_until,
+    }
