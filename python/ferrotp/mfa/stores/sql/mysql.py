@@ -174,6 +174,22 @@ class MySQLStatements(ServerStatements):
         found = select(DONE).select_from(user).where(self._user_key, user.c.epoch == text("epoch"))
         return replace(self._made(self._or_leave(self._new_epoch())), then=self._made(found))
 
+    @cached_property
+    def answer(self) -> Statement:
+        """Which decision made the row, is in it."""
+        answered = self._tables.answered_challenge
+        names = ("tenant", "challenge", "decision")
+        mine = select(DONE).select_from(answered).where(*[answered.c[name] == text(name) for name in names])
+        return replace(super().answer, then=self._made(mine))
+
+    @cached_property
+    def claim_passkey(self) -> Statement:
+        """Whose it is, is in the row."""
+        passkey = self._tables.passkey
+        names = ("tenant", "factor_id", "user_id")
+        mine = select(DONE).select_from(passkey).where(*[passkey.c[name] == text(name) for name in names])
+        return replace(super().claim_passkey, then=self._made(mine))
+
     def _page(self, table: Any, last: str) -> Statement:
         """Written out: for a comparison of rows neither database takes its index."""
         tenant, user, third = table.c.tenant, table.c.user_id, table.c[last]

@@ -161,6 +161,7 @@ def tables(prefix: str = "ferrotp_") -> Tables:
         column("tenant", _TEXT),
         column("challenge", _TEXT),
         column("expires_at", _NUMBER),
+        column("decision", _TEXT),  # random: whose row it is, where a database does not say whether it was made
         key=("tenant", "challenge"),
     )
     schema = table("schema", column("version", _NUMBER), key=("version",))

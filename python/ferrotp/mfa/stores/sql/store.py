@@ -649,7 +649,9 @@ class SQLStore:
 
 
 def _answer_values(answered: AnsweredChallenge) -> dict[str, Any]:
-    return {"tenant": answered.tenant, "challenge": answered.challenge, "expires_at": answered.expires_at}
+    """With what tells this decision's row from another's."""
+    values = {"tenant": answered.tenant, "challenge": answered.challenge, "expires_at": answered.expires_at}
+    return {**values, "decision": new_epoch()}
 
 
 def _change(read: "Factor | RecoveryCode", sealed: bytes) -> dict[str, Any]:
