@@ -41,6 +41,7 @@ EXTRAS = {
     "ferrotp/django/management/commands/ferrotp_import.py": {"allauth"},
     "ferrotp/mfa/imports/": {"cryptography", "sqlalchemy"},
     "ferrotp/mfa/stores/redis.py": {"redis"},
+    "ferrotp/mfa/webauthn.py": {"cryptography", "fido2"},
     "ferrotp/mfa/sqlalchemy_events.py": {"sqlalchemy"},
     "ferrotp/mfa/service.py": {"sqlalchemy"},  # the type of an engine that it may get
     "ferrotp/mfa/stores/__init__.py": {"sqlalchemy"},  # likewise

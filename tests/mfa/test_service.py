@@ -1203,6 +1203,7 @@ def test_the_user_hears_of_each_change_and_of_nothing_else() -> None:
         "enrollment confirmed",
         "factor imported",
         "guessing suspected",
+        "passkey copy suspected",
         "disabled",
         "recovered",
         "recovery codes replaced",

@@ -92,10 +92,14 @@ if "EXAMPLE_MAILS" in os.environ:
 if "EXAMPLE_CHEAP_PASSWORDS" in os.environ:  # for tests
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
+# Passkeys are of a domain, and of pages by https, or at localhost: EXAMPLE_ORIGIN=http://localhost:8000
+ORIGIN = os.environ.get("EXAMPLE_ORIGIN", "")
+PASSKEYS = {"passkeys": {"rp_id": "localhost", "origins": [ORIGIN]}} if ORIGIN else {}
+
 FERROTP = {  # MFA
     "ISSUER": "Ferrotp example",
     "KEYS": kept(FOLDER / "mfa-key", new_key),
-    "POLICY": {"trusted_device_days": 30},
+    "POLICY": {"trusted_device_days": 30, **PASSKEYS},
     "REQUIRED": [{"who": "all"}] if os.environ.get("EXAMPLE_MODE") == "required" else [],
     "BASE_TEMPLATE": "base.html",
     "NOTIFY": "mail",

@@ -45,6 +45,8 @@ PROVED_AT_KEY = "_ferrotp_proved_at"
 REAUTHENTICATE_KEY = "_ferrotp_again"
 """That the session's user is asked for the password again."""
 
+_NO_STEPS = ("settings", "set_up", "add_passkey")
+"""Our pages that a user may have wanted: the others are steps of a login."""
 PAGES = {"challenge": "ferrotp:challenge", "recover": "ferrotp:recover", "set-up": "ferrotp:set_up"}
 
 
@@ -331,7 +333,7 @@ def binding(session_hash: str) -> str:
 def _requested_url(request: HttpRequest) -> str:
     """Where the user wanted to go: a page of the site, and no picture on it, and no step of a login."""
     match = request.resolver_match
-    if match is not None and "ferrotp" in match.app_names and match.url_name not in ("settings", "set_up"):
+    if match is not None and "ferrotp" in match.app_names and match.url_name not in _NO_STEPS:
         return ""
     if request.method not in ("GET", "HEAD") or request.headers.get("Sec-Fetch-Dest", "document") != "document":
         return ""

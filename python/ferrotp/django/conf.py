@@ -11,7 +11,7 @@ from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from ferrotp.mfa import Policy, PolicyError
+from ferrotp.mfa import Passkeys, Policy, PolicyError
 from ferrotp.vault import Keyring, VaultError
 
 DEFAULTS: dict[str, Any] = {
@@ -143,6 +143,9 @@ def _policy(given: Any) -> Policy:
                 "cheap_for_tests": Policy.cheap_for_tests,
             }[given]()
             return made
+        given = dict(given)
+        if isinstance(given.get("passkeys"), Mapping):
+            given["passkeys"] = Passkeys(**given["passkeys"])
         return Policy(**given)
     except (KeyError, TypeError, PolicyError) as error:
         raise ImproperlyConfigured(f'FERROTP["POLICY"]: {error}') from None

@@ -112,6 +112,35 @@ class RecoveryForm(ChallengeForm):
     trust = None  # type: ignore[assignment]
 
 
+class PasskeyForm(ChallengeForm):
+    """The same for a passkey: what the browser made, as JSON."""
+
+    code = None  # type: ignore[assignment]
+    next_code = None  # type: ignore[assignment]
+    credential = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    @sensitive_variables()
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = forms.Form.clean(self) or {}
+        response = cleaned.pop("credential", "")
+        if not response:  # the page was open for longer than its challenge is good
+            self.problem = Problem("invalid-request", 400, texts("error.passkey.late"))
+            raise ValidationError(self.problem.message)
+        try:
+            self.login = self.gate.verify_passkey(self.login, response)
+        except MFAError as error:
+            self.problem = auth.problem_of(self.request, error)
+            raise ValidationError(self.problem.message) from None
+        return cleaned
+
+
+class NewPasskeyForm(forms.Form):
+    """A passkey that the browser made."""
+
+    credential = forms.CharField()
+    name = forms.CharField(required=False)
+
+
 class NameForm(forms.Form):
     """The name of a device, to begin set-up with."""
 

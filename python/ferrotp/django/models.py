@@ -95,6 +95,37 @@ class EndedLogin(models.Model):
         ]
 
 
+class Passkey(models.Model):
+    """Whose a passkey is: a credential is of one user alone. The rest of it is in `Factor`."""
+
+    tenant = ExactTextField(editable=False)
+    factor_id = ExactTextField(editable=False)
+    user_id = ExactTextField(editable=False)
+
+    class Meta:
+        db_table = "ferrotp_django_passkey"
+        default_permissions = ()
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "factor_id"], name="ferrotp_django_passkey_key"),
+            models.UniqueConstraint(fields=["tenant", "user_id", "factor_id"], name="ferrotp_django_passkey_user"),
+        ]
+
+
+class AnsweredChallenge(models.Model):
+    """A challenge that a passkey answered, so that it is not answered once more."""
+
+    tenant = ExactTextField(editable=False)
+    challenge = ExactTextField(editable=False)
+    expires_at: Any = models.BigIntegerField(editable=False)
+
+    class Meta:
+        db_table = "ferrotp_django_answered_challenge"
+        default_permissions = ()
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "challenge"], name="ferrotp_django_answered_challenge_key")
+        ]
+
+
 class Budget(models.Model):
     """The attempts of a user by one method."""
 

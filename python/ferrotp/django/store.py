@@ -13,11 +13,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any, Literal
 
-from django.db import connections, transaction
+from django.db import IntegrityError, connections, transaction
 from django.db.models import BinaryField, Case, F, Q, Value, When
 from django.db.models.functions import Greatest
 
-from ferrotp.mfa.errors import FactorExists, StoreUnavailable
+from ferrotp.mfa.errors import FactorExists, PasskeyTaken, StoreUnavailable
 from ferrotp.mfa.stores.again import again_if_undone
 from ferrotp.mfa.stores.base import (
     METHODS,
@@ -35,6 +35,7 @@ from ferrotp.mfa.stores.base import (
     UserState,
     charge,
     check_not_last,
+    check_passkey,
     check_room,
     check_whole,
     is_just_renewed,
@@ -43,13 +44,14 @@ from ferrotp.mfa.stores.base import (
     spend,
     surplus,
 )
+from ferrotp.mfa.stores.base import AnsweredChallenge as AnsweredChallengeRecord
 from ferrotp.mfa.stores.base import Budget as BudgetRecord
 from ferrotp.mfa.stores.base import Factor as FactorRecord
 from ferrotp.mfa.stores.base import RecoveryCode as RecoveryCodeRecord
 from ferrotp.mfa.stores.base import TrustedDevice as TrustedDeviceRecord
 
 from .connections import StoreConnections, is_writable
-from .models import Budget, EndedLogin, Factor, RecoveryCode, TrustedDevice, UserEpoch
+from .models import AnsweredChallenge, Budget, EndedLogin, Factor, Passkey, RecoveryCode, TrustedDevice, UserEpoch
 
 
 class DjangoStore:
@@ -82,7 +84,7 @@ class DjangoStore:
     def prepare(self) -> bool:
         """Sees that the tables are there. ``manage.py migrate`` makes them."""
         with self._connections.transaction(reading=True) as using:
-            for model in (Factor, Budget, RecoveryCode, TrustedDevice, UserEpoch, EndedLogin):
+            for model in _MODELS:
                 model.objects.using(using).exists()
         return False
 
@@ -241,13 +243,89 @@ class DjangoStore:
             _note_bound(using, owner)
             if budget.failures >= reservation.limits.disable_at:
                 _of(Budget, using, owner).filter(method="otp").update(failures=0, retry_at=0, spent_until=0)
-                _of(Factor, using, owner).filter(state="active").exclude(factor_id=factor_id).update(state="disabled")
+                used_up = _of(Factor, using, owner).filter(state="active").exclude(factor_id=factor_id)
+                used_up.exclude(kind="passkey").update(state="disabled")
             _make_epochs(using, [owner])
             _refund(using, reservation)
             codes_kept = bool(codes) and not _of(RecoveryCode, using, owner).exists()
             if codes_kept:
                 _replace_codes(using, owner, codes)
             return Confirmation(codes_kept)
+
+    @again_if_undone
+    def add_passkey(
+        self,
+        passkey: FactorRecord,
+        answered: AnsweredChallengeRecord,
+        now: int,
+        codes: Sequence[RecoveryCodeRecord],
+        max_factors: int,
+        only_first: bool = False,
+    ) -> Confirmation | None:
+        owner = passkey.owner
+        with self._connections.transaction() as using:
+            _lock_or_make(using, owner)
+            if not _answer(using, answered, now):
+                _undo(using)
+                return None
+            check_passkey(_factors_of(using, owner), passkey, max_factors, only_first)
+            if not _claim(using, owner, passkey.factor_id):
+                raise PasskeyTaken
+            Factor.of(passkey).save(using=using, force_insert=True)
+            _note_bound(using, owner)
+            _make_epochs(using, [owner])
+            codes_kept = bool(codes) and not _of(RecoveryCode, using, owner).exists()
+            if codes_kept:
+                _replace_codes(using, owner, codes)
+            return Confirmation(codes_kept)
+
+    def passkey(self, tenant: str, factor_id: str) -> FactorRecord | None:
+        with self._connections.transaction(reading=True) as using:
+            owners = Passkey.objects.using(using).filter(tenant=tenant, factor_id=factor_id)
+            owner = next((Owner(tenant, user_id) for user_id in owners.values_list("user_id", flat=True)), None)
+            if owner is None:
+                return None
+            rows = _of(Factor, using, owner).filter(factor_id=factor_id, kind="passkey").values_list(*_FIELDS)
+            return next((_record(owner, *row) for row in rows), None)
+
+    @again_if_undone
+    def use_passkey(
+        self,
+        passkey: FactorRecord,
+        answered: AnsweredChallengeRecord,
+        counter: int,
+        sealed: bytes,
+        now: int,
+        *,
+        disable_at: int,
+    ) -> Literal["accepted", "answered", "changed"]:
+        owner = passkey.owner
+        with self._connections.transaction() as using:
+            codes = _lock(using, owner, "otp")
+            if not _answer(using, answered, now):
+                _undo(using)
+                return "answered"
+            # `counts_on` of base.py.
+            counts_on = Q(last_step__lt=counter) if counter else Q(last_step=0)
+            mine = _of(Factor, using, owner).filter(
+                counts_on,
+                factor_id=passkey.factor_id,
+                kind="passkey",
+                state="active",
+                sealed=passkey.sealed,
+            )
+            if codes is None or not mine.update(last_step=counter, sealed=sealed, last_used_at=now):
+                _undo(using)
+                return "changed"
+            if 0 < codes.failures < disable_at:
+                _of(Budget, using, owner).filter(method="otp").update(failures=0, retry_at=0)
+            return "accepted"
+
+    @again_if_undone
+    def disable_passkey(self, passkey: FactorRecord) -> bool:
+        with self._connections.transaction() as using:
+            mine = _of(Factor, using, passkey.owner).filter(factor_id=passkey.factor_id)
+            return bool(mine.filter(kind="passkey", state="active").update(state="disabled"))
 
     @again_if_undone
     def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
@@ -287,6 +365,8 @@ class DjangoStore:
             if keep_last:
                 check_not_last(factors, factor_id)
             _of(Factor, using, owner).filter(factor_id=factor_id).delete()
+            if factor.kind == "passkey":
+                _of(Passkey, using, owner).filter(factor_id=factor_id).delete()
             if factor.state != "pending":
                 _move_epoch(using, owner, epoch)
             if not _bound(using, owner):
@@ -299,7 +379,7 @@ class DjangoStore:
             # Made, if it is not there: another process may be adding the first factor just now.
             _lock_or_make(using, owner)
             gone, _ = _of(Factor, using, owner).delete()
-            for model in (RecoveryCode, TrustedDevice, UserEpoch, EndedLogin, Budget):
+            for model in (RecoveryCode, TrustedDevice, UserEpoch, EndedLogin, Passkey, Budget):
                 _of(model, using, owner).delete()
             return int(gone)
 
@@ -459,12 +539,41 @@ class OutsideTransactionStore(DjangoStore):
             yield self.alias
 
 
+_MODELS = (Factor, Budget, RecoveryCode, TrustedDevice, UserEpoch, EndedLogin, Passkey, AnsweredChallenge)
+
 _AT_ONCE = 100
 """Records that are resealed, or users who come, in one transaction: a server that is far away has its deadline, too."""
 
 
 def _of(model: Any, using: str, owner: Owner) -> Any:
     return model.objects.using(using).filter(tenant=owner.tenant, user_id=owner.user_id)
+
+
+def _claim(using: str, owner: Owner, factor_id: str) -> bool:
+    """Makes a passkey a user's, if it is nobody's."""
+    if Passkey.objects.using(using).filter(tenant=owner.tenant, factor_id=factor_id).exists():
+        return False
+    fresh = Passkey(tenant=owner.tenant, factor_id=factor_id, user_id=owner.user_id)
+    try:
+        fresh.save(using=using, force_insert=True)
+    except IntegrityError:  # another user came with it at the same moment
+        return False
+    return True
+
+
+def _answer(using: str, answered: AnsweredChallengeRecord, now: int) -> bool:
+    """Remembers that a challenge was answered, if it was not. What has expired goes."""
+    rows = AnsweredChallenge.objects.using(using)
+    fresh = AnsweredChallenge(tenant=answered.tenant, challenge=answered.challenge, expires_at=answered.expires_at)
+    rows.filter(expires_at__lte=now).delete()
+    before = rows.filter(tenant=answered.tenant, challenge=answered.challenge).exists()
+    if before:
+        return False
+    try:
+        fresh.save(using=using, force_insert=True)
+    except IntegrityError:  # another process, at the same moment
+        return False
+    return True
 
 
 def _lock(using: str, owner: Owner, method: Method) -> BudgetRecord | None:
@@ -590,7 +699,7 @@ def _delete_users(using: str, tenant: str, user_ids: Collection[str]) -> "Counte
     # Who has no budget is not locked: what comes at this moment comes after.
     list(rows_of(Budget).filter(method="otp").order_by("user_id").select_for_update().values_list("pk"))
     gone = Counter(Owner(tenant, user_id) for user_id in rows_of(Factor).values_list("user_id", flat=True))
-    for model in (Factor, RecoveryCode, TrustedDevice, UserEpoch, EndedLogin, Budget):
+    for model in (Factor, RecoveryCode, TrustedDevice, UserEpoch, EndedLogin, Passkey, Budget):
         rows_of(model).delete()
     return gone
 

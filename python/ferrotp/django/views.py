@@ -10,7 +10,7 @@ from django.conf import settings as site
 from django.contrib.auth import logout
 from django.contrib.auth.views import LoginView as DjangoLoginView
 from django.db import connections, transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render as render_template
 from django.urls import reverse
@@ -22,14 +22,15 @@ from django.views.decorators.http import require_http_methods
 from django.views.static import serve
 
 from ferrotp import web
-from ferrotp.mfa import MFAError, NotEnrolled, StoreUnavailable
-from ferrotp.web import PAGE_HEADERS, Gate, LastFactor, Login, LoginRequired, StepError
+from ferrotp.mfa import MFAError, NotEnrolled, StoreUnavailable, TooManyFactors
+from ferrotp.web import PAGE_HEADERS, Gate, LastFactor, Login, LoginRequired, StepError, device_name
 from ferrotp.web.login import MESSAGE_KEY
 from ferrotp.web.pages import (
     CodesPage,
     challenge_page,
     codes_file,
     codes_page,
+    passkey_page,
     remove_page,
     set_up_page,
     settings_page,
@@ -39,7 +40,7 @@ from ferrotp.web.problems import Problem, codes_problem_of
 
 from . import auth
 from .conf import conf
-from .forms import ChallengeForm, ConfirmForm, NameForm, RecoveryForm, SavedForm
+from .forms import ChallengeForm, ConfirmForm, NameForm, NewPasskeyForm, PasskeyForm, RecoveryForm, SavedForm
 from .texts import texts
 
 _V = TypeVar("_V", bound=Callable[..., Any])
@@ -161,6 +162,16 @@ def _challenge_page(request: HttpRequest, form: ChallengeForm) -> HttpResponse:
     return render(request, "challenge", problem, page=page)
 
 
+@page("GET", "HEAD", "POST")
+def passkey(request: HttpRequest) -> HttpResponse:
+    """A passkey instead of a code: the challenge's page posts what the browser made."""
+    form = PasskeyForm(request, request.POST if request.method == "POST" else None)
+    _refuse_without_passkeys(form.gate)
+    if not form.is_bound:
+        return _redirect_to("challenge")
+    return form.complete_login() if form.is_valid() else _challenge_page(request, form)
+
+
 @page("POST")
 def cancel(request: HttpRequest) -> HttpResponse:
     """Ends a half-login, or goes back from being asked again."""
@@ -178,6 +189,8 @@ def cancel(request: HttpRequest) -> HttpResponse:
 def set_up(request: HttpRequest) -> HttpResponse:
     """Shows the key that waits for its code, or offers to make one."""
     login, gate = _login_that_may_set_up(request)
+    if not gate.mfa.policy.codes:
+        return _redirect_to("add_passkey")
     problem: Problem | None = None
     if request.method == "POST":
         form = NameForm(request.POST)
@@ -215,6 +228,44 @@ def confirm(request: HttpRequest) -> HttpResponse:
         login = replace(login, pending_factor="")
         auth.save_login(request, login)
     return _set_up_page(request, gate, login, problem)
+
+
+@page("GET", "HEAD", "POST")
+def add_passkey(request: HttpRequest) -> HttpResponse:
+    """Makes a passkey, and shows the recovery codes if there are none."""
+    login, gate = _login_that_may_set_up(request)
+    _refuse_without_passkeys(gate)
+    problem: Problem | None = None
+    if request.method == "POST":
+        form = NewPasskeyForm(request.POST)
+        if not form.is_valid():
+            if login.unsaved_codes:
+                return _redirect_to("settings")
+            problem = Problem("invalid-request", 400, texts("error.passkey.late"))
+        else:
+            try:
+                confirmed, _ = gate.finish_passkey(login, form.cleaned_data["credential"], form.cleaned_data["name"])
+            except MFAError as error:
+                problem = auth.problem_of(request, error)
+            else:
+                auth.promote(request, confirmed, next_url=login.next if login.stage == "set-up" else "")
+                request.session[MESSAGE_KEY] = ["passkey.done", {}]
+                return show_codes(partial(_first_codes, request), partial(_codes_page, request)) or _redirect_to(
+                    "settings"
+                )
+    name = device_name(request.headers.get("User-Agent", ""))
+    try:
+        page = passkey_page(gate, login, texts, name=name, error=problem.message if problem else "")
+    except TooManyFactors:
+        request.session[MESSAGE_KEY] = ["setup.full", {}]
+        return _redirect_to("settings")
+    return render(request, "passkey", problem, page=page)
+
+
+def _refuse_without_passkeys(gate: Gate) -> None:
+    """Where the policy has none, there are no such pages."""
+    if gate.mfa.policy.passkeys is None:
+        raise Http404
 
 
 def _first_codes(request: HttpRequest) -> CodesPage | None:
@@ -396,7 +447,8 @@ def render(request: HttpRequest, template: str, problem: Problem | None = None, 
 
 def _heading(template: str, page: Any) -> str:
     if template == "challenge":
-        return texts("challenge.again" if page.again else "recover.title" if page.recovery else "challenge.title")
+        asks = "challenge.title" if page.codes and not page.passkey else "challenge.again"
+        return texts("challenge.again" if page.again else "recover.title" if page.recovery else asks)
     return page.title if template == "remove" else texts(_HEADINGS[template])
 
 
@@ -405,6 +457,7 @@ _HEADINGS = {
     "end_sessions": "settings.sessions.end",
     "ended": "error.gone",
     "new_codes": "codes.new.title",
+    "passkey": "passkey.title",
     "set_up": "setup.title",
     "settings": "settings.title",
     "unavailable": "error.unavailable.title",

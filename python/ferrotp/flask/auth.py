@@ -17,7 +17,7 @@ from ..web.login import LOGIN_KEY, MESSAGE_KEY
 from ..web.problems import MEDIA_TYPE, problem_of
 from .users import check_user, load_user, stable_user_id
 
-_NO_STEPS = {f"ferrotp.{name}" for name in ("settings", "set_up", "new_codes", "end_sessions", "remove")}
+_NO_STEPS = {f"ferrotp.{name}" for name in ("settings", "set_up", "add_passkey", "new_codes", "end_sessions", "remove")}
 """Our pages that a user may have wanted: the others are steps of a login."""
 PAGES = {"challenge": "ferrotp.challenge", "recover": "ferrotp.recover", "set-up": "ferrotp.set_up"}
 

@@ -1,5 +1,6 @@
 """The pages. A GET changes nothing, and none but the pending set-up returns a secret; a POST carries a token."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from wtforms.validators import ValidationError  # type: ignore[import-untyped]
 
 import ferrotp.web
 
-from ..mfa import MFAError, NotEnrolled
+from ..mfa import MFAError, NotEnrolled, TooManyFactors
 from ..web import PAGE_HEADERS, LastFactor, Login, LoginRequired, StepError, device_name
 from ..web.login import MESSAGE_KEY
 from ..web.pages import (
@@ -19,6 +20,7 @@ from ..web.pages import (
     challenge_page,
     codes_file,
     codes_page,
+    passkey_page,
     posted_codes,
     remove_page,
     set_up_page,
@@ -30,8 +32,11 @@ from .auth import complete_login, current_login, log_out, login_page, promote, r
 from .rendering import render
 
 
-def blueprint() -> Blueprint:
-    """The pages of one application."""
+def blueprint(*, passkeys: bool = False) -> Blueprint:
+    """The pages of one application.
+
+    :param passkeys: whether its policy has them
+    """
     pages = Blueprint(
         "ferrotp",
         __name__,
@@ -39,7 +44,7 @@ def blueprint() -> Blueprint:
         static_folder=str(Path(ferrotp.web.__file__).parent / "static"),
         static_url_path="/static",
     )
-    for rule, view, methods in (
+    rules: list[tuple[str, Callable[..., ResponseReturnValue], list[str]]] = [
         ("/", settings, ["GET"]),
         ("/challenge", challenge, ["GET", "POST"]),
         ("/recover", recover, ["GET", "POST"]),
@@ -53,7 +58,10 @@ def blueprint() -> Blueprint:
         ("/factors/<factor_id>/remove", remove, ["GET", "POST"]),
         ("/devices/forget", forget_devices, ["POST"]),
         ("/devices/<series>/forget", forget_devices, ["POST"]),
-    ):
+    ]
+    if passkeys:
+        rules += [("/passkey", passkey, ["GET", "POST"]), ("/passkeys/add", add_passkey, ["GET", "POST"])]
+    for rule, view, methods in rules:
         name = "forget_device" if "<series>" in rule else view.__name__
         pages.add_url_rule(rule, name, view, methods=methods)
     pages.register_error_handler(StepError, redirect_to_step)
@@ -132,6 +140,27 @@ def _challenge_refused(login: Login, problem: Problem, *, recovery: bool) -> Res
     return render("challenge", problem, page=page)
 
 
+def passkey() -> ResponseReturnValue:
+    """A passkey instead of a code: the challenge's page posts what the browser made."""
+    here = state()
+    gate, texts = here.gate, here.texts
+    login = gate.allow_challenge(current_login())
+    if request.method == "GET":
+        return redirect(url_for("ferrotp.challenge"), 303)
+    problem = form_problem() or _no_credential()
+    if problem is None:
+        try:
+            verified = gate.verify_passkey(login, request.form["credential"])
+        except MFAError as error:
+            problem = problem_of(error, texts, gate.now())
+        else:
+            device = None
+            if login.stage == "half" and request.form.get("trust"):
+                device = gate.trust_device(verified, device_name(request.user_agent.string))
+            return complete_login(verified, device)
+    return _challenge_refused(login, problem, recovery=False)
+
+
 def cancel() -> ResponseReturnValue:
     """Ends a half-login, or goes back from being asked again."""
     login = current_login()
@@ -168,6 +197,8 @@ def set_up() -> ResponseReturnValue:
     here = state()
     gate, texts = here.gate, here.texts
     login = gate.allow_set_up(current_login())
+    if not gate.mfa.policy.codes:
+        return redirect(url_for("ferrotp.add_passkey"), 303)
     problem: Problem | None = None
     if request.method == "POST":
         problem = form_problem()
@@ -206,6 +237,42 @@ def confirm() -> ResponseReturnValue:
         login = replace(login, pending_factor="")
         save_login(login)
     return _set_up_page(login, problem)
+
+
+def add_passkey() -> ResponseReturnValue:
+    """Makes a passkey, and shows the recovery codes if there are none."""
+    here = state()
+    gate, texts = here.gate, here.texts
+    login = gate.allow_set_up(current_login())
+    problem: Problem | None = None
+    if request.method == "POST":
+        if login.unsaved_codes and not request.form.get("credential"):
+            return redirect(url_for("ferrotp.settings"), 303)
+        problem = form_problem() or _no_credential()
+        if problem is None:
+            try:
+                confirmed, _ = gate.finish_passkey(login, request.form["credential"], request.form.get("name", ""))
+            except MFAError as error:
+                problem = problem_of(error, texts, gate.now())
+            else:
+                promote(confirmed, next_url=login.next if login.stage == "set-up" else "")
+                session[MESSAGE_KEY] = ["passkey.done", {}]
+                onwards = (login.stage == "set-up" and login.next) or url_for("ferrotp.settings")
+                return show_codes(_first_codes, _codes_page) or redirect(onwards, 303)
+    message = problem.message if problem else ""
+    try:
+        page = passkey_page(gate, login, texts, name=device_name(request.user_agent.string), error=message)
+    except TooManyFactors:
+        session[MESSAGE_KEY] = ["setup.full", {}]
+        return redirect(url_for("ferrotp.settings"), 303)
+    return render("passkey", problem, page=page)
+
+
+def _no_credential() -> Problem | None:
+    """Where the page was open for longer than its challenge is good: the script posts the form as it is."""
+    if request.form.get("credential"):
+        return None
+    return Problem("invalid-request", 400, state().texts("error.passkey.late"))
 
 
 def _first_codes() -> CodesPage | None:

@@ -45,6 +45,7 @@ _log.addHandler(logging.NullHandler())  # an application that set up no logging 
 
 _WARN: frozenset[Kind] = NOTIFY | {
     "refused",
+    "passkey refused",
     "throttled",
     "secret revealed",
     "recovery refused",

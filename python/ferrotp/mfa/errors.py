@@ -70,6 +70,124 @@ class DeviceNotTrusted(MFAError):
         return "the device is not trusted: ask for a code"
 
 
+class CodesNotAccepted(MFAError):
+    """The policy takes passkeys and recovery codes alone, and this was about a code of an authenticator app."""
+
+    def __str__(self) -> str:
+        return "codes are not accepted here: use a passkey, or a recovery code"
+
+
+class PasskeyRefused(MFAError):
+    """What a browser sent for a passkey is no yes. Each reason has a class of its own, and the event says it, too."""
+
+    reason = "refused"
+
+    def __str__(self) -> str:
+        return f"the passkey was refused: {self.reason}"
+
+
+class PasskeyMalformed(PasskeyRefused):
+    """It is not what browsers send: truncated, too large, of another type, or it contradicts itself."""
+
+    reason = "malformed"
+
+
+class WrongOrigin(PasskeyRefused):
+    """It was made on a page of an origin that is none of the policy's: on somebody else's site."""
+
+    reason = "wrong origin"
+
+
+class CrossOriginFrame(PasskeyRefused):
+    """It was made in a frame inside a page of another origin."""
+
+    reason = "cross-origin frame"
+
+
+class WrongRelyingParty(PasskeyRefused):
+    """The authenticator signed for another relying party id."""
+
+    reason = "wrong relying party"
+
+
+class ChallengeUnknown(PasskeyRefused):
+    """The challenge is none that was given to this user of this tenant for this purpose."""
+
+    reason = "unknown challenge"
+
+
+class ChallengeExpired(PasskeyRefused):
+    """The challenge is older than it may get: ask for another."""
+
+    reason = "expired challenge"
+
+
+class ChallengeUsed(PasskeyRefused):
+    """The challenge was answered already: somebody replays an answer, or a form was sent twice."""
+
+    reason = "used challenge"
+
+
+class OtherSession(PasskeyRefused):
+    """The challenge was given to another session."""
+
+    reason = "other session"
+
+
+class PasskeyUnknown(PasskeyRefused):
+    """There is no such passkey here: it was removed, or is of another site."""
+
+    reason = "unknown passkey"
+
+
+class OtherUsersPasskey(PasskeyRefused):
+    """It is the passkey of another user."""
+
+    reason = "passkey of another user"
+
+
+class SignatureWrong(PasskeyRefused):
+    """The signature is not the passkey's."""
+
+    reason = "wrong signature"
+
+
+class CounterWentBack(PasskeyRefused):
+    """The passkey's counter is not ahead of what it was: there may be a copy of it."""
+
+    reason = "counter went back"
+
+
+class AlgorithmNotOffered(PasskeyRefused):
+    """The passkey signs by an algorithm that was not offered."""
+
+    reason = "algorithm not offered"
+
+
+class UserNotPresent(PasskeyRefused):
+    """The authenticator did not see that somebody was there."""
+
+    reason = "user not present"
+
+
+class UserNotVerified(PasskeyRefused):
+    """The policy asks that the authenticator verifies its user, by a PIN or a fingerprint, and it did not."""
+
+    reason = "user not verified"
+
+
+class AttestationRefused(PasskeyRefused):
+    """The policy asks for authenticators of certain makers, and it is not shown that this is one."""
+
+    reason = "attestation refused"
+
+
+class PasskeyTaken(PasskeyRefused):
+    """A passkey of this id is registered already: by another user, or by this one."""
+
+    reason = "registered already"
+
+
 class TooManyFactors(MFAError):
     """The user has as many factors as the policy allows."""
 

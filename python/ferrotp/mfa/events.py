@@ -11,6 +11,8 @@ Kind = Literal[
     "factor imported",
     "verified",
     "refused",
+    "passkey refused",
+    "passkey copy suspected",
     "throttled",
     "guessing suspected",
     "unlocked",
@@ -43,6 +45,7 @@ NOTIFY: frozenset[Kind] = frozenset(
         "enrollment confirmed",
         "factor imported",
         "guessing suspected",
+        "passkey copy suspected",
         "disabled",
         "recovered",
         "recovery codes replaced",
@@ -57,7 +60,7 @@ NOTIFY: frozenset[Kind] = frozenset(
 )
 """What the user should hear of by mail: changes of a factor, recovery, a factor disabled by failures
 (NIST SP 800-63B-4, section 4.6), sessions that ended, somebody who has the password and guesses codes (ASVS 6.3.5),
-and a factor that the store has lost."""
+a passkey whose counter went back, and a factor that the store has lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +73,10 @@ class Event:
     user_id: str
     factor_id: str = ""
     method: str = ""
-    """"totp", "hotp", "recovery" or "enrollment"."""
+    """"totp", "hotp", "passkey", "recovery" or "enrollment"."""
     detail: dict[str, object] = field(default_factory=dict)
-    """``reason`` of a refusal (wrong, used, malformed, expired), ``failures``, ``retry_at``, ``drift``, ``time_step``,
-    ``remaining``, ``legacy``, ``by``: what there is to say of this kind."""
+    """``reason`` of a refusal (wrong, used, malformed, expired; for a passkey that of its error), ``failures``,
+    ``retry_at``, ``drift``, ``time_step``, ``remaining``, ``legacy``, ``by``: what there is to say of this kind."""
 
     @property
     def notify_user(self) -> bool:

@@ -46,7 +46,7 @@ def reveal(core: Core, user_id: UserId, factor_id: str, by: str) -> RevealedSecr
     by = identifier("by", by)
     now = core.now()
     factor = _find(core, owner, factor_id, now)
-    if factor.state == "pending":
+    if factor.state == "pending" or factor.kind == "passkey":
         raise NotEnrolled
     otp = core.open_record(factor, now, core.keyring.reveal)
     core.emit("secret revealed", now, owner, factor_id, factor.kind, by=by)

@@ -6,6 +6,7 @@ from statistics import median
 from typing import TypeVar
 
 from .. import vault
+from . import passkey_records
 from .core import factor_info
 from .errors import KeyInUse, UnknownKey
 from .results import FactorInfo, Report, Rotation
@@ -128,7 +129,7 @@ def _samples(records: Sequence[Factor | RecoveryCode]) -> dict[str, Factor | Rec
 def _key_id(record: Factor | RecoveryCode) -> str:
     """Of the key that sealed a record; empty if it is no sealed record."""
     try:
-        return vault.Keyring.key_id(record.sealed)
+        return _key_id_of(record)
     except vault.SealedRecordError:
         return ""
 
@@ -143,7 +144,13 @@ def _opens(keyring: vault.Keyring, record: Factor | RecoveryCode) -> bool:
 
 def keys_in_use(store: Store) -> Counter[str]:
     """How many records each key seals, by its id."""
-    return Counter(vault.Keyring.key_id(record.sealed) for batch in _all_batches(store) for record in batch)
+    return Counter(_key_id_of(record) for batch in _all_batches(store) for record in batch)
+
+
+def _key_id_of(record: Factor | RecoveryCode) -> str:
+    if isinstance(record, Factor) and record.kind == "passkey":
+        return passkey_records.key_id(record.sealed)
+    return vault.Keyring.key_id(record.sealed)
 
 
 def _all_batches(store: Store) -> Iterator[Sequence[Factor | RecoveryCode]]:
@@ -160,6 +167,8 @@ def _batches(read: Callable[[_T | None, int], list[_T]]) -> Iterator[list[_T]]:
 
 def _reseal(keyring: vault.Keyring, record: Factor | RecoveryCode) -> bytes | None:
     owner = record.owner
+    if isinstance(record, Factor) and record.kind == "passkey":
+        return passkey_records.reseal(keyring, record)
     if isinstance(record, Factor):
         return keyring.reseal((owner.tenant, owner.user_id, record.factor_id), "otp", record.sealed)
     return keyring.reseal((owner.tenant, owner.user_id, record.selector), "recovery", record.sealed)

@@ -1,7 +1,11 @@
 """`Policy`: every number of the second factor in one place, with where it comes from."""
 
+import re
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 from typing import Literal
+from urllib.parse import urlsplit
 
 from ..vault import Hashing
 from .errors import PolicyError
@@ -12,6 +16,97 @@ _HORIZON = 30 * _DAY * 1000
 """Milliseconds that the limits on all failures look back."""
 _NEVER = 2**31
 """More failures in a row than there can be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passkeys:
+    """Who asks for passkeys, and what is asked of them. Impossible values raise `PolicyError`."""
+
+    rp_id: str
+    """The relying party: the domain that the passkeys are for, without scheme and port. It can never change: a passkey
+    works for this one alone, and on the hosts below it."""
+    origins: Collection[str]
+    """The pages that may ask for them, as browsers write an origin: ``https://example.com``. Each is at `rp_id` or
+    below it, by https; by http at localhost alone."""
+    user_verification: Literal["required", "preferred", "discouraged"] = "preferred"
+    """Whether the authenticator asks for a PIN or a fingerprint. Signing in by a passkey alone always requires it."""
+    attachment: Literal["platform", "cross-platform", ""] = ""
+    """Only passkeys of the device itself, or only those beside it; empty: either."""
+    attestation: Literal["none", "direct"] = "none"
+    """``direct`` takes those alone whose maker is shown by one of `attestation_roots`. It is for organizations that
+    hand out the keys: most passkeys of phones show none."""
+    attestation_roots: Collection[bytes] = ()
+    """Certificates of makers, in DER."""
+    sign_in: bool = False
+    """Whether a passkey alone may sign in, without a password: two factors in one, the device and what unlocks it."""
+    disable_copied: bool = False
+    """Whether a passkey whose counter went back is disabled. It is refused in either case, and the user is told."""
+
+    def __post_init__(self) -> None:
+        _check_rp_id(self.rp_id)
+        if isinstance(self.origins, str) or not self.origins:
+            raise PolicyError("origins must be a collection of at least one origin")
+        for origin in self.origins:
+            _check_origin(origin, self.rp_id)
+        object.__setattr__(self, "origins", frozenset(self.origins))
+        for name, allowed in (
+            ("user_verification", ("required", "preferred", "discouraged")),
+            ("attachment", ("platform", "cross-platform", "")),
+            ("attestation", ("none", "direct")),
+            ("sign_in", (True, False)),
+            ("disable_copied", (True, False)),
+        ):
+            value = getattr(self, name)
+            if type(value) is not type(allowed[0]) or value not in allowed:
+                raise PolicyError(f"{name} must be one of {', '.join(map(repr, allowed))}")
+        if isinstance(self.attestation_roots, (bytes, str)):
+            raise PolicyError("attestation_roots must be a collection of certificates")
+        object.__setattr__(self, "attestation_roots", tuple(self.attestation_roots))
+        if not all(isinstance(root, bytes) for root in self.attestation_roots):
+            raise PolicyError("attestation_roots must be certificates in DER, as bytes")
+        if (self.attestation == "direct") != bool(self.attestation_roots):
+            raise PolicyError("attestation='direct' and attestation_roots go together: neither does anything alone")
+        if self.sign_in and self.user_verification == "discouraged":
+            raise PolicyError("sign_in needs the user verified: user_verification must not be 'discouraged'")
+
+
+_HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+
+
+def _check_rp_id(rp_id: str) -> None:
+    if not isinstance(rp_id, str) or len(rp_id) > 253 or not _HOST.fullmatch(rp_id):
+        raise PolicyError(
+            "rp_id must be a domain in small letters (in punycode, if need be), without scheme, port and path"
+        )
+    try:
+        ip_address(rp_id)
+    except ValueError:
+        pass
+    else:
+        raise PolicyError("rp_id must be a domain: browsers take no address")
+    if "." not in rp_id and rp_id != "localhost":
+        raise PolicyError("rp_id must be a domain of your own, such as example.com; or localhost")
+
+
+def _check_origin(origin: str, rp_id: str) -> None:
+    refused = PolicyError(
+        f"the origin {origin!r} must be as browsers write it: https://host, and :port if it is not 443"
+    )
+    if not isinstance(origin, str):
+        raise refused
+    try:
+        parts = urlsplit(origin)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise refused from None
+    default = {"https": 443, "http": 80}.get(parts.scheme)
+    written = f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, default) else "")
+    if default is None or written != origin or not _HOST.fullmatch(host):
+        raise refused
+    if parts.scheme == "http" and host != "localhost" and not host.endswith(".localhost"):
+        raise PolicyError(f"the origin {origin!r} must be https: browsers make passkeys by http at localhost alone")
+    if host != rp_id and not host.endswith("." + rp_id):
+        raise PolicyError(f"the origin {origin!r} is neither at the rp_id {rp_id!r} nor below it")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +182,10 @@ class Policy:
     session_check_seconds: int = 60
     """How late a page may find out that its login was ended elsewhere: 0, which asks the store each time, to 600. Views
     that ask for fresh authentication always ask (ASVS 7.4.1, 7.4.3)."""
+    passkeys: Passkeys | None = None
+    """Who asks for passkeys, and what is asked of them; None: nobody does."""
+    codes: bool = True
+    """Whether codes of authenticator apps are enrolled and accepted. No: only passkeys and recovery codes are."""
     legacy_secrets: bool = False
     """Whether `import_factor` and `import_users` take secrets of 80 to 127 bits and periods of up to 300 seconds, as
     older pyotp made them. They are flagged, and `report` lists the users who should enroll again."""
@@ -102,6 +201,12 @@ class Policy:
             raise PolicyError("longest_delay must not be shorter than first_delay")
         if not isinstance(self.hashing, Hashing):
             raise PolicyError("hashing must be a ferrotp.vault.Hashing")
+        if self.passkeys is not None and not isinstance(self.passkeys, Passkeys):
+            raise PolicyError("passkeys must be a ferrotp.mfa.Passkeys, or None")
+        if type(self.codes) is not bool:
+            raise PolicyError("codes must be True or False")
+        if not self.codes and self.passkeys is None:
+            raise PolicyError("without codes there must be passkeys")
         if type(self.legacy_secrets) is not bool:
             raise PolicyError("legacy_secrets must be True or False")
 
@@ -115,6 +220,12 @@ class Policy:
         """OWASP ASVS 5.0, requirement 6.5.5: a TOTP code lives for 30 seconds, so there is no window. People whose
         devices' clocks are off will be refused, and codes typed at the end of a step, too."""
         return cls(window=0, hotp_look_ahead=2)
+
+    @classmethod
+    def phishing_resistant(cls, passkeys: Passkeys) -> "Policy":
+        """Passkeys and recovery codes alone (NIST SP 800-63B-4, section 3.2.5; ASVS 6.3.3 at level 3). Who has an
+        authenticator app only comes in by a recovery code, and adds a passkey."""
+        return cls(passkeys=passkeys, codes=False)
 
     @classmethod
     def cheap_for_tests(cls) -> "Policy":

@@ -24,7 +24,7 @@ class Verification:
 
     user_id: str
     method: str
-    """"totp", "hotp" or "recovery"."""
+    """"totp", "hotp", "passkey" or "recovery"."""
     at: datetime
     factor_id: str = ""
     """Empty for a recovery code."""
@@ -35,6 +35,10 @@ class Verification:
     """Time steps that the device is ahead of this server; for an HOTP the counters that were skipped."""
     remaining: int | None = None
     """For a recovery code: how many are left."""
+    amr: tuple[str, ...] = ("otp", "mfa")
+    """How the user came in, as RFC 8176 names it, the password apart: ``otp`` for any code; ``hwk`` for a passkey that
+    stays in its device and ``swk`` for one that is synced, with ``user`` since somebody was there. ``mfa`` where it was
+    the second factor, or a passkey that verified its user."""
 
 
 class _Secret:
@@ -129,7 +133,7 @@ class FactorInfo:
     user_id: str
     factor_id: str
     kind: str
-    """"totp" or "hotp"."""
+    """"totp", "hotp" or "passkey"."""
     name: str
     state: str
     """"pending", "active" or "disabled"."""
@@ -139,6 +143,39 @@ class FactorInfo:
     """Time steps that the device was ahead at the last code."""
     legacy: bool
     """The secret is short, or the period long: the user should enroll again."""
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyInfo:
+    """A passkey, as a page may show it. `FactorInfo` of the same `factor_id` is beside it in `Status.factors`."""
+
+    factor_id: str
+    name: str
+    state: str
+    """"active" or "disabled"."""
+    created_at: datetime
+    last_used_at: datetime | None
+    backup_eligible: bool
+    """Whether it may be synced to other devices. No: it stays in the one that made it."""
+    backed_up: bool
+    """Whether it was, when it was used last."""
+    attachment: str
+    """"platform" for the device itself, "cross-platform" for a key or a phone beside it; empty if not said."""
+    transports: tuple[str, ...]
+    """How the browser may reach it: "internal", "hybrid", "usb", "nfc", "ble", "smart-card"."""
+    aaguid: str
+    """The model of the authenticator, as a UUID; zeros if it does not say."""
+    counter: int
+    """How often it has signed, if it counts; 0 if it does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewPasskey:
+    """A passkey that was registered just now."""
+
+    passkey: PasskeyInfo
+    recovery_codes: RecoveryCodes
+    """The user's, to be shown once, if there were no others. Empty otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from copy import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import vault
 from .._tracebacks import without_frames
-from . import devices, enrollment, factors, importing, maintenance, recovery, verification
+from . import devices, enrollment, factors, importing, maintenance, passkeys, recovery, verification
 from .core import Core, identifier
 from .enrollment import OTPKind
 from .errors import MFAError
@@ -24,7 +24,9 @@ from .results import (
     DeviceToken,
     Enrollment,
     FactorInfo,
+    NewPasskey,
     Outcome,
+    PasskeyInfo,
     RecoveryCodes,
     Report,
     RevealedSecret,
@@ -71,6 +73,7 @@ class MFA:
         prepare: bool = True,
     ) -> None:
         policy = Policy() if policy is None else policy
+        passkeys.check_policy(policy)
         self._core = Core(open_store(store), issuer, keyring, policy, tenant, clock, on_event)
         if prepare:
             if self.store.prepare():
@@ -159,6 +162,7 @@ class MFA:
         :param secret: one that was made before it was known for whom: at least as long as the policy's
         :param factor_id: the same each time for the same device: `FactorExists` if it came before. Random if empty
         :raises TooManyFactors: if the user has as many as the policy allows
+        :raises CodesNotAccepted: if the policy takes passkeys alone
         """
         return enrollment.enroll(self._core, user_id, account_name, name, kind, secret, factor_id)
 
@@ -271,6 +275,7 @@ class MFA:
         :raises FactorDisabled: too many failures in a row: recover, and enroll again
         :raises NotEnrolled: the user has no active factor
         :raises SealedRecordError: a record of the store was changed, or its key is missing
+        :raises CodesNotAccepted: the policy takes passkeys alone
         """
         return verification.verify(self._core, user_id, code, factor_id, past_steps)
 
@@ -300,6 +305,85 @@ class MFA:
         :raises NotEnrolled: the user has no active factor
         """
         return verification.unlock(self._core, user_id, code, next_code)
+
+    # Passkeys
+
+    @without_frames
+    def begin_passkey(
+        self, *, user_id: UserId, session: str, account_name: str, display_name: str = ""
+    ) -> dict[str, Any]:
+        """What a browser needs to make a passkey: JSON, for ``PublicKeyCredential.parseCreationOptionsFromJSON``. Ask
+        for fresh authentication before (ASVS 7.5.1).
+
+        Nothing is kept. The answer is good for two minutes, once, in this session alone.
+
+        :param session: names the login that asks; `finish_passkey` gets the same. Random, and of this login alone
+        :param account_name: the user's name or address, as the browser shows it
+        :param display_name: how the user is called, if that is another text
+        :raises PolicyError: if the policy has no passkeys
+        :raises TooManyFactors: if the user has as many factors as the policy allows
+        """
+        return passkeys.begin(self._core, user_id, session, account_name, display_name)
+
+    @without_frames
+    def finish_passkey(
+        self,
+        *,
+        user_id: UserId,
+        session: str,
+        response: object,
+        name: str = "",
+        recovery_codes: bool = True,
+        only_first: bool = False,
+    ) -> NewPasskey:
+        """Registers the passkey that a browser made. It is active at once.
+
+        Gives the user's recovery codes if there are no others by then: show them once.
+
+        :param response: what ``credential.toJSON()`` gave: parsed, or as text
+        :param name: what the user calls it
+        :param recovery_codes: False for an application that makes them at another time
+        :param only_first: True where the user has shown the password alone: a factor that came meanwhile is the owner's
+        :raises PasskeyRefused: it is not what was asked for; which of its kinds, the error and the event say
+        :raises AlreadyEnrolled: with `only_first`, if the user has a factor by now
+        :raises TooManyFactors: if the user has by now as many as the policy allows
+        """
+        return passkeys.finish(self._core, user_id, session, response, name, recovery_codes, only_first)
+
+    @without_frames
+    def passkey_challenge(self, *, user_id: UserId | None, session: str) -> dict[str, Any]:
+        """What a browser needs to use a passkey: JSON, for ``PublicKeyCredential.parseRequestOptionsFromJSON``.
+
+        Nothing is kept. The answer is good for two minutes, once, in this session alone.
+
+        :param user_id: who has shown the password; None to sign in by a passkey alone, whoever it may be, where the
+            policy has `sign_in`
+        :param session: names the login that asks; `verify_passkey` gets the same
+        :raises PolicyError: if the policy has no passkeys, or lets nobody sign in by one
+        :raises NotEnrolled: if the user has no active passkey
+        """
+        return passkeys.challenge(self._core, user_id, session)
+
+    @without_frames
+    def verify_passkey(self, *, user_id: UserId | None, session: str, response: object) -> Verification:
+        """Says yes to a passkey, once for each challenge. With a user's id call it only after the first factor was
+        right.
+
+        A right answer is looked at whatever wrong codes came before: it cannot be guessed, and those who guess codes
+        keep nobody out. A wrong one counts as a wrong code does; one that names no user counts for nobody.
+
+        :param user_id: as for `passkey_challenge`. With None, `Verification.user_id` says who it is
+        :param response: what ``credential.toJSON()`` gave: parsed, or as text
+        :raises PasskeyRefused: no yes; which of its kinds, the error and the event say
+        :raises Throttled: it was wrong, after too many wrong ones before
+        :raises SealedRecordError: the record of the passkey was changed, or its key is missing
+        """
+        return passkeys.verify(self._core, user_id, session, response)
+
+    @without_frames
+    def passkeys(self, *, user_id: UserId) -> list[PasskeyInfo]:
+        """The user's passkeys, the oldest first. `remove_factor` removes one by its `factor_id`."""
+        return passkeys.listed(self._core, user_id)
 
     # Recovery
 

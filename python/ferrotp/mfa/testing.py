@@ -36,6 +36,7 @@ from .errors import (
     LastFactor,
     MFAError,
     Overloaded,
+    PasskeyTaken,
     StoreDamaged,
     StoreUnavailable,
     TooManyFactors,
@@ -45,6 +46,7 @@ from .service import MFA
 from .stores.base import (
     NEVER_USED,
     Acceptance,
+    AnsweredChallenge,
     Budget,
     Confirmation,
     Factor,
@@ -1060,6 +1062,158 @@ class StoreContract:
             store.reset(owner)
             assert store.devices(owner) == []
 
+    def test_a_passkey_comes_with_all_that_a_first_factor_brings_and_is_found_by_its_id(self) -> None:
+        with self._store() as store:
+            passkey = _passkey()
+            owner = passkey.owner
+            assert store.passkey(owner.tenant, passkey.factor_id) is None
+            codes = _codes(owner, 3)
+            assert store.add_passkey(passkey, _answer(owner), NOW, codes, 10) == Confirmation(codes_kept=True)
+            state = store.user(owner)
+            assert state.factors == (passkey,) and state.recovery_codes == 3 and len(state.epoch) == 32
+            assert store.passkey(owner.tenant, passkey.factor_id) == passkey
+            assert store.passkey(owner.tenant + "x", passkey.factor_id) is None
+            assert passkey in list(_listed(store.factors, 100))
+            # It is an active factor: an attempt is counted, and a device may be trusted.
+            assert isinstance(store.reserve(owner, "otp", NOW, _LIMITS), Reservation)
+            assert store.add_device(_device(owner, b"0"), NOW, 5)
+            second = _passkey(owner)
+            assert store.add_passkey(second, _answer(owner), NOW, _codes(owner, 2), 10) == Confirmation(
+                codes_kept=False
+            )
+            assert store.user(owner).recovery_codes == 3 and store.user(owner).epoch == state.epoch
+            # What comes from another system comes to those alone of whom nothing is kept.
+            assert store.add_users([NewUser(owner, (_made(owner),))]) == [False]
+
+    def test_a_passkey_is_of_one_user_of_a_tenant_alone_until_it_goes(self) -> None:
+        with self._store() as store:
+            passkey = _passkey()
+            owner = passkey.owner
+            assert store.add_passkey(passkey, _answer(owner), NOW, [], 10)
+            for other in (owner, Owner(owner.tenant, "another"), Owner(owner.tenant, owner.user_id + "x")):
+                before, answered = store.user(other), _answer(other)
+                theirs = replace(passkey, owner=other)
+                assert isinstance(_error(store.add_passkey, theirs, answered, NOW, [], 10), PasskeyTaken)
+                assert store.user(other) == before
+                # Nothing has changed, and the challenge can still be answered.
+                assert store.add_passkey(_passkey(other), answered, NOW, [], 10)
+            elsewhere = replace(passkey, owner=Owner(secrets.token_hex(4), owner.user_id))
+            assert store.add_passkey(elsewhere, _answer(elsewhere.owner), NOW, [], 10)
+            # An authenticator app's factor may have the same id: it is not looked up by it.
+            app = replace(_made(Owner(owner.tenant, "app")), factor_id=passkey.factor_id)
+            assert store.add_factor(app, NOW, 10, 5)
+            assert store.passkey(owner.tenant, passkey.factor_id) == passkey
+            ways: tuple[Callable[[Owner], object], ...] = (
+                lambda whose: store.remove_factor(whose, passkey.factor_id, "moved"),
+                store.reset,
+                lambda whose: store.delete_users([whose]),
+            )
+            for number, goes in enumerate(ways):
+                found = store.passkey(owner.tenant, passkey.factor_id)
+                assert found is not None
+                goes(found.owner)
+                assert store.passkey(owner.tenant, passkey.factor_id) is None
+                fresh = replace(passkey, owner=Owner(owner.tenant, f"next {number}"))
+                assert store.add_passkey(fresh, _answer(fresh.owner), NOW, [], 10)
+            assert store.user(app.owner).factors == (app,)
+            assert store.passkey(elsewhere.owner.tenant, passkey.factor_id) == elsewhere
+
+    def test_passkeys_are_factors_for_the_limits(self) -> None:
+        with self._store() as store:
+            app = _active(store)
+            owner = app.owner
+            refused = _error(store.add_passkey, _passkey(owner), _answer(owner), NOW, [], 10, only_first=True)
+            assert isinstance(refused, AlreadyEnrolled)
+            assert isinstance(_error(store.add_passkey, _passkey(owner), _answer(owner), NOW, [], 1), TooManyFactors)
+            assert store.user(owner).factors == (app,)
+            passkey = _passkey(owner)
+            assert store.add_passkey(passkey, _answer(owner), NOW, [], 2)
+            assert not store.add_factor(_made(owner), NOW, 2, 5)
+            assert store.remove_factor(owner, app.factor_id, "moved", keep_last=True)
+            assert isinstance(
+                _error(store.remove_factor, owner, passkey.factor_id, "moved", keep_last=True), LastFactor
+            )
+            assert store.disable_passkey(passkey) and not store.disable_passkey(passkey)
+            assert _read(store, passkey).state == "disabled"
+            assert not store.disable_passkey(replace(app, owner=_active(store).owner))
+
+    def test_a_challenge_is_answered_once_by_anybody_of_a_tenant(self) -> None:
+        with self._store() as store:
+            one, other = _bound_passkey(store), _bound_passkey(store)
+            other_there = replace(other, owner=Owner(one.owner.tenant, "other"))
+            assert store.add_passkey(other_there, _answer(other_there.owner), NOW, [], 10)
+            answered = _answer(one.owner)
+            assert _use(store, one, answered, 0) == "accepted"
+            for passkey in (one, other_there):
+                assert _use(store, passkey, answered, 0) == "answered"
+                assert store.add_passkey(_passkey(passkey.owner), answered, NOW, [], 10) is None
+            # Until it would have expired; then it may be forgotten, since nobody may answer it.
+            assert _use(store, one, answered, 0, now=answered.expires_at - 1) == "answered"
+            assert _use(store, one, _answer(one.owner), 0, now=answered.expires_at) == "accepted"
+            # Of another tenant it is another challenge.
+            assert _use(store, other, replace(answered, tenant=other.owner.tenant), 0) == "accepted"
+
+    def test_a_passkeys_counter_counts_on_or_is_none(self) -> None:
+        with self._store() as store:
+            passkey = _bound_passkey(store)
+            assert [_use(store, passkey, _answer(passkey.owner), 0) for _ in range(3)] == ["accepted"] * 3
+            answered = _answer(passkey.owner)
+            for counter, said in ((7, "accepted"), (7, "changed"), (6, "changed"), (0, "changed"), (8, "accepted")):
+                fresh = _answer(passkey.owner)
+                assert _use(store, passkey, fresh, counter, now=NOW + counter) == said
+                kept = _read(store, passkey)
+                assert (kept.last_step, kept.last_used_at) == (max(counter, 7), NOW + kept.last_step)
+            # One that was not accepted has answered nothing.
+            assert _use(store, passkey, answered, 8) == "changed"
+            assert _use(store, passkey, answered, 2**32 - 1) == "accepted"
+
+    def test_a_passkey_is_accepted_as_it_was_read_alone(self) -> None:
+        with self._store() as store:
+            passkey = _bound_passkey(store)
+            answered = _answer(passkey.owner)
+            stale = replace(passkey, sealed=b"another key")
+            assert _use(store, stale, answered, 1) == "changed"
+            assert _use(store, replace(passkey, owner=_active(store).owner), answered, 1) == "changed"
+            app = _active(store)
+            assert _use(store, app, _answer(app.owner), 1) == "changed"
+            assert store.use_passkey(passkey, answered, 1, b"\0synced now\n", NOW, disable_at=100) == "accepted"
+            assert _read(store, passkey) == replace(passkey, last_step=1, sealed=b"\0synced now\n", last_used_at=NOW)
+            ends_it: tuple[Callable[[Factor], object], ...] = (
+                store.disable_passkey,
+                lambda kept: store.remove_factor(kept.owner, kept.factor_id, "moved"),
+            )
+            for ends in ends_it:
+                passkey = _bound_passkey(store)
+                ends(passkey)
+                before = store.user(passkey.owner)
+                assert _use(store, passkey, _answer(passkey.owner), 1) == "changed"
+                assert store.user(passkey.owner) == before
+
+    def test_a_passkey_is_not_held_up_by_guesses_of_codes_and_opens_none_that_are_disabled(self) -> None:
+        limits = replace(_LIMITS, free=1, delays=(60_000,), disable_at=3)
+        with self._store() as store:
+            passkey = _bound_passkey(store)
+            owner = passkey.owner
+            for _ in range(2):
+                assert isinstance(store.reserve(owner, "otp", NOW, limits), Reservation)
+            assert isinstance(store.reserve(owner, "otp", NOW, limits), Refusal)
+            spent = store.user(owner).budgets["otp"].spent_until
+            assert _use(store, passkey, _answer(owner), 0, disable_at=3) == "accepted"
+            assert store.user(owner).budgets["otp"] == Budget(0, 0, spent)
+            for minute in range(3):
+                assert isinstance(store.reserve(owner, "otp", NOW + 120_000 * minute, limits), Reservation)
+            assert store.reserve(owner, "otp", NOW + _DAY, limits) == Refusal("disabled")
+            before = store.user(owner).budgets["otp"]
+            assert _use(store, passkey, _answer(owner), 0, disable_at=3) == "accepted"
+            assert store.user(owner).budgets["otp"] == before
+            # A new authenticator app opens codes again, and leaves the passkey as it is.
+            fresh = _pending(owner)
+            assert store.add_factor(fresh, NOW, 10, 5)
+            reservation = store.reserve(owner, "enrollment", NOW, limits, factor_id=fresh.factor_id)
+            assert isinstance(reservation, Reservation)
+            assert store.confirm(reservation, fresh.factor_id, 1, 0, NOW, [], 10)
+            assert _read(store, passkey).state == "active"
+
     def test_users_whose_ids_are_alike_stay_apart(self) -> None:
         with self._store() as store:
             tenants = [secrets.token_hex(4) + tenant for tenant in ("", ":a", "{")]
@@ -1255,6 +1409,31 @@ class StoreContract:
                 state = store.user(factors[0].owner)
                 assert [factor.state for factor in state.factors].count("active") == 3
                 assert state.recovery_codes == 3
+
+    @_race
+    def test_one_answer_of_a_passkey_in_many_processes_is_accepted_once(self) -> None:
+        crowd = self._crowd()
+        with self._store() as store:
+            for number in range(self.rounds // 4):
+                passkey = _bound_passkey(store)
+                # With a counter and without: it is the challenge that is used up.
+                counter, now = number % 2, crowd.seconds(number) * 1000
+                answered = replace(_answer(passkey.owner), expires_at=now + 120_000)
+                answers, lost = crowd.ask("use passkey", number, passkey=passkey, answered=answered, counter=counter)
+                assert answers.keys() <= {"accepted", "answered"} and answers.total() == self.processes, answers
+                _assert_once(answers["accepted"], lost)
+                assert _read(store, passkey).last_step == counter
+
+    @_race
+    def test_one_passkey_that_many_users_come_with_at_once_is_of_one(self) -> None:
+        crowd = self._crowd()
+        with self._store() as store:
+            for number in range(self.rounds // 20):
+                passkey = _passkey()
+                answers, lost = crowd.ask("add passkey", number, passkey=passkey)
+                assert answers.keys() <= {"added", "PasskeyTaken"} and answers.total() == self.processes, answers
+                _assert_once(answers["added"], lost)
+                assert store.passkey(passkey.owner.tenant, passkey.factor_id) is not None
 
     def test_threads_of_a_process_take_turns(self) -> None:
         size, share = 16, 25
@@ -1495,6 +1674,10 @@ class _Member:
             return self._use(**arguments)
         if verb == "remove":
             return self._remove(**arguments)
+        if verb == "use passkey":
+            return self._use_passkey(**arguments)
+        if verb == "add passkey":
+            return self._add_passkey(**arguments)
         if verb == "confirm":
             return self._confirm(**arguments)
         self._until_answered(lambda: getattr(self._mfa, verb)(**arguments))
@@ -1512,6 +1695,19 @@ class _Member:
         return self._until_answered(
             lambda: self.store.use_device(device.owner, device.series, b"0" * 32, fresh, now, 60_000)
         )
+
+    def _use_passkey(self, passkey: Factor, answered: AnsweredChallenge, counter: int) -> str:
+        now = self._seconds * 1000
+        return self._until_answered(
+            lambda: self.store.use_passkey(passkey, answered, counter, passkey.sealed, now, disable_at=100)
+        )
+
+    def _add_passkey(self, passkey: Factor) -> str:
+        now = self._seconds * 1000
+        mine = replace(passkey, owner=Owner(passkey.owner.tenant, secrets.token_hex(8)))
+        answered = replace(_answer(mine.owner), expires_at=now + 120_000)
+        added = self._until_answered(lambda: self.store.add_passkey(mine, answered, now, [], 10))
+        return "added" if added else "answered"
 
     def _remove(self, factors: list[Factor]) -> str:
         factor = random.choice(factors)  # noqa: S311 # which one, is no secret
@@ -1635,6 +1831,33 @@ def _device(owner: Owner, token: bytes) -> TrustedDevice:
     return TrustedDevice(owner, secrets.token_hex(8), "browser", token * 32, NOW, NOW + 30 * _DAY, NOW)
 
 
+def _passkey(owner: Owner | None = None) -> Factor:
+    """As it is when it was registered."""
+    return replace(_made(owner), factor_id=secrets.token_hex(16), kind="passkey", last_step=0)
+
+
+def _answer(owner: Owner) -> AnsweredChallenge:
+    return AnsweredChallenge(owner.tenant, secrets.token_hex(16), NOW + 120_000)
+
+
+def _bound_passkey(store: Store) -> Factor:
+    passkey = _passkey()
+    assert store.add_passkey(passkey, _answer(passkey.owner), NOW, [], 10)
+    return passkey
+
+
+def _use(
+    store: Store,
+    passkey: Factor,
+    answered: AnsweredChallenge,
+    counter: int,
+    *,
+    now: int = NOW,
+    disable_at: int = 100,
+) -> str:
+    return store.use_passkey(passkey, answered, counter, passkey.sealed, now, disable_at=disable_at)
+
+
 def _codes(owner: Owner, count: int) -> list[RecoveryCode]:
     return [RecoveryCode(owner, f"{number:02}", secrets.token_bytes(60)) for number in range(count)]
 
@@ -1675,7 +1898,7 @@ def _replay(store: Store, rng: random.Random) -> None:
     for turn in range(60):
         now += rng.choice((0, 0, 1, 500, 1000, 4000, 60_000, -1, -90_000))
         owner = rng.choice(owners)
-        match rng.randrange(10):
+        match rng.randrange(12):
             case 0 | 1:
                 state: Literal["pending", "active"] = "active" if rng.random() < 0.5 else "pending"
                 factor_id = rng.choice(ids)
@@ -1746,6 +1969,26 @@ def _replay(store: Store, rng: random.Random) -> None:
                 else:
                     epoch = f"{rng.randrange(1 << 32)}"
                     both("remove_factor", owner, rng.choice(ids), epoch, rng.random() < 0.5)
+            case 10:
+                name = f"passkey {rng.randrange(4)}"
+                passkey = replace(
+                    _passkey(owner),
+                    factor_id=name,
+                    created_at=now * 1000 + rng.randrange(1000),
+                    last_step=rng.randrange(2),
+                )
+                answered = AnsweredChallenge(tenant, f"challenge {rng.randrange(8)}", now + _DAY)
+                codes = rng.choice(([], _codes(owner, 2)))
+                both("add_passkey", passkey, answered, now, codes, rng.choice((1, 3)), rng.random() < 0.3)
+            case 11:
+                kept = model.passkey(tenant, f"passkey {rng.randrange(4)}")
+                answered = AnsweredChallenge(tenant, f"challenge {rng.randrange(8)}", now + _DAY)
+                if kept is not None and rng.random() < 0.2:
+                    both("disable_passkey", kept)
+                elif kept is not None:
+                    counter, sealed = rng.randrange(5), rng.choice((kept.sealed, rng.randbytes(20)))
+                    more = {"disable_at": limits.disable_at}
+                    both("use_passkey", kept, answered, counter, sealed, now, **more)
             case 9 if rng.random() < 0.3:
                 if rng.random() < 0.5:
                     both("reset", owner)

@@ -4,10 +4,10 @@ import unicodedata
 from collections.abc import Collection
 
 from .core import Core, existing_factor_id
-from .errors import FactorDisabled, PolicyError, SealedRecordError
+from .errors import CodesNotAccepted, FactorDisabled, PolicyError, SealedRecordError
 from .events import Kind
 from .results import UserId, Verification
-from .stores.base import Acceptance, Factor, Reservation
+from .stores.base import Acceptance, Factor, Owner, Reservation
 
 LONGEST = 64
 """Characters that are looked at. No code is longer, and work on a text of any length is an attack. What people type has
@@ -22,6 +22,7 @@ def verify(
     """`MFA.verify`."""
     owner = core.owner(user_id)
     now = core.now()
+    check_codes(core, owner, "refused", now)
     among = None if factor_id is None or isinstance(factor_id, str) else frozenset(factor_id)
     digits = typed_digits(code)
     # Of the last time that the store asks.
@@ -32,7 +33,7 @@ def verify(
         nonlocal reason, broken
         reason, broken = "wrong" if digits else "malformed", None
         for factor in reservation.factors:
-            if among is not None and factor.factor_id not in among:
+            if factor.kind == "passkey" or (among is not None and factor.factor_id not in among):
                 continue
             try:
                 step, drift = match_code(quiet, factor, digits, now, past_steps)
@@ -59,6 +60,7 @@ def resync(core: Core, user_id: UserId, factor_id: str, code: str, next_code: st
     """`MFA.resync`."""
     owner = core.owner(user_id)
     now = core.now()
+    check_codes(core, owner, "refused", now)
     first, second = typed_digits(code), typed_digits(next_code)
 
     def decide(quiet: Core, reservation: Reservation) -> Acceptance | None:
@@ -79,6 +81,7 @@ def unlock(core: Core, user_id: UserId, code: str, next_code: str) -> Verificati
     """`MFA.unlock`."""
     owner = core.owner(user_id)
     now = core.now()
+    check_codes(core, owner, "unlock refused", now)
     disable_at = core.limits.disable_at
     if core.store.user(owner).budgets["otp"].failures >= disable_at:
         core.emit("unlock refused", now, owner, "", "unlock", reason="disabled")
@@ -88,6 +91,8 @@ def unlock(core: Core, user_id: UserId, code: str, next_code: str) -> Verificati
     reason = "wrong" if first and second else "malformed"
     broken: SealedRecordError | None = None
     for factor in reservation.factors:
+        if factor.kind == "passkey":
+            continue
         try:
             step, drift = _match_pair(core, factor, first, second, now)
         except SealedRecordError as error:
@@ -168,6 +173,13 @@ def _verification(core: Core, attempt: Reservation, accepted: Acceptance, kind: 
     owner, step, drift = factor.owner, accepted.step, accepted.drift
     event = core.emit(kind, now, owner, factor.factor_id, factor.kind, time_step=step, drift=drift)
     return Verification(owner.user_id, factor.kind, event.at, factor.factor_id, factor.name, step, drift)
+
+
+def check_codes(core: Core, owner: Owner, refused: Kind, now: int) -> None:
+    """:raises CodesNotAccepted: the policy takes passkeys alone"""
+    if not core.policy.codes:
+        core.emit(refused, now, owner, "", "otp", reason="codes not accepted")
+        raise CodesNotAccepted
 
 
 def typed_digits(text: object) -> str:

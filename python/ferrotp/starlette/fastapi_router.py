@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .fields import OPERATIONS, Operation
+from .fields import Operation, offered
 from .models import (
     BODIES,
     CancelAnswer,
@@ -21,6 +21,8 @@ from .models import (
     EnrollAnswer,
     ForgetAnswer,
     LoginAnswer,
+    NewPasskeyAnswer,
+    PasskeyOptionsAnswer,
     Problem,
     RecoverAnswer,
     RemoveAnswer,
@@ -42,13 +44,18 @@ _ANSWERS = {
     "end_sessions": LoginAnswer,
     "forget_devices": ForgetAnswer,
     "forget_device": ForgetAnswer,
+    "passkey_challenge": PasskeyOptionsAnswer,
+    "verify_passkey": LoginAnswer,
+    "begin_passkey": PasskeyOptionsAnswer,
+    "finish_passkey": NewPasskeyAnswer,
 }
 _PROBLEMS = {
     400: "The code is wrong, used or of another time (`invalid-code`); or the enrollment is not there any more "
-    "(`enrollment-expired`).",
+    "(`enrollment-expired`). Or the passkey was refused (`passkey-refused`): `reason` says why.",
     401: "Nobody is logged in (`login-required`), or the pending login has died (`pending-login-expired`).",
     403: "The second factor is missing (`second-factor-required`), must be shown again "
-    "(`fresh-authentication-required`), is switched off (`factor-disabled`) or not there (`not-enrolled`).",
+    "(`fresh-authentication-required`), is switched off (`factor-disabled`) or not there (`not-enrolled`); or codes "
+    "are not accepted (`codes-not-accepted`).",
     404: "The user has no such factor (`no-such-factor`).",
     409: "It is the last factor, and there has to be one (`last-factor`); or there are too many (`too-many-factors`).",
     415: "The body is not declared as JSON (`not-json`).",
@@ -115,7 +122,7 @@ def _fault(error: dict[str, Any]) -> dict[str, str]:
 def router(operations: Operations, **options: Any) -> APIRouter:
     """Of one application."""
     routes = APIRouter(**{"tags": ["second factor"], "route_class": ProblemRoute, **options})
-    for operation in OPERATIONS:
+    for operation in offered(operations.mfa.policy.passkeys is not None):
         routes.add_api_route(
             operation.path,
             _endpoint(operations, operation),

@@ -15,7 +15,7 @@ ID_EXAMPLE = "5f0c2d7e9a4b4c8d8e1f2a3b4c5d6e7f"
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a body: a text, or true or false."""
+    """A field of a body: a text, true or false, or an object of the browser's own."""
 
     type: type = str
     required: bool = False
@@ -32,6 +32,8 @@ class Field:
             return ""
         if self.type is bool:
             return "" if isinstance(value, bool) else "must be true or false"
+        if self.type is dict:
+            return "" if isinstance(value, dict) else "must be an object"
         if not isinstance(value, str) or (self.pattern and not re.fullmatch(self.pattern, value)):
             return "must be a string of the documented form"
         try:
@@ -57,6 +59,9 @@ PENDING_TOKEN = Field(
 TRUST_DEVICE = Field(bool, default=False, description="Not to be asked on this device again for some days.")
 NAME = Field(default="", max_length=200, examples=["My phone"])
 FACTOR_ID = Field(required=True, pattern=ID_PATTERN, examples=[ID_EXAMPLE])
+
+
+CREDENTIAL = Field(dict, required=True, description="What `credential.toJSON()` gave, as the browser made it.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,8 @@ class Operation:
     parameter: str = ""
     """Of the path."""
     status: int = 200
+    for_passkeys: bool = False
+    """Whether it is there only where the policy has passkeys."""
 
 
 VERIFY_BODY = Body(
@@ -120,6 +127,17 @@ CANCEL_BODY = Body(
     "CancelBody",
     "A pending login.",
     {"pending_token": Field(required=True, max_length=MAX_TOKEN_LENGTH, description="From the login.")},
+)
+PASSKEY_OPTIONS_BODY = Body("PasskeyOptionsBody", "Which login asks.", {"pending_token": PENDING_TOKEN})
+NEW_PASSKEY_BODY = Body(
+    "NewPasskeyBody",
+    "A passkey that the browser made.",
+    {"credential": CREDENTIAL, "name": NAME, "pending_token": PENDING_TOKEN},
+)
+VERIFY_PASSKEY_BODY = Body(
+    "VerifyPasskeyBody",
+    "The answer of a passkey.",
+    {"credential": CREDENTIAL, "pending_token": PENDING_TOKEN, "trust_device": TRUST_DEVICE},
 )
 END_SESSIONS_BODY = Body("EndSessionsBody", "Nothing.")
 
@@ -150,6 +168,45 @@ OPERATIONS = (
         "The same by a recovery code. It has limits of its own, and works while codes of the app are delayed.",
         (400, 401, 403, 415, 422, 429, 500, 503),
         RECOVER_BODY,
+    ),
+    Operation(
+        "passkey_challenge",
+        "POST",
+        "/passkey/challenge",
+        "What the browser needs to use a passkey: `options` is for `PublicKeyCredential.parseRequestOptionsFromJSON`. "
+        "It is good for two minutes, for this login alone.",
+        (401, 403, 415, 422, 500, 503),
+        PASSKEY_OPTIONS_BODY,
+        for_passkeys=True,
+    ),
+    Operation(
+        "verify_passkey",
+        "POST",
+        "/passkey/verify",
+        "Takes the answer of a passkey, once, as `verify` takes a code. Wrong codes that came before do not delay it.",
+        (400, 401, 403, 415, 422, 429, 500, 503),
+        VERIFY_PASSKEY_BODY,
+        for_passkeys=True,
+    ),
+    Operation(
+        "begin_passkey",
+        "POST",
+        "/passkeys/options",
+        "What the browser needs to make a passkey: `options` is for "
+        "`PublicKeyCredential.parseCreationOptionsFromJSON`. It asks for a fresh login.",
+        (401, 403, 409, 415, 422, 500, 503),
+        PASSKEY_OPTIONS_BODY,
+        for_passkeys=True,
+    ),
+    Operation(
+        "finish_passkey",
+        "POST",
+        "/passkeys",
+        "Registers the passkey that the browser made: it is active at once. With the first factor come recovery codes.",
+        (400, 401, 403, 409, 415, 422, 500, 503),
+        NEW_PASSKEY_BODY,
+        status=201,
+        for_passkeys=True,
     ),
     Operation(
         "cancel",
@@ -215,3 +272,11 @@ OPERATIONS = (
         parameter="device_id",
     ),
 )
+
+
+def offered(passkeys: bool) -> list[Operation]:
+    """The operations of an application.
+
+    :param passkeys: whether its policy has them
+    """
+    return [operation for operation in OPERATIONS if passkeys or not operation.for_passkeys]

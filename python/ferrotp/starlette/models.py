@@ -63,6 +63,27 @@ class ConfirmAnswer(LoginAnswer):
     )
 
 
+class PasskeyOptionsAnswer(BaseModel):
+    """What a browser needs."""
+
+    options: dict[str, Any] = Field(description="JSON, in the form that `PublicKeyCredential` parses.")
+
+
+class NewPasskeyAnswer(ConfirmAnswer):
+    """The passkey is active, and the login is done."""
+
+    factor_id: Annotated[str, _ID]
+
+
+class Passkey(BaseModel):
+    """What there is to say of a passkey beside its factor."""
+
+    factor_id: Annotated[str, _ID]
+    synced: bool = Field(description="Whether it may be in more than one device.")
+    attachment: Literal["platform", "cross-platform", ""] = Field(description="In this device, or beside it.")
+    transports: list[str]
+
+
 class EnrollAnswer(BaseModel):
     """A key, to be scanned and then confirmed. It is given this once."""
 
@@ -79,7 +100,7 @@ class Factor(BaseModel):
     """A factor of the user's own."""
 
     factor_id: Annotated[str, _ID]
-    kind: Literal["totp", "hotp"]
+    kind: Literal["totp", "hotp", "passkey"]
     name: str
     state: Literal["active", "disabled"]
     created_at: datetime
@@ -110,6 +131,7 @@ class StatusAnswer(BaseModel):
     required: bool = Field(description="Whether everybody has to have one.")
     fresh: bool = Field(description="Whether a change is taken now; otherwise it asks for a code first.")
     factors: list[Factor]
+    passkeys: list[Passkey] = Field(description="Of the factors, those that are passkeys.")
     recovery_codes_left: int
     disabled: bool = Field(description="Whether the factors are switched off after too many wrong codes.")
     retry_at: datetime | None = Field(description="When the next code is looked at, if there is a delay.")
@@ -154,6 +176,7 @@ class Problem(BaseModel):
     retry_at: datetime | None = Field(
         None, description="When the next code is looked at. The header Retry-After has it in seconds."
     )
+    reason: str | None = Field(None, description="Why a passkey was refused.", examples=["wrong origin"])
     next: Literal["verify", "unlock", "recover", "enroll", "login"] | None = Field(
         None, description="What leads on. login: the application's own, with the password."
     )

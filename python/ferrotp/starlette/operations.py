@@ -15,7 +15,17 @@ from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ..mfa import MFA, DeviceToken, EnrollmentExpired, FactorInfo, InvalidIdentifier, MFAError, UserId, user_id_text
+from ..mfa import (
+    MFA,
+    DeviceToken,
+    EnrollmentExpired,
+    FactorInfo,
+    InvalidIdentifier,
+    MFAError,
+    PasskeyInfo,
+    UserId,
+    user_id_text,
+)
 from ..web import Gate, Login, LoginRequired, StepError, Texts, check_store, device_name
 from ..web.gate import Mode
 from ..web.problems import NEXT, Problem, codes_problem_of, problem_of, rfc3339
@@ -151,6 +161,7 @@ class Operations:
         gate = await self._gate(request)
         login = await self._in_thread(gate.require_login, await self._current_login(request))
         status = await self._in_thread(gate.mfa.status, user_id=login.user_id)
+        passkeys = await self._in_thread(gate.mfa.passkeys, user_id=login.user_id)
         days = gate.mfa.policy.trusted_device_days
         devices = await self._in_thread(gate.mfa.trusted_devices, user_id=login.user_id) if days else []
         body = {
@@ -158,6 +169,7 @@ class Operations:
             "required": await self._in_thread(gate.is_required, login.user_id),
             "fresh": gate.is_fresh(login),
             "factors": [_factor_body(factor) for factor in status.factors],
+            "passkeys": [_passkey_body(passkey) for passkey in passkeys],
             "recovery_codes_left": status.recovery_codes,
             "disabled": status.disabled,
             "retry_at": None if status.retry_at is None else rfc3339(status.retry_at),
@@ -203,6 +215,57 @@ class Operations:
         login, _ = await self._pending_or_current_login(request, pending_token)
         verified = await self._in_thread(gate.unlock, login, code, next_code, two_codes=True)
         return await self._verified(request, login, verified, trust_device=trust_device)
+
+    async def passkey_challenge(self, request: Request, *, pending_token: str | None = None) -> Answer:
+        """What the browser needs to use a passkey instead of a code."""
+        gate = await self._gate(request)
+        login, _ = await self._pending_or_current_login(request, pending_token)
+        session = await self._passkey_session(request, login, pending_token)
+        return Answer({"options": await self._in_thread(gate.passkey_challenge, login, session)})
+
+    async def verify_passkey(
+        self,
+        request: Request,
+        *,
+        credential: dict[str, Any],
+        pending_token: str | None = None,
+        trust_device: bool = False,
+    ) -> Answer:
+        """The answer of a passkey: ends a pending login, or refreshes one that is done."""
+        gate = await self._gate(request)
+        login, _ = await self._pending_or_current_login(request, pending_token)
+        session = await self._passkey_session(request, login, pending_token)
+        verified = await self._in_thread(gate.verify_passkey, login, credential, session)
+        return await self._verified(request, login, verified, trust_device=trust_device)
+
+    async def begin_passkey(self, request: Request, *, pending_token: str | None = None) -> Answer:
+        """What the browser needs to make a passkey."""
+        gate = await self._gate(request)
+        login, _ = await self._pending_or_current_login(request, pending_token)
+        session = await self._passkey_session(request, login, pending_token)
+        return Answer({"options": await self._in_thread(gate.begin_passkey, login, session)})
+
+    async def finish_passkey(
+        self, request: Request, *, credential: dict[str, Any], name: str = "", pending_token: str | None = None
+    ) -> Answer:
+        """Registers a passkey, and ends with it a login that had to set up first."""
+        gate = await self._gate(request)
+        login, _ = await self._pending_or_current_login(request, pending_token)
+        session = await self._passkey_session(request, login, pending_token)
+        confirmed, passkey = await self._in_thread(gate.finish_passkey, login, credential, name, session)
+        # The application first: if it fails, there are no codes that nobody has seen.
+        done = await self._complete_login(request, confirmed)
+        _, codes = await self._in_thread(gate.first_codes, confirmed)
+        done.body.update(recovery_codes=list(codes), factor_id=passkey.factor_id)
+        return Answer(done.body, 201, done.cookies)
+
+    async def _passkey_session(self, request: Request, login: Login, pending_token: str | None) -> str:
+        """What names the login from one request to the next: its id, which is in the pending token or the stamp. A
+        login that the application alone knows has none that lasts; its challenges are bound to the user."""
+        if pending_token is not None:
+            return login.nonce
+        stamped = self._tokens.of(await self._gate(request)).read_stamp(await _call_application(self._stamp, request))
+        return login.nonce if stamped is not None and stamped.nonce == login.nonce else "the application's own"
 
     async def _verified(self, request: Request, login: Login, verified: Login, *, trust_device: bool) -> Answer:
         gate = await self._gate(request)
@@ -413,6 +476,15 @@ async def _call_application(function: Callable[_P, _MaybeAwaitable[_T]], *argume
     else:
         given = await run_sync(call)
     return cast(_T, await given if inspect.isawaitable(given) else given)
+
+
+def _passkey_body(passkey: PasskeyInfo) -> dict[str, Any]:
+    return {
+        "factor_id": passkey.factor_id,
+        "synced": passkey.backup_eligible,
+        "attachment": passkey.attachment,
+        "transports": list(passkey.transports),
+    }
 
 
 def _factor_body(factor: FactorInfo) -> dict[str, Any]:

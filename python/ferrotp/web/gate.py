@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from ..mfa import (
     MFA,
@@ -25,6 +25,7 @@ from ..mfa import (
     LastFactor,
     MFAError,
     NotEnrolled,
+    PasskeyInfo,
     RecoveryCodes,
     Status,
     StoreUnavailable,
@@ -193,6 +194,24 @@ class Gate:
         """`verify`, or `unlock` where a second code was typed: what the challenge's form posts."""
         return self.unlock(login, code, next_code) if next_code.strip() else self.verify(login, code)
 
+    def passkey_challenge(self, login: Login, session: str = "") -> dict[str, Any]:
+        """What the browser needs to use a passkey instead of a code.
+
+        :param session: names the login, where its own id does not last from request to request
+        :raises NotEnrolled: if the user has no active one
+        """
+        self.allow_challenge(login)
+        return self.mfa.passkey_challenge(user_id=login.user_id, session=session or login.nonce)
+
+    def verify_passkey(self, login: Login, response: object, session: str = "") -> Login:
+        """A passkey instead of a code: what the browser made of `passkey_challenge`.
+
+        :raises MFAError: what `MFA.verify_passkey` raises
+        """
+        self.allow_challenge(login)
+        self.mfa.verify_passkey(user_id=login.user_id, session=session or login.nonce, response=response)
+        return self._promote(login)
+
     def recover(self, login: Login, code: str) -> tuple[Login, Verification]:
         """The same by a recovery code."""
         self.allow_challenge(login)
@@ -342,6 +361,41 @@ class Gate:
             raise SecondFactorRequired("challenge") from None
         return replace(self._promote(login), pending_factor="")
 
+    def begin_passkey(self, login: Login | None, session: str = "") -> dict[str, Any]:
+        """Begins to set up a passkey: what the browser needs. Nothing is kept.
+
+        :param session: as for `passkey_challenge`
+        """
+        login = self.allow_set_up(login)
+        self._refuse_late_set_up(login)
+        return self.mfa.begin_passkey(
+            user_id=login.user_id, session=session or login.nonce, account_name=login.account_name
+        )
+
+    def finish_passkey(
+        self, login: Login | None, response: object, name: str, session: str = ""
+    ) -> tuple[Login, PasskeyInfo]:
+        """Ends the set-up of a passkey, as `confirm` does that of an authenticator app.
+
+        :raises MFAError: what `MFA.finish_passkey` raises
+        """
+        login = self.allow_set_up(login)
+        self._refuse_late_set_up(login)
+        try:
+            made = self.mfa.finish_passkey(
+                user_id=login.user_id,
+                session=session or login.nonce,
+                response=response,
+                name=tidy_name(name),
+                recovery_codes=False,
+                only_first=not login.passed,
+            )
+        except AlreadyEnrolled:
+            if login.stage == "set-up":
+                raise LoginRequired from None
+            raise SecondFactorRequired("challenge") from None
+        return self._promote(login), made.passkey
+
     def first_codes(self, login: Login) -> tuple[Login, RecoveryCodes]:
         """The recovery codes of a user who has none, to be shown once, after a set-up. Empty if there are some; or if
         none can be made just now, which the settings say."""
@@ -451,6 +505,7 @@ def tidy_name(text: str) -> str:
 
 
 def _code_page(status: Status) -> Literal["challenge", "recover"]:
-    """Where a user who has a factor is asked for a code."""
-    usable = any(factor.state == "active" for factor in status.factors)
-    return "challenge" if usable and not status.disabled else "recover"
+    """Where a user who has a factor is asked for one. Passkeys are good after any number of wrong codes."""
+    active = [factor for factor in status.factors if factor.state == "active"]
+    usable = any(factor.kind == "passkey" or not status.disabled for factor in active)
+    return "challenge" if usable else "recover"

@@ -6,6 +6,13 @@ from dataclasses import dataclass
 from ..mfa import Event
 from .texts import ENGLISH, Texts
 
+_OF_PASSKEYS: dict[str, str] = {
+    "enrollment confirmed": "passkey added",
+    "factor imported": "passkey added",
+    "factor removed": "passkey removed",
+}
+"""Events whose words are others for a passkey."""
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
@@ -32,7 +39,8 @@ class Notifier:
     def __call__(self, event: Event) -> None:
         if not event.notify_user or not event.user_id:
             return
-        what = "notice." + event.kind.replace(" ", "-")
+        kind = _OF_PASSKEYS.get(event.kind, event.kind) if event.method == "passkey" else event.kind
+        what = "notice." + kind.replace(" ", "-")
         text = self._texts(what if what in ENGLISH else "notice.other", issuer=self._issuer)
         when = f"{event.at:%Y-%m-%d %H:%M} UTC"
         body = self._texts("notice.body", what=text, when=when, issuer=self._issuer)

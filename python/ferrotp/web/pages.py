@@ -4,6 +4,7 @@ A page's fixed words come from `Texts` by id; what depends on the user or the mo
 None of them holds a secret but `SetUpPage` and `CodesPage`, and those neither show it in a `repr` nor are kept.
 """
 
+import json
 import logging
 import re
 from collections.abc import Callable, Iterable
@@ -12,7 +13,7 @@ from datetime import datetime, timezone
 from typing import TypeVar, cast
 
 from .._tracebacks import attempt
-from ..mfa import DeviceInfo, Enrollment, FactorInfo
+from ..mfa import DeviceInfo, Enrollment, FactorInfo, PasskeyInfo
 from .gate import Gate
 from .login import Login
 from .texts import Texts
@@ -39,15 +40,27 @@ class ChallengePage:
     """Whether single codes are delayed: two in a row are asked for, which have attempts of their own."""
     note: str = ""
     error: str = ""
+    passkey: str = ""
+    """What the browser needs to use a passkey, as JSON. Empty: the user has none, or is asked for a recovery code."""
+    codes: bool = True
+    """Whether there is anything to type."""
+
+    @property
+    def focus_code(self) -> bool:
+        """Whether the code's field has the focus: not where a passkey comes first."""
+        return not self.passkey
 
 
 def challenge_page(gate: Gate, login: Login, texts: Texts, *, recovery: bool, error: str = "") -> ChallengePage:
     """For a half-login, or for a full one that has to be refreshed."""
     policy = gate.mfa.policy
     status = gate.mfa.status(user_id=login.user_id)
-    usable = not status.disabled and any(factor.state == "active" for factor in status.factors)
+    active = [factor.kind for factor in status.factors if factor.state == "active"]
+    has_passkey = policy.passkeys is not None and "passkey" in active
+    has_app = policy.codes and not status.disabled and any(kind != "passkey" for kind in active)
+    usable = has_app or has_passkey
     again = login.stage == "full"
-    two_codes = not recovery and usable and status.retry_at is not None
+    two_codes = not recovery and has_app and status.retry_at is not None
     if error and not recovery and any(factor.drift for factor in status.factors if factor.state == "active"):
         error = f"{error} {texts('challenge.clock')}"
     hint = texts("challenge.hint", digits=policy.digits, period=policy.period)
@@ -61,6 +74,8 @@ def challenge_page(gate: Gate, login: Login, texts: Texts, *, recovery: bool, er
         two_codes=two_codes,
         note=texts("recover.disabled") if recovery and not usable else texts("challenge.two") if two_codes else "",
         error=error,
+        passkey=json.dumps(gate.passkey_challenge(login)) if has_passkey and not recovery else "",
+        codes=recovery or has_app or not has_passkey,
     )
 
 
@@ -80,6 +95,8 @@ class SetUpPage:
     """``otpauth://``, for a link that opens the app."""
     expires: str = ""
     name: str = ""
+    offers_passkeys: bool = False
+    """Whether a passkey is the other way."""
 
 
 def set_up_page(
@@ -88,7 +105,7 @@ def set_up_page(
     """Without an enrollment: the start."""
     required, can_leave = gate.is_required(login.user_id), login.stage == "full"
     if enrollment is None:
-        return SetUpPage(required, can_leave, error, name=name)
+        return SetUpPage(required, can_leave, error, name=name, offers_passkeys=gate.mfa.policy.passkeys is not None)
     return SetUpPage(
         required,
         can_leave,
@@ -99,6 +116,29 @@ def set_up_page(
         uri=enrollment.uri,
         expires=texts("setup.expires", duration=texts.lasting(enrollment.expires_at, gate.now())),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyPage:
+    """The creation of a passkey."""
+
+    options: str
+    """What the browser needs, as JSON. Empty: there is none to be made, and `error` says why."""
+    name: str
+    """What it will be called, unless the user says otherwise."""
+    can_leave: bool
+    codes: bool
+    """Whether an authenticator app is the other way."""
+    error: str = ""
+
+
+def passkey_page(gate: Gate, login: Login, texts: Texts, *, name: str, error: str = "") -> PasskeyPage:
+    """For a login that may set up a factor.
+
+    :raises MFAError: what `MFA.begin_passkey` raises
+    """
+    options = json.dumps(gate.begin_passkey(login))
+    return PasskeyPage(options, name, login.stage == "full", gate.mfa.policy.codes, error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +212,9 @@ class FactorRow:
     """ISO 8601; empty if never."""
     warning: str
     disabled: bool
+    is_passkey: bool = False
+    about: str = ""
+    """Of a passkey: whether it is in one device, or in all of its user's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +233,10 @@ class SettingsPage:
 
     on: bool
     factors: tuple[FactorRow, ...]
+    """Authenticator apps."""
+    passkeys: tuple[FactorRow, ...]
+    offers_passkeys: bool
+    offers_codes: bool
     codes_left: str
     codes_low: bool
     codes_unsaved: bool
@@ -199,18 +246,25 @@ class SettingsPage:
     message: str = ""
 
 
-def factor_row(factor: FactorInfo, texts: Texts, now: float) -> FactorRow:
+def factor_row(factor: FactorInfo, texts: Texts, now: float, passkey: PasskeyInfo | None = None) -> FactorRow:
     """A factor in words."""
     used = factor.last_used_at
     disabled = factor.state == "disabled"
+    is_passkey = factor.kind == "passkey"
+    of_kind = ".passkey" if is_passkey else ""
+    about = ""
+    if passkey is not None:
+        about = texts("settings.passkeys.synced" if passkey.backup_eligible else "settings.passkeys.bound")
     return FactorRow(
         factor.factor_id,
-        factor.name or texts("settings.unnamed"),
+        factor.name or texts(f"settings.unnamed{of_kind}"),
         texts("settings.added", when=texts.ago(factor.created_at, now)),
         texts("settings.used", when=texts.ago(used, now)) if used else texts("settings.never"),
         used.isoformat(timespec="seconds") if used else "",
-        texts("settings.disabled") if disabled else texts("settings.legacy") if factor.legacy else "",
+        texts(f"settings.disabled{of_kind}") if disabled else texts("settings.legacy") if factor.legacy else "",
         disabled,
+        is_passkey,
+        about,
     )
 
 
@@ -221,9 +275,14 @@ def settings_page(gate: Gate, login: Login, texts: Texts, *, message: str = "") 
     left = status.recovery_codes
     trust_days = mfa.policy.trusted_device_days
     devices: list[DeviceInfo] = mfa.trusted_devices(user_id=login.user_id) if trust_days else []
+    passkeys = {passkey.factor_id: passkey for passkey in mfa.passkeys(user_id=login.user_id)}
+    rows = [factor_row(factor, texts, now, passkeys.get(factor.factor_id)) for factor in status.factors]
     return SettingsPage(
         on=status.enrolled,
-        factors=tuple(factor_row(factor, texts, now) for factor in status.factors),
+        factors=tuple(row for row in rows if not row.is_passkey),
+        passkeys=tuple(row for row in rows if row.is_passkey),
+        offers_passkeys=mfa.policy.passkeys is not None,
+        offers_codes=mfa.policy.codes,
         codes_left=texts.plural("settings.codes.left", left) if left else texts("settings.codes.left.none"),
         codes_low=left <= 3,
         codes_unsaved=login.unsaved_codes,

@@ -9,6 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from ..mfa import (
+    AlgorithmNotOffered,
+    AttestationRefused,
+    ChallengeExpired,
+    CodesNotAccepted,
+    CounterWentBack,
+    CrossOriginFrame,
     EnrollmentExpired,
     EnrollmentLost,
     FactorDisabled,
@@ -17,9 +23,16 @@ from ..mfa import (
     LastFactor,
     MFAError,
     NotEnrolled,
+    OtherUsersPasskey,
+    PasskeyRefused,
+    PasskeyTaken,
+    PasskeyUnknown,
     StoreUnavailable,
     Throttled,
     TooManyFactors,
+    UserNotVerified,
+    WrongOrigin,
+    WrongRelyingParty,
 )
 from .errors import HalfLoginEnded, LoginRequired, NotFresh, SecondFactorRequired, StepError
 from .texts import Texts
@@ -29,6 +42,8 @@ MEDIA_TYPE = "application/problem+json"
 TITLES = {
     "invalid-code": "The code is not right",
     "too-many-attempts": "Too many attempts",
+    "passkey-refused": "The passkey was not accepted",
+    "codes-not-accepted": "Codes are not accepted",
     "factor-disabled": "The second factor is switched off",
     "not-enrolled": "There is no second factor",
     "no-such-factor": "There is no such factor",
@@ -67,6 +82,8 @@ class Problem:
     """How many more wrong codes there may be before a delay; None: it is not about a wrong code, or not known."""
     next: str = ""
     """Of `NEXT`, where it is one step that leads on."""
+    reason: str = ""
+    """Why a passkey was refused, for programs: `PasskeyRefused.reason`."""
 
     @property
     def ends_login(self) -> bool:
@@ -90,6 +107,8 @@ class Problem:
             document["next"] = self.next
         if self.kind == "invalid-code":
             document["attempts_left"] = self.attempts_left
+        if self.reason:
+            document["reason"] = self.reason
         if self.retry_at is not None:
             document["retry_at"] = rfc3339(self.retry_at)
         return document
@@ -125,6 +144,10 @@ def problem_of(
     if isinstance(error, FactorDisabled):
         words = texts("error.locked.recovery" if recovery else "error.locked")
         return Problem("factor-disabled", 403, words, next="" if recovery else "login")
+    if isinstance(error, PasskeyRefused):
+        return Problem("passkey-refused", 400, texts(_passkey_words(error)), reason=error.reason)
+    if isinstance(error, CodesNotAccepted):
+        return Problem("codes-not-accepted", 403, texts("error.codes"))
     if isinstance(error, NotEnrolled):
         return Problem("not-enrolled", 403, texts("error.gone"))
     if isinstance(error, EnrollmentExpired):
@@ -154,6 +177,20 @@ def _step_problem(error: StepError, texts: Texts) -> Problem:
         return Problem("fresh-authentication-required", 403, texts("challenge.why"), next=NEXT[error.next_page])
     kind = "pending-login-expired" if isinstance(error, HalfLoginEnded) else "login-required"
     return Problem(kind, 401, texts("error.gone"))
+
+
+def _passkey_words(error: PasskeyRefused) -> str:
+    """In people's words: several reasons are one to them."""
+    words: tuple[tuple[str, tuple[type[PasskeyRefused], ...]], ...] = (
+        ("error.passkey.site", (WrongOrigin, WrongRelyingParty, CrossOriginFrame)),
+        ("error.passkey.late", (ChallengeExpired,)),
+        ("error.passkey.unknown", (PasskeyUnknown, OtherUsersPasskey)),
+        ("error.passkey.verify", (UserNotVerified,)),
+        ("error.passkey.taken", (PasskeyTaken,)),
+        ("error.passkey.kind", (AttestationRefused, AlgorithmNotOffered)),
+        ("error.passkey.copied", (CounterWentBack,)),
+    )
+    return next((message_id for message_id, kinds in words if isinstance(error, kinds)), "error.passkey")
 
 
 def _attempt_problem(error: InvalidCode | Throttled, texts: Texts, now: float, wrong: str) -> Problem:

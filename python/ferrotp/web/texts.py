@@ -27,6 +27,11 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "challenge.recover": "Use a recovery code instead",
         "challenge.cancel": "Cancel and log out",
         "challenge.back": "Cancel",
+        "challenge.passkey": "Use your passkey",
+        "challenge.passkey.why": "Your device asks for your fingerprint, your face or its PIN.",
+        "challenge.passkey.without": "Your passkey cannot be used here: this browser has no passkeys, or scripts are "
+        "switched off. Use another way.",
+        "challenge.or": "Or use a code",
         "recover.title": "Use a recovery code",
         "recover.label": "Recovery code",
         "recover.hint": "One of the codes you saved when you set up two-step login. Each works once.",
@@ -61,6 +66,20 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "setup.expired": "This key has expired, or is in use already. Start again.",
         "setup.done": "Your authenticator app is set up.",
         "setup.full": "You have as many devices as this site allows. Remove one first.",
+        "setup.passkey": "Use a passkey instead",
+        "passkey.title": "Add a passkey",
+        "passkey.why": "With a passkey you log in with your fingerprint, your face or the PIN of your device. It works "
+        "on this site alone, so no other page can ask for it.",
+        "passkey.name": "Name",
+        "passkey.create": "Create a passkey",
+        "passkey.without": "This browser has no passkeys, or scripts are switched off. Set up an authenticator app "
+        "instead.",
+        "passkey.without.codes": "This browser has no passkeys, or scripts are switched off. Use another browser.",
+        "passkey.done": "Your passkey is ready.",
+        "passkey.cancelled": "It was cancelled, or took too long. Nothing has changed: you may try again.",
+        "passkey.taken": "This device, or this password manager, has a passkey of your account already.",
+        "passkey.site": "This page is not at the address that passkeys are for. Open the site by its own address.",
+        "passkey.other": "Your browser could not use a passkey. Try again, or use another way.",
         # Recovery codes
         "codes.title": "Save your recovery codes",
         "codes.why": "Use one to log in when you do not have your device. Each works once. They will not be shown "
@@ -92,6 +111,13 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "settings.disabled": "Switched off: remove it and set it up again.",
         "settings.legacy": "Set up by an older standard: add it again, and remove this one.",
         "settings.add": "Add an authenticator app",
+        "settings.passkeys": "Passkeys",
+        "settings.passkeys.none": "Log in with your fingerprint, your face or a PIN: no code to type.",
+        "settings.passkeys.add": "Add a passkey",
+        "settings.passkeys.synced": "In your password manager, on all your devices",
+        "settings.passkeys.bound": "On this one device or key",
+        "settings.unnamed.passkey": "Passkey",
+        "settings.disabled.passkey": "Switched off: remove it and add a new one.",
         "settings.remove": "Remove",
         "settings.remove.which": "Remove {name}",
         "settings.codes": "Recovery codes",
@@ -121,6 +147,8 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "settings.gone": "It had already been removed.",
         "remove.title": "Remove “{name}”?",
         "remove.why": "Its codes will stop working, and you will be logged out everywhere else.",
+        "remove.why.passkey": "It will not let you in any more, and you will be logged out everywhere else. Delete it "
+        "in your password manager, too.",
         "remove.last": "This is your only device. You will log in with your password alone, and your recovery codes "
         "will stop working.",
         "remove.needed": "This is your only device, and this site requires one. Add another first.",
@@ -138,6 +166,15 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "and a recovery code.",
         "error.locked.recovery": "Too many wrong recovery codes: they are switched off. Ask the people who run "
         "this site.",
+        "error.passkey": "This passkey was not accepted. Please try again.",
+        "error.passkey.site": "This passkey was used on another page than ours. Check the address, and try again.",
+        "error.passkey.late": "That took too long. Please try again.",
+        "error.passkey.unknown": "This passkey is not one of this account. Choose another, or another way to log in.",
+        "error.passkey.verify": "Unlock your device for this: by its PIN, your fingerprint or your face.",
+        "error.passkey.taken": "This passkey is registered already.",
+        "error.passkey.kind": "This site does not take this kind of passkey. Use another device.",
+        "error.passkey.copied": "There may be a copy of this passkey. Use another way to log in, and remove it.",
+        "error.codes": "Codes are not accepted here: use a passkey, or a recovery code.",
         "error.gone": "Log in again.",
         "ended.login": "Log in",
         "error.refused.title": "That did not work",
@@ -183,6 +220,10 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "notice.recovered": "A recovery code was used to log in to your account.",
         "notice.guessing-suspected": "Somebody who knows your password has entered several wrong codes. If that was "
         "not you, change your password now.",
+        "notice.passkey-added": "A passkey was added to your account.",
+        "notice.passkey-removed": "A passkey was removed from your account.",
+        "notice.passkey-copy-suspected": "There may be a copy of a passkey of your account. Remove it, and add a new "
+        "one.",
         "notice.disabled": "Too many wrong codes were typed for your account: the authenticator app is switched off.",
         "notice.reset": "The two-step login of your account was reset.",
         "notice.sessions-ended": "Your account was logged out everywhere but in one browser.",

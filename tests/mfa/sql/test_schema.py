@@ -14,9 +14,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 
-from ferrotp.mfa import StoreRefused, StoreUnavailable
+from ferrotp.mfa import PasskeyTaken, StoreRefused, StoreUnavailable
 from ferrotp.mfa.stores import open_store
-from ferrotp.mfa.stores.base import Owner
+from ferrotp.mfa.stores.base import AnsweredChallenge, Owner
 from ferrotp.mfa.stores.sql import MIGRATIONS, VERSION, SQLStore, metadata, tables
 
 from ..servers import PostgreSQLServer
@@ -233,6 +233,56 @@ def test_tables_of_version_1_take_two_codes_in_a_row(url: str) -> None:
         assert connection.execute(text("SELECT max(version) FROM ferrotp_schema")).scalar() == VERSION
         with pytest.raises(IntegrityError):
             connection.execute(text("INSERT INTO ferrotp_budget VALUES ('t', 'u', 'other', 0, 0, 0)"))
+    store.close()
+
+
+VERSION_2 = """CREATE TABLE ferrotp_factor (
+    tenant TEXT NOT NULL, user_id TEXT NOT NULL, factor_id TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL,
+    state TEXT NOT NULL, sealed {bytes} NOT NULL, legacy {flag} NOT NULL, created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL, last_step BIGINT NOT NULL, drift BIGINT NOT NULL, last_used_at BIGINT NOT NULL,
+    CONSTRAINT ferrotp_factor_pk1 PRIMARY KEY (tenant, user_id, factor_id),
+    CONSTRAINT ferrotp_kind_check CHECK (kind IN ('totp', 'hotp')),
+    CONSTRAINT ferrotp_state_check CHECK (state IN ('pending', 'active', 'disabled')))"""
+
+
+@pytest.mark.parametrize("half", [False, True], ids=["untouched", "with a new table by a migration"])
+def test_tables_of_version_2_take_passkeys(url: str, half: bool) -> None:
+    store = SQLStore(url)
+    store.prepare()
+    furnish(store)
+    before = store.user(OWNER)
+    store.close()
+    name = url.partition("?journal")[0]
+    kinds = {"bytes": "BYTEA", "flag": "BOOLEAN"} if name.startswith("postgresql") else {"bytes": "BLOB", "flag": "INT"}
+    with create_engine(name).begin() as connection:
+        for statement in (
+            "DROP TABLE ferrotp_passkey",
+            "ALTER TABLE ferrotp_factor RENAME TO now",
+            VERSION_2.format(**kinds),
+            "INSERT INTO ferrotp_factor SELECT * FROM now",
+            "DROP TABLE now",
+            *([] if half else ["DROP TABLE ferrotp_answered_challenge"]),
+            "DELETE FROM ferrotp_schema",
+            "INSERT INTO ferrotp_schema VALUES (2)",
+        ):
+            connection.execute(text(statement))
+    passkey = replace(FACTOR, factor_id="its id", kind="passkey", last_step=0)
+    answered = AnsweredChallenge(OWNER.tenant, "challenge", NOW + 1)
+    old = SQLStore(url)
+    with pytest.raises((StoreRefused, ValueError)):
+        old.add_passkey(passkey, answered, NOW, [], 10)
+    old.close()
+    assert SQLStore(url).prepare() is False and SQLStore(url).prepare() is False
+    assert store.user(OWNER) == before
+    assert store.add_passkey(passkey, answered, NOW, [], 10)
+    with pytest.raises(PasskeyTaken):
+        store.add_passkey(
+            replace(passkey, owner=Owner(OWNER.tenant, "other")), replace(answered, challenge="c"), NOW, [], 10
+        )
+    with create_engine(name).connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata) == []
+        with pytest.raises(IntegrityError):
+            connection.execute(text("UPDATE ferrotp_factor SET kind = 'other'"))
     store.close()
 
 

@@ -43,11 +43,14 @@ class DjangoSite:
         "admin": "/admin/",
     }
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **more: str) -> None:
         self._folder = folder
         self._offset = 0.0
         self._server = subprocess.Popen(
-            [sys.executable, str(EXAMPLE)], env=environment(folder, clock=True), stdout=subprocess.PIPE, text=True
+            [sys.executable, str(EXAMPLE)],
+            env=environment(folder, clock=True, **more),
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert self._server.stdout is not None
         found = re.search(r"http://[\d.:]+", self._server.stdout.readline())

@@ -40,7 +40,12 @@ class FlaskSite:
     }
 
     def __init__(
-        self, folder: Path, *, policy: Policy | None = None, change: Callable[[Flask], object] | None = None
+        self,
+        folder: Path,
+        *,
+        policy: Policy | None = None,
+        change: Callable[[Flask], object] | None = None,
+        port: int = 0,
     ) -> None:
         # It stands still in the middle of a time step, until somebody waits: no test meets the end of one.
         self.time = time.time() // 30 * 30 + 15.0
@@ -66,7 +71,7 @@ class FlaskSite:
         users._nobody = CHEAP.hash("nobody")
         if change is not None:
             change(self.app)
-        self._server = make_server("127.0.0.1", 0, self.app, threaded=True)
+        self._server = make_server("127.0.0.1", port, self.app, threaded=True)
         self.base = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()

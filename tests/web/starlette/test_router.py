@@ -42,13 +42,13 @@ class World:
 
     scheme = "https"
 
-    def __init__(self, kind: type[Starlette] = Starlette, **options: Any) -> None:
+    def __init__(self, kind: type[Starlette] = Starlette, policy: Policy | None = None, **options: Any) -> None:
         self.clock = Clock()
         self.mfa = MFA(
             MemoryStore(),
             issuer="ACME",
             keyring=Keyring.generate(),
-            policy=replace(Policy.cheap_for_tests(), trusted_device_days=30),
+            policy=policy or replace(Policy.cheap_for_tests(), trusted_device_days=30),
             clock=self.clock,
         )
         self.sessions: dict[str, tuple[str, str]] = {}

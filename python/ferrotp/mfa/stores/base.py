@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, TypeVar
 
-from ..errors import AlreadyEnrolled, LastFactor, StoreDamaged, TooManyFactors
+from ..errors import AlreadyEnrolled, LastFactor, PasskeyTaken, StoreDamaged, TooManyFactors
 
 Method = Literal["otp", "recovery", "enrollment", "unlock"]
 """What a budget of attempts is for. All OTP factors of a user share one; recovery codes and enrollment have theirs, and
@@ -48,7 +48,8 @@ class Factor:
 
     owner: Owner
     factor_id: str
-    kind: Literal["totp", "hotp"]
+    """Of this user alone; that of a passkey follows from its credential, and is of one user of the tenant alone."""
+    kind: Literal["totp", "hotp", "passkey"]
     name: str
     state: Literal["pending", "active", "disabled"]
     sealed: bytes = field(repr=False)
@@ -58,7 +59,8 @@ class Factor:
     expires_at: int
     """When it ends if it is still pending. 0 for one that never was."""
     last_step: int = NEVER_USED
-    """The time step, or the counter, of the newest code accepted. No code of it or of an earlier one is accepted."""
+    """The time step, or the counter, of the newest code accepted. No code of it or of an earlier one is accepted. For a
+    passkey its counter of signatures, which stays 0 for one that does not count."""
     drift: int = 0
     """Time steps that the device was ahead of the server at the last accepted code."""
     last_used_at: int = 0
@@ -97,6 +99,17 @@ class TrustedDevice:
     created_at: int
     expires_at: int
     last_used_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredChallenge:
+    """A challenge that is answered just now. The store keeps which ones were, not which ones are open."""
+
+    tenant: str
+    challenge: str
+    """Names it. Not secret."""
+    expires_at: int
+    """Until then it could be answered once more, and is remembered so that it is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +266,23 @@ def check_room(factors: Sequence[Factor], max_factors: int, only_first: bool) ->
         raise AlreadyEnrolled
     if bound >= max_factors:
         raise TooManyFactors(f"a user has at most {max_factors} factors: remove one first")
+
+
+def check_passkey(factors: Sequence[Factor], passkey: Factor, max_factors: int, only_first: bool) -> None:
+    """What `Store.add_passkey` refuses, of a user with these factors.
+
+    :raises PasskeyTaken: the user has this one
+    :raises AlreadyEnrolled: as `check_room`; and `TooManyFactors`
+    """
+    if any(factor.factor_id == passkey.factor_id for factor in factors):
+        raise PasskeyTaken
+    check_room(factors, max_factors, only_first)
+
+
+def counts_on(factor: Factor, counter: int) -> bool:
+    """Whether a passkey's counter of signatures may come after the one that is kept: it grows, or there is none (Web
+    Authentication, section 7.2, step 22)."""
+    return factor.last_step < counter or factor.last_step == counter == 0
 
 
 def check_whole(factors: Sequence[Factor], has_budgets: bool, recovery_codes: int, devices: int) -> None:
@@ -429,13 +459,54 @@ class Store(Protocol):
 
         Refunds the attempt. `codes` become the user's recovery codes, and clear the budget of ``recovery``, if the user
         has no unused one: of two first confirmations at once, only one set is shown. If the user's ``otp`` budget was
-        used up (`Limits.disable_at`), all older active factors become disabled and the budget is cleared: they stay
-        unusable, and the new one is not held up. The user has an epoch from then on: a new one, if there was none.
+        used up (`Limits.disable_at`), all older active factors but passkeys become disabled and the budget is cleared:
+        they stay unusable, and the new one is not held up. The user has an epoch from then on: a new one, if there was
+        none.
 
         :return: None, and nothing has changed, if the factor is not pending any more
         :raises AlreadyEnrolled: with `only_first`, if the user has an active or disabled factor; nothing has changed
         :raises TooManyFactors: if the user has `max_factors` of them; nothing has changed
         """
+
+    def add_passkey(
+        self,
+        passkey: Factor,
+        answered: AnsweredChallenge,
+        now: int,
+        codes: Sequence[RecoveryCode],
+        max_factors: int,
+        only_first: bool = False,
+    ) -> Confirmation | None:
+        """Adds a passkey, active at once, and the user's budgets if there are none: all of it, or nothing.
+
+        `codes` become the user's recovery codes, and clear the budget of ``recovery``, if the user has no unused one.
+        The user has an epoch from then on: a new one, if there was none. Budgets and other factors stay as they are.
+        Answered challenges that have expired may go.
+
+        :return: None, and nothing has changed, if the challenge was answered before, in this tenant by anybody
+        :raises PasskeyTaken: if a user of the tenant has a passkey of this id; nothing has changed
+        :raises AlreadyEnrolled: as `confirm`; and `TooManyFactors`
+        """
+
+    def passkey(self, tenant: str, factor_id: str) -> Factor | None:
+        """The passkey of this id, whoever's of the tenant it is."""
+
+    def use_passkey(
+        self, passkey: Factor, answered: AnsweredChallenge, counter: int, sealed: bytes, now: int, *, disable_at: int
+    ) -> Literal["accepted", "answered", "changed"]:
+        """Says yes to an active passkey: the counter and `sealed` replace what is kept, by the rule of `counts_on`, and
+        the challenge is answered: both or neither.
+
+        With it the consecutive failures of ``otp`` and their delay end, and what they have spent stays spent. With
+        `disable_at` of them or more they stay: that is for codes, and opens them no more than it holds up a passkey.
+        Answered challenges that have expired may go.
+
+        - ``answered``: nothing has changed, for the challenge was answered before, in this tenant by anybody.
+        - ``changed``: nothing has changed, for the passkey is not as it was read, or the counter does not count on.
+        """
+
+    def disable_passkey(self, passkey: Factor) -> bool:
+        """Makes an active passkey disabled. Whether it was this call."""
 
     def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
         """Uses up a recovery code, and refunds the attempt: both or neither. How many are left; None if it was gone."""

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from ..errors import FactorExists
+from ..errors import FactorExists, PasskeyTaken
 from .base import (
     METHODS,
     NEVER_BOUND,
+    AnsweredChallenge,
     Budget,
     Confirmation,
     Decide,
@@ -25,8 +26,10 @@ from .base import (
     advanced,
     charge,
     check_not_last,
+    check_passkey,
     check_room,
     check_whole,
+    counts_on,
     is_just_renewed,
     new_epoch,
     refund,
@@ -48,6 +51,7 @@ class MemoryStore:
         self._devices: dict[tuple[Owner, str], tuple[TrustedDevice, bytes]] = {}  # with the token before
         self._epochs: dict[Owner, str] = {}
         self._ended: dict[tuple[Owner, str], int] = {}
+        self._answered: dict[tuple[str, str], int] = {}
 
     def prepare(self) -> bool:
         """Nothing to prepare."""
@@ -185,7 +189,7 @@ class MemoryStore:
             if self._budgets[owner, "otp"].failures >= reservation.limits.disable_at:
                 self._budgets[owner, "otp"] = Budget()
                 for kept in self._of(owner):
-                    if kept.state == "active":
+                    if kept.state == "active" and kept.kind != "passkey":
                         self._factors[owner, kept.factor_id] = replace(kept, state="disabled")
             self._factors[owner, factor_id] = replace(
                 factor, state="active", last_step=step, drift=drift, last_used_at=now
@@ -197,6 +201,71 @@ class MemoryStore:
             if codes_kept:
                 self._replace_codes(owner, codes)
             return Confirmation(codes_kept)
+
+    def add_passkey(
+        self,
+        passkey: Factor,
+        answered: AnsweredChallenge,
+        now: int,
+        codes: Sequence[RecoveryCode],
+        max_factors: int,
+        only_first: bool = False,
+    ) -> Confirmation | None:
+        owner = passkey.owner
+        with self._lock:
+            if self._was_answered(answered, now):
+                return None
+            check_passkey(self._of(owner), passkey, max_factors, only_first)
+            if self.passkey(owner.tenant, passkey.factor_id) is not None:
+                raise PasskeyTaken
+            self._answer(answered)
+            self._factors[owner, passkey.factor_id] = passkey
+            for method in METHODS:
+                self._budgets.setdefault((owner, method), Budget())
+            self._note_bound(owner)
+            self._epochs.setdefault(owner, new_epoch())
+            codes_kept = bool(codes) and all(other != owner for other, _ in self._codes)
+            if codes_kept:
+                self._replace_codes(owner, codes)
+            return Confirmation(codes_kept)
+
+    def passkey(self, tenant: str, factor_id: str) -> Factor | None:
+        with self._lock:
+            for (owner, kept_id), kept in self._factors.items():
+                if owner.tenant == tenant and kept_id == factor_id and kept.kind == "passkey":
+                    return kept
+            return None
+
+    def use_passkey(
+        self, passkey: Factor, answered: AnsweredChallenge, counter: int, sealed: bytes, now: int, *, disable_at: int
+    ) -> Literal["accepted", "answered", "changed"]:
+        owner = passkey.owner
+        with self._lock:
+            if self._was_answered(answered, now):
+                return "answered"
+            kept = self._factors.get((owner, passkey.factor_id))
+            if (
+                kept is None
+                or kept.state != "active"
+                or kept.kind != "passkey"
+                or kept.sealed != passkey.sealed
+                or not counts_on(kept, counter)
+            ):
+                return "changed"
+            self._answer(answered)
+            self._factors[owner, kept.factor_id] = replace(kept, last_step=counter, sealed=sealed, last_used_at=now)
+            codes = self._budgets[owner, "otp"]
+            if codes.failures < disable_at:
+                self._budgets[owner, "otp"] = Budget(spent_until=codes.spent_until)
+            return "accepted"
+
+    def disable_passkey(self, passkey: Factor) -> bool:
+        with self._lock:
+            kept = self._factors.get((passkey.owner, passkey.factor_id))
+            if kept is None or kept.kind != "passkey" or kept.state != "active":
+                return False
+            self._factors[passkey.owner, passkey.factor_id] = replace(kept, state="disabled")
+            return True
 
     def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
         owner = reservation.owner
@@ -348,6 +417,13 @@ class MemoryStore:
     def _note_bound(self, owner: Owner) -> None:
         if self._budgets[owner, "otp"] == _NEVER_BOUND:
             self._budgets[owner, "otp"] = Budget()
+
+    def _was_answered(self, answered: AnsweredChallenge, now: int) -> bool:
+        self._answered = {key: ends for key, ends in self._answered.items() if ends > now}
+        return (answered.tenant, answered.challenge) in self._answered
+
+    def _answer(self, answered: AnsweredChallenge) -> None:
+        self._answered[answered.tenant, answered.challenge] = answered.expires_at
 
     def _refund(self, reservation: Reservation) -> None:
         place = (reservation.owner, reservation.method)

@@ -27,6 +27,7 @@ from ..errors import (
     AlreadyEnrolled,
     FactorExists,
     LastFactor,
+    PasskeyTaken,
     StoreDamaged,
     StoreRefused,
     StoreUnavailable,
@@ -38,6 +39,7 @@ from .base import (
     METHODS,
     NEVER_USED,
     TIMEOUT,
+    AnsweredChallenge,
     Budget,
     Confirmation,
     Decide,
@@ -107,6 +109,8 @@ class RedisStore:
         self._budgets = tag + b":budgets:"
         self._devices = tag + b":devices:"
         self._indexes = {Factor: tag + b":factors", RecoveryCode: tag + b":codes"}
+        self._passkeys = tag + b":passkeys"
+        self._answered = tag + b":challenges"
 
     @classmethod
     def from_url(cls, url: str, *, timeout: float = TIMEOUT) -> "RedisStore":
@@ -333,6 +337,47 @@ class RedisStore:
             raise TooManyFactors(f"a user has at most {max_factors} factors: remove one first")
         return answer
 
+    def add_passkey(
+        self,
+        passkey: Factor,
+        answered: AnsweredChallenge,
+        now: int,
+        codes: Sequence[RecoveryCode],
+        max_factors: int,
+        only_first: bool = False,
+    ) -> Confirmation | None:
+        args: list[bytes | str] = [_escaped(answered.challenge), *_whole(answered.expires_at, now)]
+        args += [_escaped(passkey.factor_id), _record(passkey), *_whole(max_factors, only_first), new_epoch()]
+        answer = self._decide("add_passkey", passkey.owner, _ADDED.__getitem__, *args, *_pairs(codes))
+        if answer == "taken":
+            raise PasskeyTaken
+        if answer == "enrolled":
+            raise AlreadyEnrolled
+        if answer == "full":
+            raise TooManyFactors(f"a user has at most {max_factors} factors: remove one first")
+        return answer
+
+    def passkey(self, tenant: str, factor_id: str) -> Factor | None:
+        def read(answer: list[bytes]) -> Factor | None:
+            if not answer:
+                return None
+            user, raw = answer
+            _, user_id = map(_unescaped, user.split(b"\0"))
+            return _factor(Owner(tenant, user_id), factor_id, raw)
+
+        place, last = _escaped(tenant) + b"\0" + _escaped(factor_id), _escaped(factor_id)
+        return self._run("passkey", [self._passkeys], [self._hashes[Factor], place, last], read)
+
+    def use_passkey(
+        self, passkey: Factor, answered: AnsweredChallenge, counter: int, sealed: bytes, now: int, *, disable_at: int
+    ) -> Literal["accepted", "answered", "changed"]:
+        args: list[bytes | str] = [_escaped(answered.challenge), *_whole(answered.expires_at, now)]
+        args += [_escaped(passkey.factor_id), passkey.sealed, sealed, _step(counter), *_whole(disable_at)]
+        return self._decide("use_passkey", passkey.owner, _USED.__getitem__, *args)
+
+    def disable_passkey(self, passkey: Factor) -> bool:
+        return self._decide("disable_passkey", passkey.owner, _yes, _escaped(passkey.factor_id))
+
     def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
         read = reservation.recovery_code
         if read is None or read.selector != selector:
@@ -361,7 +406,7 @@ class RedisStore:
         users = {owner: _owner(owner) for owner in owners}
         places = (self._hashes[Factor], self._budgets, self._hashes[RecoveryCode], self._devices)
         keys = [place + user for user in users.values() for place in places]
-        keys += [self._indexes[Factor], self._indexes[RecoveryCode]]
+        keys += [self._indexes[Factor], self._indexes[RecoveryCode], self._passkeys]
 
         def read(counts: list[int]) -> list[int]:
             gone = dict(zip(users, map(_count, counts), strict=True))
@@ -445,6 +490,8 @@ class RedisStore:
             self._devices + user,
             self._indexes[Factor],
             self._indexes[RecoveryCode],
+            self._passkeys,
+            self._answered,
         )
         return self._run(script, keys, (user, *args), read, until)
 
@@ -712,7 +759,11 @@ def _factor(owner: Owner, factor_id: str, raw: bytes) -> Factor:
     )
 
 
-_KINDS: Final[dict[bytes, Literal["totp", "hotp"]]] = {b"totp": "totp", b"hotp": "hotp"}
+_KINDS: Final[dict[bytes, Literal["totp", "hotp", "passkey"]]] = {
+    b"totp": "totp",
+    b"hotp": "hotp",
+    b"passkey": "passkey",
+}
 _STATES: Final[dict[bytes, Literal["pending", "active", "disabled"]]] = {
     b"pending": "pending",
     b"active": "active",
@@ -734,6 +785,23 @@ _CONFIRMED: Final[dict[bytes, Confirmation | Literal["enrolled", "full"] | None]
     b"full": "full",
     b"confirmed": Confirmation(codes_kept=False),
     b"confirmed with codes": Confirmation(codes_kept=True),
+}
+
+
+_ADDED: Final[dict[bytes, Confirmation | Literal["taken", "enrolled", "full"] | None]] = {
+    b"answered": None,
+    b"taken": "taken",
+    b"enrolled": "enrolled",
+    b"full": "full",
+    b"confirmed": Confirmation(codes_kept=False),
+    b"confirmed with codes": Confirmation(codes_kept=True),
+}
+
+
+_USED: Final[dict[bytes, Literal["accepted", "answered", "changed"]]] = {
+    b"accepted": "accepted",
+    b"answered": "answered",
+    b"changed": "changed",
 }
 
 

@@ -7,6 +7,8 @@
 -- KEYS[3] the user's codes       hash: selector -> sealed
 -- KEYS[4] the user's devices     hash: series -> record
 -- KEYS[5] all factors, KEYS[6] all codes     sorted sets, all of score 0: tenant NUL user NUL id
+-- KEYS[7] all passkeys        hash: tenant NUL id -> tenant NUL user
+-- KEYS[8] answered challenges sorted set: tenant NUL challenge, by when it expires
 -- ARGV[1] tenant NUL user
 --
 -- Numbers are kept as decimal text. Left to itself Lua would write 1.7e+12, and read "nan" and "0x10".
@@ -134,11 +136,38 @@ local function offered(method, now, id)
   return found, is_open
 end
 
+-- What comes first in KEYS[7] and KEYS[8]: an id or a challenge, after the tenant of a user.
+local function of_tenant(user, id)
+  return user:match('^%Z*%z') .. id
+end
+
+-- The ids of a user's passkeys, by the key of the user's factors.
+local function passkeys_in(key)
+  local ids, flat = {}, redis.call('HGETALL', key)
+  for i = 1, #flat, 2 do
+    if parsed(flat[i + 1]).kind == 'passkey' then ids[#ids + 1] = flat[i] end
+  end
+  return ids
+end
+
+-- Whether a challenge was answered, and could be once more. Nothing is written before it is decided what comes of it.
+local function was_answered(challenge, now)
+  local expires = redis.call('ZSCORE', KEYS[8], of_tenant(ARGV[1], challenge))
+  return expires and tonumber(expires) > number(now)
+end
+
+local function answer(challenge, expires, now)
+  redis.call('ZREMRANGEBYSCORE', KEYS[8], '-inf', now)
+  redis.call('ZADD', KEYS[8], expires, of_tenant(ARGV[1], challenge))
+end
+
 local function put(id, one)
   redis.call('HSET', KEYS[1], id, record(one))
 end
 
 local function drop(id)
+  local one = factor(id)
+  if one and one.kind == 'passkey' then redis.call('HDEL', KEYS[7], of_tenant(ARGV[1], id)) end
   redis.call('HDEL', KEYS[1], id)
   redis.call('ZREM', KEYS[5], ARGV[1] .. '\0' .. id)
 end

@@ -20,7 +20,7 @@ local with_codes = #ARGV > 11 and redis.call('HLEN', KEYS[3]) == 0
 if used_up then
   clear('otp')
   for name, other in pairs(all) do
-    if other.state == 'active' then
+    if other.state == 'active' and other.kind ~= 'passkey' then
       other.state = 'disabled'
       put(name, other)
     end

@@ -14,6 +14,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     ColumnElement,
+    Table,
     and_,
     delete,
     exists,
@@ -81,11 +82,11 @@ class MySQLStatements(ServerStatements):
     def _may_write(self) -> "ColumnElement[Any]":
         return literal_column("CAST(@@GLOBAL.read_only AS CHAR) IN ('0', 'OFF')", BigInteger())
 
-    def replace_method_check(self) -> list[str]:
-        budget = self._tables.budget
-        (check,) = (found for found in budget.constraints if isinstance(found, CheckConstraint))
+    def replace_check(self, table: Table, column: str) -> list[str]:
+        checks = [found for found in table.constraints if isinstance(found, CheckConstraint)]
+        (check,) = (found for found in checks if str(found.name).endswith(f"{column}_check"))
         return [
-            f"ALTER TABLE {budget.name} DROP CONSTRAINT {check.name}",
+            f"ALTER TABLE {table.name} DROP CONSTRAINT {check.name}",
             str(AddConstraint(check).compile(dialect=self._dialect)),
         ]
 
@@ -172,6 +173,22 @@ class MySQLStatements(ServerStatements):
         user = self._tables.user
         found = select(DONE).select_from(user).where(self._user_key, user.c.epoch == text("epoch"))
         return replace(self._made(self._or_leave(self._new_epoch())), then=self._made(found))
+
+    @cached_property
+    def answer(self) -> Statement:
+        """Which decision made the row, is in it."""
+        answered = self._tables.answered_challenge
+        names = ("tenant", "challenge", "decision")
+        mine = select(DONE).select_from(answered).where(*[answered.c[name] == text(name) for name in names])
+        return replace(super().answer, then=self._made(mine))
+
+    @cached_property
+    def claim_passkey(self) -> Statement:
+        """Whose it is, is in the row."""
+        passkey = self._tables.passkey
+        names = ("tenant", "factor_id", "user_id")
+        mine = select(DONE).select_from(passkey).where(*[passkey.c[name] == text(name) for name in names])
+        return replace(super().claim_passkey, then=self._made(mine))
 
     def _page(self, table: Any, last: str) -> Statement:
         """Written out: for a comparison of rows neither database takes its index."""
@@ -290,6 +307,7 @@ class MySQL(Server[MySQLConnection, MySQLStatements]):
             tables.device,
             tables.user,
             tables.ended_login,
+            tables.passkey,
             tables.budget,
         ):
             self._delete(connection, table, owners)

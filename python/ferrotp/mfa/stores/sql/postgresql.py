@@ -22,6 +22,7 @@ from sqlalchemy import (
     CheckConstraint,
     ColumnElement,
     LargeBinary,
+    Table,
     Text,
     cast,
     column,
@@ -363,11 +364,11 @@ class PostgreSQLStatements(ServerStatements):
         read_only = func.current_setting(literal_column("'transaction_read_only'"))
         return cast(read_only == literal_column("'off'"), Boolean)
 
-    def replace_method_check(self) -> list[str]:
-        budget = self._tables.budget
-        (check,) = (found for found in budget.constraints if isinstance(found, CheckConstraint))
+    def replace_check(self, table: Table, column: str) -> list[str]:
+        checks = [found for found in table.constraints if isinstance(found, CheckConstraint)]
+        (check,) = (found for found in checks if str(found.name).endswith(f"{column}_check"))
         return [
-            f"ALTER TABLE {budget.name} DROP CONSTRAINT {check.name}",
+            f"ALTER TABLE {table.name} DROP CONSTRAINT {check.name}",
             str(AddConstraint(check).compile(dialect=self._dialect)),
         ]
 
@@ -438,7 +439,8 @@ class PostgreSQLStatements(ServerStatements):
     def drop_users(self) -> tuple[Statement, ...]:
         """From each table what there is of some users. The first gives whose factors they were."""
         tables = self._tables
-        kept = (tables.factor, tables.recovery_code, tables.device, tables.user, tables.ended_login, tables.budget)
+        factors, codes, logins = tables.factor, tables.recovery_code, tables.ended_login
+        kept = (factors, codes, tables.device, tables.user, logins, tables.passkey, tables.budget)
         return tuple(self._made(self._drop_users(table)) for table in kept)
 
     def _drop_users(self, table: Any) -> Any:
@@ -537,7 +539,7 @@ class PostgreSQL(Server[PostgreSQLConnection, PostgreSQLStatements]):
         return fresh
 
     def delete_users(self, connection: PostgreSQLConnection, owners: Sequence[Owner]) -> dict[Owner, int]:
-        """Any number of users in seven round trips."""
+        """Any number of users in eight round trips."""
         values = {"rows": as_json([owner_values(owner) for owner in owners])}
         connection.run(self.statements.lock_users, values)
         factors, *_ = [connection.run(statement, values) for statement in self.statements.drop_users]

@@ -13,13 +13,14 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    UniqueConstraint,
 )
 from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.types import TypeEngine
 
 from ..alembic import MINE
 
-VERSION = 2
+VERSION = 3
 """The version of the tables below. `SQLStore.prepare` migrates older ones and refuses newer ones."""
 
 # By code point, in the order of Python's `str`, whatever the locale: a locale's order changes with the system's
@@ -48,6 +49,8 @@ class Tables:
     device: Table
     user: Table
     ended_login: Table
+    passkey: Table
+    answered_challenge: Table
     schema: Table
 
 
@@ -58,7 +61,7 @@ def tables(prefix: str = "ferrotp_") -> Tables:
     def column(name: str, kind: "TypeEngine[str] | TypeEngine[int] | TypeEngine[bool] | TypeEngine[bytes]") -> "Column":  # type: ignore[type-arg]
         return Column(name, kind, nullable=False, autoincrement=False)
 
-    def table(name: str, *items: "Column | CheckConstraint", key: tuple[str, ...]) -> Table:  # type: ignore[type-arg]
+    def table(name: str, *items: "Column | CheckConstraint | UniqueConstraint", key: tuple[str, ...]) -> Table:  # type: ignore[type-arg]
         return Table(
             prefix + name,
             metadata,
@@ -92,7 +95,7 @@ def tables(prefix: str = "ferrotp_") -> Tables:
         column("last_step", _NUMBER),
         column("drift", _NUMBER),
         column("last_used_at", _NUMBER),
-        one_of("kind", "totp", "hotp"),
+        one_of("kind", "totp", "hotp", "passkey"),
         one_of("state", "pending", "active", "disabled"),
         key=("tenant", "user_id", "factor_id"),
     )
@@ -143,8 +146,28 @@ def tables(prefix: str = "ferrotp_") -> Tables:
         column("expires_at", _NUMBER),
         key=("tenant", "user_id", "login_id"),
     )
+    # A credential is of one user alone: it is what says whose it is, where a passkey signs in without a name. An index
+    # on some of the factors would do, and not every database has those.
+    passkey = table(
+        "passkey",
+        column("tenant", _TEXT),
+        column("factor_id", _TEXT),
+        column("user_id", _TEXT),
+        UniqueConstraint("tenant", "user_id", "factor_id", name=f"{prefix}passkey_user"),
+        key=("tenant", "factor_id"),
+    )
+    answered_challenge = table(
+        "answered_challenge",
+        column("tenant", _TEXT),
+        column("challenge", _TEXT),
+        column("expires_at", _NUMBER),
+        column("decision", _TEXT),  # random: whose row it is, where a database does not say whether it was made
+        key=("tenant", "challenge"),
+    )
     schema = table("schema", column("version", _NUMBER), key=("version",))
-    return Tables(metadata, factor, budget, recovery_code, device, user, ended_login, schema)
+    return Tables(
+        metadata, factor, budget, recovery_code, device, user, ended_login, passkey, answered_challenge, schema
+    )
 
 
 metadata = tables().metadata

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
-from sqlalchemy import BigInteger, ColumnElement, literal_column, select, update
+from sqlalchemy import BigInteger, ColumnElement, Table, literal_column, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import Executable
 
@@ -218,10 +218,10 @@ class SQLiteStatements(Statements):
     def _insert(self, table: Any) -> Any:
         return sqlite.insert(table)
 
-    def replace_method_check(self) -> list[str]:
+    def replace_check(self, table: Table, column: str) -> list[str]:
         # SQLite changes no constraint: the rows move into a new table.
-        name = self._tables.budget.name
-        fields = ", ".join(column.name for column in self._tables.budget.c)
+        name = table.name
+        fields = ", ".join(field.name for field in table.c)
         return [
             f"ALTER TABLE {name} RENAME TO {name}_before",
             *self.create([name]),
@@ -338,7 +338,7 @@ class SQLite(Dialect[SQLiteConnection, SQLiteStatements]):
         for owner in owners:
             user = owner_values(owner)
             gone[owner] = len(connection.run(statements.drop_factors, user))
-            for name in ("drop_codes", "drop_devices", "drop_user", "drop_ended", "drop_budgets"):
+            for name in ("drop_codes", "drop_devices", "drop_user", "drop_ended", "release_passkeys", "drop_budgets"):
                 connection.run(getattr(statements, name), user)
         return gone
 

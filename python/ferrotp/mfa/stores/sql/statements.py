@@ -16,6 +16,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     LargeBinary,
+    Table,
     Text,
     and_,
     bindparam,
@@ -107,6 +108,8 @@ class Statements(ABC):
         self._user_key = and_(tables.user.c.tenant == text("tenant"), tables.user.c.user_id == text("user_id"))
         ended = tables.ended_login
         self._ended_owner = and_(ended.c.tenant == text("tenant"), ended.c.user_id == text("user_id"))
+        passkey = tables.passkey
+        self._passkey_owner = and_(passkey.c.tenant == text("tenant"), passkey.c.user_id == text("user_id"))
         self._device_key = and_(self._device_owner, device.c.series == text("series"))
         self._factor_key = and_(self._factor_owner, factor.c.factor_id == text("factor_id"))
         self._budget_key = and_(self._budget_owner, budget.c.method == text("method"))
@@ -146,8 +149,16 @@ class Statements(ABC):
         ]
 
     @abstractmethod
+    def replace_check(self, table: Table, column: str) -> list[str]:
+        """The statements that let a column of a table have the values of today."""
+
     def replace_method_check(self) -> list[str]:
         """The statements that let budgets be of the methods of today."""
+        return self.replace_check(self._tables.budget, "method")
+
+    def allow_passkeys(self) -> list[str]:
+        """The statements that let factors be passkeys."""
+        return self.replace_check(self._tables.factor, "kind")
 
     # Attempts.
 
@@ -352,6 +363,7 @@ class Statements(ABC):
             .where(
                 self._factor_owner,
                 factor.c.state == literal_column("'active'"),
+                factor.c.kind != literal_column("'passkey'"),
                 factor.c.factor_id != text("factor_id"),
             )
             .values(state=literal_column("'disabled'"))
@@ -573,6 +585,89 @@ class Statements(ABC):
     @cached_property
     def drop_devices(self) -> Statement:
         return self._made(delete(self._tables.device).where(self._device_owner).returning(DONE))
+
+    # Passkeys.
+
+    @cached_property
+    def passkey(self) -> Statement:
+        """A passkey, and whose it is."""
+        factor, passkey = self._tables.factor, self._tables.passkey
+        its = and_(
+            factor.c.tenant == passkey.c.tenant,
+            factor.c.user_id == passkey.c.user_id,
+            factor.c.factor_id == passkey.c.factor_id,
+            factor.c.kind == literal_column("'passkey'"),
+        )
+        return self._made(
+            select(passkey.c.user_id, *self._factor_fields)
+            .select_from(passkey.join(factor, its))
+            .where(passkey.c.tenant == text("tenant"), passkey.c.factor_id == text("factor_id"))
+        )
+
+    @cached_property
+    def claim_passkey(self) -> Statement:
+        """Makes a passkey a user's, if it is nobody's."""
+        passkey = self._tables.passkey
+        fresh = self._insert(passkey).values({column.name: _like(column) for column in passkey.c})
+        return self._made(self._or_leave(fresh).returning(DONE))
+
+    @cached_property
+    def release_passkey(self) -> Statement:
+        passkey = self._tables.passkey
+        return self._made(delete(passkey).where(self._passkey_owner, passkey.c.factor_id == text("factor_id")))
+
+    @cached_property
+    def release_passkeys(self) -> Statement:
+        """All of a user."""
+        return self._made(delete(self._tables.passkey).where(self._passkey_owner))
+
+    @cached_property
+    def use_passkey(self) -> Statement:
+        """Counts a passkey's signature, by the rule of `counts_on`."""
+        factor = self._tables.factor
+        nothing: ColumnElement[int] = literal_column("0", BigInteger())
+        return self._made(
+            update(factor)
+            .where(
+                self._factor_key,
+                factor.c.kind == literal_column("'passkey'"),
+                factor.c.state == literal_column("'active'"),
+                factor.c.sealed == binary("was"),
+                or_(
+                    factor.c.last_step < number("counter"),
+                    and_(factor.c.last_step == nothing, number("counter") == nothing),
+                ),
+            )
+            .values(last_step=number("counter"), sealed=binary("sealed"), last_used_at=number("now"))
+            .returning(DONE)
+        )
+
+    @cached_property
+    def disable_passkey(self) -> Statement:
+        factor = self._tables.factor
+        return self._made(
+            update(factor)
+            .where(
+                self._factor_key,
+                factor.c.kind == literal_column("'passkey'"),
+                factor.c.state == literal_column("'active'"),
+            )
+            .values(state=literal_column("'disabled'"))
+            .returning(DONE)
+        )
+
+    @cached_property
+    def answer(self) -> Statement:
+        """Remembers that a challenge was answered, if it was not."""
+        answered = self._tables.answered_challenge
+        fresh = self._insert(answered).values({column.name: _like(column) for column in answered.c})
+        return self._made(self._or_leave(fresh).returning(DONE))
+
+    @cached_property
+    def drop_expired_answers(self) -> Statement:
+        """Of all users: there are as many as passkeys are used in two minutes."""
+        answered = self._tables.answered_challenge
+        return self._made(delete(answered).where(answered.c.expires_at <= number("now")))
 
     # The epoch.
 

@@ -11,13 +11,14 @@ from typing import Any, Literal
 
 from sqlalchemy.engine import URL, Engine
 
-from ...errors import FactorExists, MFAError, StoreRefused, StoreUnavailable
+from ...errors import FactorExists, MFAError, PasskeyTaken, StoreRefused, StoreUnavailable
 from ..again import again_if_undone
 from ..base import (
     DEVICE_SKEW,
     METHODS,
     NEVER_BOUND,
     TIMEOUT,
+    AnsweredChallenge,
     Budget,
     Confirmation,
     Decide,
@@ -32,6 +33,7 @@ from ..base import (
     TrustedDevice,
     UserState,
     check_not_last,
+    check_passkey,
     check_room,
     check_whole,
     new_epoch,
@@ -60,7 +62,14 @@ def _to_version_2(connection: SQLConnection, statements: Statements) -> None:
         connection.script(text)
 
 
-MIGRATIONS: tuple[Callable[[SQLConnection, Statements], None], ...] = (_to_version_2,)
+def _to_version_3(connection: SQLConnection, statements: Statements) -> None:
+    """Factors that are passkeys, whose they are, and the challenges that they answered."""
+    _make_missing_tables(connection, statements)
+    for text in statements.allow_passkeys():
+        connection.script(text)
+
+
+MIGRATIONS: tuple[Callable[[SQLConnection, Statements], None], ...] = (_to_version_2, _to_version_3)
 """What makes version 2 of the tables out of version 1, and so on."""
 
 START_TIMEOUT = 30.0
@@ -296,6 +305,86 @@ class SQLStore:
             return Confirmation(codes_kept)
 
     @again_if_undone
+    def add_passkey(
+        self,
+        passkey: Factor,
+        answered: AnsweredChallenge,
+        now: int,
+        codes: Sequence[RecoveryCode],
+        max_factors: int,
+        only_first: bool = False,
+    ) -> Confirmation | None:
+        statements = self._statements
+        owner, user = passkey.owner, owner_values(passkey.owner)
+        with self._pool.borrow() as connection:
+            connection.run(statements.drop_expired_answers, {"now": now})
+            connection.begin()
+            budgets = {
+                method: Budget(*connection.run(statements.lock, {**user, "method": method})[0]) for method in METHODS
+            }
+            if not connection.run(statements.answer, _answer_values(answered)):
+                connection.rollback()
+                return None
+            try:
+                check_passkey(self._factors_of(connection, owner), passkey, max_factors, only_first)
+            except MFAError:
+                connection.rollback()
+                raise
+            if not connection.run(statements.claim_passkey, {**user, "factor_id": passkey.factor_id}):
+                connection.rollback()
+                raise PasskeyTaken
+            connection.run(statements.add_factor, factor_values(passkey))
+            if budgets["otp"].spent_until == NEVER_BOUND:
+                connection.run(statements.note_bound, {**user, "method": "otp"})
+            connection.run(statements.make_epoch, {**user, "epoch": new_epoch()})
+            codes_kept = bool(codes) and not connection.run(statements.codes_of, user)[0][0]
+            if codes_kept:
+                self._replace_codes(connection, owner, codes)
+            connection.commit()
+            return Confirmation(codes_kept)
+
+    def passkey(self, tenant: str, factor_id: str) -> Factor | None:
+        with self._pool.borrow() as connection:
+            rows = connection.run(self._statements.passkey, {"tenant": tenant, "factor_id": factor_id})
+        return factor_of(Owner(tenant, rows[0][0]), rows[0][1:]) if rows else None
+
+    @again_if_undone
+    def use_passkey(
+        self, passkey: Factor, answered: AnsweredChallenge, counter: int, sealed: bytes, now: int, *, disable_at: int
+    ) -> Literal["accepted", "answered", "changed"]:
+        statements = self._statements
+        user = owner_values(passkey.owner)
+        values = {
+            **user,
+            "factor_id": passkey.factor_id,
+            "was": passkey.sealed,
+            "counter": counter,
+            "sealed": sealed,
+            "now": now,
+        }
+        otp = {**user, "method": "otp"}
+        with self._pool.borrow() as connection:
+            connection.run(statements.drop_expired_answers, {"now": now})
+            connection.begin()
+            failures = connection.run(statements.lock, otp)[0][0]
+            if not connection.run(statements.answer, _answer_values(answered)):
+                connection.rollback()
+                return "answered"
+            if not connection.run(statements.use_passkey, values):
+                connection.rollback()
+                return "changed"
+            if 0 < failures < disable_at:
+                connection.run(statements.forget_failures, otp)
+            connection.commit()
+            return "accepted"
+
+    @again_if_undone
+    def disable_passkey(self, passkey: Factor) -> bool:
+        values = {**owner_values(passkey.owner), "factor_id": passkey.factor_id}
+        with self._pool.borrow() as connection:
+            return bool(connection.run(self._statements.disable_passkey, values))
+
+    @again_if_undone
     def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
         statements = self._statements
         user = owner_values(reservation.owner)
@@ -346,6 +435,8 @@ class SQLStore:
                 connection.rollback()
                 return None
             removed = factor_of(owner, taken[0])
+            if removed.kind == "passkey":
+                connection.run(self._statements.release_passkey, {**user, "factor_id": factor_id})
             if removed.state != "pending":
                 connection.run(self._statements.drop_devices, user)
                 connection.run(self._statements.set_epoch, {**user, "epoch": epoch})
@@ -366,6 +457,7 @@ class SQLStore:
             connection.run(self._statements.drop_devices, user)
             connection.run(self._statements.drop_user, user)
             connection.run(self._statements.drop_ended, user)
+            connection.run(self._statements.release_passkeys, user)
             connection.run(self._statements.drop_budgets, user)
             connection.commit()
             return gone
@@ -554,6 +646,12 @@ class SQLStore:
         for code in codes:
             connection.run(self._statements.add_code, code_values(code))
         connection.run(self._statements.clear, {**user, "method": "recovery"})
+
+
+def _answer_values(answered: AnsweredChallenge) -> dict[str, Any]:
+    """With what tells this decision's row from another's."""
+    values = {"tenant": answered.tenant, "challenge": answered.challenge, "expires_at": answered.expires_at}
+    return {**values, "decision": new_epoch()}
 
 
 def _change(read: "Factor | RecoveryCode", sealed: bytes) -> dict[str, Any]:

@@ -1,0 +1,133 @@
+"""Passkeys in a real browser, with Chromium's virtual authenticator: played against each framework's example."""
+
+import socket
+from dataclasses import replace
+from typing import Any
+
+from playwright.sync_api import CDPSession, Page, expect
+
+from ferrotp.mfa import Passkeys, Policy
+
+from .steps import Site, go, log_in, log_out, read_codes, register, say_saved, t, title
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+def policy_at(port: int) -> Policy:
+    passkeys = Passkeys(rp_id="localhost", origins=[f"http://localhost:{port}"])
+    return replace(Policy.cheap_for_tests(), trusted_device_days=30, passkeys=passkeys)
+
+
+class Authenticator:
+    """Chromium's virtual one, of the device itself or of a key beside it."""
+
+    def __init__(self, page: Page, **options: Any) -> None:
+        self._session: CDPSession = page.context.new_cdp_session(page)
+        self._session.send("WebAuthn.enable")
+        given = {
+            "protocol": "ctap2",
+            "transport": "internal",
+            "hasResidentKey": True,
+            "hasUserVerification": True,
+            "isUserVerified": True,
+            "automaticPresenceSimulation": True,
+            **options,
+        }
+        self._id = self._session.send("WebAuthn.addVirtualAuthenticator", {"options": given})["authenticatorId"]
+
+    @property
+    def credentials(self) -> list[dict[str, Any]]:
+        found = self._session.send("WebAuthn.getCredentials", {"authenticatorId": self._id})
+        return list(found["credentials"])
+
+    def forget(self) -> None:
+        self._session.send("WebAuthn.clearCredentials", {"authenticatorId": self._id})
+
+
+def come_in(page: Page, site: Site, email: str) -> None:
+    """A new account, by its password alone."""
+    register(page, site, email)
+    log_in(page, site, email)
+
+
+def add_passkey(page: Page, site: Site, name: str) -> None:
+    """Two clicks from the settings."""
+    go(page, site, "settings")
+    page.get_by_role("link", name=t("settings.passkeys.add")).click()
+    title(page, "passkey.title")
+    page.get_by_label(t("passkey.name")).fill(name)
+    page.get_by_role("button", name=t("passkey.create")).click()
+
+
+def walk(page: Page, site: Site) -> None:
+    """Registers, logs in by it, is asked again, and removes it."""
+    authenticator = Authenticator(page)
+    come_in(page, site, "passkeys@example.com")
+    add_passkey(page, site, "My laptop")
+    assert len(read_codes(page)) == 10
+    say_saved(page)
+    assert len(authenticator.credentials) == 1
+    row = page.get_by_role("list", name=t("settings.passkeys")).get_by_role("listitem")
+    expect(row).to_contain_text("My laptop")
+    expect(row).to_contain_text(t("settings.never"))
+
+    # The same device has it already, in people's words.
+    add_passkey(page, site, "Again")
+    expect(page.get_by_role("alert")).to_have_text(t("passkey.taken"))
+
+    go(page, site, "inside")
+    log_out(page)
+    log_in(page, site, "passkeys@example.com")
+    title(page, "challenge.again")
+    expect(page.get_by_label(t("challenge.label"))).to_have_count(0)  # there is no code to type
+    page.get_by_role("button", name=t("challenge.passkey")).click()
+    page.wait_for_url("**" + site.paths["inside"])
+
+    # A page that asks for a fresh login, later.
+    site.wait(3600)
+    go(page, site, "settings")
+    page.get_by_role("link", name=t("settings.codes.new")).click()
+    title(page, "challenge.again")
+    page.get_by_role("button", name=t("challenge.passkey")).click()
+    expect(page.get_by_role("button", name=t("challenge.passkey"))).to_have_count(0)
+    go(page, site, "settings")
+    page.get_by_role("link", name=t("settings.codes.new")).click()
+    title(page, "codes.new.title")
+
+    # It is gone from the device: cancelled, or timed out, in words; a recovery code leads on.
+    go(page, site, "inside")
+    log_out(page)
+    log_in(page, site, "passkeys@example.com")
+    authenticator.forget()
+    page.get_by_role("button", name=t("challenge.passkey")).click()
+    expect(page.get_by_role("alert")).to_have_text(t("passkey.cancelled"))
+    expect(page.get_by_role("button", name=t("challenge.passkey"))).to_be_enabled()
+
+
+def remove(page: Page, site: Site) -> None:
+    """From the settings."""
+    Authenticator(page)
+    come_in(page, site, "leaves@example.com")
+    add_passkey(page, site, "Old key")
+    say_saved(page)
+    page.get_by_role("link", name=t("settings.remove.which", name="Old key")).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(t("remove.title", name="Old key"))
+    page.get_by_role("button", name=t("remove.submit")).click()
+    expect(page.get_by_role("status")).to_have_text(t("settings.removed", name="Old key"))
+    expect(page.get_by_text(t("settings.off"))).to_be_visible()
+
+
+def without_scripts(page: Page, site: Site) -> None:
+    """What works instead is said, and works."""
+    come_in(page, site, "plain@example.com")
+    go(page, site, "settings")
+    page.get_by_role("link", name=t("settings.passkeys.add")).click()
+    expect(page.get_by_text(t("passkey.without"))).to_be_visible()
+    expect(page.get_by_role("button", name=t("passkey.create"))).to_have_count(0)
+    page.get_by_role("link", name=t("setup.title")).click()
+    title(page, "setup.title")
