@@ -339,7 +339,7 @@ def test_the_keys_of_all_of_aegis_slots_are_bounded_together(monkeypatch: pytest
 def test_another_number_of_parts_is_a_typed_error(name: str, field: str) -> None:
     writer = next(writer for writer in WRITERS if writer.name == name)
     values = json.loads(writer.write(held(writer)))
-    for text in (values[field] + ":AAAA", "", "A"):
+    for text in (values[field] + ":AAAA", "A"):
         with pytest.raises(transfer.TransferError):
             transfer.load(json.dumps({**values, field: text}), password=PASSWORD)
 
