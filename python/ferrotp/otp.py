@@ -11,9 +11,12 @@ if TYPE_CHECKING:
     import base64
     import hashlib
     import hmac
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import ModuleType
-    from typing import Any, ClassVar
+    from typing import Any, ClassVar, Protocol
+
+    class _Draw(Protocol):
+        def __call__(self, length: int = ..., chars: Sequence[str] = ...) -> str: ...
 
 
 class _Modern:
@@ -278,6 +281,46 @@ def _lazy_names(module: "dict[str, Any]", /, **homes: str) -> "Callable[[str], A
         return module.setdefault(name, getattr(found, attribute) if attribute else found)
 
     return find
+
+
+_BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_HEX = "ABCDEF0123456789"
+
+
+def _secret_functions(module: "dict[str, Any]", find: "Callable[[str], Any]") -> "tuple[_Draw, _Draw]":
+    """`random_base32` and `random_hex` of a module: a surface's look for a generator in its own, where tests put one.
+
+    :param module: its globals
+    :param find: its `__getattr__`
+    """
+
+    def random_base32(length: int = 32, chars: "Sequence[str]" = _BASE32) -> str:
+        """A new secret of `length` base32 characters, five bits each, from the operating system's generator.
+
+        :raises ValueError: for fewer than 32 characters: a secret has at least 160 bits (RFC 4226, R6)
+        """
+        if length < 32:
+            raise ValueError("Secrets should be at least 160 bits")
+        if chars is _BASE32 and "random" not in module and ("compat" not in module or module["compat"].is_genuine()):
+            text = _native.random_base32(length)
+            if text is not None:
+                return text
+        random = find("random")
+        return "".join(map(random.choice, [chars] * len(range(length))))
+
+    def random_hex(length: int = 40, chars: "Sequence[str]" = _HEX) -> str:
+        """A new secret of `length` hexadecimal characters, four bits each, from the operating system's generator.
+
+        :raises ValueError: for fewer than 40 characters: a secret has at least 160 bits (RFC 4226, R6)
+        """
+        if length < 40:
+            raise ValueError("Secrets should be at least 160 bits")
+        drawn: str = module["random_base32"](length=length, chars=chars)
+        return drawn
+
+    for function in (random_base32, random_hex):
+        function.__module__, function.__qualname__ = module["__name__"], function.__name__
+    return random_base32, random_hex
 
 
 class _OTP(_OTPVerbs):

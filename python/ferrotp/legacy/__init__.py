@@ -5,8 +5,8 @@ digits. It still never *makes* a short secret. What it gives up: NIST SP 800-63B
 every two minutes, and RFC 4226 for 128 bits. Use it for the users you have; make new ones with ``ferrotp``.
 """
 
-from .. import _native, _secret_functions
-from ..otp import _lazy_names
+from .. import _native
+from ..otp import _lazy_names, _secret_functions
 from .otp import OTP
 from .totp import TOTP
 
