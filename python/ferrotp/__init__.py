@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from .hotp import HOTP
     from .qr import QR
 
-
 _names = globals()
 
 

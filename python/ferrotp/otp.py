@@ -19,10 +19,6 @@ if TYPE_CHECKING:
         def __call__(self, length: int = ..., chars: Sequence[str] = ...) -> str: ...
 
 
-_BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-_HEX = "ABCDEF0123456789"
-
-
 class _Modern:
     """Where pyotp 2.12 has rules of its own."""
 
@@ -285,6 +281,10 @@ def _lazy_names(module: "dict[str, Any]", /, **homes: str) -> "Callable[[str], A
         return module.setdefault(name, getattr(found, attribute) if attribute else found)
 
     return find
+
+
+_BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_HEX = "ABCDEF0123456789"
 
 
 def _secret_functions(module: "dict[str, Any]", find: "Callable[[str], Any]") -> "tuple[_Draw, _Draw]":
