@@ -7,7 +7,6 @@ import json
 import os
 import pty
 import select
-import shutil
 import subprocess
 import termios
 import time
@@ -18,13 +17,14 @@ from pathlib import Path
 import pytest
 import writers
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from programs import needs
 from writers import ACCOUNTS, PASSWORD
 
 from ferrotp import transfer
 from ferrotp.transfer import Account, targets
 
-OTPCLIENT = pytest.mark.skipif(not shutil.which("otpclient-cli"), reason="apt-get install otpclient-cli")
-KEEPASSXC = pytest.mark.skipif(not shutil.which("keepassxc-cli"), reason="apt-get install keepassxc")
+OTPCLIENT = needs("otpclient-cli", "otpclient-cli")
+KEEPASSXC = needs("keepassxc-cli", "keepassxc")
 # Version 3.1 of OTPClient cuts off what has letters beyond ASCII in it.
 PLAIN = [
     replace(account, issuer=(account.issuer or "").encode("ascii", "ignore").decode())
