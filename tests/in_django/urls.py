@@ -110,7 +110,7 @@ async def async_vault(request: HttpRequest) -> HttpResponse:
     return HttpResponse(f"async vault {user.get_username()}")
 
 
-@login_required
+@mfa_required  # unlike `login_required`, it takes coroutine functions on Django 4.2, too
 async def async_guess(request: HttpRequest) -> HttpResponse:
     user = await request.auser() if hasattr(request, "auser") else request.user  # Django 5
     try:

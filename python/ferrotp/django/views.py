@@ -10,7 +10,7 @@ from django.conf import settings as site
 from django.contrib.auth import logout
 from django.contrib.auth.views import LoginView as DjangoLoginView
 from django.db import connections, transaction
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render as render_template
 from django.urls import reverse
@@ -166,8 +166,7 @@ def _challenge_page(request: HttpRequest, form: ChallengeForm) -> HttpResponse:
 def passkey(request: HttpRequest) -> HttpResponse:
     """A passkey instead of a code: the challenge's page posts what the browser made."""
     form = PasskeyForm(request, request.POST if request.method == "POST" else None)
-    _refuse_without_passkeys(form.gate)
-    if not form.is_bound:
+    if not form.is_bound or form.gate.mfa.policy.passkeys is None:
         return _redirect_to("challenge")
     return form.complete_login() if form.is_valid() else _challenge_page(request, form)
 
@@ -234,7 +233,8 @@ def confirm(request: HttpRequest) -> HttpResponse:
 def add_passkey(request: HttpRequest) -> HttpResponse:
     """Makes a passkey, and shows the recovery codes if there are none."""
     login, gate = _login_that_may_set_up(request)
-    _refuse_without_passkeys(gate)
+    if gate.mfa.policy.passkeys is None:
+        return _redirect_to("set_up")
     problem: Problem | None = None
     if request.method == "POST":
         form = NewPasskeyForm(request.POST)
@@ -260,12 +260,6 @@ def add_passkey(request: HttpRequest) -> HttpResponse:
         request.session[MESSAGE_KEY] = ["setup.full", {}]
         return _redirect_to("settings")
     return render(request, "passkey", problem, page=page)
-
-
-def _refuse_without_passkeys(gate: Gate) -> None:
-    """Where the policy has none, there are no such pages."""
-    if gate.mfa.policy.passkeys is None:
-        raise Http404
 
 
 def _first_codes(request: HttpRequest) -> CodesPage | None:

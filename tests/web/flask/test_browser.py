@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from ..browser import NARROW, PHONE, WIDE, fits, keep_picture, scan, serious
 from ..steps import (
@@ -192,3 +192,26 @@ def test_a_remembered_user_is_asked_for_a_code(site: FlaskSite, open_page: Calla
     site.wait(60)
     type_code(page, phone.code(site.now()))
     expect(page.get_by_role("heading", level=1)).to_have_text("You are inside")
+
+
+def test_a_double_click_sends_a_code_once(site: FlaskSite, open_page: Callable[..., Page]) -> None:
+    page = open_page()
+    register(page, site, "double@example.com")
+    log_in(page, site, "double@example.com")
+    phone, _ = set_up(page, site, "")
+    log_out(page)
+    log_in(page, site, "double@example.com")
+    title(page, "challenge.title")
+    page.get_by_label(t("challenge.label")).fill(phone.code(site.now()))
+    sent: list[str] = []
+
+    def answer_late(route: Route) -> None:
+        sent.append(route.request.method)
+        page.wait_for_timeout(500)
+        route.continue_()
+
+    page.route("**/mfa/challenge", answer_late)
+    button = page.get_by_role("button", name=t("challenge.submit"))
+    button.evaluate("(button) => { button.click(); setTimeout(() => button.click(), 100); }")
+    expect(page.get_by_role("heading", level=1)).to_have_text("You are inside")
+    assert sent == ["POST"]

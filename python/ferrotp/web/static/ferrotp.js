@@ -30,11 +30,13 @@ for (const line of document.querySelectorAll("[data-ferrotp-wait]")) {
   show();
 }
 
-// A double click is one login: the second one would find its code used.
+// A double click is one login: the second one would find its code used. Another button of the same form is no double
+// click: "Continue" works at once after the recovery codes are saved as a file.
 for (const form of document.querySelectorAll(".ferrotp form")) {
   let sent = 0;
+  let by;
   form.addEventListener("submit", (event) => {
-    if (Date.now() - sent < 2000) event.preventDefault();
-    else sent = Date.now();
+    if (event.submitter === by && Date.now() - sent < 2000) event.preventDefault();
+    else [sent, by] = [Date.now(), event.submitter];
   });
 }
