@@ -106,7 +106,7 @@ def test_the_doctor_makes_nothing_where_nothing_is(tmp_path: pathlib.Path, url: 
 
 def test_what_is_no_store_is_said_in_a_line_without_its_password(capsys: pytest.CaptureFixture[str]) -> None:
     for verb in (["mfa", "init"], ["doctor"]):
-        for where in ("mysql://ann:hunter2@host/db", "hunter2", "sqlite://"):
+        for where in ("oracle://ann:hunter2@host/db", "mysql+mysqldb://ann:hunter2@host/db", "hunter2", "sqlite://"):
             assert program([*verb, "--store", where]) == 2
             said = capsys.readouterr()
             assert "hunter2" not in said.out + said.err and len(said.err.splitlines()) == 1

@@ -959,7 +959,7 @@ def test_no_time_of_a_client_is_taken() -> None:
 
 
 def test_a_store_that_nobody_knows_is_refused() -> None:
-    for url in ("mysql://localhost/x", "", "mfa.db", "http://x"):
+    for url in ("oracle://localhost/x", "", "mfa.db", "http://x"):
         with pytest.raises(StoreRefused):
             MFA(url, issuer="ACME", keyring=Keyring.generate())
 

@@ -118,9 +118,11 @@ otp = ferrotp.TOTP(SECRET)
 for _ in range(20):
     del sys.modules["ferrotp.utils"], ferrotp.utils
     import ferrotp.utils
-    assert _native.totp_at(otp, 59, 0) == "287082"
+    assert _native.totp_verify(otp, "287082", 59, 0) is True
+    assert not otp.verify("000000", 59, 1)
     ferrotp.utils.strings_equal = lambda a, b: True
-    assert _native.totp_at(otp, 59, 0) is None  # the guard sees a patch of the newest
+    assert _native.totp_verify(otp, "287082", 59, 0) is None  # the guard sees a patch of the newest
     assert otp.verify("000000", 59, 1)
+    assert _native.totp_at(otp, 59, 0) == "287082"  # calls no function of utils
 """
     )
