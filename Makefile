@@ -2,8 +2,8 @@
 PYTHON ?= python3
 # How many mutants are tried at a time.
 JOBS ?= 2
-# Workers of pytest; 0 is one after the other. Tests wait for servers and browsers, so there is one more than processors.
-WORKERS ?= 3
+# Workers of pytest; 0 is one after the other. Tests wait for servers and browsers, so there are two more than most machines of ours have processors.
+WORKERS ?= 4
 VENV := .venv
 PY := $(VENV)/bin/python
 WHEELS := target/wheels

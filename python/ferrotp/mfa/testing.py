@@ -96,7 +96,7 @@ class StoreContract:
     """What `Store` promises, as tests."""
 
     processes: ClassVar[int] = 64
-    rounds: ClassVar[int] = 1000 if os.environ.get("FERROTP_SOAK") else 200
+    rounds: ClassVar[int] = 1000 if os.environ.get("FERROTP_SOAK") else 100
     across_processes: ClassVar[bool] = True
     """False for a store that lives in one process: threads race, then."""
 

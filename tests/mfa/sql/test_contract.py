@@ -56,7 +56,7 @@ class TestPostgreSQL(_OnSQL):
 
 
 class TestMariaDB(_OnSQL):
-    rounds = 1000 if os.environ.get("FERROTP_SOAK") else 40
+    rounds = 1000 if os.environ.get("FERROTP_SOAK") else 20
 
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
