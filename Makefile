@@ -58,7 +58,7 @@ test-python: $(VENV)/installed $(VENV)/tools  ## Run pytest on the installed whe
 	$(PY) -m pytest tests --numprocesses=$(WORKERS) $(ARGS)
 
 test-django42: $(VENV)/installed $(VENV)/tools $(DJANGO42)/installed  ## Run the tests of ferrotp.django on Django 4.2 LTS, but for the races
-	PYTHONPATH=$(DJANGO42) $(PY) -m pytest tests/in_django -m "not races" $(ARGS)
+	PYTHONPATH=$(DJANGO42) $(PY) -m pytest tests/in_django -m "not races" --numprocesses=2 $(ARGS)
 
 test-pythons: $(WHEELS)/built  ## Run the contract, batch, vault and service suites on Debian's newer CPythons (ARGS=3.14: that one)
 	@$(PYTHON) tests/machines/pythons.py $(ARGS)

@@ -21,6 +21,7 @@ import pytest
 from folders import in_memory
 from programs import IN_CI
 
+from . import pausing
 from .redis_server import free_port
 
 PROGRAM = shutil.which("mariadbd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -122,7 +123,7 @@ class MariaDBServer:
     def pause(self) -> None:
         """Stops all of it: the kernel still takes its connections."""
         assert self._process is not None
-        os.kill(self._process.pid, signal.SIGSTOP)
+        pausing.pause(self._process.pid)
 
     def resume(self) -> None:
         assert self._process is not None

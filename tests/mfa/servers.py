@@ -15,6 +15,8 @@ import psutil
 import psycopg
 from folders import in_memory
 
+from .pausing import pause
+
 
 class PostgreSQLServer:
     """A server of our own on a socket in a new directory, so that it can be stopped, paused and changed."""
@@ -63,7 +65,8 @@ class PostgreSQLServer:
         """Stops every process of it: the kernel still takes its connections."""
         pids = self.pids()
         for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+            with contextlib.suppress(ProcessLookupError):  # a backend whose client has gone
+                pause(pid)
         return pids
 
     def resume(self, pids: list[int]) -> None:
