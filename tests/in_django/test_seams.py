@@ -322,7 +322,7 @@ def test_users_who_are_kept_as_deleted_end_by_the_hook(person: Callable[..., Per
         delete_users([people[0].user, people[1].user.pk])
         assert all(_enrolled(people))
     assert decisions == [2] and _enrolled(people) == [False, False, True, True]
-    delete_users(one.user for one in people[2:])
+    delete_users(person.user for person in people[2:])
     assert not any(_enrolled(people))
     delete_users([])
     assert decisions == [2, 2]

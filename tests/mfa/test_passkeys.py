@@ -116,7 +116,7 @@ def test_the_options_are_what_browsers_parse(world: World) -> None:
     assert options["rp"] == {"id": "example.com", "name": "ACME"}
     assert options["user"]["name"] == "alice@example.com" and options["user"]["displayName"] == "Alice"
     assert len(unb64(options["user"]["id"])) == 32 and len(unb64(options["challenge"])) >= 32
-    assert [one["alg"] for one in options["pubKeyCredParams"]] == [-7, -8, -257]
+    assert [parameters["alg"] for parameters in options["pubKeyCredParams"]] == [-7, -8, -257]
     assert options["timeout"] == 120_000 and options["excludeCredentials"] == []
     device, _ = register(world)
     again = world.mfa.begin_passkey(user_id="42", session="s", account_name="alice@example.com")

@@ -1,5 +1,5 @@
 """Challenges for passkeys. None is kept while it is open: it carries its end and two MACs of the keyring, one of whom
-and what it is for, one of the session. So asking for challenges fills no table, whoever asks. That one was answered is
+and what it is for, one of the session. So nobody can fill a table by asking for challenges. That one was answered is
 kept by the store, in the decision that says yes.
 """
 

@@ -356,7 +356,7 @@ class MFA:
 
         Nothing is kept. The answer is good for two minutes, once, in this session alone.
 
-        :param user_id: who has shown the password; None to sign in by a passkey alone, whoever it may be, where the
+        :param user_id: who has shown the password; None to sign in by a passkey alone, as any user, where the
             policy has `sign_in`
         :param session: names the login that asks; `verify_passkey` gets the same
         :raises PolicyError: if the policy has no passkeys, or lets nobody sign in by one

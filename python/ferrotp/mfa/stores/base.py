@@ -489,7 +489,7 @@ class Store(Protocol):
         """
 
     def passkey(self, tenant: str, factor_id: str) -> Factor | None:
-        """The passkey of this id, whoever's of the tenant it is."""
+        """The passkey of this id, of any user of the tenant."""
 
     def use_passkey(
         self, passkey: Factor, answered: AnsweredChallenge, counter: int, sealed: bytes, now: int, *, disable_at: int

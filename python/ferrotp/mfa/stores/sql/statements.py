@@ -400,6 +400,10 @@ class Statements(ABC):
         """An ``INSERT`` that leaves the row alone that is there."""
         return fresh.on_conflict_do_nothing()
 
+    def _row_or_leave(self, table: Any) -> Any:
+        """A whole row, unless it is there."""
+        return self._or_leave(self._insert(table).values(_row(table)))
+
     def _or_change(self, fresh: Any, **changes: "ColumnElement[Any]") -> Any:
         """An ``INSERT`` that changes the row that is there."""
         return fresh.on_conflict_do_update(index_elements=[*fresh.table.primary_key], set_=changes)
@@ -453,17 +457,11 @@ class Statements(ABC):
 
     @cached_property
     def add_factor(self) -> Statement:
-        return self._made(
-            insert(self._tables.factor).values({column.name: _like(column) for column in self._tables.factor.c})
-        )
+        return self._made(insert(self._tables.factor).values(_row(self._tables.factor)))
 
     @cached_property
     def add_code(self) -> Statement:
-        return self._made(
-            insert(self._tables.recovery_code).values(
-                {column.name: _like(column) for column in self._tables.recovery_code.c}
-            )
-        )
+        return self._made(insert(self._tables.recovery_code).values(_row(self._tables.recovery_code)))
 
     @cached_property
     def factors_of(self) -> Statement:
@@ -533,9 +531,7 @@ class Statements(ABC):
 
     @cached_property
     def add_device(self) -> Statement:
-        return self._made(
-            insert(self._tables.device).values({column.name: _like(column) for column in self._tables.device.c})
-        )
+        return self._made(insert(self._tables.device).values(_row(self._tables.device)))
 
     @cached_property
     def renew_device(self) -> Statement:
@@ -607,9 +603,7 @@ class Statements(ABC):
     @cached_property
     def claim_passkey(self) -> Statement:
         """Makes a passkey a user's, if it is nobody's."""
-        passkey = self._tables.passkey
-        fresh = self._insert(passkey).values({column.name: _like(column) for column in passkey.c})
-        return self._made(self._or_leave(fresh).returning(DONE))
+        return self._made(self._row_or_leave(self._tables.passkey).returning(DONE))
 
     @cached_property
     def release_passkey(self) -> Statement:
@@ -622,6 +616,15 @@ class Statements(ABC):
         return self._made(delete(self._tables.passkey).where(self._passkey_owner))
 
     @cached_property
+    def _active_passkey(self) -> "ColumnElement[bool]":
+        factor = self._tables.factor
+        return and_(
+            self._factor_key,
+            factor.c.kind == literal_column("'passkey'"),
+            factor.c.state == literal_column("'active'"),
+        )
+
+    @cached_property
     def use_passkey(self) -> Statement:
         """Counts a passkey's signature, by the rule of `counts_on`."""
         factor = self._tables.factor
@@ -629,9 +632,7 @@ class Statements(ABC):
         return self._made(
             update(factor)
             .where(
-                self._factor_key,
-                factor.c.kind == literal_column("'passkey'"),
-                factor.c.state == literal_column("'active'"),
+                self._active_passkey,
                 factor.c.sealed == binary("was"),
                 or_(
                     factor.c.last_step < number("counter"),
@@ -644,14 +645,9 @@ class Statements(ABC):
 
     @cached_property
     def disable_passkey(self) -> Statement:
-        factor = self._tables.factor
         return self._made(
-            update(factor)
-            .where(
-                self._factor_key,
-                factor.c.kind == literal_column("'passkey'"),
-                factor.c.state == literal_column("'active'"),
-            )
+            update(self._tables.factor)
+            .where(self._active_passkey)
             .values(state=literal_column("'disabled'"))
             .returning(DONE)
         )
@@ -659,9 +655,7 @@ class Statements(ABC):
     @cached_property
     def answer(self) -> Statement:
         """Remembers that a challenge was answered, if it was not."""
-        answered = self._tables.answered_challenge
-        fresh = self._insert(answered).values({column.name: _like(column) for column in answered.c})
-        return self._made(self._or_leave(fresh).returning(DONE))
+        return self._made(self._row_or_leave(self._tables.answered_challenge).returning(DONE))
 
     @cached_property
     def drop_expired_answers(self) -> Statement:
@@ -705,9 +699,7 @@ class Statements(ABC):
 
     @cached_property
     def add_ended(self) -> Statement:
-        ended = self._tables.ended_login
-        fresh = self._insert(ended).values({column.name: _like(column) for column in ended.c})
-        return self._made(self._or_leave(fresh))
+        return self._made(self._row_or_leave(self._tables.ended_login))
 
     @cached_property
     def ended(self) -> Statement:
@@ -769,6 +761,11 @@ class Statements(ABC):
     @cached_property
     def set_version(self) -> Statement:
         return self._made(insert(self._tables.schema).values(version=number("version")))
+
+
+def _row(table: Any) -> "dict[str, ColumnElement[Any]]":
+    """A parameter for each column, by the column's name."""
+    return {column.name: _like(column) for column in table.c}
 
 
 def _like(column: "Column[Any]") -> "ColumnElement[Any]":
