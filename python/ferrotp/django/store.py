@@ -186,27 +186,16 @@ class DjangoStore:
         return answer
 
     @again_if_undone
-    def unlock(
-        self,
-        reservation: Reservation,
-        factor_id: str,
-        first: int,
-        step: int,
-        drift: int,
-        now: int,
-        resealed: bytes | None,
-        *,
-        disable_at: int,
-    ) -> bool:
+    def unlock(self, reservation: Reservation, accepted: Acceptance, now: int, *, disable_at: int) -> bool:
         owner = reservation.owner
-        changes = _changes(reservation, factor_id, step, drift, now, resealed)
+        changes = _changes(reservation, accepted, now)
         with self._connections.transaction() as using:
             codes = _lock(using, owner, "otp")
             advanced = (
                 codes is not None
                 and codes.failures < disable_at
                 and _of(Factor, using, owner)
-                .filter(factor_id=factor_id, state="active", last_step__lt=first)
+                .filter(factor_id=accepted.factor_id, state="active", last_step__lt=accepted.step - 1)
                 .update(**changes)
             )
             if not advanced:
@@ -219,9 +208,7 @@ class DjangoStore:
     def confirm(
         self,
         reservation: Reservation,
-        factor_id: str,
-        step: int,
-        drift: int,
+        accepted: Acceptance,
         now: int,
         codes: Sequence[RecoveryCodeRecord],
         max_factors: int,
@@ -230,11 +217,11 @@ class DjangoStore:
         owner = reservation.owner
         with self._connections.transaction() as using:
             budget = _lock(using, owner, "otp")
-            others = [factor for factor in _factors_of(using, owner) if factor.factor_id != factor_id]
+            others = [factor for factor in _factors_of(using, owner) if factor.factor_id != accepted.factor_id]
             confirmed = budget is not None and (
                 _of(Factor, using, owner)
-                .filter(factor_id=factor_id, state="pending", expires_at__gt=now)
-                .update(state="active", last_step=step, drift=drift, last_used_at=now)
+                .filter(factor_id=accepted.factor_id, state="pending", expires_at__gt=now)
+                .update(state="active", last_step=accepted.step, drift=accepted.drift, last_used_at=now)
             )
             if budget is None or not confirmed:
                 _undo(using)
@@ -243,7 +230,7 @@ class DjangoStore:
             _note_bound(using, owner)
             if budget.failures >= reservation.limits.disable_at:
                 _of(Budget, using, owner).filter(method="otp").update(failures=0, retry_at=0, spent_until=0)
-                used_up = _of(Factor, using, owner).filter(state="active").exclude(factor_id=factor_id)
+                used_up = _of(Factor, using, owner).filter(state="active").exclude(factor_id=accepted.factor_id)
                 used_up.exclude(kind="passkey").update(state="disabled")
             _make_epochs(using, [owner])
             _refund(using, reservation)
@@ -732,16 +719,13 @@ def _undo(using: str) -> Literal[False]:
     return False
 
 
-def _changes(
-    reservation: Reservation, factor_id: str, step: int, drift: int, now: int, resealed: bytes | None
-) -> dict[str, Any]:
+def _changes(reservation: Reservation, accepted: Acceptance, now: int) -> dict[str, Any]:
     """What an accepted code changes of its factor."""
-    was = next((factor.sealed for factor in reservation.factors if factor.factor_id == factor_id), None)
-    changes: dict[str, Any] = {"last_step": step, "drift": drift, "last_used_at": now}
-    if resealed is not None and was is not None:
-        changes["sealed"] = Case(
-            When(sealed=was, then=Value(resealed, output_field=BinaryField())), default=F("sealed")
-        )
+    changes: dict[str, Any] = {"last_step": accepted.step, "drift": accepted.drift, "last_used_at": now}
+    was = reservation.sealed(accepted.factor_id)
+    if accepted.resealed is not None and was is not None:
+        resealed = Value(accepted.resealed, output_field=BinaryField())
+        changes["sealed"] = Case(When(sealed=was, then=resealed), default=F("sealed"))
     return changes
 
 

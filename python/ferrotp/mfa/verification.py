@@ -101,10 +101,7 @@ def unlock(core: Core, user_id: UserId, code: str, next_code: str) -> Verificati
         if step is None:
             continue
         accepted = _accepted(core, factor, step, drift)
-        sealed = accepted.resealed
-        if step - 1 > factor.last_step and core.store.unlock(
-            reservation, factor.factor_id, step - 1, step, drift, now, sealed, disable_at=disable_at
-        ):
+        if step - 1 > factor.last_step and core.store.unlock(reservation, accepted, now, disable_at=disable_at):
             return _verification(core, reservation, accepted, "unlocked", now)
         reason = "used"
     if broken is not None:
@@ -169,7 +166,7 @@ def _accepted(core: Core, factor: Factor, step: int, drift: int) -> Acceptance:
 
 def _verification(core: Core, attempt: Reservation, accepted: Acceptance, kind: Kind, now: int) -> Verification:
     """Tells of what stands, and gives it."""
-    factor = next(factor for factor in attempt.factors if factor.factor_id == accepted.factor_id)
+    factor = {factor.factor_id: factor for factor in attempt.factors}[accepted.factor_id]
     owner, step, drift = factor.owner, accepted.step, accepted.drift
     event = core.emit(kind, now, owner, factor.factor_id, factor.kind, time_step=step, drift=drift)
     return Verification(owner.user_id, factor.kind, event.at, factor.factor_id, factor.name, step, drift)

@@ -178,6 +178,10 @@ class Reservation:
     accepted: Acceptance | None = None
     """What `attempt` accepted, and has kept. `budget` is then the one before the refund."""
 
+    def sealed(self, factor_id: str) -> bytes | None:
+        """The sealed record of a factor that was offered, as it was read."""
+        return next((factor.sealed for factor in self.factors if factor.factor_id == factor_id), None)
+
     def newer(self, acceptance: Acceptance | None) -> tuple[Factor, Acceptance] | None:
         """The factor that is accepted, as it was read, with what is accepted of it: what every store asks of what
         `Decide` says. None for a step that is not newer than the factor's last, and for a factor that was not offered.
@@ -423,21 +427,10 @@ class Store(Protocol):
         tells nobody. If it raises, the attempt stays counted and the exception goes on.
         """
 
-    def unlock(
-        self,
-        reservation: Reservation,
-        factor_id: str,
-        first: int,
-        step: int,
-        drift: int,
-        now: int,
-        resealed: bytes | None,
-        *,
-        disable_at: int,
-    ) -> bool:
-        """Advances an active factor by two codes in a row, of the steps `first` and `step`, and refunds the attempt:
-        if both are newer than the factor's last one, and both are used up. `resealed` replaces the sealed secret if the
-        reservation's is still the one there.
+    def unlock(self, reservation: Reservation, accepted: Acceptance, now: int, *, disable_at: int) -> bool:
+        """Advances an active factor by two codes in a row, of `accepted.step` and the step before it, and refunds the
+        attempt: if both are newer than the factor's last one, and both are used up. `accepted.resealed` replaces the
+        sealed secret if the reservation's is still the one there.
 
         It also ends the delay of single codes: their consecutive failures are over. What they have spent of 30 days
         stays spent. False, and nothing changes, if ``otp`` has had `disable_at` failures in a row: this is no way
@@ -447,15 +440,14 @@ class Store(Protocol):
     def confirm(
         self,
         reservation: Reservation,
-        factor_id: str,
-        step: int,
-        drift: int,
+        accepted: Acceptance,
         now: int,
         codes: Sequence[RecoveryCode],
         max_factors: int,
         only_first: bool = False,
     ) -> Confirmation | None:
-        """Makes a pending factor active, with `step` as its last, if it is still pending and has not expired.
+        """Makes a pending factor active, with the accepted step as its last, if it is still pending and has not
+        expired. Its record was sealed a moment ago, and stays as it is.
 
         Refunds the attempt. `codes` become the user's recovery codes, and clear the budget of ``recovery``, if the user
         has no unused one: of two first confirmations at once, only one set is shown. If the user's ``otp`` budget was

@@ -9,6 +9,7 @@ from ..errors import FactorExists, PasskeyTaken
 from .base import (
     METHODS,
     NEVER_BOUND,
+    Acceptance,
     AnsweredChallenge,
     Budget,
     Confirmation,
@@ -144,27 +145,18 @@ class MemoryStore:
             self._refund(answer)
             return replace(answer, accepted=accepted)
 
-    def unlock(
-        self,
-        reservation: Reservation,
-        factor_id: str,
-        first: int,
-        step: int,
-        drift: int,
-        now: int,
-        resealed: bytes | None,
-        *,
-        disable_at: int,
-    ) -> bool:
+    def unlock(self, reservation: Reservation, accepted: Acceptance, now: int, *, disable_at: int) -> bool:
         owner = reservation.owner
         with self._lock:
-            factor = self._factors.get((owner, factor_id))
+            factor = self._factors.get((owner, accepted.factor_id))
             codes = self._budgets.get((owner, "otp"), Budget())
-            if factor is None or factor.state != "active" or factor.last_step >= first or codes.failures >= disable_at:
+            if factor is None or factor.state != "active" or codes.failures >= disable_at:
                 return False
-            if resealed is not None and any(kept.sealed == factor.sealed for kept in reservation.factors):
-                factor = replace(factor, sealed=resealed)
-            self._factors[owner, factor_id] = replace(factor, last_step=step, drift=drift, last_used_at=now)
+            if factor.last_step >= accepted.step - 1:
+                return False
+            if reservation.sealed(factor.factor_id) != factor.sealed:
+                accepted = replace(accepted, resealed=None)
+            self._factors[owner, factor.factor_id] = advanced(factor, accepted, now)
             self._budgets[owner, "otp"] = Budget(spent_until=codes.spent_until)
             self._refund(reservation)
             return True
@@ -172,9 +164,7 @@ class MemoryStore:
     def confirm(
         self,
         reservation: Reservation,
-        factor_id: str,
-        step: int,
-        drift: int,
+        accepted: Acceptance,
         now: int,
         codes: Sequence[RecoveryCode],
         max_factors: int,
@@ -182,7 +172,7 @@ class MemoryStore:
     ) -> Confirmation | None:
         owner = reservation.owner
         with self._lock:
-            factor = self._factors.get((owner, factor_id))
+            factor = self._factors.get((owner, accepted.factor_id))
             if factor is None or factor.state != "pending" or factor.expires_at <= now:
                 return None
             check_room(self._of(owner), max_factors, only_first)
@@ -191,8 +181,8 @@ class MemoryStore:
                 for kept in self._of(owner):
                     if kept.state == "active" and kept.kind != "passkey":
                         self._factors[owner, kept.factor_id] = replace(kept, state="disabled")
-            self._factors[owner, factor_id] = replace(
-                factor, state="active", last_step=step, drift=drift, last_used_at=now
+            self._factors[owner, factor.factor_id] = replace(
+                factor, state="active", last_step=accepted.step, drift=accepted.drift, last_used_at=now
             )
             self._note_bound(owner)
             self._epochs.setdefault(owner, new_epoch())

@@ -39,6 +39,7 @@ from .base import (
     METHODS,
     NEVER_USED,
     TIMEOUT,
+    Acceptance,
     AnsweredChallenge,
     Budget,
     Confirmation,
@@ -280,23 +281,13 @@ class RedisStore:
                     raise failure
                 return answer if found is None else replace(answer, accepted=found[1])
 
-    def unlock(
-        self,
-        reservation: Reservation,
-        factor_id: str,
-        first: int,
-        step: int,
-        drift: int,
-        now: int,
-        resealed: bytes | None,
-        *,
-        disable_at: int,
-    ) -> bool:
+    def unlock(self, reservation: Reservation, accepted: Acceptance, now: int, *, disable_at: int) -> bool:
         numbers = _whole(reservation.limits.cost, disable_at)
-        args = [reservation.method, *numbers, _escaped(factor_id), _step(first), _step(step), *_whole(drift, now)]
-        read = [factor.sealed for factor in reservation.factors if factor.factor_id == factor_id]
-        if resealed is not None and read:
-            args += [read[0], resealed]
+        steps = _step(accepted.step - 1), _step(accepted.step)
+        args = [reservation.method, *numbers, _escaped(accepted.factor_id), *steps, *_whole(accepted.drift, now)]
+        read = reservation.sealed(accepted.factor_id)
+        if accepted.resealed is not None and read is not None:
+            args += [read, accepted.resealed]
         return self._decide("unlock", reservation.owner, _yes, *args)
 
     def _settle(
@@ -318,9 +309,7 @@ class RedisStore:
     def confirm(
         self,
         reservation: Reservation,
-        factor_id: str,
-        step: int,
-        drift: int,
+        accepted: Acceptance,
         now: int,
         codes: Sequence[RecoveryCode],
         max_factors: int,
@@ -328,8 +317,8 @@ class RedisStore:
     ) -> Confirmation | None:
         limits = reservation.limits
         args: list[bytes | str] = [reservation.method, *_whole(limits.cost, limits.disable_at)]
-        args += [_escaped(factor_id), _step(step)]
-        args += [*_whole(drift, now), new_epoch(), *_whole(max_factors, only_first), *_pairs(codes)]
+        args += [_escaped(accepted.factor_id), _step(accepted.step)]
+        args += [*_whole(accepted.drift, now), new_epoch(), *_whole(max_factors, only_first), *_pairs(codes)]
         answer = self._decide("confirm", reservation.owner, _CONFIRMED.__getitem__, *args)
         if answer == "enrolled":
             raise AlreadyEnrolled
