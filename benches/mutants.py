@@ -77,6 +77,7 @@ TESTS = [
     "tests/web/starlette/test_attacks.py",
     "tests/web/starlette/test_router.py",
     "tests/in_django/test_admin.py",
+    "tests/in_django/test_auth.py",
     "tests/in_django/test_login.py",
     "tests/in_django/test_pages.py",
     "tests/in_django/test_routes.py",

@@ -81,7 +81,7 @@ def begin_login(
     step = gate_for(user).begin(
         user_id_of(user),
         user.get_username(),
-        next_url=next_url or request.POST.get(REDIRECT_FIELD_NAME, request.GET.get(REDIRECT_FIELD_NAME, "")),
+        next_url=next_url or request.POST.get(REDIRECT_FIELD_NAME, request.GET.get(REDIRECT_FIELD_NAME)),
         remember=remember,
         device_token=device_token(request, user),
         enrolled=enrolled,
@@ -248,9 +248,8 @@ def note_login(user: Any = None, request: Any = None, **more: Any) -> None:
 
 def note_logout(request: Any = None, **more: Any) -> None:
     """A half-login ends with its copies: a session may be a cookie."""
-    session = getattr(request, "session", None)
-    login = load(request) if session is not None and LOGIN_KEY in session else None
-    if login is not None and login.stage != "full":
+    login = load(request) if hasattr(request, "session") else None
+    if login is not None:
         Gate(get_mfa(), clock=now).cancel(login)
 
 

@@ -158,11 +158,25 @@ class DjangoStore:
 
     @again_if_undone
     def attempt(
-        self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
+        self,
+        owner: Owner,
+        method: Method,
+        now: int,
+        limits: Limits,
+        decide: Decide,
+        *,
+        factor_id: str = "",
+        login_id: str = "",
     ) -> Reservation | Refusal:
         failure: BaseException | None = None
         with self._connections.transaction() as using:
             kept, answer = _counted(using, owner, method, now, limits, factor_id)
+            user = owner.tenant, owner.user_id
+            codes, has_ended = _read(using, _CODES_AND_ENDED, *user, *user, login_id)[0]
+            if has_ended:
+                return Refusal("ended")
+            if isinstance(answer, Reservation):
+                answer = replace(answer, recovery_codes=codes)
             # A SQLite file that is read-only lets a transaction begin, and fails at the first change: so the count is
             # written before the code is looked at.
             if kept is not None and connections[using].vendor == "sqlite":
@@ -783,6 +797,10 @@ _BUDGET_AND_FACTORS = (
 _ADVANCE = (
     "UPDATE ferrotp_django_factor SET last_step = %s, drift = %s, last_used_at = %s"
     " WHERE tenant = %s AND user_id = %s AND factor_id = %s"
+)
+_CODES_AND_ENDED = (
+    "SELECT (SELECT COUNT(*) FROM ferrotp_django_recovery_code WHERE tenant = %s AND user_id = %s),"
+    " (SELECT COUNT(*) FROM ferrotp_django_ended_login WHERE tenant = %s AND user_id = %s AND login_id = %s)"
 )
 _ENDED = "SELECT 1 FROM ferrotp_django_ended_login WHERE tenant = %s AND user_id = %s AND login_id = %s"
 

@@ -124,7 +124,8 @@ def challenge(request: HttpRequest) -> HttpResponse:
     is_half_login = form.login.stage == "half"
     if not form.is_valid():
         return _challenge_page(request, form)
-    lacks_codes = is_half_login and form.gate.lacks_codes(form.login)
+    # An imported user's, for one.
+    lacks_codes = is_half_login and form.verification is not None and not form.verification.remaining
     if lacks_codes:
         form.login = replace(form.login, next=reverse("ferrotp:settings"))
     response = form.complete_login()

@@ -15,6 +15,7 @@ from .errors import (
     FactorDisabled,
     InvalidCode,
     InvalidIdentifier,
+    LoginCancelled,
     NotEnrolled,
     SealedRecordError,
     StoreDamaged,
@@ -129,6 +130,7 @@ class Core:
         decide: "Callable[[Core, Reservation], Acceptance | None]",
         *,
         factor_id: str = "",
+        login_id: str = "",
     ) -> Reservation:
         """An attempt as one decision of the store, which is durable when this returns; or raises why there is none.
 
@@ -144,7 +146,9 @@ class Core:
             return decide(quiet, reservation)
 
         try:
-            answer = self.store.attempt(owner, method, now, self.limits, decide_quietly, factor_id=factor_id)
+            answer = self.store.attempt(
+                owner, method, now, self.limits, decide_quietly, factor_id=factor_id, login_id=login_id
+            )
         except StoreDamaged as error:
             self.emit("store damaged", now, owner, reason=str(error))
             raise
@@ -176,6 +180,8 @@ class Core:
             self.emit("throttled", now, owner, factor_id, method, retry_at=retry_at)
             raise Throttled(retry_at)
         self.emit(_REFUSED[method], now, owner, factor_id, method, reason=refusal.reason)
+        if refusal.reason == "ended":
+            raise LoginCancelled
         if method == "enrollment":
             raise EnrollmentExpired  # also after too many wrong codes: a new enrollment begins anew
         raise FactorDisabled if refusal.reason == "disabled" else NotEnrolled

@@ -964,6 +964,38 @@ class StoreContract:
             store.reset(owner)
             assert not store.has_ended(owner, "second")
 
+    def test_an_attempt_of_a_half_login_that_ended_is_refused_before_all_else(self) -> None:
+        limits = replace(_LIMITS, free=1, delays=(1000,), disable_at=2)
+        with self._store() as store, self._store() as beside:
+            owner, other, nobody = _active(store).owner, _active(store).owner, _owner()
+            looked: list[Reservation] = []
+
+            def attempt(user: Owner, login_id: str) -> Reservation | Refusal:
+                return store.attempt(user, "otp", NOW, limits, looked.append, login_id=login_id)
+
+            for user in (owner, nobody):
+                beside.end_half_login(user, "ended", NOW + 600_000, NOW)
+                before = store.user(user)
+                assert attempt(user, "ended") == Refusal("ended")
+                assert store.user(user) == before and looked == []
+            # Another login of this user, another user's of the same id, and what is no half-login.
+            for user, login_id in ((owner, "another"), (other, "ended"), (owner, "")):
+                assert isinstance(attempt(user, login_id), Reservation)
+            assert attempt(owner, "") == Refusal("disabled") and attempt(owner, "ended") == Refusal("ended")
+            assert attempt(nobody, "another") == Refusal("not enrolled")
+
+    def test_an_attempt_says_how_many_recovery_codes_there_are(self) -> None:
+        with self._store() as store:
+            factor, other = _active(store), _active(store).owner
+            owner = factor.owner
+            store.replace_recovery_codes(other, _codes(other, 5), NOW)
+            for number in (0, 3):
+                store.replace_recovery_codes(owner, _codes(owner, number), NOW)
+                for said in (None, Acceptance(factor.factor_id, number, 0)):
+                    answer = store.attempt(owner, "otp", NOW, _LIMITS, lambda _, said=said: said)  # type: ignore[misc]
+                    assert isinstance(answer, Reservation) and answer.accepted == said
+                    assert answer.recovery_codes == number
+
     def test_a_trusted_devices_token_works_once_and_an_old_one_ends_them_all(self) -> None:
         with self._store() as store:
             factor = _active(store)
@@ -1938,9 +1970,14 @@ def _replay(store: Store, rng: random.Random) -> None:
                     assert found == expected
             case 6:
                 step, resealed = rng.randrange(12), rng.choice((None, rng.randbytes(20)))
-                accepted = Acceptance(rng.choice(ids), step, rng.randrange(-1, 2), resealed)
+                accepted, login_id = (
+                    Acceptance(rng.choice(ids), step, rng.randrange(-1, 2), resealed),
+                    rng.choice("abc"),
+                )
+                if rng.random() < 0.1:
+                    both("end_half_login", owner, login_id, now + 60_000, now)
                 expected, found = (
-                    side.attempt(owner, "otp", now, limits, lambda _, accepted=accepted: accepted)  # type: ignore[misc]
+                    side.attempt(owner, "otp", now, limits, lambda _, accepted=accepted: accepted, login_id=login_id)  # type: ignore[misc]
                     for side in (model, store)
                 )
                 if isinstance(expected, Reservation) and isinstance(found, Reservation):

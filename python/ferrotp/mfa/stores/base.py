@@ -175,6 +175,8 @@ class Reservation:
     """For ``otp`` and ``unlock`` the active ones; for ``enrollment`` the pending one that was asked for."""
     recovery_code: RecoveryCode | None = None
     """For ``recovery``: the unused one with the selector that was asked for."""
+    recovery_codes: int = 0
+    """From `attempt`: how many unused ones the user has."""
     accepted: Acceptance | None = None
     """What `attempt` accepted, and has kept. `budget` is then the one before the refund."""
 
@@ -210,7 +212,8 @@ class Confirmation:
 class Refusal:
     """No attempt is open."""
 
-    reason: Literal["not enrolled", "throttled", "disabled"]
+    reason: Literal["not enrolled", "throttled", "disabled", "ended"]
+    """``ended``: the half-login that asked was ended before."""
     retry_at: int = 0
     """For ``throttled``: when the next attempt is open."""
     clock_was_ahead: bool = False
@@ -414,13 +417,24 @@ class Store(Protocol):
         """
 
     def attempt(
-        self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
+        self,
+        owner: Owner,
+        method: Method,
+        now: int,
+        limits: Limits,
+        decide: Decide,
+        *,
+        factor_id: str = "",
+        login_id: str = "",
     ) -> Reservation | Refusal:
         """One attempt by ``otp``, whole: counted by the rule of `charge`, shown to `decide`, and kept, in one decision.
 
         What `decide` accepts advances that factor and refunds the attempt (`refund`); if it accepts nothing, or a step
         that is not newer than the factor's last, the attempt stays counted. Either is durable before this returns, so
         that no code is answered whose attempt is not counted: a process that dies in between has answered nobody.
+
+        With the `login_id` of a half-login that `end_half_login` has ended it is refused as ``ended``, before all else:
+        nothing is counted, and `decide` is not asked.
 
         `decide` gets the reservation as `reserve` would give it. It takes microseconds, and may be called again, with
         what another process has changed meanwhile; the last call counts. So it asks no store, waits for nothing and

@@ -131,12 +131,23 @@ class MemoryStore:
             return open_at
 
     def attempt(
-        self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
+        self,
+        owner: Owner,
+        method: Method,
+        now: int,
+        limits: Limits,
+        decide: Decide,
+        *,
+        factor_id: str = "",
+        login_id: str = "",
     ) -> Reservation | Refusal:
         with self._lock:
+            if login_id and (owner, login_id) in self._ended:
+                return Refusal("ended")
             answer = self.reserve(owner, method, now, limits, factor_id=factor_id)
             if isinstance(answer, Refusal):
                 return answer
+            answer = replace(answer, recovery_codes=self._codes_of(owner))
             found = answer.newer(decide(answer))
             if found is None:
                 return answer
@@ -187,7 +198,7 @@ class MemoryStore:
             self._note_bound(owner)
             self._epochs.setdefault(owner, new_epoch())
             self._refund(reservation)
-            codes_kept = bool(codes) and all(other != owner for other, _ in self._codes)
+            codes_kept = bool(codes) and not self._codes_of(owner)
             if codes_kept:
                 self._replace_codes(owner, codes)
             return Confirmation(codes_kept)
@@ -214,7 +225,7 @@ class MemoryStore:
                 self._budgets.setdefault((owner, method), Budget())
             self._note_bound(owner)
             self._epochs.setdefault(owner, new_epoch())
-            codes_kept = bool(codes) and all(other != owner for other, _ in self._codes)
+            codes_kept = bool(codes) and not self._codes_of(owner)
             if codes_kept:
                 self._replace_codes(owner, codes)
             return Confirmation(codes_kept)
@@ -265,7 +276,7 @@ class MemoryStore:
                 return None
             del self._codes[owner, selector]
             self._refund(reservation)
-            return sum(other == owner for other, _ in self._codes)
+            return self._codes_of(owner)
 
     def replace_recovery_codes(
         self, owner: Owner, codes: Sequence[RecoveryCode], now: int, only_first: bool = False
@@ -273,7 +284,7 @@ class MemoryStore:
         with self._lock:
             if all(kept.state == "pending" for kept in self._of(owner)):
                 return False
-            if only_first and any(other == owner for other, _ in self._codes):
+            if only_first and self._codes_of(owner):
                 return False
             self._replace_codes(owner, codes)
             return True
@@ -358,7 +369,7 @@ class MemoryStore:
     def user(self, owner: Owner) -> UserState:
         with self._lock:
             factors = tuple(sorted(self._of(owner), key=lambda kept: (kept.created_at, kept.factor_id)))
-            codes = sum(other == owner for other, _ in self._codes)
+            codes = self._codes_of(owner)
             check_whole(factors, (owner, "otp") in self._budgets, codes, len(self._devices_of(owner)))
             budgets = {method: self._budgets.get((owner, method), Budget()) for method in METHODS}
             return UserState(factors, budgets, codes, self._epochs.get(owner, ""))
@@ -391,6 +402,9 @@ class MemoryStore:
 
     def _of(self, owner: Owner) -> list[Factor]:
         return [kept for (other, _), kept in self._factors.items() if other == owner]
+
+    def _codes_of(self, owner: Owner) -> int:
+        return sum(other == owner for other, _ in self._codes)
 
     def _reset(self, owner: Owner) -> int:
         mine = self._of(owner)

@@ -238,33 +238,43 @@ class RedisStore:
         return self._decide("spend", owner, int, method, *args)
 
     def attempt(
-        self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
+        self,
+        owner: Owner,
+        method: Method,
+        now: int,
+        limits: Limits,
+        decide: Decide,
+        *,
+        factor_id: str = "",
+        login_id: str = "",
     ) -> Reservation | Refusal:
         """One script reads, and one keeps what it came to if all is as it was read; else once more."""
         _limits(limits)  # what Lua could not count with is refused now
 
-        def read(answer: list[bytes]) -> tuple[Budget, dict[str, bytes]] | None:
-            if answer == []:
-                return None
-            if type(answer) is not list or len(answer) < 5:
+        def read(answer: list[bytes]) -> Refusal | tuple[Budget, int, dict[str, bytes]]:
+            if answer == [b"none"]:
+                return Refusal("not enrolled")
+            if answer == [b"ended"]:
+                return Refusal("ended")
+            if type(answer) is not list or len(answer) < 6:
                 raise ValueError
-            records = dict(zip(map(_unescaped, answer[3::2]), answer[4::2], strict=True))
-            return Budget(*map(int, answer[:3])), records
+            records = dict(zip(map(_unescaped, answer[4::2]), answer[5::2], strict=True))
+            return Budget(*map(int, answer[:3])), int(answer[3]), records
 
         until = time.monotonic() + self._timeout
         while True:
-            args = (method, *_whole(now, below=_SUMMED), _escaped(factor_id))
+            args = (method, *_whole(now, below=_SUMMED), _escaped(factor_id), _escaped(login_id))
             there = self._decide("look", owner, read, *args, until=until)
-            if there is None:
-                return Refusal("not enrolled")
-            was, records = there
+            if isinstance(there, Refusal):
+                return there
+            was, codes, records = there
             charged, refusal = charge(was, now, limits)
             if refusal:
                 if charged == was or self._settle(owner, method, was, charged, records, until):
                     return refusal
                 continue
             factors = sorted((_factor(owner, name, raw) for name, raw in records.items()), key=_age)
-            answer = Reservation(owner, method, limits, charged, tuple(factors))
+            answer = Reservation(owner, method, limits, charged, tuple(factors), recovery_codes=codes)
             failure: BaseException | None = None
             found = None
             try:

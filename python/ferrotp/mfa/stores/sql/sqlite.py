@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
-from sqlalchemy import BigInteger, ColumnElement, Table, literal_column, select, update
+from sqlalchemy import BigInteger, ColumnElement, Table, exists, literal_column, not_, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import Executable
 
@@ -230,7 +230,11 @@ class SQLiteStatements(Statements):
         ]
 
     def _counting(self, charged: Any, method: str, one_factor: bool) -> Executable:
-        return charged  # type: ignore[no-any-return] # what it is tried on is read under the same lock
+        # What it is tried on is read under the same lock.
+        if method == "otp":
+            ended = exists(select(DONE).select_from(self._tables.ended_login).where(self._ended_key))
+            charged = charged.where(not_(ended)).returning(self._code_count)
+        return charged  # type: ignore[no-any-return]
 
     def _may_write(self) -> "ColumnElement[Any]":
         return literal_column("1", BigInteger())  # the connection knows
@@ -344,9 +348,10 @@ class SQLite(Dialect[SQLiteConnection, SQLiteStatements]):
 
     def reserve(self, connection: SQLiteConnection, attempt: Attempt) -> Reservation | Refusal:
         answer = self._counted(connection, attempt)
-        if isinstance(answer, Reservation):
-            connection.commit()
-        return answer
+        if isinstance(answer, Refusal):
+            return answer
+        connection.commit()
+        return replace(answer, recovery_codes=0)  # as the protocol has it: `attempt` counts them
 
     def attempt(self, connection: SQLiteConnection, attempt: Attempt, decide: Decide) -> Reservation | Refusal:
         """One transaction. The count is written before the code is looked at: a file that is read-only lets a
@@ -382,13 +387,14 @@ class SQLite(Dialect[SQLiteConnection, SQLiteStatements]):
                 raise AssertionError("the statement refused an attempt that charge() allows")
             connection.commit()
             return refusal
-        budget = Budget(*rows[0])
+        budget = Budget(*rows[0][:3])
         if method == "recovery":
             found = connection.run(statements.code, values)
             sealed = found[0][0] if found else None
             return recovery_reservation(attempt.owner, attempt.limits, budget, values["selector"], sealed)
         factors = connection.run(statements.found[method, attempt.one_factor], values)
-        return otp_reservation(attempt.owner, method, attempt.limits, budget, factors)
+        codes = rows[0][3] if method == "otp" else 0
+        return otp_reservation(attempt.owner, method, attempt.limits, budget, factors, codes)
 
     def use_device(
         self, connection: SQLiteConnection, values: Values, grace: int

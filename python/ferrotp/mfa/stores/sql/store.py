@@ -198,7 +198,7 @@ class SQLStore:
     def reserve(
         self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
     ) -> Reservation | Refusal:
-        attempt = self._attempt(owner, method, now, limits, factor_id, selector)
+        attempt = self._attempt(owner, method, now, limits, factor_id, selector=selector)
         with self._pool.borrow() as connection:
             if method == "unlock":
                 connection.run(self._statements.new_unlock_budget, attempt.values)
@@ -216,9 +216,17 @@ class SQLStore:
 
     @again_if_undone
     def attempt(
-        self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
+        self,
+        owner: Owner,
+        method: Method,
+        now: int,
+        limits: Limits,
+        decide: Decide,
+        *,
+        factor_id: str = "",
+        login_id: str = "",
     ) -> Reservation | Refusal:
-        attempt = self._attempt(owner, method, now, limits, factor_id, "")
+        attempt = self._attempt(owner, method, now, limits, factor_id, login_id=login_id)
         with self._pool.borrow() as connection:
             return self._dialect.attempt(connection, attempt, decide)
 
@@ -582,7 +590,15 @@ class SQLStore:
         return done
 
     def _attempt(
-        self, owner: Owner, method: Method, now: int, limits: Limits, factor_id: str, selector: str
+        self,
+        owner: Owner,
+        method: Method,
+        now: int,
+        limits: Limits,
+        factor_id: str,
+        *,
+        selector: str = "",
+        login_id: str = "",
     ) -> Attempt:
         delays = limits.delays
         values: dict[str, Any] = {
@@ -591,6 +607,7 @@ class SQLStore:
             "method": method,
             "factor_id": factor_id,
             "selector": selector,
+            "login_id": login_id,
             "now": now,
             "free": limits.free,
             "disable_at": limits.disable_at,
