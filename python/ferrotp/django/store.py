@@ -808,7 +808,7 @@ _ENDED = "SELECT 1 FROM ferrotp_django_ended_login WHERE tenant = %s AND user_id
 def _read(using: str, sql: str, *values: object) -> list[tuple[Any, ...]]:
     connection = connections[using]
     with connection.cursor() as cursor:
-        cursor.execute(sql, _given(connection, values))
+        cursor.execute(sql, _as_bytes(values) if connection.vendor == "mysql" else values)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
         if connection.vendor != "mysql":
             return rows
@@ -826,12 +826,11 @@ def _read(using: str, sql: str, *values: object) -> list[tuple[Any, ...]]:
 def _write(using: str, sql: str, *values: object) -> None:
     connection = connections[using]
     with connection.cursor() as cursor:
-        cursor.execute(sql, _given(connection, values))
+        cursor.execute(sql, _as_bytes(values) if connection.vendor == "mysql" else values)
 
 
-def _given(connection: Any, values: Sequence[object]) -> Sequence[Any]:
-    if connection.vendor != "mysql":
-        return values
+def _as_bytes(values: Sequence[object]) -> Sequence[Any]:
+    """As `ExactTextField` has texts there."""
     return [value.encode() if isinstance(value, str) else value for value in values]
 
 

@@ -52,7 +52,7 @@ _NEVER_KEPT = "private, no-store"
 def _has_policy_of_its_own() -> bool:
     """Whether the site has a middleware for its Content-Security-Policy: Django's, and django-csp's, leave a header
     that is there, and ours would go before a stricter one."""
-    return any("csp" in path.lower() for path in site.MIDDLEWARE)
+    return "csp" in " ".join(site.MIDDLEWARE).lower()
 
 
 def non_atomic(view: _V) -> _V:

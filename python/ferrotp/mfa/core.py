@@ -120,7 +120,9 @@ class Core:
         except StoreDamaged as error:
             self.emit("store damaged", now, owner, reason=str(error))
             raise
-        return self._open(answer, owner, method, now, factor_id)
+        if isinstance(answer, Refusal):
+            self._raise_refusal(answer, owner, method, now, factor_id)
+        return answer
 
     def attempt(
         self,
@@ -155,16 +157,9 @@ class Core:
         finally:
             for event in told:
                 self._tell(event)
-        return self._open(answer, owner, method, now, factor_id)
-
-    def _open(
-        self, answer: Reservation | Refusal, owner: Owner, method: Method, now: int, factor_id: str
-    ) -> Reservation:
-        if isinstance(answer, Reservation):
-            return answer
-        if answer.clock_was_ahead:
-            self.emit("clock was ahead", now, owner, factor_id, method)
-        self._raise_refusal(answer, owner, method, now, factor_id)
+        if isinstance(answer, Refusal):
+            self._raise_refusal(answer, owner, method, now, factor_id)
+        return answer
 
     def user(self, owner: Owner, now: int) -> UserState:
         """All that is kept of a user."""
@@ -175,6 +170,8 @@ class Core:
             raise
 
     def _raise_refusal(self, refusal: Refusal, owner: Owner, method: Method, now: int, factor_id: str) -> NoReturn:
+        if refusal.clock_was_ahead:
+            self.emit("clock was ahead", now, owner, factor_id, method)
         if refusal.reason == "throttled":
             retry_at = moment(refusal.retry_at)
             self.emit("throttled", now, owner, factor_id, method, retry_at=retry_at)

@@ -38,6 +38,15 @@ OLDEST = (3, 37)
 
 NO_VALUES: Values = {}
 
+
+def _plain(sql: str) -> Statement:
+    """A statement that takes no values."""
+    return Statement(b"", sql, (), ())
+
+
+_BEGIN, _BEGIN_READING = _plain("BEGIN IMMEDIATE"), _plain("BEGIN")
+_COMMIT, _ROLLBACK = _plain("COMMIT"), _plain("ROLLBACK")
+
 _READ_ONLY = re.compile(r"[?&](mode=ro|immutable=1)(&|$)")
 """In the URI of a file."""
 
@@ -109,21 +118,19 @@ class SQLiteConnection:
         self.reads_freely = False
         self._connection = connection
 
-    def execute(self, sql: str, values: Values = NO_VALUES) -> Rows:
+    def run(self, statement: Statement, values: Values = NO_VALUES) -> Rows:
         """Runs a statement, again and again while another holds the lock."""
         wait = None
-        while (rows := self._tried(sql, values)) is None:
+        while True:
+            try:
+                return self._connection.execute(statement.text, values).fetchall()
+            except sqlite3.Error as error:
+                _raise_unless_busy(error)
             wait = self._pause(wait)
-        return rows
 
-    def _tried(self, sql: str, values: Values = NO_VALUES) -> Rows | None:
-        """Runs a statement; None if another holds the lock."""
-        try:
-            return self._connection.execute(sql, values).fetchall()
-        except sqlite3.Error as error:
-            if is_sqlite_busy(error):
-                return None
-            raise _failure(error) from None
+    def execute(self, sql: str) -> Rows:
+        """The same for a text."""
+        return self.run(_plain(sql))
 
     def _pause(self, wait: LockWait | None) -> LockWait:
         """Sleeps before another try."""
@@ -139,7 +146,7 @@ class SQLiteConnection:
         return True
 
     def begin(self, *, reading: bool = False) -> None:
-        self.execute("BEGIN" if reading else "BEGIN IMMEDIATE")
+        self.run(_BEGIN_READING if reading else _BEGIN)
 
     def begin_unless(self, answer: Callable[[], _Answer | None]) -> _Answer | None:
         """Opens a transaction that writes; or asks, while another one writes, until there is an answer without.
@@ -147,21 +154,22 @@ class SQLiteConnection:
         With a rollback journal readers keep a writer from committing, so there it only waits.
         """
         wait = None
-        while self._tried("BEGIN IMMEDIATE") is None:
+        while True:
+            try:
+                self._connection.execute(_BEGIN.text)
+                return None
+            except sqlite3.Error as error:
+                _raise_unless_busy(error)
             found = answer() if self.reads_freely else None
             if found is not None:
                 return found
             wait = self._pause(wait)
-        return None
 
     def commit(self) -> None:
-        self.execute("COMMIT")
+        self.run(_COMMIT)
 
     def rollback(self) -> None:
-        self.execute("ROLLBACK")
-
-    def run(self, statement: Statement, values: Values) -> Rows:
-        return self.execute(statement.text, values)
+        self.run(_ROLLBACK)
 
     def is_writable(self) -> bool:
         return self.opened_for_writing and os.access(self.file, os.W_OK)
@@ -198,6 +206,11 @@ def _create(path: str) -> None:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     finally:
         os.unlink(fresh)
+
+
+def _raise_unless_busy(error: sqlite3.Error) -> None:
+    if not is_sqlite_busy(error):
+        raise _failure(error) from None
 
 
 def _failure(error: sqlite3.Error) -> Exception:
