@@ -6,7 +6,8 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Literal, Protocol, TypeVar
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import CheckConstraint, ColumnElement, Table, select
+from sqlalchemy.schema import AddConstraint
 
 from ..base import Acceptance, Budget, Decide, Factor, Refusal, Reservation, charge, refund
 from .dialect import Attempt, Dialect, SQLConnection
@@ -39,6 +40,14 @@ class ServerStatements(Statements):
             one_factor: self._made(select(*fields).where(self._budget_key, self._found("otp", one_factor)))
             for one_factor in (False, True)
         }
+
+    def replace_check(self, table: Table, column: str) -> list[str]:
+        checks = [found for found in table.constraints if isinstance(found, CheckConstraint)]
+        (check,) = (found for found in checks if str(found.name).endswith(f"{column}_check"))
+        return [
+            f"ALTER TABLE {table.name} DROP CONSTRAINT {check.name}",
+            str(AddConstraint(check).compile(dialect=self._dialect)),
+        ]
 
     def _as_read(self) -> "list[ColumnElement[bool]]":
         """The budget is as it was read."""
