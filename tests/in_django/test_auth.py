@@ -136,6 +136,17 @@ def test_a_login_is_of_the_sessions_user_and_of_the_requests(
     assert auth.load(visit(session=other)) is None
 
 
+def test_what_is_no_login_is_nobodys(alice: Person, ferrotp: Any) -> None:
+    request = visit(user=alice.user)
+    for record in ({}, "kept", 7):
+        request.session[LOGIN_KEY] = record
+        assert auth.load(request) is None
+    del request.session[LOGIN_KEY]
+    ferrotp(ISSUER="")  # a site that is not set up yet
+    assert auth.load(request) is None
+    auth.note_logout(request=request)
+
+
 def test_a_half_login_of_a_session_that_has_a_user_is_of_this_user(
     alice: Person, person: Callable[..., Person]
 ) -> None:
@@ -249,6 +260,12 @@ def test_an_adopted_login_is_bound_to_what_django_knows(
         assert kept["backend"] == MODEL and kept["bound"] == auth.binding(client.session[HASH_SESSION_KEY])
         assert (kept["user_id"], kept["account_name"]) == (someone.user_id, someone.name)
         client.post("/logout")
+    # A session of which Django does not say by which backend.
+    request = visit(user=bob.user)
+    request.session.update({SESSION_KEY: bob.user_id, HASH_SESSION_KEY: bob.user.get_session_auth_hash()})
+    auth.adopt_login(request, bob.user)
+    kept_login = auth.load(request)
+    assert kept_login is not None and kept_login.backend == ""
     # A user whom no session is of is adopted for the request, and nothing is written.
     request = visit(user=bob.user)
     request.session[auth.REAUTHENTICATE_KEY] = True
@@ -463,6 +480,7 @@ def test_what_sessions_and_browsers_keep_is_good_after_an_update(alice: Person) 
         assert auth.binding("hash") == BINDING
         alice.user.pk, alice.user.get_session_auth_hash = 42, lambda: "hash"
         assert auth._device_mark("token", alice.user) == MARK
+    assert (auth.PROVED_AT_KEY, auth.REAUTHENTICATE_KEY) == ("_ferrotp_proved_at", "_ferrotp_again")
 
 
 def test_a_user_model_without_a_password_has_an_empty_hash(alice: Person) -> None:
