@@ -160,6 +160,22 @@ def test_a_half_login_of_a_session_that_has_a_user_is_of_this_user(
     assert auth.load(request) is None
 
 
+def test_a_session_without_a_hash_is_one_of_a_user_without_a_password(alice: Person) -> None:
+    request, login = half_login(alice)
+    request.session[SESSION_KEY] = alice.user_id
+    assert auth.load(request) is None
+    auth.save_login(request, replace(login, bound=auth.binding("")))
+    assert auth.load(request) is not None
+
+
+@pytest.mark.parametrize("other", [{"TENANT": "other"}, {"ISSUER": "Other"}])
+def test_a_login_is_of_its_own_site(alice: Person, ferrotp: Any, other: dict[str, str]) -> None:
+    request, login = half_login(alice)
+    assert auth.load(request) == login
+    ferrotp(**other)
+    assert auth.load(request) is None
+
+
 def test_the_user_of_a_login_is_there_active_and_has_the_same_password(alice: Person) -> None:
     request, login = half_login(alice)
     found = auth.user_of_login(request, login)

@@ -324,13 +324,13 @@ def set_device_cookie(response: HttpResponse, user: Any, device: DeviceToken) ->
 # Below
 
 
-def binding(session_hash: str | None) -> str:
+def binding(session_hash: str) -> str:
     """What `Login.bound` is for one of Django's hashes of a password."""
     return salted_hmac("ferrotp.django.auth", session_hash, algorithm="sha256").hexdigest()
 
 
 def _session_binding(request: HttpRequest) -> str:
-    return binding(request.session.get(HASH_SESSION_KEY))  # Django sets it at each login
+    return binding(request.session.get(HASH_SESSION_KEY, ""))
 
 
 def _requested_url(request: HttpRequest) -> str:

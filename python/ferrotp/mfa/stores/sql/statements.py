@@ -256,7 +256,8 @@ class Statements(ABC):
     @property
     def _code_count(self) -> "ColumnElement[int]":
         """How many unused recovery codes the user has."""
-        return counted(self._tables.recovery_code, self._code_owner).scalar_subquery()
+        count: ColumnElement[int] = counted(self._tables.recovery_code, self._code_owner).scalar_subquery()
+        return count
 
     # Acceptance.
 
