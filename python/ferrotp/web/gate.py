@@ -171,9 +171,8 @@ class Gate:
         :raises MFAError: what `MFA.verify` raises
         """
         self._refuse_out_of_turn(login)
-        login_id = "" if login.stage == "full" else login.nonce
         try:
-            verification = self.mfa.verify(user_id=login.user_id, code=code, login_id=login_id)
+            verification = self.mfa.verify(user_id=login.user_id, code=code, login_id=login.nonce)
         except LoginCancelled:
             raise HalfLoginEnded from None
         except FactorDisabled:
