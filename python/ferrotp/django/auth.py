@@ -81,7 +81,7 @@ def begin_login(
     step = gate_for(user).begin(
         user_id_of(user),
         user.get_username(),
-        next_url=next_url or request.POST.get(REDIRECT_FIELD_NAME, request.GET.get(REDIRECT_FIELD_NAME, "")),
+        next_url=next_url or request.POST.get(REDIRECT_FIELD_NAME, request.GET.get(REDIRECT_FIELD_NAME)),
         remember=remember,
         device_token=device_token(request, user),
         enrolled=enrolled,
@@ -130,7 +130,7 @@ def load(request: HttpRequest) -> Login | None:
     if login.stage == "full" or session_user_id is not None:
         if session_user_id != login.user_id:
             return None
-        if not constant_time_compare(login.bound, binding(request.session.get(HASH_SESSION_KEY, ""))):
+        if not constant_time_compare(login.bound, _session_binding(request)):
             return None
     return login
 
@@ -189,7 +189,7 @@ def promote(
         auth.login(request, user, backend=path)
     for key in (PROVED_AT_KEY, REAUTHENTICATE_KEY):
         request.session.pop(key, None)
-    bound = binding(request.session.get(HASH_SESSION_KEY, ""))
+    bound = _session_binding(request)
     save_login(request, replace(login, next=next_url, remember=None, bound=bound, backend=path))
     if login.remember is not None:
         request.session.set_expiry(settings.SESSION_COOKIE_AGE if login.remember else 0)
@@ -230,7 +230,7 @@ def adopt_login(request: HttpRequest, user: Any) -> LoginStep:
     request.session.pop(PROVED_AT_KEY, None)
     if request.session.get(SESSION_KEY) == step.login.user_id:
         request.session.pop(REAUTHENTICATE_KEY, None)
-        bound = binding(request.session.get(HASH_SESSION_KEY, ""))
+        bound = _session_binding(request)
         backend = request.session.get(BACKEND_SESSION_KEY, "")
         step = replace(step, login=replace(step.login, bound=bound, backend=backend))
         save_login(request, step.login)
@@ -248,10 +248,9 @@ def note_login(user: Any = None, request: Any = None, **more: Any) -> None:
 
 def note_logout(request: Any = None, **more: Any) -> None:
     """A half-login ends with its copies: a session may be a cookie."""
-    session = getattr(request, "session", None)
-    login = load(request) if session is not None and LOGIN_KEY in session else None
-    if login is not None and login.stage != "full":
-        Gate(get_mfa(), clock=now).cancel(login)
+    login = load(request) if hasattr(request, "session") else None
+    if login is not None:
+        Gate(get_mfa()).cancel(login)
 
 
 def redirect_to_step(request: HttpRequest, error: StepError) -> HttpResponse:
@@ -328,6 +327,10 @@ def set_device_cookie(response: HttpResponse, user: Any, device: DeviceToken) ->
 def binding(session_hash: str) -> str:
     """What `Login.bound` is for one of Django's hashes of a password."""
     return salted_hmac("ferrotp.django.auth", session_hash, algorithm="sha256").hexdigest()
+
+
+def _session_binding(request: HttpRequest) -> str:
+    return binding(request.session.get(HASH_SESSION_KEY, ""))
 
 
 def _requested_url(request: HttpRequest) -> str:

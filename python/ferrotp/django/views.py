@@ -52,7 +52,7 @@ _NEVER_KEPT = "private, no-store"
 def _has_policy_of_its_own() -> bool:
     """Whether the site has a middleware for its Content-Security-Policy: Django's, and django-csp's, leave a header
     that is there, and ours would go before a stricter one."""
-    return any("csp" in path.lower() for path in site.MIDDLEWARE)
+    return "csp" in " ".join(site.MIDDLEWARE).lower()
 
 
 def non_atomic(view: _V) -> _V:
@@ -124,7 +124,8 @@ def challenge(request: HttpRequest) -> HttpResponse:
     is_half_login = form.login.stage == "half"
     if not form.is_valid():
         return _challenge_page(request, form)
-    lacks_codes = is_half_login and form.gate.lacks_codes(form.login)
+    # An imported user's, for one.
+    lacks_codes = is_half_login and form.verification is not None and not form.verification.remaining
     if lacks_codes:
         form.login = replace(form.login, next=reverse("ferrotp:settings"))
     response = form.complete_login()

@@ -122,11 +122,10 @@ def promote(login: Login, *, next_url: str = "") -> None:
     save_login(replace(login, next=next_url, remember=None))
     if before is not None and before.stage == "full":
         return  # the user was asked again
-    on_login = state().on_login
-    if on_login is not None:
-        on_login(login.user_id)
+    here = state()
+    if here.on_login is not None:
+        here.on_login(login.user_id)
     elif hasattr(current_app, "login_manager"):
-        here = state()
         user = load_user(current_app.login_manager, login.user_id, here.load_user, here.user_id)
         flask_login = importlib.import_module("flask_login")
         if user is None or not flask_login.login_user(user, remember=bool(login.remember)):
@@ -184,7 +183,6 @@ def require_login_everywhere() -> Response | None:
     endpoint = request.endpoint or ""
     if endpoint == "static" or endpoint.endswith(".static"):
         return None
-    state()  # without keys there is no page at all, the login's neither
     if endpoint.startswith("ferrotp."):
         login = current_login()
         if login is not None and login.stage != "full":
@@ -193,11 +191,11 @@ def require_login_everywhere() -> Response | None:
     if not endpoint:  # the page of an error, which nobody gates
         _hide_half_login()
         return None
+    here = state()  # without keys there is no page at all, the login's neither
     login_views = (current_app.config["FERROTP_LOGIN_VIEW"], _login_view())
     if endpoint in login_views or request.path in login_views:
         return None
     view = current_app.view_functions.get(endpoint)
-    here = state()
     if getattr(view, "ferrotp_exempt", False) or application_user_id(here) is None:
         return None
     try:

@@ -84,14 +84,14 @@ def challenge() -> ResponseReturnValue:
     if problem is None:
         next_code = request.form.get("next_code", "")
         try:
-            verified = gate.verify_typed(login, request.form["code"], next_code)
+            verified, verification = gate.verify_typed(login, request.form["code"], next_code)
         except MFAError as error:
             problem = problem_of(error, texts, gate.now(), two_codes=bool(next_code))
         else:
             device = None
             if login.stage == "half" and request.form.get("trust"):
                 device = gate.trust_device(verified, device_name(request.user_agent.string))
-            if login.stage == "half" and gate.lacks_codes(verified):
+            if login.stage == "half" and not verification.remaining:  # an imported user's, for one
                 response = complete_login(replace(verified, next=url_for("ferrotp.settings")), device)
                 session[MESSAGE_KEY] = ["settings.codes.missing", {}]
                 return response

@@ -260,6 +260,7 @@ class MFA:
         code: str,
         factor_id: str | Collection[str] | None = None,
         past_steps: int | None = None,
+        login_id: str = "",
     ) -> Verification:
         """Says yes to a code of one of the user's factors, once. Call it only after the first factor was right, so
         that nobody else can use up the user's attempts.
@@ -270,14 +271,16 @@ class MFA:
         :param factor_id: only this factor, or one of these; otherwise any
         :param past_steps: time steps before the current one that are accepted, instead of the policy's window: 0 to 20,
             for codes that were sent (NIST SP 800-63B-4, section 3.1.3.2: ten minutes at most)
+        :param login_id: the half-login that asks, if `end_half_login` may have ended it
         :raises InvalidCode: wrong, used already, or of another time
         :raises Throttled: not looked at, because of earlier failures
         :raises FactorDisabled: too many failures in a row: recover, and enroll again
         :raises NotEnrolled: the user has no active factor
         :raises SealedRecordError: a record of the store was changed, or its key is missing
         :raises CodesNotAccepted: the policy takes passkeys alone
+        :raises LoginCancelled: the half-login was ended: in one decision with the code, so that none slips in between
         """
-        return verification.verify(self._core, user_id, code, factor_id, past_steps)
+        return verification.verify(self._core, user_id, code, factor_id, past_steps, login_id)
 
     @without_frames
     def verify_many(self, items: Iterable[tuple[UserId, str]]) -> list[Outcome]:

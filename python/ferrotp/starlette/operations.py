@@ -194,7 +194,7 @@ class Operations:
         gate = await self._gate(request)
         login, _ = await self._pending_or_current_login(request, pending_token)
         try:
-            verified = await self._in_thread(gate.verify, login, code)
+            verified, _ = await self._in_thread(gate.verify, login, code)
         except ProblemError as error:
             if error.status_code == 429:
                 error.document["next"] = "unlock"
@@ -213,7 +213,7 @@ class Operations:
         """The same by two codes in a row, while single ones are delayed."""
         gate = await self._gate(request)
         login, _ = await self._pending_or_current_login(request, pending_token)
-        verified = await self._in_thread(gate.unlock, login, code, next_code, two_codes=True)
+        verified, _ = await self._in_thread(gate.unlock, login, code, next_code, two_codes=True)
         return await self._verified(request, login, verified, trust_device=trust_device)
 
     async def passkey_challenge(self, request: Request, *, pending_token: str | None = None) -> Answer:

@@ -23,6 +23,7 @@ from ..mfa import (
     FactorDisabled,
     FactorInfo,
     LastFactor,
+    LoginCancelled,
     MFAError,
     NotEnrolled,
     PasskeyInfo,
@@ -164,33 +165,36 @@ class Gate:
             raise LoginRequired
         return replace(step, login=login)
 
-    def verify(self, login: Login, code: str) -> Login:
+    def verify(self, login: Login, code: str) -> tuple[Login, Verification]:
         """A code of an authenticator app: ends a half-login, or refreshes a full one.
 
         :raises MFAError: what `MFA.verify` raises
         """
-        self.allow_challenge(login)
+        self._refuse_out_of_turn(login)
+        login_id = "" if login.stage == "full" else login.nonce
         try:
-            self.mfa.verify(user_id=login.user_id, code=code)
+            verification = self.mfa.verify(user_id=login.user_id, code=code, login_id=login_id)
+        except LoginCancelled:
+            raise HalfLoginEnded from None
         except FactorDisabled:
             self.cancel(login)
             raise
-        return self._promote(login)
+        return self._promote(login), verification
 
-    def unlock(self, login: Login, code: str, next_code: str) -> Login:
+    def unlock(self, login: Login, code: str, next_code: str) -> tuple[Login, Verification]:
         """The same by two codes in a row, while single ones are delayed.
 
         :raises MFAError: what `MFA.unlock` raises
         """
         self.allow_challenge(login)
         try:
-            self.mfa.unlock(user_id=login.user_id, code=code, next_code=next_code)
+            verification = self.mfa.unlock(user_id=login.user_id, code=code, next_code=next_code)
         except FactorDisabled:
             self.cancel(login)
             raise
-        return self._promote(login)
+        return self._promote(login), verification
 
-    def verify_typed(self, login: Login, code: str, next_code: str = "") -> Login:
+    def verify_typed(self, login: Login, code: str, next_code: str = "") -> tuple[Login, Verification]:
         """`verify`, or `unlock` where a second code was typed: what the challenge's form posts."""
         return self.unlock(login, code, next_code) if next_code.strip() else self.verify(login, code)
 
@@ -224,12 +228,7 @@ class Gate:
 
     def allow_challenge(self, login: Login | None) -> Login:
         """A login that may be asked for a code."""
-        if login is None:
-            raise LoginRequired
-        if login.stage == "set-up":
-            raise SecondFactorRequired("set-up")
-        if login.passed:
-            self._refuse_ended(login, 0)
+        login = self._refuse_out_of_turn(login)
         self._refuse_cancelled(login)
         return login
 
@@ -297,11 +296,6 @@ class Gate:
         if status.enrolled:
             raise SecondFactorRequired(_code_page(status))
         return replace(login, fresh_at=int(self.now()))
-
-    def lacks_codes(self, login: Login) -> bool:
-        """Whether the user has a second factor, and no recovery codes: one who was imported, for one."""
-        status = self.mfa.status(user_id=login.user_id)
-        return status.enrolled and not status.recovery_codes
 
     def is_fresh(self, login: Login) -> bool:
         """Whether the user has proved within the last minutes who it is: what `require_fresh` asks of a login."""
@@ -479,6 +473,16 @@ class Gate:
         except EpochMoved:
             raise SessionEnded from None
         return replace(login, epoch=epoch)
+
+    def _refuse_out_of_turn(self, login: Login | None) -> Login:
+        """A login that is to be asked for a code, if it was not cancelled."""
+        if login is None:
+            raise LoginRequired
+        if login.stage == "set-up":
+            raise SecondFactorRequired("set-up")
+        if login.passed:
+            self._refuse_ended(login, 0)
+        return login
 
     def _refuse_ended(self, login: Login, seconds: int) -> None:
         """Refuses a login that has ended since.

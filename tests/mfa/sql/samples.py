@@ -3,7 +3,16 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from ferrotp.mfa.stores.base import Factor, Limits, Owner, RecoveryCode, Reservation, Store, TrustedDevice
+from ferrotp.mfa.stores.base import (
+    Acceptance,
+    Factor,
+    Limits,
+    Owner,
+    RecoveryCode,
+    Reservation,
+    Store,
+    TrustedDevice,
+)
 from ferrotp.mfa.testing import advance
 
 NOW = 1_800_000_000_000
@@ -41,8 +50,8 @@ def calls(store: Store, giver: Store | None = None) -> "dict[str, Callable[[], o
         "reserve": lambda: store.reserve(OWNER, "otp", NOW, LIMITS),
         "spend": lambda: store.spend(OWNER, "enrollment", NOW, LIMITS),
         "attempt": lambda: advance(store, OWNER, "factor", 10, limits=LIMITS),
-        "unlock": lambda: store.unlock(unlock, "factor", 20, 21, 0, NOW, None, disable_at=100),
-        "confirm": lambda: store.confirm(enrollment, "pending", 10, 0, NOW, [CODE], 5),
+        "unlock": lambda: store.unlock(unlock, Acceptance("factor", 21, 0), NOW, disable_at=100),
+        "confirm": lambda: store.confirm(enrollment, Acceptance("pending", 10, 0), NOW, [CODE], 5),
         "redeem": lambda: store.redeem(recovery, "AB", NOW),
         "replace_recovery_codes": lambda: store.replace_recovery_codes(OWNER, [CODE], NOW),
         "remove_factor": lambda: store.remove_factor(OWNER, "factor", "moved"),
