@@ -59,6 +59,22 @@ def in_flask() -> Callable[..., str]:
     return show
 
 
+def test_the_qr_code_comes_before_the_question_for_a_name(client: MFAClient, person: Callable[..., Person]) -> None:
+    from ferrotp.django.service import get_mfa
+
+    bob = person()
+    bob.password(client)
+    assert 'name="name"' not in client.get("/mfa/set-up").content.decode()
+    client.post("/mfa/set-up")
+    page = client.get("/mfa/set-up").content.decode()
+    assert page.index("<svg") < page.index('name="code"') < page.index('name="name"')
+    device = Device(html.unescape(re.search(r'href="(otpauth:[^"]+)"', page)[1]))  # type: ignore[index]
+    wrong = client.post("/mfa/set-up/confirm", {"code": "", "name": ' Bob\'s "phone" <b>\n'})
+    assert wrong.status_code == 400 and 'value="Bob&#x27;s &quot;phone&quot; &lt;b&gt;"' in wrong.content.decode()
+    client.post("/mfa/set-up/confirm", {"code": device.at(bob.clock.now), "name": " Bob's\tphone "})
+    assert [factor.name for factor in get_mfa().status(user_id=bob.user_id).factors] == ["Bob's phone"]
+
+
 def test_each_page_is_what_flask_shows(alice: Person, in_flask: Callable[..., str], ferrotp: Any) -> None:
     from dataclasses import replace
 
@@ -370,7 +386,7 @@ def test_a_cache_for_the_whole_site_keeps_no_page_with_a_secret(
     with override_settings(**caching):
         bob = person()
         bob.password(client)
-        client.post("/mfa/set-up", {"name": "Phone"})
+        client.post("/mfa/set-up")
         page = client.get("/mfa/set-up").content.decode()
         secret = re.search(r"secret=([A-Z2-7]+)", page)
         assert secret

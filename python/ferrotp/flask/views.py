@@ -204,7 +204,7 @@ def set_up() -> ResponseReturnValue:
         problem = form_problem()
         if problem is None:
             try:
-                save_login(gate.enroll(login, request.form.get("name", "")))
+                save_login(gate.enroll(login))
                 return redirect(url_for("ferrotp.set_up"), 303)
             except MFAError as error:
                 problem = problem_of(error, texts, gate.now())
@@ -222,7 +222,7 @@ def confirm() -> ResponseReturnValue:
     problem = form_problem(with_code=True)
     if problem is None:
         try:
-            confirmed = gate.confirm(login, request.form["code"])
+            confirmed = gate.confirm(login, request.form["code"], request.form.get("name", ""))
         except MFAError as error:
             problem = problem_of(error, texts, gate.now())
         else:
@@ -293,7 +293,8 @@ def _set_up_page(login: Login, problem: Problem | None) -> Response:
     here = state()
     enrollment = here.gate.pending_enrollment(login)
     message = problem.message if problem else ""
-    return render("set_up", problem, page=set_up_page(here.gate, login, here.texts, enrollment, error=message))
+    page = set_up_page(here.gate, login, here.texts, enrollment, error=message, name=request.form.get("name", ""))
+    return render("set_up", problem, page=page)
 
 
 # Recovery codes

@@ -313,11 +313,13 @@ class Operations:
         }
         return Answer(body, 201)
 
-    async def confirm(self, request: Request, *, factor_id: str, code: str, pending_token: str | None = None) -> Answer:
+    async def confirm(
+        self, request: Request, *, factor_id: str, code: str, name: str = "", pending_token: str | None = None
+    ) -> Answer:
         """Ends an enrollment, and with it a login that had to set up first."""
         gate = await self._gate(request)
         login, _ = await self._pending_or_current_login(request, pending_token)
-        confirmed = await self._in_thread(gate.confirm, replace(login, pending_factor=factor_id), code)
+        confirmed = await self._in_thread(gate.confirm, replace(login, pending_factor=factor_id), code, name)
         # The application first: if it fails, there are no codes that nobody has seen.
         done = await self._complete_login(request, confirmed)
         _, codes = await self._in_thread(gate.first_codes, confirmed)

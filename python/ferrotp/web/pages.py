@@ -14,7 +14,7 @@ from typing import TypeVar, cast
 
 from .._tracebacks import attempt
 from ..mfa import DeviceInfo, Enrollment, FactorInfo, PasskeyInfo
-from .gate import Gate
+from .gate import Gate, tidy_name
 from .login import Login
 from .texts import Texts
 
@@ -95,6 +95,7 @@ class SetUpPage:
     """``otpauth://``, for a link that opens the app."""
     expires: str = ""
     name: str = ""
+    """Of the device, as it was typed beside a code that was not right."""
     offers_passkeys: bool = False
     """Whether a passkey is the other way."""
 
@@ -105,7 +106,7 @@ def set_up_page(
     """Without an enrollment: the start."""
     required, can_leave = gate.is_required(login.user_id), login.stage == "full"
     if enrollment is None:
-        return SetUpPage(required, can_leave, error, name=name, offers_passkeys=gate.mfa.policy.passkeys is not None)
+        return SetUpPage(required, can_leave, error, offers_passkeys=gate.mfa.policy.passkeys is not None)
     return SetUpPage(
         required,
         can_leave,
@@ -115,6 +116,7 @@ def set_up_page(
         key=enrollment.grouped_secret,
         uri=enrollment.uri,
         expires=texts("setup.expires", duration=texts.lasting(enrollment.expires_at, gate.now())),
+        name=tidy_name(name),
     )
 
 

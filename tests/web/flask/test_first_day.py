@@ -73,6 +73,25 @@ class World:
         return ferrotp.TOTP(SECRET).at(int(self.clock.now))
 
 
+# The QR code first, the name beside the code
+
+
+def test_the_qr_code_comes_before_the_question_for_a_name() -> None:
+    world = World()
+    client = world.client()
+    assert 'name="name"' not in client.get("/mfa/set-up").text
+    client.post("/mfa/set-up")
+    page = client.get("/mfa/set-up").text
+    assert page.index("<svg") < page.index('name="code"') < page.index('name="name"')
+    secret = re.search(r"secret=([A-Z2-7]+)", page)
+    assert secret
+    wrong = client.post("/mfa/set-up/confirm", data={"code": "", "name": ' Ann\'s "phone" <b>\n'})
+    assert wrong.status_code == 400 and 'value="Ann&#39;s &#34;phone&#34; &lt;b&gt;"' in wrong.text
+    code = ferrotp.TOTP(secret[1]).at(int(world.clock.now))
+    assert client.post("/mfa/set-up/confirm", data={"code": code, "name": " Ann's\tphone "}).status_code == 200
+    assert [factor.name for factor in world.mfa.status(user_id="1").factors] == ["Ann's phone"]
+
+
 # Set-up where the login page sends home
 
 

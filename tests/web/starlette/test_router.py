@@ -160,6 +160,16 @@ def test_the_whole_story_with_a_bearer_token(world: World) -> None:
     assert world.ask("DELETE", "/mfa/devices", token=token) == (200, {"forgotten": 0})
 
 
+def test_a_device_is_named_when_it_is_confirmed(world: World) -> None:
+    """A page shows the QR code first, and asks for the name beside the code."""
+    token = world.ask("POST", "/login?user=42")[1]["session"]["token"]
+    enrolled = world.ask("POST", "/mfa/enroll", {"name": "New"}, token)[1]
+    body = {"factor_id": enrolled["factor_id"], "code": Device(enrolled["uri"]).at(world.clock.now)}
+    assert world.ask("POST", "/mfa/confirm", {**body, "name": 7}, token)[0] == 422
+    token = world.ask("POST", "/mfa/confirm", {**body, "name": " Ann's\tphone "}, token)[1]["session"]["token"]
+    assert world.ask("GET", "/mfa/status", token=token)[1]["factors"][0]["name"] == "Ann's phone"
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -271,6 +271,7 @@ class SQLStore:
         codes: Sequence[RecoveryCode],
         max_factors: int,
         only_first: bool = False,
+        name: str = "",
     ) -> Confirmation | None:
         statements = self._statements
         user = owner_values(reservation.owner)
@@ -278,16 +279,15 @@ class SQLStore:
         with self._pool.borrow() as connection:
             connection.begin()
             kept = Budget(*connection.run(statements.lock, otp)[0])
-            others = [
-                factor for factor in self._factors_of(connection, reservation.owner) if factor.factor_id != factor_id
-            ]
-            if not connection.run(
-                statements.activate, {**user, "factor_id": factor_id, "step": step, "drift": drift, "now": now}
-            ):
+            factors = {factor.factor_id: factor for factor in self._factors_of(connection, reservation.owner)}
+            pending = factors.pop(factor_id, None)
+            named = name or (pending.name if pending else "")
+            values = {**user, "factor_id": factor_id, "step": step, "drift": drift, "now": now, "name": named}
+            if not connection.run(statements.activate, values):
                 connection.rollback()
                 return None
             try:
-                check_room(others, max_factors, only_first)
+                check_room(list(factors.values()), max_factors, only_first)
             except MFAError:
                 connection.rollback()
                 raise
