@@ -105,7 +105,7 @@ def test_each_page_is_what_flask_shows(alice: Person, in_flask: Callable[..., st
         ("set_up", {"page": replace(rows[-3][1]["page"], required=True, qr="", key="")}),
         ("codes", {"page": CodesPage(("AAAA-BBBB", "CCCC-DDDD"))}),
         ("codes", {"page": CodesPage(("AAAA-BBBB",), "Save them.")}),
-        ("new_codes", {"error": ""}),
+        ("new_codes", {"opened_at": 1_800_000_000, "error": ""}),
         ("end_sessions", {"error": ""}),
         ("end_sessions", {"error": "Too <late>."}),
         ("ended", {"error": "Over.", "login_page": "/login"}),

@@ -35,6 +35,7 @@ from ferrotp.web.pages import (
     set_up_page,
     settings_page,
     show_codes,
+    was_posted_before,
 )
 from ferrotp.web.problems import Problem, codes_problem_of
 
@@ -293,15 +294,18 @@ def new_codes(request: HttpRequest) -> HttpResponse:
     """Makes new recovery codes, and shows them this once."""
     login, gate = _full_login(request)
     login = gate.require_fresh(login)
+    opened_at = int(gate.now())
     if request.method != "POST":
-        return render(request, "new_codes", error="")
+        return render(request, "new_codes", opened_at=opened_at, error="")
+    if was_posted_before(login, request.POST.get("opened_at", "")):
+        return _redirect_to("settings")
     try:
         shown = show_codes(partial(_new_codes, request, gate, login), partial(_codes_page, request))
     except NotEnrolled:
         shown = None
     except MFAError as error:
         problem = codes_problem_of(error, texts, gate.now())
-        return render(request, "new_codes", problem, error=problem.message)
+        return render(request, "new_codes", problem, opened_at=opened_at, error=problem.message)
     return shown or _redirect_to("settings")
 
 

@@ -28,7 +28,7 @@ from ..mfa import (
 )
 from ..web import Gate, Login, LoginRequired, StepError, Texts, check_store, device_name
 from ..web.gate import Mode
-from ..web.problems import NEXT, Problem, codes_problem_of, problem_of, rfc3339
+from ..web.problems import NEXT, Problem, codes_problem_of, had_drift, problem_of, rfc3339
 from ..web.texts import Translate
 from .problems import HEADERS, ProblemError, pending_login_expired
 from .tokens import Tokens
@@ -198,6 +198,7 @@ class Operations:
         except ProblemError as error:
             if error.status_code == 429:
                 error.document["next"] = "unlock"
+            await self._hint_at_clock(gate, login, error)
             raise
         return await self._verified(request, login, verified, trust_device=trust_device)
 
@@ -213,8 +214,23 @@ class Operations:
         """The same by two codes in a row, while single ones are delayed."""
         gate = await self._gate(request)
         login, _ = await self._pending_or_current_login(request, pending_token)
-        verified = await self._in_thread(gate.unlock, login, code, next_code, two_codes=True)
+        try:
+            verified = await self._in_thread(gate.unlock, login, code, next_code, two_codes=True)
+        except ProblemError as error:
+            await self._hint_at_clock(gate, login, error)
+            raise
         return await self._verified(request, login, verified, trust_device=trust_device)
+
+    async def _hint_at_clock(self, gate: Gate, login: Login, error: ProblemError) -> None:
+        """A wrong code may be that of a device whose clock is off: the user is told so, as on the pages."""
+        if error.kind not in ("invalid-code", "too-many-attempts"):
+            return
+        try:
+            status = await self._in_thread(gate.mfa.status, user_id=login.user_id)
+        except ProblemError:  # what the code was is said in any case
+            return
+        if had_drift(status):
+            error.document["detail"] = f"{error.document['detail']} {self.texts('challenge.clock')}"
 
     async def passkey_challenge(self, request: Request, *, pending_token: str | None = None) -> Answer:
         """What the browser needs to use a passkey instead of a code."""

@@ -418,7 +418,7 @@ class Gate:
         codes = self.mfa.regenerate_recovery_codes(user_id=login.user_id)
         if end_sessions:  # afterwards: a login by one of the earlier codes may have come in between
             login = self._end_other_sessions(login)
-        return replace(login, unsaved_codes=True), codes
+        return replace(login, unsaved_codes=True, codes_at=int(self.now())), codes
 
     def end_sessions(self, login: Login | None) -> Login:
         """Logs the user out everywhere else, and ends the trust in all devices. It asks for a fresh login: with a

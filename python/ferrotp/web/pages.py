@@ -16,6 +16,7 @@ from .._tracebacks import attempt
 from ..mfa import DeviceInfo, Enrollment, FactorInfo, PasskeyInfo
 from .gate import Gate, tidy_name
 from .login import Login
+from .problems import had_drift
 from .texts import Texts
 
 _T = TypeVar("_T")
@@ -61,7 +62,7 @@ def challenge_page(gate: Gate, login: Login, texts: Texts, *, recovery: bool, er
     usable = has_app or has_passkey
     again = login.stage == "full"
     two_codes = not recovery and has_app and status.retry_at is not None
-    if error and not recovery and any(factor.drift for factor in status.factors if factor.state == "active"):
+    if error and not recovery and had_drift(status):
         error = f"{error} {texts('challenge.clock')}"
     hint = texts("challenge.hint", digits=policy.digits, period=policy.period)
     return ChallengePage(
@@ -180,6 +181,15 @@ def show_codes(make: Callable[[], CodesPage | None], show: Callable[[CodesPage],
         raise failure
     _log.error("the page of recovery codes could not be shown (%s): the settings tell the user", type(failure).__name__)
     return None
+
+
+def was_posted_before(login: Login, opened_at: str) -> bool:
+    """Whether the form that makes new codes was opened before this login made its last ones: the page that showed them
+    was loaded again, and would end codes that the user may have saved.
+
+    :param opened_at: of the form: when it was opened, in Unix seconds. A form that does not say so makes new codes
+    """
+    return opened_at.isascii() and opened_at.isdigit() and len(opened_at) < 16 and int(opened_at) <= login.codes_at
 
 
 _CODE = re.compile(r"[0-9A-Za-z]{2,8}(-[0-9A-Za-z]{2,8}){1,7}")

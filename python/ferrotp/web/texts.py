@@ -20,7 +20,8 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "challenge.first.hint": "The one that it shows now.",
         "challenge.second": "Second code",
         "challenge.second.hint": "The one that comes next. Wait until the code changes.",
-        "challenge.clock": "Your device's clock was off at your last code: let the device set its time by itself.",
+        "challenge.clock": "Your last code came early or late: if your device's clock is off, let the device set its "
+        "time by itself.",
         "challenge.trust": "Trust this device for {days} days",
         "challenge.trust.hint": "You will not be asked for a code here. Only on a device that nobody else uses.",
         "challenge.submit": "Continue",

@@ -244,6 +244,29 @@ def test_problems_name_every_time_as_rfc_3339_does(world: World) -> None:
     assert "in 30 seconds" in problem["detail"]
 
 
+@pytest.mark.parametrize(("drift", "hinted"), [(0, False), (1, True)])
+def test_wrong_codes_hint_at_the_clock_of_a_phone_that_was_off(world: World, drift: int, hinted: bool) -> None:
+    token, device, _ = world.enrolled()
+    assert world.ask("POST", "/mfa/verify", {"code": device.at(world.clock.now, drift)}, token)[0] == 200
+    world.clock.now += 90
+    for number, status in enumerate([400, 400, 400, 400, 429, 429]):
+        found, problem = world.ask("POST", "/mfa/verify", {"code": device.wrong(world.clock.now, number)}, token)
+        assert found == status and ("let the device set its time" in problem["detail"]) is hinted
+    two = {"code": device.wrong(world.clock.now), "next_code": device.wrong(world.clock.now, 1)}
+    problem = world.ask("POST", "/mfa/unlock", two, token)[1]
+    assert ("let the device set its time" in problem["detail"]) is hinted
+    problem = world.ask("POST", "/mfa/recover", {"code": "AAAA-BBBB"}, token)[1]
+    assert "let the device set its time" not in problem["detail"]
+
+
+def test_a_counter_has_no_clock(world: World) -> None:
+    world.mfa.import_factor(user_id="42", secret="GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", kind="hotp")
+    pending = world.ask("POST", "/login?user=42")[1]["pending_token"]
+    code = Device("otpauth://hotp/x?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ").code(3)
+    token = world.ask("POST", "/mfa/verify", {"code": code, "pending_token": pending})[1]["session"]["token"]
+    assert "clock" not in world.ask("POST", "/mfa/verify", {"code": code}, token)[1]["detail"]
+
+
 def test_a_guard_without_its_handler_says_no_too() -> None:
     world = World()
     app = Starlette(routes=[Route("/x", lambda request: None)])
