@@ -469,7 +469,11 @@ class Operations:
         except (MFAError, StepError) as error:
             if making_codes:
                 raise ProblemError(codes_problem_of(error, self.texts, self.gate.now())) from None
-            raise self._problem(error, recovery=recovery, two_codes=two_codes) from None
+            problem = problem_of(error, self.texts, self.gate.now(), recovery=recovery, two_codes=two_codes)
+            login = arguments[0] if arguments else None
+            if problem.kind == "not-enrolled" and isinstance(login, Login):
+                raise ProblemError(_without_factor(problem, login, self.texts)) from None
+            raise ProblemError(problem) from None
 
     def _user_id_text(self, user_id: UserId) -> str:
         """The id in the service's text. A text that is no id may come from a visitor: nobody has it. Another type is
@@ -481,8 +485,8 @@ class Operations:
                 raise self._problem(error) from None
             raise
 
-    def _problem(self, error: Exception, *, recovery: bool = False, two_codes: bool = False) -> ProblemError:
-        return ProblemError(problem_of(error, self.texts, self.gate.now(), recovery=recovery, two_codes=two_codes))
+    def _problem(self, error: Exception) -> ProblemError:
+        return ProblemError(problem_of(error, self.texts, self.gate.now()))
 
 
 async def _call_application(function: Callable[_P, _MaybeAwaitable[_T]], *arguments: _P.args, **more: _P.kwargs) -> _T:
@@ -494,6 +498,13 @@ async def _call_application(function: Callable[_P, _MaybeAwaitable[_T]], *argume
     else:
         given = await run_sync(call)
     return cast(_T, await given if inspect.isawaitable(given) else given)
+
+
+def _without_factor(problem: Problem, login: Login, texts: Texts) -> Problem:
+    """Who is logged in may set one up. A pending login had one when it began: it begins again."""
+    if login.stage == "full":
+        return replace(problem, message=texts("error.none"), next="enroll")
+    return replace(problem, next="login")
 
 
 def _passkey_body(passkey: PasskeyInfo) -> dict[str, Any]:

@@ -177,6 +177,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "error.passkey.copied": "There may be a copy of this passkey. Use another way to log in, and remove it.",
         "error.codes": "Codes are not accepted here: use a passkey, or a recovery code.",
         "error.gone": "Log in again.",
+        "error.none": "There is no two-step login for this account yet. Set it up first.",
         "ended.login": "Log in",
         "error.refused.title": "That did not work",
         "error.form": "This page was open for too long. Please try again.",
