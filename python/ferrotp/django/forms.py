@@ -143,16 +143,11 @@ class NewPasskeyForm(forms.Form):
     name = forms.CharField(required=False)
 
 
-class NameForm(forms.Form):
-    """The name of a device, to begin set-up with."""
-
-    name = forms.CharField(required=False)
-
-
 class ConfirmForm(forms.Form):
-    """The first code of a new device."""
+    """The first code of a new device, and its name."""
 
     code = CodeField()
+    name = forms.CharField(required=False)
 
 
 class SavedForm(forms.Form):

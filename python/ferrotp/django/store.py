@@ -227,15 +227,17 @@ class DjangoStore:
         codes: Sequence[RecoveryCodeRecord],
         max_factors: int,
         only_first: bool = False,
+        name: str = "",
     ) -> Confirmation | None:
         owner = reservation.owner
+        named = {"name": name} if name else {}
         with self._connections.transaction() as using:
             budget = _lock(using, owner, "otp")
             others = [factor for factor in _factors_of(using, owner) if factor.factor_id != accepted.factor_id]
             confirmed = budget is not None and (
                 _of(Factor, using, owner)
                 .filter(factor_id=accepted.factor_id, state="pending", expires_at__gt=now)
-                .update(state="active", last_step=accepted.step, drift=accepted.drift, last_used_at=now)
+                .update(state="active", last_step=accepted.step, drift=accepted.drift, last_used_at=now, **named)
             )
             if budget is None or not confirmed:
                 _undo(using)

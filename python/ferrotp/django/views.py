@@ -35,12 +35,13 @@ from ferrotp.web.pages import (
     set_up_page,
     settings_page,
     show_codes,
+    was_posted_before,
 )
 from ferrotp.web.problems import Problem, codes_problem_of
 
 from . import auth
 from .conf import conf
-from .forms import ChallengeForm, ConfirmForm, NameForm, NewPasskeyForm, PasskeyForm, RecoveryForm, SavedForm
+from .forms import ChallengeForm, ConfirmForm, NewPasskeyForm, PasskeyForm, RecoveryForm, SavedForm
 from .texts import texts
 
 _V = TypeVar("_V", bound=Callable[..., Any])
@@ -193,10 +194,8 @@ def set_up(request: HttpRequest) -> HttpResponse:
         return _redirect_to("add_passkey")
     problem: Problem | None = None
     if request.method == "POST":
-        form = NameForm(request.POST)
-        form.is_valid()
         try:
-            auth.save_login(request, gate.enroll(login, form.cleaned_data.get("name", "")))
+            auth.save_login(request, gate.enroll(login))
             return _redirect_to("set_up")
         except MFAError as error:
             problem = auth.problem_of(request, error)
@@ -215,7 +214,7 @@ def confirm(request: HttpRequest) -> HttpResponse:
         problem = Problem("invalid-request", 400, texts("error.empty"))
     else:
         try:
-            confirmed = gate.confirm(login, form.cleaned_data["code"])
+            confirmed = gate.confirm(login, form.cleaned_data["code"], form.cleaned_data["name"])
         except MFAError as error:
             problem = auth.problem_of(request, error)
         else:
@@ -283,7 +282,8 @@ def _login_that_may_set_up(request: HttpRequest) -> tuple[Login, Gate]:
 
 def _set_up_page(request: HttpRequest, gate: Gate, login: Login, problem: Problem | None) -> HttpResponse:
     message = problem.message if problem else ""
-    page = set_up_page(gate, login, texts, gate.pending_enrollment(login), error=message)
+    enrollment, name = gate.pending_enrollment(login), request.POST.get("name", "")
+    page = set_up_page(gate, login, texts, enrollment, error=message, name=name)
     return render(request, "set_up", problem, page=page)
 
 
@@ -295,15 +295,18 @@ def new_codes(request: HttpRequest) -> HttpResponse:
     """Makes new recovery codes, and shows them this once."""
     login, gate = _full_login(request)
     login = gate.require_fresh(login)
+    opened_at = int(gate.now())
     if request.method != "POST":
-        return render(request, "new_codes", error="")
+        return render(request, "new_codes", opened_at=opened_at, error="")
+    if was_posted_before(login, request.POST.get("opened_at", "")):
+        return _redirect_to("settings")
     try:
         shown = show_codes(partial(_new_codes, request, gate, login), partial(_codes_page, request))
     except NotEnrolled:
         shown = None
     except MFAError as error:
         problem = codes_problem_of(error, texts, gate.now())
-        return render(request, "new_codes", problem, error=problem.message)
+        return render(request, "new_codes", problem, opened_at=opened_at, error=problem.message)
     return shown or _redirect_to("settings")
 
 

@@ -108,9 +108,7 @@ class FlaskMFA:
             app.extensions["ferrotp"] = auth.Later(lambda: self._state(app, None))
         else:
             app.extensions["ferrotp"] = self._state(app, mfa)
-        policy = mfa.policy if mfa is not None else self._policy
-        pages = blueprint(passkeys=policy is not None and policy.passkeys is not None)
-        app.register_blueprint(pages, url_prefix=config["FERROTP_URL_PREFIX"])
+        app.register_blueprint(blueprint(), url_prefix=config["FERROTP_URL_PREFIX"])
         app.before_request(auth.require_login_everywhere)
         # A view that asks the service something (`begin_login` does) may find the store away.
         app.register_error_handler(StoreUnavailable, unavailable)

@@ -26,17 +26,15 @@ from ..web.pages import (
     set_up_page,
     settings_page,
     show_codes,
+    was_posted_before,
 )
 from ..web.problems import Problem, codes_problem_of, problem_of
 from .auth import complete_login, current_login, log_out, login_page, promote, redirect_to_step, save_login, state
 from .rendering import render
 
 
-def blueprint(*, passkeys: bool = False) -> Blueprint:
-    """The pages of one application.
-
-    :param passkeys: whether its policy has them
-    """
+def blueprint() -> Blueprint:
+    """The pages of one application."""
     pages = Blueprint(
         "ferrotp",
         __name__,
@@ -48,6 +46,8 @@ def blueprint(*, passkeys: bool = False) -> Blueprint:
         ("/", settings, ["GET"]),
         ("/challenge", challenge, ["GET", "POST"]),
         ("/recover", recover, ["GET", "POST"]),
+        ("/passkey", passkey, ["GET", "POST"]),
+        ("/passkeys/add", add_passkey, ["GET", "POST"]),
         ("/cancel", cancel, ["POST"]),
         ("/password", password, ["GET", "POST"]),
         ("/set-up", set_up, ["GET", "POST"]),
@@ -59,8 +59,6 @@ def blueprint(*, passkeys: bool = False) -> Blueprint:
         ("/devices/forget", forget_devices, ["POST"]),
         ("/devices/<series>/forget", forget_devices, ["POST"]),
     ]
-    if passkeys:
-        rules += [("/passkey", passkey, ["GET", "POST"]), ("/passkeys/add", add_passkey, ["GET", "POST"])]
     for rule, view, methods in rules:
         name = "forget_device" if "<series>" in rule else view.__name__
         pages.add_url_rule(rule, name, view, methods=methods)
@@ -145,7 +143,7 @@ def passkey() -> ResponseReturnValue:
     here = state()
     gate, texts = here.gate, here.texts
     login = gate.allow_challenge(current_login())
-    if request.method == "GET":
+    if request.method == "GET" or gate.mfa.policy.passkeys is None:
         return redirect(url_for("ferrotp.challenge"), 303)
     problem = form_problem() or _no_credential()
     if problem is None:
@@ -204,7 +202,7 @@ def set_up() -> ResponseReturnValue:
         problem = form_problem()
         if problem is None:
             try:
-                save_login(gate.enroll(login, request.form.get("name", "")))
+                save_login(gate.enroll(login))
                 return redirect(url_for("ferrotp.set_up"), 303)
             except MFAError as error:
                 problem = problem_of(error, texts, gate.now())
@@ -222,7 +220,7 @@ def confirm() -> ResponseReturnValue:
     problem = form_problem(with_code=True)
     if problem is None:
         try:
-            confirmed = gate.confirm(login, request.form["code"])
+            confirmed = gate.confirm(login, request.form["code"], request.form.get("name", ""))
         except MFAError as error:
             problem = problem_of(error, texts, gate.now())
         else:
@@ -244,6 +242,8 @@ def add_passkey() -> ResponseReturnValue:
     here = state()
     gate, texts = here.gate, here.texts
     login = gate.allow_set_up(current_login())
+    if gate.mfa.policy.passkeys is None:
+        return redirect(url_for("ferrotp.set_up"), 303)
     problem: Problem | None = None
     if request.method == "POST":
         if login.unsaved_codes and not request.form.get("credential"):
@@ -293,7 +293,8 @@ def _set_up_page(login: Login, problem: Problem | None) -> Response:
     here = state()
     enrollment = here.gate.pending_enrollment(login)
     message = problem.message if problem else ""
-    return render("set_up", problem, page=set_up_page(here.gate, login, here.texts, enrollment, error=message))
+    page = set_up_page(here.gate, login, here.texts, enrollment, error=message, name=request.form.get("name", ""))
+    return render("set_up", problem, page=page)
 
 
 # Recovery codes
@@ -303,18 +304,21 @@ def new_codes() -> ResponseReturnValue:
     """Makes new recovery codes, and shows them this once."""
     gate = state().gate
     login = gate.require_fresh(current_login())
+    opened_at = int(gate.now())
     if request.method == "GET":
-        return render("new_codes", error="")
+        return render("new_codes", opened_at=opened_at, error="")
     problem = form_problem()
     if problem is not None:
-        return render("new_codes", problem, error=problem.message)
+        return render("new_codes", problem, opened_at=opened_at, error=problem.message)
+    if was_posted_before(login, request.form.get("opened_at", "")):
+        return redirect(url_for("ferrotp.settings"), 303)
     try:
         shown = show_codes(partial(_new_codes, login), _codes_page)
     except NotEnrolled:
         shown = None
     except MFAError as error:
         problem = codes_problem_of(error, state().texts, gate.now())
-        return render("new_codes", problem, error=problem.message)
+        return render("new_codes", problem, opened_at=opened_at, error=problem.message)
     return shown or redirect(url_for("ferrotp.settings"), 303)
 
 

@@ -183,6 +183,7 @@ class MFA:
         factor_id: str,
         code: str,
         past_steps: int | None = None,
+        name: str = "",
         recovery_codes: bool = True,
         only_first: bool = False,
     ) -> RecoveryCodes:
@@ -192,6 +193,7 @@ class MFA:
         the earlier ones go on.
 
         :param past_steps: as for `verify`
+        :param name: what the user calls the device. Empty: as `enroll` had it
         :param recovery_codes: False for an application that makes them at another time
         :param only_first: True where the user has shown the password alone: a factor that came meanwhile is the owner's
         :raises EnrollmentExpired: if the factor is not pending, or waited too long
@@ -199,7 +201,7 @@ class MFA:
         :raises TooManyFactors: if the user has by now as many as the policy allows
         :raises InvalidCode: if the code is wrong; `Throttled` after too many
         """
-        return enrollment.confirm(self._core, user_id, factor_id, code, past_steps, recovery_codes, only_first)
+        return enrollment.confirm(self._core, user_id, factor_id, code, past_steps, recovery_codes, only_first, name)
 
     @without_frames
     def import_factor(

@@ -320,6 +320,25 @@ class StoreContract:
             assert not _accept(store, state.factors[0], 7)
             assert _accept(store, state.factors[0], 8)
 
+    def test_a_factor_is_named_when_it_is_confirmed(self) -> None:
+        with self._store() as store:
+            owner = _owner()
+            for name, expected in (("", "Phone"), ("Tëlefon", "Tëlefon")):
+                factor = replace(_pending(owner), name="Phone")
+                assert store.add_factor(factor, NOW, 10, 5)
+                first = store.reserve(owner, "enrollment", NOW, _LIMITS, factor_id=factor.factor_id)
+                again = store.reserve(owner, "enrollment", NOW, _LIMITS, factor_id=factor.factor_id)
+                assert isinstance(first, Reservation) and isinstance(again, Reservation)
+                codes = _codes(owner, 2)
+                assert store.confirm(first, factor.factor_id, 7, 0, NOW, codes, 10, False, name)
+                assert store.confirm(again, factor.factor_id, 8, 0, NOW, [], 10, False, "late") is None
+                kept = {found.factor_id: found for found in store.user(owner).factors}[factor.factor_id]
+                assert kept == replace(factor, name=expected, state="active", last_step=7, drift=0, last_used_at=NOW), (
+                    name
+                )
+            # The name is no code of recovery: how many there are is as before.
+            assert store.user(owner).recovery_codes == 2
+
     def test_of_two_first_confirmations_one_brings_recovery_codes(self) -> None:
         with self._store() as store:
             owner = _owner()

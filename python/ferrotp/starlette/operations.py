@@ -28,7 +28,7 @@ from ..mfa import (
 )
 from ..web import Gate, Login, LoginRequired, StepError, Texts, check_store, device_name
 from ..web.gate import Mode
-from ..web.problems import NEXT, Problem, codes_problem_of, problem_of, rfc3339
+from ..web.problems import NEXT, Problem, codes_problem_of, had_drift, problem_of, rfc3339
 from ..web.texts import Translate
 from .problems import HEADERS, ProblemError, pending_login_expired
 from .tokens import Tokens
@@ -198,6 +198,7 @@ class Operations:
         except ProblemError as error:
             if error.status_code == 429:
                 error.document["next"] = "unlock"
+            await self._hint_at_clock(gate, login, error)
             raise
         return await self._verified(request, login, verified, trust_device=trust_device)
 
@@ -213,8 +214,23 @@ class Operations:
         """The same by two codes in a row, while single ones are delayed."""
         gate = await self._gate(request)
         login, _ = await self._pending_or_current_login(request, pending_token)
-        verified, _ = await self._in_thread(gate.unlock, login, code, next_code, two_codes=True)
+        try:
+            verified, _ = await self._in_thread(gate.unlock, login, code, next_code, two_codes=True)
+        except ProblemError as error:
+            await self._hint_at_clock(gate, login, error)
+            raise
         return await self._verified(request, login, verified, trust_device=trust_device)
+
+    async def _hint_at_clock(self, gate: Gate, login: Login, error: ProblemError) -> None:
+        """A wrong code may be that of a device whose clock is off: the user is told so, as on the pages."""
+        if error.kind not in ("invalid-code", "too-many-attempts"):
+            return
+        try:
+            status = await self._in_thread(gate.mfa.status, user_id=login.user_id)
+        except ProblemError:  # what the code was is said in any case
+            return
+        if had_drift(status):
+            error.document["detail"] = f"{error.document['detail']} {self.texts('challenge.clock')}"
 
     async def passkey_challenge(self, request: Request, *, pending_token: str | None = None) -> Answer:
         """What the browser needs to use a passkey instead of a code."""
@@ -313,11 +329,13 @@ class Operations:
         }
         return Answer(body, 201)
 
-    async def confirm(self, request: Request, *, factor_id: str, code: str, pending_token: str | None = None) -> Answer:
+    async def confirm(
+        self, request: Request, *, factor_id: str, code: str, name: str = "", pending_token: str | None = None
+    ) -> Answer:
         """Ends an enrollment, and with it a login that had to set up first."""
         gate = await self._gate(request)
         login, _ = await self._pending_or_current_login(request, pending_token)
-        confirmed = await self._in_thread(gate.confirm, replace(login, pending_factor=factor_id), code)
+        confirmed = await self._in_thread(gate.confirm, replace(login, pending_factor=factor_id), code, name)
         # The application first: if it fails, there are no codes that nobody has seen.
         done = await self._complete_login(request, confirmed)
         _, codes = await self._in_thread(gate.first_codes, confirmed)
@@ -451,7 +469,11 @@ class Operations:
         except (MFAError, StepError) as error:
             if making_codes:
                 raise ProblemError(codes_problem_of(error, self.texts, self.gate.now())) from None
-            raise self._problem(error, recovery=recovery, two_codes=two_codes) from None
+            problem = problem_of(error, self.texts, self.gate.now(), recovery=recovery, two_codes=two_codes)
+            login = arguments[0] if arguments else None
+            if problem.kind == "not-enrolled" and isinstance(login, Login):
+                raise ProblemError(_without_factor(problem, login, self.texts)) from None
+            raise ProblemError(problem) from None
 
     def _user_id_text(self, user_id: UserId) -> str:
         """The id in the service's text. A text that is no id may come from a visitor: nobody has it. Another type is
@@ -463,8 +485,8 @@ class Operations:
                 raise self._problem(error) from None
             raise
 
-    def _problem(self, error: Exception, *, recovery: bool = False, two_codes: bool = False) -> ProblemError:
-        return ProblemError(problem_of(error, self.texts, self.gate.now(), recovery=recovery, two_codes=two_codes))
+    def _problem(self, error: Exception) -> ProblemError:
+        return ProblemError(problem_of(error, self.texts, self.gate.now()))
 
 
 async def _call_application(function: Callable[_P, _MaybeAwaitable[_T]], *arguments: _P.args, **more: _P.kwargs) -> _T:
@@ -476,6 +498,13 @@ async def _call_application(function: Callable[_P, _MaybeAwaitable[_T]], *argume
     else:
         given = await run_sync(call)
     return cast(_T, await given if inspect.isawaitable(given) else given)
+
+
+def _without_factor(problem: Problem, login: Login, texts: Texts) -> Problem:
+    """Who is logged in may set one up. A pending login had one when it began: it begins again."""
+    if login.stage == "full":
+        return replace(problem, message=texts("error.none"), next="enroll")
+    return replace(problem, next="login")
 
 
 def _passkey_body(passkey: PasskeyInfo) -> dict[str, Any]:

@@ -310,7 +310,7 @@ class Gate:
             return login
         return self._require(login, fresh=True, may_set_up=True)
 
-    def enroll(self, login: Login | None, name: str) -> Login:
+    def enroll(self, login: Login | None, name: str = "") -> Login:
         """Begins to set up a factor: it is `Login.pending_factor`."""
         login = self.allow_set_up(login)
         self._refuse_late_set_up(login)
@@ -328,13 +328,14 @@ class Gate:
         except EnrollmentExpired:
             return None
 
-    def confirm(self, login: Login | None, code: str) -> Login:
+    def confirm(self, login: Login | None, code: str, name: str = "") -> Login:
         """Ends set-up by the first code. It also ends a half-login: the user has shown both factors. The recovery codes
         come after it, by `first_codes`: what fails in between leaves a user without codes, who is told so, and not with
         codes that nobody has seen.
 
         By the password alone it is the first factor, or none: one that came meanwhile is the owner's.
 
+        :param name: what the user calls the device, asked beside the code: the QR code comes before this question
         :raises MFAError: what `MFA.confirm` raises
         """
         login = self.allow_set_up(login)
@@ -346,6 +347,7 @@ class Gate:
                 user_id=login.user_id,
                 factor_id=login.pending_factor,
                 code=code,
+                name=tidy_name(name),
                 recovery_codes=False,
                 only_first=not login.passed,
             )
@@ -410,7 +412,7 @@ class Gate:
         codes = self.mfa.regenerate_recovery_codes(user_id=login.user_id)
         if end_sessions:  # afterwards: a login by one of the earlier codes may have come in between
             login = self._end_other_sessions(login)
-        return replace(login, unsaved_codes=True), codes
+        return replace(login, unsaved_codes=True, codes_at=int(self.now())), codes
 
     def end_sessions(self, login: Login | None) -> Login:
         """Logs the user out everywhere else, and ends the trust in all devices. It asks for a fresh login: with a

@@ -52,6 +52,8 @@ class Login:
     """The id of the factor that is being set up. Its secret is in the store alone."""
     unsaved_codes: bool = False
     """Whether recovery codes were shown, and the user has not said that they are saved."""
+    codes_at: int = 0
+    """When this login last made new recovery codes. 0: not yet."""
     bound: str = ""
     """A keyed hash of what else the login ends with, where the framework has such a thing: a change of the password."""
     backend: str = ""

@@ -20,7 +20,8 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "challenge.first.hint": "The one that it shows now.",
         "challenge.second": "Second code",
         "challenge.second.hint": "The one that comes next. Wait until the code changes.",
-        "challenge.clock": "Your device's clock was off at your last code: let the device set its time by itself.",
+        "challenge.clock": "Your last code came early or late: if your device's clock is off, let the device set its "
+        "time by itself.",
         "challenge.trust": "Trust this device for {days} days",
         "challenge.trust.hint": "You will not be asked for a code here. Only on a device that nobody else uses.",
         "challenge.submit": "Continue",
@@ -176,6 +177,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "error.passkey.copied": "There may be a copy of this passkey. Use another way to log in, and remove it.",
         "error.codes": "Codes are not accepted here: use a passkey, or a recovery code.",
         "error.gone": "Log in again.",
+        "error.none": "There is no two-step login for this account yet. Set it up first.",
         "ended.login": "Log in",
         "error.refused.title": "That did not work",
         "error.form": "This page was open for too long. Please try again.",

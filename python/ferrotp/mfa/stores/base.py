@@ -459,9 +459,11 @@ class Store(Protocol):
         codes: Sequence[RecoveryCode],
         max_factors: int,
         only_first: bool = False,
+        name: str = "",
     ) -> Confirmation | None:
         """Makes a pending factor active, with the accepted step as its last, if it is still pending and has not
-        expired. Its record was sealed a moment ago, and stays as it is.
+        expired. Its record was sealed a moment ago, and stays as it is. Unless `name` is empty, the factor has it from
+        then on.
 
         Refunds the attempt. `codes` become the user's recovery codes, and clear the budget of ``recovery``, if the user
         has no unused one: of two first confirmations at once, only one set is shown. If the user's ``otp`` budget was

@@ -180,6 +180,7 @@ class MemoryStore:
         codes: Sequence[RecoveryCode],
         max_factors: int,
         only_first: bool = False,
+        name: str = "",
     ) -> Confirmation | None:
         owner = reservation.owner
         with self._lock:
@@ -193,7 +194,12 @@ class MemoryStore:
                     if kept.state == "active" and kept.kind != "passkey":
                         self._factors[owner, kept.factor_id] = replace(kept, state="disabled")
             self._factors[owner, factor.factor_id] = replace(
-                factor, state="active", last_step=accepted.step, drift=accepted.drift, last_used_at=now
+                factor,
+                name=name or factor.name,
+                state="active",
+                last_step=accepted.step,
+                drift=accepted.drift,
+                last_used_at=now,
             )
             self._note_bound(owner)
             self._epochs.setdefault(owner, new_epoch())

@@ -353,6 +353,7 @@ class Statements(ABC):
                 factor.c.expires_at > number("now"),
             )
             .values(
+                name=text("name"),
                 state=literal_column("'active'"),
                 last_step=number("step"),
                 drift=number("drift"),

@@ -264,6 +264,7 @@ class SQLStore:
         codes: Sequence[RecoveryCode],
         max_factors: int,
         only_first: bool = False,
+        name: str = "",
     ) -> Confirmation | None:
         statements = self._statements
         user = owner_values(reservation.owner)
@@ -272,14 +273,15 @@ class SQLStore:
         with self._pool.borrow() as connection:
             connection.begin()
             kept = Budget(*connection.run(statements.lock, otp)[0])
-            there = self._factors_of(connection, reservation.owner)
-            others = [factor for factor in there if factor.factor_id != accepted.factor_id]
-            last = {"step": accepted.step, "drift": accepted.drift, "now": now}
+            factors = {factor.factor_id: factor for factor in self._factors_of(connection, reservation.owner)}
+            pending = factors.pop(accepted.factor_id, None)
+            named = name or (pending.name if pending else "")
+            last = {"step": accepted.step, "drift": accepted.drift, "now": now, "name": named}
             if not connection.run(statements.activate, {**mine, **last}):
                 connection.rollback()
                 return None
             try:
-                check_room(others, max_factors, only_first)
+                check_room(list(factors.values()), max_factors, only_first)
             except MFAError:
                 connection.rollback()
                 raise
