@@ -6,6 +6,7 @@ asks, and what is said. The gate asks the store, so it runs in the thread pool.
 
 import functools
 import inspect
+import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -23,13 +24,15 @@ from ..mfa import (
     InvalidIdentifier,
     MFAError,
     PasskeyInfo,
+    PasskeyUnknown,
     UserId,
     user_id_text,
 )
-from ..web import Gate, Login, LoginRequired, StepError, Texts, check_store, device_name
+from ..web import Gate, Login, LoginRequired, SetupError, StepError, Texts, check_store, device_name
 from ..web.gate import Mode
 from ..web.problems import NEXT, Problem, codes_problem_of, problem_of, rfc3339
 from ..web.texts import Translate
+from .fields import Operation, offered
 from .problems import HEADERS, ProblemError, pending_login_expired
 from .tokens import Tokens
 
@@ -75,7 +78,15 @@ class Operations:
         secure_cookies: bool | None = None,
         translate: Translate | None = None,
         tenant: Callable[[Request], _MaybeAwaitable[str]] | None = None,
+        may_sign_in: Callable[[str], _MaybeAwaitable[object]] | None = None,
     ) -> None:
+        passkeys = mfa.policy.passkeys
+        if passkeys is not None and passkeys.sign_in and may_sign_in is None:
+            raise SetupError(
+                "the policy lets users sign in by a passkey alone: pass StarletteMFA(may_sign_in=...), which says"
+                " whether a user is there and may log in"
+            )
+        self._may_sign_in = may_sign_in
         self.mfa = mfa
         self._flat_session = flat_session
         self.gate = Gate(mfa, mode=mode, required=required, fresh_seconds=fresh_seconds, clock=mfa.clock)
@@ -258,6 +269,25 @@ class Operations:
         _, codes = await self._in_thread(gate.first_codes, confirmed)
         done.body.update(recovery_codes=list(codes), factor_id=passkey.factor_id)
         return Answer(done.body, 201, done.cookies)
+
+    async def sign_in_challenge(self, request: Request) -> Answer:
+        """What the browser needs to sign in by a passkey alone."""
+        gate, token = await self._gate(request), secrets.token_urlsafe(16)
+        return Answer({"options": await self._in_thread(gate.sign_in_challenge, token), "sign_in_token": token})
+
+    async def sign_in(self, request: Request, *, credential: dict[str, Any], sign_in_token: str) -> Answer:
+        """A passkey alone, as both factors."""
+        gate = await self._gate(request)
+        login = await self._in_thread(gate.sign_in, credential, sign_in_token, signing_in=True)
+        if self._may_sign_in is None or not await _call_application(self._may_sign_in, login.user_id):
+            raise self._problem(PasskeyUnknown(), sign_in=True)
+        name = await _call_application(self._account_name, login.user_id) if self._account_name else ""
+        return await self._complete_login(request, replace(login, account_name=name or login.user_id))
+
+    def offered(self) -> list[Operation]:
+        """The operations that the policy has."""
+        passkeys = self.mfa.policy.passkeys
+        return offered(passkeys is not None, passkeys is not None and passkeys.sign_in)
 
     async def _passkey_session(self, request: Request, login: Login, pending_token: str | None) -> str:
         """What names the login from one request to the next: its id, which is in the pending token or the stamp. A
@@ -443,6 +473,7 @@ class Operations:
         recovery: bool = False,
         making_codes: bool = False,
         two_codes: bool = False,
+        signing_in: bool = False,
         **more: object,
     ) -> "_T":
         """What a step of the gate or the service gives. What it raises is told as a problem."""
@@ -451,7 +482,7 @@ class Operations:
         except (MFAError, StepError) as error:
             if making_codes:
                 raise ProblemError(codes_problem_of(error, self.texts, self.gate.now())) from None
-            raise self._problem(error, recovery=recovery, two_codes=two_codes) from None
+            raise self._problem(error, recovery=recovery, two_codes=two_codes, sign_in=signing_in) from None
 
     def _user_id_text(self, user_id: UserId) -> str:
         """The id in the service's text. A text that is no id may come from a visitor: nobody has it. Another type is
@@ -463,8 +494,8 @@ class Operations:
                 raise self._problem(error) from None
             raise
 
-    def _problem(self, error: Exception, *, recovery: bool = False, two_codes: bool = False) -> ProblemError:
-        return ProblemError(problem_of(error, self.texts, self.gate.now(), recovery=recovery, two_codes=two_codes))
+    def _problem(self, error: Exception, **about: bool) -> ProblemError:
+        return ProblemError(problem_of(error, self.texts, self.gate.now(), **about))
 
 
 async def _call_application(function: Callable[_P, _MaybeAwaitable[_T]], *arguments: _P.args, **more: _P.kwargs) -> _T:
