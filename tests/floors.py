@@ -37,7 +37,7 @@ EXTRAS = {
     "ferrotp/cli/": {"click"},
     "ferrotp/cli/demo-flask/": {"app", "argon2", "check", "flask", "flask_login", "flask_wtf", "users", "werkzeug"},
     "ferrotp/django/": {"django", "asgiref"},
-    "ferrotp/flask/": {"flask", "jinja2", "flask_login", "flask_wtf", "wtforms"},
+    "ferrotp/flask/": {"flask", "jinja2", "markupsafe", "flask_login", "flask_wtf", "wtforms"},
     "ferrotp/django/management/commands/ferrotp_import.py": {"allauth"},
     "ferrotp/mfa/imports/": {"cryptography", "sqlalchemy"},
     "ferrotp/mfa/stores/redis.py": {"redis"},

@@ -14,12 +14,12 @@ from django.conf import settings
 from django.contrib import auth
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, REDIRECT_FIELD_NAME, SESSION_KEY
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
-from django.middleware.csrf import rotate_token
+from django.middleware.csrf import get_token, rotate_token
 from django.shortcuts import resolve_url
 from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from ferrotp.mfa import DeviceToken, MFAError
+from ferrotp.mfa import DeviceToken, MFAError, PasskeyUnknown
 from ferrotp.web import (
     Gate,
     Login,
@@ -148,14 +148,8 @@ def user_of_login(request: HttpRequest, login: Login | None) -> Any:
     if login is None:
         raise LoginRequired
     path = request.session.get(BACKEND_SESSION_KEY) or login.backend
-    if path not in settings.AUTHENTICATION_BACKENDS:
-        raise LoginRequired
-    try:
-        key = auth.get_user_model()._meta.pk.to_python(login.user_id)
-    except Exception:  # whatever a field of the application raises for what is no key
-        raise LoginRequired from None
-    user = auth.load_backend(path).get_user(key)
-    if user is None or user_id_of(user) != login.user_id:
+    user = _user_of_backend(path, login.user_id) if path in settings.AUTHENTICATION_BACKENDS else None
+    if user is None:
         raise LoginRequired
     if not constant_time_compare(login.bound, binding(_password_hash(user))):
         raise LoginRequired
@@ -209,6 +203,30 @@ def complete_login(
     if device is not None:
         set_device_cookie(response, user, device)
     return response
+
+
+def sign_in_session(request: HttpRequest) -> str:
+    """Names this browser before anybody is logged in: by the secret of its token against forgery, so that no session
+    is begun for each visitor of the login page."""
+    get_token(request)
+    return salted_hmac("ferrotp.django.sign-in", request.META["CSRF_COOKIE"], algorithm="sha256").hexdigest()
+
+
+def complete_sign_in(request: HttpRequest, login: Login) -> HttpResponse:
+    """The login by a passkey alone is done, if one of the site's backends gives its user, who is active and may log in
+    (``MAY_SIGN_IN``).
+
+    :raises PasskeyUnknown: if not. The answer is that to a passkey that nobody has
+    """
+    may_sign_in = conf().may_sign_in
+    for path in settings.AUTHENTICATION_BACKENDS:
+        user = _user_of_backend(path, login.user_id)
+        if user is None:
+            continue
+        if not getattr(user, "is_active", True) or (may_sign_in is not None and not may_sign_in(user)):
+            break
+        return complete_login(request, replace(login, account_name=user.get_username()), None, user, path)
+    raise PasskeyUnknown
 
 
 def adopt_login(request: HttpRequest, user: Any) -> LoginStep:
@@ -287,10 +305,10 @@ def login_page(next_url: str = "", *, admin: bool = False) -> str:
 
 
 def problem_of(
-    request: HttpRequest, error: MFAError, *, recovery: bool = False, two_codes: bool = False
+    request: HttpRequest, error: MFAError, *, recovery: bool = False, two_codes: bool = False, sign_in: bool = False
 ) -> problems.Problem:
     """What the service raised, as the page says it. What to do about a fault is for the site's log."""
-    problem = problems.problem_of(error, texts, now(), recovery=recovery, two_codes=two_codes)
+    problem = problems.problem_of(error, texts, now(), recovery=recovery, two_codes=two_codes, sign_in=sign_in)
     if problem.status >= 500:
         _log.error("%s %r: %s: %s", request.method, request.path, type(error).__name__, error)
     return problem
@@ -362,6 +380,17 @@ def _is_by_web_server(user: Any) -> bool:
 
     path = getattr(user, "backend", None)
     return path is not None and isinstance(auth.load_backend(path), RemoteUserBackend)
+
+
+def _user_of_backend(path: str, user_id: str) -> Any:
+    """The user of an id of the service, if a backend has it; None if not."""
+    try:
+        key = auth.get_user_model()._meta.pk.to_python(user_id)
+    except Exception:  # whatever a field of the application raises for what is no key
+        return None
+    backend = auth.load_backend(path)
+    user = backend.get_user(key) if hasattr(backend, "get_user") else None
+    return user if user is not None and user_id_of(user) == user_id else None
 
 
 def _password_hash(user: Any) -> str:

@@ -23,6 +23,7 @@ DEFAULTS: dict[str, Any] = {
     "TENANT": "",
     "POLICY": {},
     "REQUIRED": [],
+    "MAY_SIGN_IN": None,
     "ADMIN": True,
     "FRESH_SECONDS": 600,
     "BASE_TEMPLATE": "ferrotp/base.html",
@@ -51,6 +52,7 @@ class Conf:
     tenant: str | Callable[[], str]
     policy: Policy
     required: tuple[Rule, ...]
+    may_sign_in: Who | None
     admin: bool
     fresh_seconds: int
     base_template: str
@@ -95,6 +97,7 @@ def conf() -> Conf:
         tenant=given["TENANT"],
         policy=_policy(given["POLICY"]),
         required=_rules(given["REQUIRED"]),
+        may_sign_in=_function("MAY_SIGN_IN", given["MAY_SIGN_IN"]),
         admin=given["ADMIN"],
         fresh_seconds=fresh,
         base_template=given["BASE_TEMPLATE"],
@@ -202,6 +205,14 @@ def _since(given: Any) -> datetime | None:
     except ValueError:
         pass
     raise ImproperlyConfigured(f'FERROTP["REQUIRED"]: {given!r} is no date')
+
+
+def _function(name: str, given: Any) -> Any:
+    if isinstance(given, str):
+        given = _imported(name, given)
+    if given is not None and not callable(given):
+        raise ImproperlyConfigured(f'FERROTP["{name}"] must be a function, or the path of one')
+    return given
 
 
 def _imported(name: str, path: str) -> Any:

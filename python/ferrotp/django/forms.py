@@ -136,6 +136,12 @@ class PasskeyForm(ChallengeForm):
         return cleaned
 
 
+class SignInForm(forms.Form):
+    """A passkey alone, as the browser answered for it."""
+
+    credential = forms.CharField(widget=forms.HiddenInput)
+
+
 class NewPasskeyForm(forms.Form):
     """A passkey that the browser made."""
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from django.conf import settings as site
-from django.contrib.auth import logout
+from django.contrib.auth import REDIRECT_FIELD_NAME, logout
 from django.contrib.auth.views import LoginView as DjangoLoginView
 from django.db import connections, transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render as render_template
 from django.urls import reverse
@@ -35,13 +35,15 @@ from ferrotp.web.pages import (
     set_up_page,
     settings_page,
     show_codes,
+    sign_in_page,
     was_posted_before,
 )
 from ferrotp.web.problems import Problem, codes_problem_of
 
 from . import auth
 from .conf import conf
-from .forms import ChallengeForm, ConfirmForm, NewPasskeyForm, PasskeyForm, RecoveryForm, SavedForm
+from .forms import ChallengeForm, ConfirmForm, NewPasskeyForm, PasskeyForm, RecoveryForm, SavedForm, SignInForm
+from .service import gate_for_anybody, is_sign_in_offered
 from .texts import texts
 
 _V = TypeVar("_V", bound=Callable[..., Any])
@@ -171,6 +173,36 @@ def passkey(request: HttpRequest) -> HttpResponse:
     if not form.is_bound or form.gate.mfa.policy.passkeys is None:
         return _redirect_to("challenge")
     return form.complete_login() if form.is_valid() else _challenge_page(request, form)
+
+
+@page("GET", "HEAD", "POST")
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """A passkey alone, instead of the password: what the form on the login page posts, and a page of its own."""
+    if not is_sign_in_offered():
+        return auth.SeeOther(auth.login_page())
+    gate, problem = gate_for_anybody(), None
+    next_url = (request.POST if request.method == "POST" else request.GET).get(REDIRECT_FIELD_NAME, "")
+    if request.method == "POST":
+        form = SignInForm(request.POST)
+        if not form.is_valid():  # the page was open for longer than its challenge is good
+            problem = Problem("invalid-request", 400, texts("error.passkey.late"))
+        else:
+            try:
+                login = gate.sign_in(form.cleaned_data["credential"], auth.sign_in_session(request), next_url=next_url)
+                return auth.complete_sign_in(request, login)
+            except MFAError as error:
+                problem = auth.problem_of(request, error, sign_in=True)
+    message = problem.message if problem else ""
+    page = sign_in_page(gate, auth.sign_in_session(request), next_url=next_url, error=message)
+    return render(request, "sign_in", problem, page=page, login_page=auth.login_page(page.next))
+
+
+@page("GET")
+def sign_in_options(request: HttpRequest) -> HttpResponse:
+    """A new challenge, for a login page that is open for long."""
+    if not is_sign_in_offered():
+        raise Http404
+    return JsonResponse({"options": gate_for_anybody().sign_in_challenge(auth.sign_in_session(request))})
 
 
 @page("POST")
@@ -458,6 +490,7 @@ _HEADINGS = {
     "passkey": "passkey.title",
     "set_up": "setup.title",
     "settings": "settings.title",
+    "sign_in": "sign-in.title",
     "unavailable": "error.unavailable.title",
 }
 

@@ -12,7 +12,7 @@ from wtforms.validators import ValidationError  # type: ignore[import-untyped]
 
 import ferrotp.web
 
-from ..mfa import MFAError, NotEnrolled, TooManyFactors
+from ..mfa import MFAError, NotEnrolled, Passkeys, TooManyFactors
 from ..web import PAGE_HEADERS, LastFactor, Login, LoginRequired, StepError, device_name
 from ..web.login import MESSAGE_KEY
 from ..web.pages import (
@@ -26,15 +26,30 @@ from ..web.pages import (
     set_up_page,
     settings_page,
     show_codes,
+    sign_in_page,
     was_posted_before,
 )
 from ..web.problems import Problem, codes_problem_of, problem_of
-from .auth import complete_login, current_login, log_out, login_page, promote, redirect_to_step, save_login, state
+from .auth import (
+    complete_login,
+    complete_sign_in,
+    current_login,
+    log_out,
+    login_page,
+    promote,
+    redirect_to_step,
+    save_login,
+    sign_in_session,
+    state,
+)
 from .rendering import render
 
 
-def blueprint() -> Blueprint:
-    """The pages of one application."""
+def blueprint(*, passkeys: Passkeys | None = None) -> Blueprint:
+    """The pages of one application.
+
+    :param passkeys: of its policy
+    """
     pages = Blueprint(
         "ferrotp",
         __name__,
@@ -59,6 +74,8 @@ def blueprint() -> Blueprint:
         ("/devices/forget", forget_devices, ["POST"]),
         ("/devices/<series>/forget", forget_devices, ["POST"]),
     ]
+    if passkeys is not None and passkeys.sign_in:
+        rules += [("/sign-in", sign_in, ["GET", "POST"]), ("/sign-in/options", sign_in_options, ["GET"])]
     for rule, view, methods in rules:
         name = "forget_device" if "<series>" in rule else view.__name__
         pages.add_url_rule(rule, name, view, methods=methods)
@@ -157,6 +174,32 @@ def passkey() -> ResponseReturnValue:
                 device = gate.trust_device(verified, device_name(request.user_agent.string))
             return complete_login(verified, device)
     return _challenge_refused(login, problem, recovery=False)
+
+
+def sign_in() -> ResponseReturnValue:
+    """A passkey alone, instead of the password: what the form on the login page posts, and a page of its own."""
+    here = state()
+    gate, texts = here.gate, here.texts
+    next_url = request.values.get("next", "")
+    problem: Problem | None = None
+    if request.method == "POST":
+        problem = form_problem() or _no_credential()
+        if problem is None:
+            remember = "remember" in request.form
+            try:
+                return complete_sign_in(
+                    gate.sign_in(request.form["credential"], sign_in_session(), next_url=next_url, remember=remember)
+                )
+            except MFAError as error:
+                problem = problem_of(error, texts, gate.now(), sign_in=True)
+    message = problem.message if problem else ""
+    page = sign_in_page(gate, sign_in_session(), next_url=next_url, error=message)
+    return render("sign_in", problem, page=page, login_page=login_page(page.next))
+
+
+def sign_in_options() -> ResponseReturnValue:
+    """A new challenge, for a login page that is open for long."""
+    return {"options": state().gate.sign_in_challenge(sign_in_session())}
 
 
 def cancel() -> ResponseReturnValue:

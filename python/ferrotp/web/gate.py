@@ -27,6 +27,7 @@ from ..mfa import (
     MFAError,
     NotEnrolled,
     PasskeyInfo,
+    PasskeyUnknown,
     RecoveryCodes,
     Status,
     StoreUnavailable,
@@ -215,6 +216,30 @@ class Gate:
         self.allow_challenge(login)
         self.mfa.verify_passkey(user_id=login.user_id, session=session or login.nonce, response=response)
         return self._promote(login)
+
+    def sign_in_challenge(self, session: str) -> dict[str, Any]:
+        """What a browser needs to sign in by a passkey alone. It is the same for everybody, and names nobody.
+
+        :param session: names the browser, before anybody is logged in: random, and known to it alone
+        """
+        return self.mfa.passkey_challenge(user_id=None, session=session)
+
+    def sign_in(self, response: object, session: str, *, next_url: object = "", remember: bool | None = None) -> Login:
+        """A passkey alone, which is both factors in one: what the browser made of `sign_in_challenge`. Whether the
+        user is still there and may log in, the application has to say: it saw no password.
+
+        :param next_url: where the user wants to go. What leads off this site is dropped
+        :raises MFAError: what `MFA.verify_passkey` raises
+        """
+        yes = self.mfa.verify_passkey(user_id=None, session=session, response=response)
+        # The epoch beside the passkey, in one look: a reset in between has taken the passkey away.
+        status = self.mfa.status(user_id=yes.user_id)
+        if not any(factor.factor_id == yes.factor_id and factor.state == "active" for factor in status.factors):
+            raise PasskeyUnknown
+        now, mfa = self.now(), self.mfa
+        login = Login.start("full", yes.user_id, yes.user_id, now, issuer=mfa.issuer, tenant=mfa.tenant)
+        login = replace(login, epoch=status.epoch, next=safe_next(next_url), remember=remember)
+        return login.promote(now, fresh=True)
 
     def recover(self, login: Login, code: str) -> tuple[Login, Verification]:
         """The same by a recovery code."""

@@ -15,6 +15,9 @@ LOGIN_KEY = "_ferrotp"
 MESSAGE_KEY = "_ferrotp_message"
 """Where it keeps what the settings page says once: the message id, and the values that go into it."""
 
+SIGN_IN_KEY = "_ferrotp_sign_in"
+"""Where it keeps what names a browser in which nobody is logged in yet: what a challenge to sign in is bound to."""
+
 Stage = Literal["half", "set-up", "full"]
 """``half``: the password was right, the second factor is missing. ``set-up``: the same, and there is none yet, but one
 is required. ``full``: logged in."""

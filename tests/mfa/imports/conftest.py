@@ -2,17 +2,19 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import warm
 
-from ferrotp.mfa import MFA, InvalidCode, Policy
+from ferrotp.mfa import MFA, InvalidCode, Passkeys, Policy
 from ferrotp.vault import Keyring
 
 from ..servers import PostgreSQLServer
 
+PASSKEYS = Passkeys(rp_id="example.com", origins=["https://example.com"], sign_in=True)
 HERE = Path(__file__).parent
 
 
@@ -61,7 +63,7 @@ class Service:
         self.mfa = self.opened()
 
     def opened(self, policy: Policy | None = None, clock: Callable[[], float] | None = None) -> MFA:
-        policy = policy or Policy.cheap_for_tests()
+        policy = policy or replace(Policy.cheap_for_tests(), passkeys=PASSKEYS)
         return MFA(self.url, issuer="tests", keyring=self.keyring, policy=policy, clock=clock or (lambda: self.now))
 
     def takes(self, user_id: object, code: str) -> bool:

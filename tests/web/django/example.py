@@ -27,6 +27,7 @@ def environment(folder: Path, *, clock: bool = False, **more: str) -> dict[str, 
         "EXAMPLE_FOLDER": str(folder),
         "EXAMPLE_MAILS": str(folder / "mails"),
         "EXAMPLE_CHEAP_PASSWORDS": "1",
+        "EXAMPLE_ORIGIN": "",
         **more,
     }
     return {**made, "EXAMPLE_CLOCK": "web.django.clock.now"} if clock else made
@@ -55,7 +56,7 @@ class DjangoSite:
             text=True,
         )
         assert self._server.stdout is not None
-        found = re.search(r"http://[\d.:]+", self._server.stdout.readline())
+        found = re.search(r"http://[\w.:]+", self._server.stdout.readline())
         assert found
         self.base = found[0]
 

@@ -36,6 +36,7 @@ from .base import (
     refund,
     spend,
     surplus,
+    without_others_passkeys,
 )
 
 _NEVER_BOUND = Budget(spent_until=NEVER_BOUND)
@@ -91,6 +92,8 @@ class MemoryStore:
         owner = user.owner
         if self._budgets.get((owner, "otp"), _NEVER_BOUND) != _NEVER_BOUND:
             return False
+        if not without_others_passkeys([user], self._owner_of):
+            return False
         for pending in self._of(owner):
             del self._factors[owner, pending.factor_id]
         self._factors.update({(owner, factor.factor_id): factor for factor in user.factors})
@@ -98,6 +101,10 @@ class MemoryStore:
         self._budgets.update({(owner, method): Budget() for method in METHODS})
         self._epochs.setdefault(owner, new_epoch())
         return True
+
+    def _owner_of(self, passkey: Factor) -> Owner | None:
+        found = self.passkey(passkey.owner.tenant, passkey.factor_id)
+        return None if found is None else found.owner
 
     def reserve(
         self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""

@@ -595,6 +595,13 @@ class Statements(ABC):
         )
 
     @cached_property
+    def owner_of_passkey(self) -> Statement:
+        """Whose a passkey is, also if its factor should be missing."""
+        passkey = self._tables.passkey
+        mine = passkey.c.tenant == text("tenant"), passkey.c.factor_id == text("factor_id")
+        return self._made(select(passkey.c.user_id).where(*mine))
+
+    @cached_property
     def claim_passkey(self) -> Statement:
         """Makes a passkey a user's, if it is nobody's."""
         return self._made(self._row_or_leave(self._tables.passkey).returning(DONE))
