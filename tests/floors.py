@@ -38,7 +38,7 @@ EXTRAS = {
     "ferrotp/cli/demo-flask/": {"app", "argon2", "check", "flask", "flask_login", "flask_wtf", "users", "werkzeug"},
     "ferrotp/django/": {"django", "asgiref"},
     "ferrotp/flask/": {"flask", "jinja2", "flask_login", "flask_wtf", "wtforms"},
-    "ferrotp/django/management/commands/ferrotp_import.py": {"allauth"},
+    "ferrotp/django/management/commands/ferrotp_import.py": {"allauth", "sqlalchemy"},
     "ferrotp/mfa/imports/": {"cryptography", "sqlalchemy"},
     "ferrotp/mfa/stores/redis.py": {"redis"},
     "ferrotp/mfa/webauthn.py": {"cryptography", "fido2"},

@@ -5,14 +5,18 @@ What looks at it does not care which way somebody came in.
 """
 
 import logging
+from collections.abc import Iterator
 from contextlib import suppress
+from copy import copy
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
-from django.contrib import auth
+from django.contrib import auth, messages
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, REDIRECT_FIELD_NAME, SESSION_KEY
+from django.contrib.auth.hashers import get_hasher, identify_hasher
+from django.contrib.auth.signals import user_login_failed
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.middleware.csrf import rotate_token
 from django.shortcuts import resolve_url
@@ -32,7 +36,7 @@ from ferrotp.web import (
     problems,
     safe_next,
 )
-from ferrotp.web.login import LOGIN_KEY
+from ferrotp.web.login import LOGIN_KEY, LOST_FORM_KEY
 
 from .conf import conf
 from .service import current_tenant, gate_for, get_mfa, is_current, now, user_id_of
@@ -44,9 +48,14 @@ PROVED_AT_KEY = "_ferrotp_proved_at"
 """When the session's user proved to Django who it is, until the login is adopted."""
 REAUTHENTICATE_KEY = "_ferrotp_again"
 """That the session's user is asked for the password again."""
+_SAME_CODE_KEY = "_ferrotp_same_code"
+"""The code that ended a half-login, as a keyed hash; when; and where it led."""
+_SAME_CODE_SECONDS = 10
 
 _NO_STEPS = ("settings", "set_up", "add_passkey")
 """Our pages that a user may have wanted: the others are steps of a login."""
+_STEPS = ("challenge", "recover", "passkey", "cancel", "confirm", "saved")
+"""Our pages that nobody comes back to."""
 PAGES = {"challenge": "ferrotp:challenge", "recover": "ferrotp:recover", "set-up": "ferrotp:set_up"}
 
 
@@ -67,6 +76,7 @@ def begin_login(
     remember: bool | None = None,
     backend: str | None = None,
     enrolled: bool = False,
+    success_url: str = "",
 ) -> HttpResponse:
     """For a login view of your own: call it when the password was right, instead of `django.contrib.auth.login`, and
     return what it gives: a redirect to the challenge, to set-up, or straight on.
@@ -76,6 +86,7 @@ def begin_login(
     :param remember: whether the session outlives the browser; None leaves that to Django's settings
     :param backend: the dotted path of the backend that knew the user, if `authenticate` did not say
     :param enrolled: whether the site's own record says that the user has a second factor
+    :param success_url: instead of `next_url`, where the view sends users: it is taken as it is, on another site, too
     :raises EnrollmentLost: if the site knows of a second factor, and the store does not: answered 503
     """
     step = gate_for(user).begin(
@@ -86,6 +97,8 @@ def begin_login(
         device_token=device_token(request, user),
         enrolled=enrolled,
     )
+    if success_url:
+        step = replace(step, login=replace(step.login, next=success_url))
     path = backend or getattr(user, "backend", None) or _only_backend()
     if step.next_page == "done":
         return complete_login(request, step.login, step.device, user, path)
@@ -130,8 +143,12 @@ def load(request: HttpRequest) -> Login | None:
     if login.stage == "full" or session_user_id is not None:
         if session_user_id != login.user_id:
             return None
-        if not constant_time_compare(login.bound, binding(request.session.get(HASH_SESSION_KEY, ""))):
-            return None
+        bound = binding(request.session.get(HASH_SESSION_KEY, ""))
+        if not constant_time_compare(login.bound, bound):
+            if not (user is not None and user.is_authenticated and _is_bound_to(user, login)):
+                return None
+            login = replace(login, bound=bound)  # by the site's new key from now on
+            save_login(request, login)
     return login
 
 
@@ -157,7 +174,7 @@ def user_of_login(request: HttpRequest, login: Login | None) -> Any:
     user = auth.load_backend(path).get_user(key)
     if user is None or user_id_of(user) != login.user_id:
         raise LoginRequired
-    if not constant_time_compare(login.bound, binding(_password_hash(user))):
+    if not _is_bound_to(user, login):
         raise LoginRequired
     user.backend = path
     return user
@@ -187,7 +204,7 @@ def promote(
         request.user = user
     else:
         auth.login(request, user, backend=path)
-    for key in (PROVED_AT_KEY, REAUTHENTICATE_KEY):
+    for key in (PROVED_AT_KEY, REAUTHENTICATE_KEY, LOST_FORM_KEY):
         request.session.pop(key, None)
     bound = binding(request.session.get(HASH_SESSION_KEY, ""))
     save_login(request, replace(login, next=next_url, remember=None, bound=bound, backend=path))
@@ -209,6 +226,29 @@ def complete_login(
     if device is not None:
         set_device_cookie(response, user, device)
     return response
+
+
+def note_code(request: HttpRequest, code: str, place: str) -> None:
+    """This code has just ended the half-login of this session: see `place_after_same_code`."""
+    request.session[_SAME_CODE_KEY] = [_code_mark(code), int(now()), place]
+
+
+def place_after_same_code(request: HttpRequest) -> str | None:
+    """Where the login went that the same code has just ended, if it is posted again: the second click of a double click
+    is the same login. Nothing is decided, and nothing is fresh for longer."""
+    noted = request.session.get(_SAME_CODE_KEY)
+    code = request.POST.get("code", "")
+    if noted is None or not code or not request.user.is_authenticated or not has_passed(request):
+        return None
+    mark, at, place = noted
+    if not 0 <= now() - at < _SAME_CODE_SECONDS or not constant_time_compare(mark, _code_mark(code)):
+        return None
+    return str(place)
+
+
+def note_failure(request: HttpRequest, user: Any) -> None:
+    """A code that was not right is a login that failed: for those who listen to Django's signal."""
+    user_login_failed.send(sender=__name__, credentials={"username": user.get_username()}, request=request)
 
 
 def adopt_login(request: HttpRequest, user: Any) -> LoginStep:
@@ -246,6 +286,36 @@ def note_login(user: Any = None, request: Any = None, **more: Any) -> None:
         request.session[PROVED_AT_KEY] = int(now())
 
 
+def note_rehash(
+    instance: Any = None, update_fields: Any = None, using: Any = None, raw: bool = False, **more: Any
+) -> None:
+    """Django is about to keep a right password under a newer hash: it is the same password, and what was bound to the
+    earlier hash stays good for this login."""
+    if raw or update_fields != frozenset({"password"}) or getattr(instance, "_password", None) is not None:
+        return  # `_password` is there where the password itself is another
+    kept = type(instance)._base_manager.using(using).filter(pk=instance.pk).values_list("password", flat=True).first()
+    with suppress(ValueError):  # a hash that Django does not know, or none
+        preferred = get_hasher("default")
+        if kept and (identify_hasher(kept).algorithm != preferred.algorithm or preferred.must_update(kept)):
+            instance._ferrotp_earlier_password = kept
+
+
+def keep_login(request: HttpRequest, hash_before: str) -> None:
+    """The user of this session changed the password in it (`update_session_auth_hash`): the login goes on, and all
+    others end, as Django has it.
+
+    :param hash_before: Django's hash of the password when the request came
+    """
+    session = request.session
+    record, hash_now = session.get(LOGIN_KEY), session.get(HASH_SESSION_KEY, "")
+    if not hash_now or hash_now == hash_before or not isinstance(record, dict):
+        return
+    if record.get("user_id") != session.get(SESSION_KEY):
+        return
+    if constant_time_compare(str(record.get("bound")), binding(hash_before)):
+        session[LOGIN_KEY] = {**record, "bound": binding(hash_now)}
+
+
 def note_logout(request: Any = None, **more: Any) -> None:
     """A half-login ends with its copies: a session may be a cookie."""
     session = getattr(request, "session", None)
@@ -266,6 +336,13 @@ def redirect_to_step(request: HttpRequest, error: StepError) -> HttpResponse:
             problem.document(), status=problem.status, content_type=problems.MEDIA_TYPE, headers=headers
         )
     url = _requested_url(request)
+    if request.method == "POST" and not isinstance(error, (SessionEnded, LoginRequired)):
+        url = _form_url(request)
+        request.session[LOST_FORM_KEY] = True
+        if error.next_page not in ("challenge", "recover"):
+            messages.warning(request, texts("challenge.lost"), fail_silently=True)
+    else:
+        request.session.pop(LOST_FORM_KEY, None)
     if error.next_page == "password":
         if isinstance(error, NotFresh):
             request.session[REAUTHENTICATE_KEY] = True
@@ -304,14 +381,20 @@ def device_token(request: HttpRequest, user: Any) -> str | None:
     """What this browser keeps for this user, unless the user's password has changed since."""
     kept = request.COOKIES.get(_device_cookie(user), "")
     token, _, mark = kept.rpartition(".")
-    return token if token and constant_time_compare(mark, _device_mark(token, user)) else None
+    if not token:
+        return None
+    earlier = copy(user)
+    earlier.password = getattr(user, "_ferrotp_earlier_password", getattr(user, "password", ""))
+    hashes = [*_password_hashes(user), *_password_hashes(earlier)]
+    marks = [_device_mark(token, user, password_hash, key) for key, password_hash in hashes]
+    return token if any(constant_time_compare(mark, good) for good in marks) else None
 
 
 def set_device_cookie(response: HttpResponse, user: Any, device: DeviceToken) -> None:
     """Gives the browser the token of a trusted device."""
     response.set_cookie(
         _device_cookie(user),
-        f"{device.token}.{_device_mark(device.token, user)}",
+        f"{device.token}.{_device_mark(device.token, user, _password_hash(user))}",
         expires=device.expires_at,
         secure=_device_cookie_is_secure(),
         httponly=True,
@@ -319,15 +402,28 @@ def set_device_cookie(response: HttpResponse, user: Any, device: DeviceToken) ->
         path=settings.SESSION_COOKIE_PATH,
         domain=settings.SESSION_COOKIE_DOMAIN,
     )
-    response["Cache-Control"] = "no-store"
+    response["Cache-Control"] = "private, no-store"  # Django's cache for the whole site keeps what is not private
 
 
 # Below
 
 
-def binding(session_hash: str) -> str:
-    """What `Login.bound` is for one of Django's hashes of a password."""
-    return salted_hmac("ferrotp.django.auth", session_hash, algorithm="sha256").hexdigest()
+def binding(session_hash: str, key: str | None = None) -> str:
+    """What `Login.bound` is for one of Django's hashes of a password.
+
+    :param key: None: the site's, as it is now
+    """
+    return salted_hmac("ferrotp.django.auth", session_hash, secret=key, algorithm="sha256").hexdigest()
+
+
+def _is_bound_to(user: Any, login: Login) -> bool:
+    """Whether a login is bound to the password that a user has, by one of the site's keys."""
+    good = [binding(password_hash, key) for key, password_hash in _password_hashes(user)]
+    return any(constant_time_compare(login.bound, bound) for bound in good)
+
+
+def _code_mark(code: str) -> str:
+    return salted_hmac("ferrotp.django.code", code, algorithm="sha256").hexdigest()
 
 
 def _requested_url(request: HttpRequest) -> str:
@@ -338,6 +434,18 @@ def _requested_url(request: HttpRequest) -> str:
     if request.method not in ("GET", "HEAD") or request.headers.get("Sec-Fetch-Dest", "document") != "document":
         return ""
     return safe_next(request.get_full_path())
+
+
+def _form_url(request: HttpRequest) -> str:
+    """The page of the site that a form came from, as the browser says; "" if it says none, or another site's."""
+    parts = urlsplit(request.headers.get("Referer", ""))
+    if parts.scheme not in ("http", "https") or parts.netloc != request.get_host():
+        return ""
+    with suppress(Resolver404):
+        match = resolve(parts.path)
+        if "ferrotp" in match.app_names and match.url_name in _STEPS:
+            return ""
+    return safe_next(parts.path + (f"?{parts.query}" if parts.query else ""))
 
 
 def _is_in_admin(request: HttpRequest) -> bool:
@@ -365,6 +473,13 @@ def _password_hash(user: Any) -> str:
     return str(user.get_session_auth_hash()) if hasattr(user, "get_session_auth_hash") else ""
 
 
+def _password_hashes(user: Any) -> Iterator[tuple[str, str]]:
+    """Each of the site's keys, the current one first, and Django's hash of a user's password by it."""
+    yield settings.SECRET_KEY, _password_hash(user)
+    if settings.SECRET_KEY_FALLBACKS and hasattr(user, "get_session_auth_fallback_hash"):
+        yield from zip(settings.SECRET_KEY_FALLBACKS, user.get_session_auth_fallback_hash(), strict=True)
+
+
 def _device_cookie(user: Any) -> str:
     plain = settings.SESSION_COOKIE_PATH == "/" and not settings.SESSION_COOKIE_DOMAIN
     return device_cookie(user_id_of(user), conf().issuer, current_tenant(), host=plain and _device_cookie_is_secure())
@@ -374,10 +489,10 @@ def _device_cookie_is_secure() -> bool:
     return bool(settings.SESSION_COOKIE_SECURE) or not settings.DEBUG
 
 
-def _device_mark(token: str, user: Any) -> str:
+def _device_mark(token: str, user: Any, password_hash: str, key: str | None = None) -> str:
     whose = conf().issuer, current_tenant(), user_id_of(user)
-    value = "\0".join((token, *whose, _password_hash(user)))
-    return salted_hmac("ferrotp.django.device", value, algorithm="sha256").hexdigest()
+    value = "\0".join((token, *whose, password_hash))
+    return salted_hmac("ferrotp.django.device", value, secret=key, algorithm="sha256").hexdigest()
 
 
 def _only_backend() -> str:
