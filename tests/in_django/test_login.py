@@ -748,6 +748,20 @@ def begun(person: Person, data: dict[str, str] | None = None, query: str = "", *
     return request
 
 
+def test_the_helper_is_awaited_in_tests_that_are_coroutines(person: Callable[..., Person], clock: Clock) -> None:
+    bob, client = person(), AsyncMFAClient()
+
+    async def story() -> None:
+        assert where(await client.get("/async-vault")).startswith("/login")
+        await client.aforce_mfa_login(bob.user)
+        assert (await client.get("/async-vault")).status_code == 200
+        assert (await client.get("/fresh-vault")).status_code == 200
+        await client.aforce_mfa_login(bob.user, fresh=False)
+        assert where(await client.get("/fresh-vault")).startswith("/login")
+
+    asyncio.run(story())
+
+
 def test_a_login_view_goes_where_the_form_or_the_address_says(alice: Person) -> None:
     for data, query, more, expected in (
         ({"next": "/vault"}, "", {}, "/vault"),

@@ -35,6 +35,8 @@ def register() -> None:
 
 def check_settings(app_configs: Any = None, **more: Any) -> list[checks.CheckMessage]:
     """Keys, names, numbers, cookies, and the pages' place."""
+    from django.contrib.auth.backends import ModelBackend  # wants its models
+
     found: list[checks.CheckMessage] = []
     try:
         given = conf()
@@ -48,6 +50,15 @@ def check_settings(app_configs: Any = None, **more: Any) -> list[checks.CheckMes
         found.append(checks.Error(f"There is no usable keyring: {fault}", hint=_MAKE_KEY, id="ferrotp.E003"))
     elif isinstance(raw()["KEYS"], str) and settings.SECRET_KEY in raw()["KEYS"]:
         found.append(checks.Error("A key of the keyring is SECRET_KEY.", hint=_MAKE_KEY, id="ferrotp.E003"))
+    found += [
+        checks.Error(
+            f'FERROTP["EXEMPT_BACKENDS"] has {path}: the password alone lets in.',
+            hint="Name backends of a single sign-on that asks for a second factor itself.",
+            id="ferrotp.E017",
+        )
+        for path in given.exempt_backends
+        if import_string(path) is ModelBackend
+    ]
     if not settings.DEBUG and not settings.SESSION_COOKIE_SECURE and not _testing():
         hint = "Set SESSION_COOKIE_SECURE = True: a session that travels in clear is worth a password and a code."
         found.append(checks.Warning("SESSION_COOKIE_SECURE is off.", hint=hint, id="ferrotp.W001"))

@@ -25,6 +25,7 @@ DEFAULTS: dict[str, Any] = {
     "POLICY": {},
     "REQUIRED": [],
     "ADMIN": True,
+    "EXEMPT_BACKENDS": [],
     "FRESH_SECONDS": 600,
     "BASE_TEMPLATE": "ferrotp/base.html",
     "NOTIFY": None,
@@ -55,6 +56,7 @@ class Conf:
     policy: Policy
     required: tuple[Rule, ...]
     admin: bool
+    exempt_backends: tuple[str, ...]
     fresh_seconds: int
     base_template: str
     notify: Any
@@ -105,6 +107,7 @@ def conf() -> Conf:
         policy=_policy(given["POLICY"]),
         required=_rules(given["REQUIRED"]),
         admin=given["ADMIN"],
+        exempt_backends=_backends(given["EXEMPT_BACKENDS"]),
         fresh_seconds=fresh,
         base_template=given["BASE_TEMPLATE"],
         notify=notify,
@@ -139,6 +142,17 @@ def keyring_fault() -> str:
     except (VaultError, TypeError) as error:
         return str(error)
     return ""
+
+
+def _backends(given: Any) -> tuple[str, ...]:
+    if not isinstance(given, (list, tuple)):
+        raise ImproperlyConfigured('FERROTP["EXEMPT_BACKENDS"] must be a list of paths')
+    for path in given:
+        if path not in settings.AUTHENTICATION_BACKENDS:
+            raise ImproperlyConfigured(
+                f'FERROTP["EXEMPT_BACKENDS"] names {path!r}, which is not in AUTHENTICATION_BACKENDS'
+            )
+    return tuple(given)
 
 
 def _check_store(given: Any) -> None:

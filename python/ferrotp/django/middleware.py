@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.static import serve
 
 from ferrotp.mfa import DeviceToken, EnrollmentLost, MFAError, SealedRecordError, StoreUnavailable
-from ferrotp.web import LoginRequired, SecondFactorRequired, StepError
+from ferrotp.web import Login, LoginRequired, SecondFactorRequired, StepError
 
 from . import auth
 from .conf import conf
@@ -32,6 +32,12 @@ class RequestMFA:
         self.seen_user: Any = None
         self.in_view = False
         """Whether a view was reached: whom it logs in, it has asked."""
+        self.vouched = False
+        """Whether the site has said that the login of this request passed elsewhere."""
+        self.login: Login | None = None
+        """The login that is done, as it was when the request came."""
+        self.impersonation: dict[str, Any] | None = None
+        """What the session knew of an impersonation when the request came."""
         self.password_hash = ""
         """Django's hash of the password, as the session of a login that is done had it when the request came."""
 
@@ -98,6 +104,8 @@ class MFAMiddleware:
         held, again = request.mfa.held_user, auth.REAUTHENTICATE_KEY in request.session
         if held is not None or again or request.method == "POST":
             purpose = _purpose(request, view)
+            if purpose == "release" and held is not None:
+                _set_user(request, held)
             if again and purpose == "login":
                 _set_user(request, AnonymousUser())  # or the login page would send a user whom it knows away
             if purpose:
@@ -137,6 +145,7 @@ class MFAMiddleware:
         if user is request.mfa.seen_user or not user.is_authenticated:
             return None
         request.mfa.seen_user = user
+        request.mfa.impersonation = request.session.get(auth.IMPERSONATION_KEY)
         try:
             login = auth.load(request)
             # A login by the password alone ends where a factor was set up since, in another browser.
@@ -160,6 +169,7 @@ class MFAMiddleware:
         if is_done:
             request.mfa.held_user = None
             request.mfa.password_hash = request.session.get(HASH_SESSION_KEY, "")
+            request.mfa.login = login
         else:
             request.mfa.held_user = user
             _set_user(request, AnonymousUser())
@@ -187,7 +197,8 @@ class MFAMiddleware:
 
 
 def _purpose(request: Any, view: Any) -> str:
-    """What a view is for: "login", "logout", "static", or something else: ""."""
+    """What a view is for: "login", "logout", "static", "release" (the end of an impersonation), or something else:
+    ""."""
     match = request.resolver_match
     if "admin" in match.app_names and match.url_name in ("login", "logout"):
         return str(match.url_name)
@@ -197,6 +208,8 @@ def _purpose(request: Any, view: Any) -> str:
             return "login"
         if issubclass(class_, LogoutView):
             return "logout"
+        if any((base.__module__, base.__name__) == ("hijack.views", "ReleaseUserView") for base in class_.__mro__):
+            return "release"
     if view in (serve, serve_from_apps):
         return "static"
     if request.path == urlsplit(auth.login_page()).path:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from django.conf import settings as site
 from django.contrib.auth import logout
 from django.contrib.auth.views import LoginView as DjangoLoginView
+from django.core.exceptions import PermissionDenied
 from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -113,6 +114,8 @@ def page(*methods: str) -> Callable[[Callable[..., HttpResponse]], Callable[...,
 
         @wraps(view)
         def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if auth.is_impersonated(request):  # nobody touches the factors of a user whom somebody else is for now
+                raise PermissionDenied("not as another user")
             try:
                 response = view(request, *args, **kwargs)
             except StepError as error:
@@ -438,6 +441,8 @@ def unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
     problem = auth.problem_of(request, error)
     if not isinstance(error, StoreUnavailable) and problem.status < 500:
         problem = replace(problem, status=500)
+    if auth.wants_json(request):
+        return auth.problem_response(problem)
     return render(request, "unavailable", problem, error=problem.message)
 
 
