@@ -8,13 +8,13 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from flask import Response, current_app, g, redirect, request, session, url_for
 
 from ..mfa import DeviceToken, MFAError, PasskeyUnknown, UserId, user_id_text
 from ..web import Gate, Login, LoginRequired, NotFresh, SessionEnded, SetupError, StepError, Texts, safe_next
-from ..web.login import LOGIN_KEY, MESSAGE_KEY, SIGN_IN_KEY
+from ..web.login import LOGIN_KEY, LOST_FORM_KEY, MESSAGE_KEY, SIGN_IN_KEY
 from ..web.problems import MEDIA_TYPE, problem_of
 from .users import check_user, load_user, stable_user_id
 
@@ -126,6 +126,7 @@ def promote(login: Login, *, next_url: str = "") -> None:
     :raises LoginRequired: if Flask-Login does not let the user in
     """
     before: Login | None = g.get(LOGIN_KEY)
+    session.pop(LOST_FORM_KEY, None)
     renew_session()
     save_login(replace(login, next=next_url, remember=None))
     if before is not None and before.stage == "full":
@@ -198,6 +199,11 @@ def redirect_to_step(error: StepError) -> Response:
         body = current_app.json.dumps(problem.document())
         return Response(body, problem.status, problem.headers(), mimetype=MEDIA_TYPE)
     url = _requested_url()
+    if request.method == "POST" and not isinstance(error, LoginRequired):
+        url = _form_url()
+        session[LOST_FORM_KEY] = True
+    else:
+        session.pop(LOST_FORM_KEY, None)
     if error.next_page == "password":
         if isinstance(error, LoginRequired):
             log_out()
@@ -328,6 +334,15 @@ def _requested_url() -> str:
         return ""
     url = request.script_root + request.full_path.rstrip("?")
     return safe_next(url) if request.method == "GET" else ""
+
+
+def _form_url() -> str:
+    """The page of the application that a form came from, as the browser says; "" if it says none, or another site's."""
+    parts = urlsplit(request.headers.get("Referer", ""))
+    if parts.scheme not in ("http", "https") or parts.netloc != request.host:
+        return ""
+    steps = {url_for(f"ferrotp.{name}") for name in ("challenge", "recover", "confirm", "saved")}
+    return "" if parts.path in steps else safe_next(parts.path + (f"?{parts.query}" if parts.query else ""))
 
 
 def _device_cookie(user_id: str) -> tuple[str, bool, str]:

@@ -14,8 +14,9 @@ import ferrotp.web
 
 from ..mfa import MFAError, NotEnrolled, Passkeys, TooManyFactors
 from ..web import PAGE_HEADERS, LastFactor, Login, LoginRequired, StepError, device_name
-from ..web.login import MESSAGE_KEY
+from ..web.login import LOST_FORM_KEY, MESSAGE_KEY
 from ..web.pages import (
+    ChallengePage,
     CodesPage,
     challenge_page,
     codes_file,
@@ -95,7 +96,7 @@ def challenge() -> ResponseReturnValue:
     problem = None if request.method == "GET" else form_problem(with_code=True)
     login = _asking_login(problem)
     if request.method == "GET":
-        return render("challenge", page=challenge_page(gate, login, texts, recovery=False))
+        return render("challenge", page=_challenge_page(login, recovery=False))
     if problem is None:
         next_code = request.form.get("next_code", "")
         try:
@@ -121,7 +122,7 @@ def recover() -> ResponseReturnValue:
     problem = None if request.method == "GET" else form_problem(with_code=True)
     login = _asking_login(problem)
     if request.method == "GET":
-        return render("challenge", page=challenge_page(gate, login, texts, recovery=True))
+        return render("challenge", page=_challenge_page(login, recovery=True))
     if problem is None:
         try:
             verified, _ = gate.recover(login, request.form["code"])
@@ -146,12 +147,19 @@ def _asking_login(problem: Problem | None) -> Login:
     return login
 
 
-def _challenge_refused(login: Login, problem: Problem, *, recovery: bool) -> Response:
+def _challenge_page(login: Login, *, recovery: bool, error: str = "") -> ChallengePage:
     here = state()
+    page = challenge_page(here.gate, login, here.texts, recovery=recovery, error=error)
+    if LOST_FORM_KEY in session:
+        page = replace(page, note=f"{here.texts('challenge.lost')} {page.note}".rstrip())
+    return page
+
+
+def _challenge_refused(login: Login, problem: Problem, *, recovery: bool) -> Response:
     if problem.ends_login:
         log_out()
         return render("ended", problem, login_page=login_page(), error=problem.message)
-    page = challenge_page(here.gate, login, here.texts, recovery=recovery, error=problem.message)
+    page = _challenge_page(login, recovery=recovery, error=problem.message)
     return render("challenge", problem, page=page)
 
 
@@ -269,10 +277,10 @@ def confirm() -> ResponseReturnValue:
         else:
             # Where to go when the codes are saved. They are made when the application has had its say: if it fails,
             # there are none that nobody has seen.
-            promote(confirmed, next_url=login.next if login.stage == "set-up" else "")
+            promote(confirmed, next_url="" if login.passed else login.next)
             session[MESSAGE_KEY] = ["setup.done", {}]
             # Where there is nothing to save, on to where the user wanted to go.
-            onwards = (login.stage == "set-up" and login.next) or url_for("ferrotp.settings")
+            onwards = (not login.passed and login.next) or url_for("ferrotp.settings")
             return show_codes(_first_codes, _codes_page) or redirect(onwards, 303)
     if problem.expired:
         login = replace(login, pending_factor="")
@@ -298,9 +306,9 @@ def add_passkey() -> ResponseReturnValue:
             except MFAError as error:
                 problem = problem_of(error, texts, gate.now())
             else:
-                promote(confirmed, next_url=login.next if login.stage == "set-up" else "")
+                promote(confirmed, next_url="" if login.passed else login.next)
                 session[MESSAGE_KEY] = ["passkey.done", {}]
-                onwards = (login.stage == "set-up" and login.next) or url_for("ferrotp.settings")
+                onwards = (not login.passed and login.next) or url_for("ferrotp.settings")
                 return show_codes(_first_codes, _codes_page) or redirect(onwards, 303)
     message = problem.message if problem else ""
     try:

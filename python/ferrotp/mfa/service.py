@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .. import vault
 from .._tracebacks import without_frames
 from . import devices, enrollment, factors, importing, maintenance, passkeys, recovery, verification
-from .core import Core, identifier
+from .core import Core, identifier, user_id_text
 from .enrollment import OTPKind
 from .errors import MFAError
 from .events import Event
@@ -513,6 +513,20 @@ class MFA:
         :raises EpochMoved: if the login that asks has ended
         """
         return factors.end_sessions(self._core, user_id, by, epoch)
+
+    @without_frames
+    def note_passed(self, *, user_id: UserId, by: str, impersonator: UserId | None = None) -> None:
+        """Writes down that a login passed without a factor of this service: the event "passed elsewhere", or
+        "impersonated" if it is somebody else who comes in as this user.
+
+        :param by: what vouches for it: the name of a single sign-on, for one
+        :param impersonator: the id of the user who comes in
+        """
+        core, owner = self._core, self._core.owner(user_id)
+        if impersonator is None:
+            core.emit("passed elsewhere", core.now(), owner, by=by)
+        else:
+            core.emit("impersonated", core.now(), owner, by=by, impersonator=user_id_text(impersonator))
 
     @without_frames
     def end_half_login(self, *, user_id: UserId, login_id: str) -> None:

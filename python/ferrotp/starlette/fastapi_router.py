@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .fields import Operation
+from ..web.api_fields import OPERATIONS, Operation
 from .models import (
     BODIES,
     CancelAnswer,

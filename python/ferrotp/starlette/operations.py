@@ -29,10 +29,10 @@ from ..mfa import (
     user_id_text,
 )
 from ..web import Gate, Login, LoginRequired, SetupError, StepError, Texts, check_store, device_name
+from ..web.api_fields import Operation, offered
 from ..web.gate import Mode
 from ..web.problems import NEXT, Problem, codes_problem_of, had_drift, problem_of, rfc3339
 from ..web.texts import Translate
-from .fields import Operation, offered
 from .problems import HEADERS, ProblemError, pending_login_expired
 from .tokens import Tokens
 

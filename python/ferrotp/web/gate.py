@@ -166,6 +166,35 @@ class Gate:
             raise LoginRequired
         return replace(step, login=login)
 
+    def begin_passed(
+        self, user_id: UserId, account_name: str, *, by: str, next_url: object = "", remember: bool | None = None
+    ) -> LoginStep:
+        """The user has passed a second factor elsewhere, as what vouches for it says: a single sign-on, for one. None
+        of this service is asked for.
+
+        :param by: its name, for the event
+        """
+        user_id = user_id_text(user_id)
+        self.mfa.note_passed(user_id=user_id, by=by)
+        login = self._passed_login(user_id, account_name, fresh=True)
+        return LoginStep(replace(login, next=safe_next(next_url), remember=remember), "done")
+
+    def begin_impersonated(self, user_id: UserId, account_name: str, *, by: str, impersonator: Login) -> Login:
+        """Somebody else comes in as this user. What counts is the factor of the one who comes in; and nothing is fresh:
+        the factors of the user are not touched.
+
+        :param impersonator: the login of the one who comes in
+        """
+        user_id = user_id_text(user_id)
+        self.mfa.note_passed(user_id=user_id, by=by, impersonator=impersonator.user_id)
+        return replace(self._passed_login(user_id, account_name, fresh=False), passed=impersonator.passed)
+
+    def _passed_login(self, user_id: str, account_name: str, *, fresh: bool) -> Login:
+        mfa, now = self.mfa, self.now()
+        name = tidy_name(account_name) or user_id
+        login = Login.start("full", user_id, name, now, issuer=mfa.issuer, tenant=mfa.tenant)
+        return replace(login.promote(now, fresh=fresh), epoch=mfa.epoch(user_id=user_id))
+
     def verify(self, login: Login, code: str) -> tuple[Login, Verification]:
         """A code of an authenticator app: ends a half-login, or refreshes a full one.
 

@@ -12,6 +12,8 @@ from typing import Literal
 
 LOGIN_KEY = "_ferrotp"
 """Where a framework's session keeps `Login.dump`."""
+LOST_FORM_KEY = "_ferrotp_lost_form"
+"""Where it keeps that a form was posted too late: it has not been done, and the page that asks for a code says so."""
 MESSAGE_KEY = "_ferrotp_message"
 """Where it keeps what the settings page says once: the message id, and the values that go into it."""
 

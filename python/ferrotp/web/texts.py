@@ -11,6 +11,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "challenge.title": "Enter your code",
         "challenge.again": "Confirm that it is you",
         "challenge.why": "For your security, enter a code before you change this.",
+        "challenge.lost": "What you just sent has not been done. Send it again afterwards.",
         "challenge.account": "Account: {account}",
         "challenge.label": "Code from your authenticator app",
         "challenge.hint": "It has {digits} digits and changes every {period} seconds.",

@@ -1,5 +1,5 @@
-"""The API as data: its operations, and the fields that each takes. Starlette's routes look at what is posted by this
-table; FastAPI's routes and models are made from it.
+"""The JSON API as data: its operations, and the fields that each takes. Starlette's and Django's routes look at what is
+posted by this table; the routes and models of FastAPI and of Django REST framework are made from it.
 """
 
 import re
