@@ -330,8 +330,8 @@ class StoreContract:
                 again = store.reserve(owner, "enrollment", NOW, _LIMITS, factor_id=factor.factor_id)
                 assert isinstance(first, Reservation) and isinstance(again, Reservation)
                 codes = _codes(owner, 2)
-                assert store.confirm(first, factor.factor_id, 7, 0, NOW, codes, 10, False, name)
-                assert store.confirm(again, factor.factor_id, 8, 0, NOW, [], 10, False, "late") is None
+                assert store.confirm(first, Acceptance(factor.factor_id, 7, 0), NOW, codes, 10, False, name)
+                assert store.confirm(again, Acceptance(factor.factor_id, 8, 0), NOW, [], 10, False, "late") is None
                 kept = {found.factor_id: found for found in store.user(owner).factors}[factor.factor_id]
                 assert kept == replace(factor, name=expected, state="active", last_step=7, drift=0, last_used_at=NOW), (
                     name

@@ -296,7 +296,7 @@ class Operations:
         gate = await self._gate(request)
         login = await self._in_thread(gate.sign_in, credential, sign_in_token, signing_in=True)
         if self._may_sign_in is None or not await _call_application(self._may_sign_in, login.user_id):
-            raise self._problem(PasskeyUnknown(), sign_in=True)
+            raise ProblemError(problem_of(PasskeyUnknown(), self.texts, self.gate.now(), sign_in=True))
         name = await _call_application(self._account_name, login.user_id) if self._account_name else ""
         return await self._complete_login(request, replace(login, account_name=name or login.user_id))
 
