@@ -117,6 +117,18 @@ def test_the_code_that_confirms_does_not_log_in(world: World) -> None:
         world.mfa.verify(user_id="42", code=code)
 
 
+def test_a_name_that_is_none_costs_no_attempt(world: World) -> None:
+    enrollment = world.mfa.enroll(user_id="42", account_name="alice", name="New")
+    me = {"user_id": "42", "factor_id": enrollment.factor_id, "code": Device(enrollment.uri).at(world.clock.now)}
+    before = world.mfa.store.user(Owner("", "42"))
+    for name in (" phone", "x" * 256, "a\nb"):
+        with pytest.raises(InvalidIdentifier):
+            world.mfa.confirm(**me, name=name)
+    assert world.mfa.store.user(Owner("", "42")) == before
+    world.mfa.confirm(**me, name="My phone")
+    assert world.mfa.factor(user_id="42", factor_id=enrollment.factor_id).name == "My phone"
+
+
 @pytest.mark.parametrize("steps", [-1, 0, 1])
 def test_one_step_to_either_side_is_accepted(world: World, steps: int) -> None:
     _, device, _ = world.enroll()

@@ -17,7 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.functional import lazy
 from django.views.decorators.debug import sensitive_variables
 
-from ferrotp.mfa import MFAError, Verification
+from ferrotp.mfa import FactorDisabled, InvalidCode, MFAError, PasskeyRefused, Throttled, Verification
 from ferrotp.web import Login, device_name
 from ferrotp.web.pages import posted_codes
 from ferrotp.web.problems import Problem
@@ -94,6 +94,7 @@ class ChallengeForm(forms.Form):
         except MFAError as error:
             two_codes = bool(next_code)
             self.problem = auth.problem_of(self.request, error, recovery=self.recovery, two_codes=two_codes)
+            self._note_failure(error)
             raise ValidationError(self.problem.message) from None
         return cleaned
 
@@ -102,7 +103,14 @@ class ChallengeForm(forms.Form):
         device = None
         if self._is_half_login and self.cleaned_data.get("trust"):
             device = self.gate.trust_device(self.login, device_name(self.request.headers.get("User-Agent", "")))
-        return auth.complete_login(self.request, self.login, device, self._user)
+        response = auth.complete_login(self.request, self.login, device, self._user)
+        if self._is_half_login and self.data.get("code"):
+            auth.note_code(self.request, self.data["code"], response["Location"])
+        return response
+
+    def _note_failure(self, error: MFAError) -> None:
+        if self._is_half_login and isinstance(error, (InvalidCode, Throttled, FactorDisabled, PasskeyRefused)):
+            auth.note_failure(self.request, self._user)
 
 
 class RecoveryForm(ChallengeForm):
@@ -132,8 +140,15 @@ class PasskeyForm(ChallengeForm):
             self.login = self.gate.verify_passkey(self.login, response)
         except MFAError as error:
             self.problem = auth.problem_of(self.request, error)
+            self._note_failure(error)
             raise ValidationError(self.problem.message) from None
         return cleaned
+
+
+class SignInForm(forms.Form):
+    """A passkey alone, as the browser answered for it."""
+
+    credential = forms.CharField(widget=forms.HiddenInput)
 
 
 class NewPasskeyForm(forms.Form):
@@ -143,16 +158,11 @@ class NewPasskeyForm(forms.Form):
     name = forms.CharField(required=False)
 
 
-class NameForm(forms.Form):
-    """The name of a device, to begin set-up with."""
-
-    name = forms.CharField(required=False)
-
-
 class ConfirmForm(forms.Form):
-    """The first code of a new device."""
+    """The first code of a new device, and its name."""
 
     code = CodeField()
+    name = forms.CharField(required=False)
 
 
 class SavedForm(forms.Form):

@@ -9,8 +9,9 @@ What a login runs stands here as text: to make a statement anew each time takes 
 import secrets
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 from django.db import IntegrityError, connections, transaction
@@ -43,6 +44,7 @@ from ferrotp.mfa.stores.base import (
     refund,
     spend,
     surplus,
+    without_others_passkeys,
 )
 from ferrotp.mfa.stores.base import AnsweredChallenge as AnsweredChallengeRecord
 from ferrotp.mfa.stores.base import Budget as BudgetRecord
@@ -126,10 +128,21 @@ class DjangoStore:
             added += self._add_some(users[start : start + _AT_ONCE])
         return added
 
-    @again_if_undone
     def _add_some(self, users: Sequence[NewUser]) -> list[bool]:
+        while True:
+            with suppress(PasskeyTaken):  # another user came with one at this moment: it is seen the next time
+                return self._add_new(users)
+
+    @again_if_undone
+    def _add_new(self, users: Sequence[NewUser]) -> list[bool]:
+        """:raises PasskeyTaken: in between; nothing has changed"""
+        first = {user.owner: user for user in reversed(users)}
+        ordered = [first[owner] for owner in sorted(first, key=lambda owner: (owner.tenant, owner.user_id))]
         with self._connections.transaction() as using:
-            return _add_users(using, users)
+            coming = {id(user) for user in without_others_passkeys(ordered, partial(_owner_of_passkey, using))}
+            added = iter(_add_users(using, [user for user in ordered if id(user) in coming]))
+            came = {id(user) for user in ordered if id(user) in coming and next(added)}
+        return [id(user) in came for user in users]
 
     @again_if_undone
     def reserve(
@@ -227,15 +240,17 @@ class DjangoStore:
         codes: Sequence[RecoveryCodeRecord],
         max_factors: int,
         only_first: bool = False,
+        name: str = "",
     ) -> Confirmation | None:
         owner = reservation.owner
+        named = {"name": name} if name else {}
         with self._connections.transaction() as using:
             budget = _lock(using, owner, "otp")
             others = [factor for factor in _factors_of(using, owner) if factor.factor_id != accepted.factor_id]
             confirmed = budget is not None and (
                 _of(Factor, using, owner)
                 .filter(factor_id=accepted.factor_id, state="pending", expires_at__gt=now)
-                .update(state="active", last_step=accepted.step, drift=accepted.drift, last_used_at=now)
+                .update(state="active", last_step=accepted.step, drift=accepted.drift, last_used_at=now, **named)
             )
             if budget is None or not confirmed:
                 _undo(using)
@@ -550,6 +565,11 @@ def _of(model: Any, using: str, owner: Owner) -> Any:
     return model.objects.using(using).filter(tenant=owner.tenant, user_id=owner.user_id)
 
 
+def _owner_of_passkey(using: str, passkey: FactorRecord) -> Owner | None:
+    rows = Passkey.objects.using(using).filter(tenant=passkey.owner.tenant, factor_id=passkey.factor_id)
+    return next((Owner(passkey.owner.tenant, user_id) for user_id in rows.values_list("user_id", flat=True)), None)
+
+
 def _claim(using: str, owner: Owner, factor_id: str) -> bool:
     """Makes a passkey a user's, if it is nobody's."""
     if Passkey.objects.using(using).filter(tenant=owner.tenant, factor_id=factor_id).exists():
@@ -670,6 +690,10 @@ def _add_users(using: str, users: Sequence[NewUser]) -> list[bool]:
         [_budget_of(user.owner, method) for user in new for method in METHODS[1:]], ignore_conflicts=True
     )
     Factor.objects.using(using).bulk_create([Factor.of(factor) for user in new for factor in user.factors])
+    for user in new:
+        for factor in user.factors:
+            if factor.kind == "passkey" and not _claim(using, user.owner, factor.factor_id):
+                raise PasskeyTaken
     _add_codes(using, [code for user in new for code in user.recovery_codes])
     _make_epochs(using, [user.owner for user in new])
     added = {id(user) for user in new}

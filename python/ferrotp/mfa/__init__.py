@@ -52,7 +52,7 @@ from .errors import (
     WrongRelyingParty,
 )
 from .events import Event
-from .foreign_users import ImportedFactor, ImportedUser
+from .foreign_users import ImportedFactor, ImportedPasskey, ImportedUser
 from .policy import Passkeys, Policy
 from .results import (
     DeviceInfo,
@@ -98,6 +98,7 @@ __all__ = [
     "FactorExists",
     "FactorInfo",
     "ImportedFactor",
+    "ImportedPasskey",
     "ImportedUser",
     "InvalidCode",
     "InvalidIdentifier",

@@ -74,10 +74,12 @@ def confirm(
     past_steps: int | None,
     recovery_codes: bool,
     only_first: bool,
+    name: str,
 ) -> RecoveryCodes:
     """`MFA.confirm`."""
     owner = core.owner(user_id)
     now = core.now()
+    name = identifier("name", name) if name else ""
     check_codes(core, owner, "enrollment refused", now)
     reservation = core.reserve(owner, "enrollment", now, factor_id=existing_factor_id(factor_id))
     factor = reservation.factors[0]
@@ -93,7 +95,7 @@ def confirm(
             shown, codes = new_codes(core, owner, now)
     accepted, max_factors = Acceptance(factor_id, step, drift), core.policy.max_factors
     try:
-        confirmation = core.store.confirm(reservation, accepted, now, codes, max_factors, only_first)
+        confirmation = core.store.confirm(reservation, accepted, now, codes, max_factors, only_first, name)
     except (AlreadyEnrolled, TooManyFactors) as error:
         reason = "enrolled" if isinstance(error, AlreadyEnrolled) else "too many"
         core.emit("enrollment refused", now, owner, factor_id, "enrollment", reason=reason)

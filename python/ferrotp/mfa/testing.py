@@ -320,6 +320,25 @@ class StoreContract:
             assert not _accept(store, state.factors[0], 7)
             assert _accept(store, state.factors[0], 8)
 
+    def test_a_factor_is_named_when_it_is_confirmed(self) -> None:
+        with self._store() as store:
+            owner = _owner()
+            for name, expected in (("", "Phone"), ("Tëlefon", "Tëlefon")):
+                factor = replace(_pending(owner), name="Phone")
+                assert store.add_factor(factor, NOW, 10, 5)
+                first = store.reserve(owner, "enrollment", NOW, _LIMITS, factor_id=factor.factor_id)
+                again = store.reserve(owner, "enrollment", NOW, _LIMITS, factor_id=factor.factor_id)
+                assert isinstance(first, Reservation) and isinstance(again, Reservation)
+                codes = _codes(owner, 2)
+                assert store.confirm(first, Acceptance(factor.factor_id, 7, 0), NOW, codes, 10, False, name)
+                assert store.confirm(again, Acceptance(factor.factor_id, 8, 0), NOW, [], 10, False, "late") is None
+                kept = {found.factor_id: found for found in store.user(owner).factors}[factor.factor_id]
+                assert kept == replace(factor, name=expected, state="active", last_step=7, drift=0, last_used_at=NOW), (
+                    name
+                )
+            # The name is no code of recovery: how many there are is as before.
+            assert store.user(owner).recovery_codes == 2
+
     def test_of_two_first_confirmations_one_brings_recovery_codes(self) -> None:
         with self._store() as store:
             owner = _owner()
@@ -531,6 +550,33 @@ class StoreContract:
             assert (state.factors, state.recovery_codes) == ((), 0)
             assert store.reset(owner) == 0
             assert store.add_users([user]) == [True]
+
+    def test_passkeys_that_come_with_a_user_are_of_this_user_alone(self) -> None:
+        with self._store() as store:
+            first = _owner()
+            second, third, fourth, fifth = (Owner(first.tenant, _owner().user_id) for _ in range(4))
+            passkey = _passkey(first)
+
+            def with_it(owner: Owner) -> NewUser:
+                factors = _made(owner), replace(passkey, owner=owner)
+                return NewUser(owner, factors, tuple(_codes(owner, 2)))
+
+            assert store.add_users([with_it(first), NewUser(third, (_made(third),), ())]) == [True, True]
+            assert store.passkey(first.tenant, passkey.factor_id) == passkey
+            assert store.user(first).recovery_codes == 2
+            # Nothing of another user comes who brings it, and others of the same import do.
+            users = [with_it(second), NewUser(fourth, (_passkey(fourth),), ())]
+            assert store.add_users(users) == [False, True]
+            state = store.user(second)
+            assert (state.factors, state.recovery_codes, state.epoch) == ((), 0, "")
+            theirs = replace(passkey, owner=third)
+            assert isinstance(_error(store.add_passkey, theirs, _answer(third), NOW, [], 10), PasskeyTaken)
+            # It is a passkey like any other, and free again when it goes.
+            assert store.use_passkey(passkey, _answer(first), 1, b"used", NOW, disable_at=100) == "accepted"
+            assert store.reset(first) == 2
+            assert sorted(store.add_users([with_it(second), with_it(fifth)])) == [False, True]
+            kept = store.passkey(second.tenant, passkey.factor_id)
+            assert kept is not None and kept.owner in (second, fifth)
 
     def test_a_set_up_that_was_begun_keeps_nobody_from_coming(self) -> None:
         with self._store() as store:
@@ -1349,7 +1395,7 @@ class StoreContract:
     def test_as_many_wrong_codes_are_looked_at_as_are_allowed_and_counted(self) -> None:
         crowd = self._crowd()
         with self._store() as store:
-            for number in range(self.rounds // 4):
+            for number in range(max(self.rounds // 4, 1)):
                 mfa = crowd.service(store, number)
                 user_id = secrets.token_hex(8)
                 otp = TOTP(random_base32())
@@ -1367,7 +1413,7 @@ class StoreContract:
     def test_one_step_is_advanced_once(self) -> None:
         crowd = self._crowd()
         with self._store() as store:
-            for number in range(self.rounds // 4):
+            for number in range(max(self.rounds // 4, 1)):
                 factor = _active(store)
                 answers, lost = crowd.ask("advance", number, factor=factor)
                 assert answers.keys() <= {"accepted", "not newer"} and answers.total() == self.processes, answers
@@ -1382,7 +1428,7 @@ class StoreContract:
     def test_one_pair_of_codes_in_many_processes_is_accepted_once(self) -> None:
         crowd = self._crowd()
         with self._store() as store:
-            for number in range(self.rounds // 4):
+            for number in range(max(self.rounds // 4, 1)):
                 mfa = crowd.service(store, number)
                 user_id = secrets.token_hex(8)
                 otp = TOTP(random_base32())
@@ -1398,7 +1444,7 @@ class StoreContract:
     def test_one_token_of_a_device_is_renewed_once(self) -> None:
         crowd = self._crowd()
         with self._store() as store:
-            for number in range(self.rounds // 4):
+            for number in range(max(self.rounds // 4, 1)):
                 device = replace(_device(_active(store).owner, b"0"), expires_at=1 << 52)
                 assert store.add_device(device, NOW, 5)
                 answers, lost = crowd.ask("use device", number, device=device)
@@ -1409,7 +1455,7 @@ class StoreContract:
     def test_parallel_removals_leave_one_factor_where_one_is_to_be_kept(self) -> None:
         crowd = self._crowd()
         with self._store() as store:
-            for number in range(self.rounds // 20):
+            for number in range(max(self.rounds // 20, 1)):
                 factors = [_active(store)]
                 for _ in range(3):
                     factors.append(_made(factors[0].owner))
@@ -1422,7 +1468,7 @@ class StoreContract:
     def test_parallel_confirmations_by_the_password_alone_bind_one_factor(self) -> None:
         crowd = self._crowd()
         with self._store() as store:
-            for number in range(self.rounds // 20):
+            for number in range(max(self.rounds // 20, 1)):
                 factors = _pending_ones(store, crowd.seconds(number) * 1000, 16)
                 answers, lost = crowd.ask("confirm", number, factors=factors, max_factors=10, only_first=True)
                 assert answers.keys() <= {"confirmed", "confirmed with codes", "gone", "AlreadyEnrolled"}, answers
@@ -1435,7 +1481,7 @@ class StoreContract:
     def test_parallel_confirmations_bind_no_more_than_allowed_and_bring_one_set_of_codes(self) -> None:
         crowd = self._crowd()
         with self._store() as store:
-            for number in range(self.rounds // 20):
+            for number in range(max(self.rounds // 20, 1)):
                 factors = _pending_ones(store, crowd.seconds(number) * 1000, 16)
                 answers, lost = crowd.ask("confirm", number, factors=factors, max_factors=3, only_first=False)
                 assert answers.keys() <= {"confirmed", "confirmed with codes", "gone", "TooManyFactors"}, answers
@@ -1448,7 +1494,7 @@ class StoreContract:
     def test_one_answer_of_a_passkey_in_many_processes_is_accepted_once(self) -> None:
         crowd = self._crowd()
         with self._store() as store:
-            for number in range(self.rounds // 4):
+            for number in range(max(self.rounds // 4, 1)):
                 passkey = _bound_passkey(store)
                 # With a counter and without: it is the challenge that is used up.
                 counter, now = number % 2, crowd.seconds(number) * 1000
@@ -1462,7 +1508,7 @@ class StoreContract:
     def test_one_passkey_that_many_users_come_with_at_once_is_of_one(self) -> None:
         crowd = self._crowd()
         with self._store() as store:
-            for number in range(self.rounds // 20):
+            for number in range(max(self.rounds // 20, 1)):
                 passkey = _passkey()
                 answers, lost = crowd.ask("add passkey", number, passkey=passkey)
                 assert answers.keys() <= {"added", "PasskeyTaken"} and answers.total() == self.processes, answers

@@ -27,6 +27,7 @@ from ..mfa import (
     MFAError,
     NotEnrolled,
     PasskeyInfo,
+    PasskeyUnknown,
     RecoveryCodes,
     Status,
     StoreUnavailable,
@@ -165,6 +166,35 @@ class Gate:
             raise LoginRequired
         return replace(step, login=login)
 
+    def begin_passed(
+        self, user_id: UserId, account_name: str, *, by: str, next_url: object = "", remember: bool | None = None
+    ) -> LoginStep:
+        """The user has passed a second factor elsewhere, as what vouches for it says: a single sign-on, for one. None
+        of this service is asked for.
+
+        :param by: its name, for the event
+        """
+        user_id = user_id_text(user_id)
+        self.mfa.note_passed(user_id=user_id, by=by)
+        login = self._passed_login(user_id, account_name, fresh=True)
+        return LoginStep(replace(login, next=safe_next(next_url), remember=remember), "done")
+
+    def begin_impersonated(self, user_id: UserId, account_name: str, *, by: str, impersonator: Login) -> Login:
+        """Somebody else comes in as this user. What counts is the factor of the one who comes in; and nothing is fresh:
+        the factors of the user are not touched.
+
+        :param impersonator: the login of the one who comes in
+        """
+        user_id = user_id_text(user_id)
+        self.mfa.note_passed(user_id=user_id, by=by, impersonator=impersonator.user_id)
+        return replace(self._passed_login(user_id, account_name, fresh=False), passed=impersonator.passed)
+
+    def _passed_login(self, user_id: str, account_name: str, *, fresh: bool) -> Login:
+        mfa, now = self.mfa, self.now()
+        name = tidy_name(account_name) or user_id
+        login = Login.start("full", user_id, name, now, issuer=mfa.issuer, tenant=mfa.tenant)
+        return replace(login.promote(now, fresh=fresh), epoch=mfa.epoch(user_id=user_id))
+
     def verify(self, login: Login, code: str) -> tuple[Login, Verification]:
         """A code of an authenticator app: ends a half-login, or refreshes a full one.
 
@@ -214,6 +244,30 @@ class Gate:
         self.allow_challenge(login)
         self.mfa.verify_passkey(user_id=login.user_id, session=session or login.nonce, response=response)
         return self._promote(login)
+
+    def sign_in_challenge(self, session: str) -> dict[str, Any]:
+        """What a browser needs to sign in by a passkey alone. It is the same for everybody, and names nobody.
+
+        :param session: names the browser, before anybody is logged in: random, and known to it alone
+        """
+        return self.mfa.passkey_challenge(user_id=None, session=session)
+
+    def sign_in(self, response: object, session: str, *, next_url: object = "", remember: bool | None = None) -> Login:
+        """A passkey alone, which is both factors in one: what the browser made of `sign_in_challenge`. Whether the
+        user is still there and may log in, the application has to say: it saw no password.
+
+        :param next_url: where the user wants to go. What leads off this site is dropped
+        :raises MFAError: what `MFA.verify_passkey` raises
+        """
+        yes = self.mfa.verify_passkey(user_id=None, session=session, response=response)
+        # The epoch beside the passkey, in one look: a reset in between has taken the passkey away.
+        status = self.mfa.status(user_id=yes.user_id)
+        if not any(factor.factor_id == yes.factor_id and factor.state == "active" for factor in status.factors):
+            raise PasskeyUnknown
+        now, mfa = self.now(), self.mfa
+        login = Login.start("full", yes.user_id, yes.user_id, now, issuer=mfa.issuer, tenant=mfa.tenant)
+        login = replace(login, epoch=status.epoch, next=safe_next(next_url), remember=remember)
+        return login.promote(now, fresh=True)
 
     def recover(self, login: Login, code: str) -> tuple[Login, Verification]:
         """The same by a recovery code."""
@@ -309,7 +363,7 @@ class Gate:
             return login
         return self._require(login, fresh=True, may_set_up=True)
 
-    def enroll(self, login: Login | None, name: str) -> Login:
+    def enroll(self, login: Login | None, name: str = "") -> Login:
         """Begins to set up a factor: it is `Login.pending_factor`."""
         login = self.allow_set_up(login)
         self._refuse_late_set_up(login)
@@ -327,13 +381,14 @@ class Gate:
         except EnrollmentExpired:
             return None
 
-    def confirm(self, login: Login | None, code: str) -> Login:
+    def confirm(self, login: Login | None, code: str, name: str = "") -> Login:
         """Ends set-up by the first code. It also ends a half-login: the user has shown both factors. The recovery codes
         come after it, by `first_codes`: what fails in between leaves a user without codes, who is told so, and not with
         codes that nobody has seen.
 
         By the password alone it is the first factor, or none: one that came meanwhile is the owner's.
 
+        :param name: what the user calls the device, asked beside the code: the QR code comes before this question
         :raises MFAError: what `MFA.confirm` raises
         """
         login = self.allow_set_up(login)
@@ -345,6 +400,7 @@ class Gate:
                 user_id=login.user_id,
                 factor_id=login.pending_factor,
                 code=code,
+                name=tidy_name(name),
                 recovery_codes=False,
                 only_first=not login.passed,
             )
@@ -409,7 +465,7 @@ class Gate:
         codes = self.mfa.regenerate_recovery_codes(user_id=login.user_id)
         if end_sessions:  # afterwards: a login by one of the earlier codes may have come in between
             login = self._end_other_sessions(login)
-        return replace(login, unsaved_codes=True), codes
+        return replace(login, unsaved_codes=True, codes_at=int(self.now())), codes
 
     def end_sessions(self, login: Login | None) -> Login:
         """Logs the user out everywhere else, and ends the trust in all devices. It asks for a fresh login: with a

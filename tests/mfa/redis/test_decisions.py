@@ -412,6 +412,7 @@ class History:
             factor_id = attempt[0].factors[0].factor_id if attempt[0].factors else "1"
             accepted = Acceptance(factor_id, 3, 0)
             arguments = (accepted, self.now, codes, self.random.choice([1, 3]), self.random.random() < 0.5)
+            arguments += (self.random.choice(["", "Ünïcode", "My phone"]),)
             answers = []
             for store, each in zip(self.both, attempt, strict=True):
                 try:

@@ -258,7 +258,7 @@ def test_a_full_disk(file: str) -> None:
                 accepted = step
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         assert store.user(OWNER).factors[0].last_step >= accepted
-        assert store.reset(OWNER) == 2  # and it goes on
+        assert store.reset(OWNER) == 3  # and it goes on
 
     in_a_child(work)
 

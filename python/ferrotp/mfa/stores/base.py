@@ -286,6 +286,22 @@ def check_passkey(factors: Sequence[Factor], passkey: Factor, max_factors: int, 
     check_room(factors, max_factors, only_first)
 
 
+def without_others_passkeys(users: Sequence[NewUser], owner_of: Callable[[Factor], Owner | None]) -> list[NewUser]:
+    """Of users who are to be added, those who bring no passkey that is another's: in the store, or of one before them.
+
+    :param owner_of: whose a passkey is in the store; None: nobody's
+    """
+    taken: dict[tuple[str, str], Owner] = {}
+    found = []
+    for user in users:
+        mine = {(user.owner.tenant, factor.factor_id): factor for factor in user.factors if factor.kind == "passkey"}
+        whose = [taken.get(key) or owner_of(factor) for key, factor in mine.items()]
+        if all(owner in (None, user.owner) for owner in whose):
+            taken.update(dict.fromkeys(mine, user.owner))
+            found.append(user)
+    return found
+
+
 def counts_on(factor: Factor, counter: int) -> bool:
     """Whether a passkey's counter of signatures may come after the one that is kept: it grows, or there is none (Web
     Authentication, section 7.2, step 22)."""
@@ -395,7 +411,8 @@ class Store(Protocol):
 
         A user who has budgets stays as it is, even one whose factors have all been removed: what came from another
         system comes once, and does not come back. One who has only begun to set up (`NEVER_BOUND`) is added, and the
-        pending factors go.
+        pending factors go. Their passkeys are theirs alone from then on; one of whom a passkey is another user's of the
+        tenant stays out as a whole.
         """
 
     def reserve(
@@ -459,9 +476,11 @@ class Store(Protocol):
         codes: Sequence[RecoveryCode],
         max_factors: int,
         only_first: bool = False,
+        name: str = "",
     ) -> Confirmation | None:
         """Makes a pending factor active, with the accepted step as its last, if it is still pending and has not
-        expired. Its record was sealed a moment ago, and stays as it is.
+        expired. Its record was sealed a moment ago, and stays as it is. Unless `name` is empty, the factor has it from
+        then on.
 
         Refunds the attempt. `codes` become the user's recovery codes, and clear the budget of ``recovery``, if the user
         has no unused one: of two first confirmations at once, only one set is shown. If the user's ``otp`` budget was

@@ -36,6 +36,7 @@ from .base import (
     refund,
     spend,
     surplus,
+    without_others_passkeys,
 )
 
 _NEVER_BOUND = Budget(spent_until=NEVER_BOUND)
@@ -91,6 +92,8 @@ class MemoryStore:
         owner = user.owner
         if self._budgets.get((owner, "otp"), _NEVER_BOUND) != _NEVER_BOUND:
             return False
+        if not without_others_passkeys([user], self._owner_of):
+            return False
         for pending in self._of(owner):
             del self._factors[owner, pending.factor_id]
         self._factors.update({(owner, factor.factor_id): factor for factor in user.factors})
@@ -98,6 +101,10 @@ class MemoryStore:
         self._budgets.update({(owner, method): Budget() for method in METHODS})
         self._epochs.setdefault(owner, new_epoch())
         return True
+
+    def _owner_of(self, passkey: Factor) -> Owner | None:
+        found = self.passkey(passkey.owner.tenant, passkey.factor_id)
+        return None if found is None else found.owner
 
     def reserve(
         self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
@@ -180,6 +187,7 @@ class MemoryStore:
         codes: Sequence[RecoveryCode],
         max_factors: int,
         only_first: bool = False,
+        name: str = "",
     ) -> Confirmation | None:
         owner = reservation.owner
         with self._lock:
@@ -193,7 +201,12 @@ class MemoryStore:
                     if kept.state == "active" and kept.kind != "passkey":
                         self._factors[owner, kept.factor_id] = replace(kept, state="disabled")
             self._factors[owner, factor.factor_id] = replace(
-                factor, state="active", last_step=accepted.step, drift=accepted.drift, last_used_at=now
+                factor,
+                name=name or factor.name,
+                state="active",
+                last_step=accepted.step,
+                drift=accepted.drift,
+                last_used_at=now,
             )
             self._note_bound(owner)
             self._epochs.setdefault(owner, new_epoch())

@@ -324,11 +324,13 @@ class RedisStore:
         codes: Sequence[RecoveryCode],
         max_factors: int,
         only_first: bool = False,
+        name: str = "",
     ) -> Confirmation | None:
         limits = reservation.limits
         args: list[bytes | str] = [reservation.method, *_whole(limits.cost, limits.disable_at)]
         args += [_escaped(accepted.factor_id), _step(accepted.step)]
-        args += [*_whole(accepted.drift, now), new_epoch(), *_whole(max_factors, only_first), *_pairs(codes)]
+        args += [*_whole(accepted.drift, now), new_epoch(), *_whole(max_factors, only_first)]
+        args += [name.encode("utf-8", "surrogatepass"), *_pairs(codes)]
         answer = self._decide("confirm", reservation.owner, _CONFIRMED.__getitem__, *args)
         if answer == "enrolled":
             raise AlreadyEnrolled

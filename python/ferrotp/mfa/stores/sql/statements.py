@@ -353,6 +353,7 @@ class Statements(ABC):
                 factor.c.expires_at > number("now"),
             )
             .values(
+                name=text("name"),
                 state=literal_column("'active'"),
                 last_step=number("step"),
                 drift=number("drift"),
@@ -592,6 +593,13 @@ class Statements(ABC):
             .select_from(passkey.join(factor, its))
             .where(passkey.c.tenant == text("tenant"), passkey.c.factor_id == text("factor_id"))
         )
+
+    @cached_property
+    def owner_of_passkey(self) -> Statement:
+        """Whose a passkey is, also if its factor should be missing."""
+        passkey = self._tables.passkey
+        mine = passkey.c.tenant == text("tenant"), passkey.c.factor_id == text("factor_id")
+        return self._made(select(passkey.c.user_id).where(*mine))
 
     @cached_property
     def claim_passkey(self) -> Statement:

@@ -40,6 +40,7 @@ from ..base import (
     new_epoch,
     spend,
     surplus,
+    without_others_passkeys,
 )
 from ..pool import ConnectionPool
 from .dialect import Attempt, SQLConnection
@@ -182,17 +183,37 @@ class SQLStore:
             connection.commit()
             return True
 
-    @again_if_undone
     def add_users(self, users: Sequence[NewUser]) -> list[bool]:
         # In one order, so that no two imports wait for each other. The first budget decides: it is there already, or
         # this transaction's.
         first = {user.owner: user for user in reversed(users)}
         ordered = sorted(first.values(), key=lambda user: (user.owner.tenant, user.owner.user_id))
+        added = self._add_new(ordered)
+        while added is None:  # another user came with one of the passkeys at this moment: it is seen the next time
+            added = self._add_new(ordered)
+        return [user.owner in added and first[user.owner] is user for user in users]
+
+    @again_if_undone
+    def _add_new(self, users: Sequence[NewUser]) -> set[Owner] | None:
+        """Those who were added. None, and nothing has changed: a passkey was taken in between."""
+        coming = without_others_passkeys(users, self._owner_of)
         with self._pool.borrow() as connection:
             connection.begin()
-            added = self._dialect.add_users(connection, ordered)
+            added = self._dialect.add_users(connection, coming)
+            for user in coming:
+                for factor in user.factors if user.owner in added else ():
+                    claim = {**owner_values(user.owner), "factor_id": factor.factor_id}
+                    if factor.kind == "passkey" and not connection.run(self._statements.claim_passkey, claim):
+                        connection.rollback()
+                        return None
             connection.commit()
-        return [user.owner in added and first[user.owner] is user for user in users]
+        return added
+
+    def _owner_of(self, passkey: Factor) -> Owner | None:
+        place = {"tenant": passkey.owner.tenant, "factor_id": passkey.factor_id}
+        with self._pool.borrow() as connection:
+            rows = connection.run(self._statements.owner_of_passkey, place)
+        return Owner(passkey.owner.tenant, rows[0][0]) if rows else None
 
     @again_if_undone
     def reserve(
@@ -264,6 +285,7 @@ class SQLStore:
         codes: Sequence[RecoveryCode],
         max_factors: int,
         only_first: bool = False,
+        name: str = "",
     ) -> Confirmation | None:
         statements = self._statements
         user = owner_values(reservation.owner)
@@ -272,14 +294,15 @@ class SQLStore:
         with self._pool.borrow() as connection:
             connection.begin()
             kept = Budget(*connection.run(statements.lock, otp)[0])
-            there = self._factors_of(connection, reservation.owner)
-            others = [factor for factor in there if factor.factor_id != accepted.factor_id]
-            last = {"step": accepted.step, "drift": accepted.drift, "now": now}
+            factors = {factor.factor_id: factor for factor in self._factors_of(connection, reservation.owner)}
+            pending = factors.pop(accepted.factor_id, None)
+            named = name or (pending.name if pending else "")
+            last = {"step": accepted.step, "drift": accepted.drift, "now": now, "name": named}
             if not connection.run(statements.activate, {**mine, **last}):
                 connection.rollback()
                 return None
             try:
-                check_room(others, max_factors, only_first)
+                check_room(list(factors.values()), max_factors, only_first)
             except MFAError:
                 connection.rollback()
                 raise
