@@ -6,7 +6,7 @@ import pytest
 from mfa.authenticator import Clock
 from mfa.passkey_device import ORIGIN, PasskeyDevice
 
-from ferrotp.mfa import MFA, Event, OtherSession, Passkeys, Policy
+from ferrotp.mfa import MFA, Event, OtherSession, Passkeys, PasskeyUnknown, Policy
 from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.vault import Keyring
 from ferrotp.web import Gate, Login, LoginRequired, SecondFactorRequired
@@ -15,13 +15,14 @@ from ferrotp.web import Gate, Login, LoginRequired, SecondFactorRequired
 class World:
     """A site where a second factor is required, and a browser with a passkey."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, sign_in: bool = False) -> None:
         self.clock, self.events, self.device = Clock(), list[Event](), PasskeyDevice()
+        asked = Passkeys(rp_id="example.com", origins=[ORIGIN], sign_in=sign_in)
         self.mfa = MFA(
             MemoryStore(),
             issuer="ACME",
             keyring=Keyring.generate(),
-            policy=replace(Policy.cheap_for_tests(), passkeys=Passkeys(rp_id="example.com", origins=[ORIGIN])),
+            policy=replace(Policy.cheap_for_tests(), passkeys=asked),
             clock=self.clock,
             on_event=self.events.append,
         )
@@ -101,3 +102,46 @@ def test_a_login_that_has_passed_adds_another_passkey(world: World) -> None:
     login = world.set_up(world.begin())
     world.device = PasskeyDevice()
     assert world.set_up(login).passed and len(world.mfa.passkeys(user_id="42")) == 2
+
+
+# Signing in by a passkey alone
+
+
+def signing_in() -> World:
+    """A site that lets people sign in by a passkey, with a user who has one."""
+    world = World(sign_in=True)
+    world.set_up(world.begin())
+    world.clock.now += 60
+    return world
+
+
+def answer(world: World, session: str = "browser") -> dict[str, object]:
+    return world.device.get(world.gate.sign_in_challenge(session))
+
+
+def test_a_passkey_alone_is_a_whole_login() -> None:
+    world = signing_in()
+    login = world.gate.sign_in(answer(world), "browser", next_url="/vault", remember=True)
+    assert (login.user_id, login.account_name, login.issuer, login.tenant) == ("42", "42", "ACME", "")
+    assert (login.stage, login.passed, login.next, login.remember) == ("full", True, "/vault", True)
+    assert login.since == login.fresh_at == int(world.clock.now)
+    assert login.epoch == world.mfa.epoch(user_id="42") and world.gate.require_fresh_mfa(login) == login
+    other = world.gate.sign_in(answer(world), "browser", next_url="https://evil.example/")
+    assert (other.next, other.remember) == ("", None) and other.nonce != login.nonce
+
+
+def test_signing_in_is_bound_to_the_browser_that_asked() -> None:
+    world = signing_in()
+    with pytest.raises(OtherSession):
+        world.gate.sign_in(answer(world), "another browser")
+
+
+@pytest.mark.parametrize("state", ["disabled", "another's"])
+def test_a_passkey_that_was_taken_away_meanwhile_signs_nobody_in(monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+    world = signing_in()
+    status = world.mfa.status(user_id="42")
+    (factor,) = status.factors
+    now = replace(factor, state="disabled") if state == "disabled" else replace(factor, factor_id="another")
+    monkeypatch.setattr(world.mfa, "status", lambda **user: replace(status, factors=(now,)))
+    with pytest.raises(PasskeyUnknown):
+        world.gate.sign_in(answer(world), "browser")
