@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from mfa.authenticator import Device
 
 from ferrotp.mfa import Event, InvalidIdentifier
 from ferrotp.web import Gate, NotFresh
@@ -53,6 +54,14 @@ def test_one_who_comes_in_as_another_user_has_passed_what_the_one_had_and_change
     assert world.gate.require_mfa(passed) == passed
     with pytest.raises(NotFresh):
         world.gate.require_fresh(passed)
+
+
+def test_a_device_has_the_name_that_came_with_its_first_code(world: World) -> None:
+    login = world.gate.enroll(world.log_in())
+    enrollment = world.gate.pending_enrollment(login)
+    assert enrollment is not None
+    world.gate.confirm(login, Device(enrollment.uri).at(world.clock.now), "  My\tphone ")
+    assert world.mfa.status(user_id="42").factors[1].name == "My phone"
 
 
 def test_new_codes_say_when_they_were_made(world: World) -> None:

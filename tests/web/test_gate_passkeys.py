@@ -130,6 +130,14 @@ def test_a_passkey_alone_is_a_whole_login() -> None:
     assert (other.next, other.remember) == ("", None) and other.nonce != login.nonce
 
 
+def test_signing_in_is_of_the_tenant_that_asked() -> None:
+    world = signing_in()
+    world.gate, world.device = world.gate.for_tenant("other"), PasskeyDevice()
+    world.set_up(world.begin())
+    login = world.gate.sign_in(answer(world), "browser")
+    assert login.tenant == "other" and world.gate.load(login.dump()) == login
+
+
 def test_signing_in_is_bound_to_the_browser_that_asked() -> None:
     world = signing_in()
     with pytest.raises(OtherSession):
