@@ -62,6 +62,11 @@ def test_a_device_has_the_name_that_came_with_its_first_code(world: World) -> No
     assert enrollment is not None
     world.gate.confirm(login, Device(enrollment.uri).at(world.clock.now), "  My\tphone ")
     assert world.mfa.status(user_id="42").factors[1].name == "My phone"
+    nameless = world.gate.enroll(world.log_in())
+    enrollment = world.gate.pending_enrollment(nameless)
+    assert enrollment is not None
+    world.gate.confirm(nameless, Device(enrollment.uri).at(world.clock.now))
+    assert world.mfa.status(user_id="42").factors[2].name == ""
 
 
 def test_new_codes_say_when_they_were_made(world: World) -> None:
