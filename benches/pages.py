@@ -16,7 +16,6 @@ import logging
 import os
 import re
 import secrets
-import shutil
 import sys
 import threading
 import time
@@ -32,6 +31,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from axe_playwright_python.sync_playwright import Axe  # noqa: E402
 from PIL import Image  # noqa: E402
 from playwright.sync_api import Browser, Page, Response, sync_playwright  # noqa: E402
+from programs import CHROMIUM  # noqa: E402
 from qr.readers import CHROMIUM_FLAGS  # noqa: E402
 from web.passkeys import Authenticator, free_port  # noqa: E402
 from web.test_hosts import BOOTSTRAP, MEASURE, PREFLIGHT  # noqa: E402
@@ -405,13 +405,12 @@ def main(arguments: list[str]) -> int:
     if not set(arguments) <= {"--pictures", "--others", "allauth", "two_factor"}:
         print(__doc__, file=sys.stderr)
         return 2
-    path = shutil.which("chromium")
-    if path is None:
-        print("chromium is not installed: apt-get install chromium", file=sys.stderr)
+    if CHROMIUM is None:
+        print("chromium is not installed: apt-get install chromium-headless-shell", file=sys.stderr)
         return 1
     packages = [name for name in arguments if not name.startswith("-")]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_FLAGS))
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_FLAGS))
         os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # Playwright has a loop in this thread
         for package in packages:
             others(browser, package)

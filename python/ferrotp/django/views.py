@@ -5,12 +5,14 @@ from dataclasses import replace
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from django.conf import settings as site
-from django.contrib.auth import logout
+from django.contrib.auth import REDIRECT_FIELD_NAME, logout
 from django.contrib.auth.views import LoginView as DjangoLoginView
+from django.core.exceptions import PermissionDenied
 from django.db import connections, transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render as render_template
 from django.urls import reverse
@@ -23,8 +25,8 @@ from django.views.static import serve
 
 from ferrotp import web
 from ferrotp.mfa import MFAError, NotEnrolled, StoreUnavailable, TooManyFactors
-from ferrotp.web import PAGE_HEADERS, Gate, LastFactor, Login, LoginRequired, StepError, device_name
-from ferrotp.web.login import MESSAGE_KEY
+from ferrotp.web import PAGE_HEADERS, Gate, LastFactor, Login, LoginRequired, StepError, device_name, safe_next
+from ferrotp.web.login import LOST_FORM_KEY, MESSAGE_KEY
 from ferrotp.web.pages import (
     CodesPage,
     challenge_page,
@@ -35,13 +37,15 @@ from ferrotp.web.pages import (
     set_up_page,
     settings_page,
     show_codes,
+    sign_in_page,
     was_posted_before,
 )
 from ferrotp.web.problems import Problem, codes_problem_of
 
 from . import auth
 from .conf import conf
-from .forms import ChallengeForm, ConfirmForm, NewPasskeyForm, PasskeyForm, RecoveryForm, SavedForm
+from .forms import ChallengeForm, ConfirmForm, NewPasskeyForm, PasskeyForm, RecoveryForm, SavedForm, SignInForm
+from .service import gate_for_anybody, is_sign_in_offered
 from .texts import texts
 
 _V = TypeVar("_V", bound=Callable[..., Any])
@@ -52,8 +56,18 @@ _NEVER_KEPT = "private, no-store"
 
 def _has_policy_of_its_own() -> bool:
     """Whether the site has a middleware for its Content-Security-Policy: Django's, and django-csp's, leave a header
-    that is there, and ours would go before a stricter one."""
-    return any("csp" in path.lower() for path in site.MIDDLEWARE)
+    that is there, and ours would go before a stricter one. One that only reports leaves ours in force."""
+    return any(_sends_policy(path) for path in site.MIDDLEWARE if "csp" in path.lower())
+
+
+def _sends_policy(middleware: str) -> bool:
+    """Whether a middleware for policies has one that is more than a report."""
+    if middleware.endswith(".ContentSecurityPolicyMiddleware"):  # Django's
+        return bool(getattr(site, "SECURE_CSP", None))
+    if middleware == "csp.middleware.CSPMiddleware":
+        only_reports = bool(getattr(site, "CONTENT_SECURITY_POLICY_REPORT_ONLY", None))
+        return bool(getattr(site, "CONTENT_SECURITY_POLICY", None)) or not only_reports
+    return True
 
 
 def non_atomic(view: _V) -> _V:
@@ -72,9 +86,15 @@ class LoginView(DjangoLoginView):
         return auth.begin_login(
             self.request,
             form.get_user(),
-            next_url=self.get_redirect_url(),
             remember=form.cleaned_data.get("remember"),
+            success_url=self._requested_url() or self.get_default_redirect_url(),
         )
+
+    def _requested_url(self) -> str:
+        """What ``next`` says, if it is on this site, or on another that the view allows by name."""
+        url = self.get_redirect_url()
+        allowed = urlsplit(url).netloc in self.get_success_url_allowed_hosts()
+        return url if allowed and url.startswith(("http://", "https://")) else safe_next(url)
 
     @classmethod
     def as_view(cls, **initial: Any) -> Any:
@@ -97,6 +117,8 @@ def page(*methods: str) -> Callable[[Callable[..., HttpResponse]], Callable[...,
 
         @wraps(view)
         def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if auth.is_impersonated(request):  # nobody touches the factors of a user whom somebody else is for now
+                raise PermissionDenied("not as another user")
             try:
                 response = view(request, *args, **kwargs)
             except StepError as error:
@@ -121,11 +143,14 @@ def page(*methods: str) -> Callable[[Callable[..., HttpResponse]], Callable[...,
 @page("GET", "HEAD", "POST")
 def challenge(request: HttpRequest) -> HttpResponse:
     """Asks for a code of the app."""
+    if (place := auth.place_after_same_code(request)) is not None:
+        return auth.SeeOther(place)
     form = ChallengeForm(request, request.POST if request.method == "POST" else None)
     is_half_login = form.login.stage == "half"
     if not form.is_valid():
         return _challenge_page(request, form)
-    lacks_codes = is_half_login and form.gate.lacks_codes(form.login)
+    # An imported user's, for one.
+    lacks_codes = is_half_login and form.verification is not None and not form.verification.remaining
     if lacks_codes:
         form.login = replace(form.login, next=reverse("ferrotp:settings"))
     response = form.complete_login()
@@ -137,6 +162,8 @@ def challenge(request: HttpRequest) -> HttpResponse:
 @page("GET", "HEAD", "POST")
 def recover(request: HttpRequest) -> HttpResponse:
     """Asks for a recovery code."""
+    if (place := auth.place_after_same_code(request)) is not None:
+        return auth.SeeOther(place)
     form = RecoveryForm(request, request.POST if request.method == "POST" else None)
     is_half_login = form.login.stage == "half"
     if not form.is_valid():
@@ -160,6 +187,8 @@ def _challenge_page(request: HttpRequest, form: ChallengeForm) -> HttpResponse:
             return render(request, "ended", problem, login_page=auth.login_page(), error=problem.message)
     message = problem.message if problem else ""
     page = challenge_page(form.gate, form.login, texts, recovery=form.recovery, error=message)
+    if LOST_FORM_KEY in request.session:
+        page = replace(page, note=f"{texts('challenge.lost')} {page.note}".rstrip())
     return render(request, "challenge", problem, page=page)
 
 
@@ -170,6 +199,36 @@ def passkey(request: HttpRequest) -> HttpResponse:
     if not form.is_bound or form.gate.mfa.policy.passkeys is None:
         return _redirect_to("challenge")
     return form.complete_login() if form.is_valid() else _challenge_page(request, form)
+
+
+@page("GET", "HEAD", "POST")
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """A passkey alone, instead of the password: what the form on the login page posts, and a page of its own."""
+    if not is_sign_in_offered():
+        return auth.SeeOther(auth.login_page())
+    gate, problem = gate_for_anybody(), None
+    next_url = (request.POST if request.method == "POST" else request.GET).get(REDIRECT_FIELD_NAME, "")
+    if request.method == "POST":
+        form = SignInForm(request.POST)
+        if not form.is_valid():  # the page was open for longer than its challenge is good
+            problem = Problem("invalid-request", 400, texts("error.passkey.late"))
+        else:
+            try:
+                login = gate.sign_in(form.cleaned_data["credential"], auth.sign_in_session(request), next_url=next_url)
+                return auth.complete_sign_in(request, login)
+            except MFAError as error:
+                problem = auth.problem_of(request, error, sign_in=True)
+    message = problem.message if problem else ""
+    page = sign_in_page(gate, auth.sign_in_session(request), next_url=next_url, error=message)
+    return render(request, "sign_in", problem, page=page, login_page=auth.login_page(page.next))
+
+
+@page("GET")
+def sign_in_options(request: HttpRequest) -> HttpResponse:
+    """A new challenge, for a login page that is open for long."""
+    if not is_sign_in_offered():
+        raise Http404
+    return JsonResponse({"options": gate_for_anybody().sign_in_challenge(auth.sign_in_session(request))})
 
 
 @page("POST")
@@ -219,7 +278,7 @@ def confirm(request: HttpRequest) -> HttpResponse:
         else:
             # Where to go when the codes are saved. They are made when the application has had its say: if it fails,
             # there are none that nobody has seen.
-            auth.promote(request, confirmed, next_url=login.next if login.stage == "set-up" else "")
+            auth.promote(request, confirmed, next_url="" if login.passed else login.next)
             request.session[MESSAGE_KEY] = ["setup.done", {}]
             return show_codes(partial(_first_codes, request), partial(_codes_page, request)) or _redirect_to("settings")
     if problem.expired:
@@ -247,11 +306,10 @@ def add_passkey(request: HttpRequest) -> HttpResponse:
             except MFAError as error:
                 problem = auth.problem_of(request, error)
             else:
-                auth.promote(request, confirmed, next_url=login.next if login.stage == "set-up" else "")
+                auth.promote(request, confirmed, next_url="" if login.passed else login.next)
                 request.session[MESSAGE_KEY] = ["passkey.done", {}]
-                return show_codes(partial(_first_codes, request), partial(_codes_page, request)) or _redirect_to(
-                    "settings"
-                )
+                shown = show_codes(partial(_first_codes, request), partial(_codes_page, request))
+                return shown or _redirect_to("settings")
     name = device_name(request.headers.get("User-Agent", ""))
     try:
         page = passkey_page(gate, login, texts, name=name, error=problem.message if problem else "")
@@ -419,6 +477,8 @@ def unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
     problem = auth.problem_of(request, error)
     if not isinstance(error, StoreUnavailable) and problem.status < 500:
         problem = replace(problem, status=500)
+    if auth.wants_json(request):
+        return auth.problem_response(problem)
     return render(request, "unavailable", problem, error=problem.message)
 
 
@@ -457,6 +517,7 @@ _HEADINGS = {
     "passkey": "passkey.title",
     "set_up": "setup.title",
     "settings": "settings.title",
+    "sign_in": "sign-in.title",
     "unavailable": "error.unavailable.title",
 }
 

@@ -12,10 +12,11 @@ from wtforms.validators import ValidationError  # type: ignore[import-untyped]
 
 import ferrotp.web
 
-from ..mfa import MFAError, NotEnrolled, TooManyFactors
+from ..mfa import MFAError, NotEnrolled, Passkeys, TooManyFactors
 from ..web import PAGE_HEADERS, LastFactor, Login, LoginRequired, StepError, device_name
-from ..web.login import MESSAGE_KEY
+from ..web.login import LOST_FORM_KEY, MESSAGE_KEY
 from ..web.pages import (
+    ChallengePage,
     CodesPage,
     challenge_page,
     codes_file,
@@ -26,15 +27,30 @@ from ..web.pages import (
     set_up_page,
     settings_page,
     show_codes,
+    sign_in_page,
     was_posted_before,
 )
 from ..web.problems import Problem, codes_problem_of, problem_of
-from .auth import complete_login, current_login, log_out, login_page, promote, redirect_to_step, save_login, state
+from .auth import (
+    complete_login,
+    complete_sign_in,
+    current_login,
+    log_out,
+    login_page,
+    promote,
+    redirect_to_step,
+    save_login,
+    sign_in_session,
+    state,
+)
 from .rendering import render
 
 
-def blueprint() -> Blueprint:
-    """The pages of one application."""
+def blueprint(*, passkeys: Passkeys | None = None) -> Blueprint:
+    """The pages of one application.
+
+    :param passkeys: of its policy
+    """
     pages = Blueprint(
         "ferrotp",
         __name__,
@@ -59,6 +75,8 @@ def blueprint() -> Blueprint:
         ("/devices/forget", forget_devices, ["POST"]),
         ("/devices/<series>/forget", forget_devices, ["POST"]),
     ]
+    if passkeys is not None and passkeys.sign_in:
+        rules += [("/sign-in", sign_in, ["GET", "POST"]), ("/sign-in/options", sign_in_options, ["GET"])]
     for rule, view, methods in rules:
         name = "forget_device" if "<series>" in rule else view.__name__
         pages.add_url_rule(rule, name, view, methods=methods)
@@ -78,18 +96,18 @@ def challenge() -> ResponseReturnValue:
     problem = None if request.method == "GET" else form_problem(with_code=True)
     login = _asking_login(problem)
     if request.method == "GET":
-        return render("challenge", page=challenge_page(gate, login, texts, recovery=False))
+        return render("challenge", page=_challenge_page(login, recovery=False))
     if problem is None:
         next_code = request.form.get("next_code", "")
         try:
-            verified = gate.verify_typed(login, request.form["code"], next_code)
+            verified, verification = gate.verify_typed(login, request.form["code"], next_code)
         except MFAError as error:
             problem = problem_of(error, texts, gate.now(), two_codes=bool(next_code))
         else:
             device = None
             if login.stage == "half" and request.form.get("trust"):
                 device = gate.trust_device(verified, device_name(request.user_agent.string))
-            if login.stage == "half" and gate.lacks_codes(verified):
+            if login.stage == "half" and not verification.remaining:  # an imported user's, for one
                 response = complete_login(replace(verified, next=url_for("ferrotp.settings")), device)
                 session[MESSAGE_KEY] = ["settings.codes.missing", {}]
                 return response
@@ -104,7 +122,7 @@ def recover() -> ResponseReturnValue:
     problem = None if request.method == "GET" else form_problem(with_code=True)
     login = _asking_login(problem)
     if request.method == "GET":
-        return render("challenge", page=challenge_page(gate, login, texts, recovery=True))
+        return render("challenge", page=_challenge_page(login, recovery=True))
     if problem is None:
         try:
             verified, _ = gate.recover(login, request.form["code"])
@@ -129,12 +147,19 @@ def _asking_login(problem: Problem | None) -> Login:
     return login
 
 
-def _challenge_refused(login: Login, problem: Problem, *, recovery: bool) -> Response:
+def _challenge_page(login: Login, *, recovery: bool, error: str = "") -> ChallengePage:
     here = state()
+    page = challenge_page(here.gate, login, here.texts, recovery=recovery, error=error)
+    if LOST_FORM_KEY in session:
+        page = replace(page, note=f"{here.texts('challenge.lost')} {page.note}".rstrip())
+    return page
+
+
+def _challenge_refused(login: Login, problem: Problem, *, recovery: bool) -> Response:
     if problem.ends_login:
         log_out()
         return render("ended", problem, login_page=login_page(), error=problem.message)
-    page = challenge_page(here.gate, login, here.texts, recovery=recovery, error=problem.message)
+    page = _challenge_page(login, recovery=recovery, error=problem.message)
     return render("challenge", problem, page=page)
 
 
@@ -157,6 +182,32 @@ def passkey() -> ResponseReturnValue:
                 device = gate.trust_device(verified, device_name(request.user_agent.string))
             return complete_login(verified, device)
     return _challenge_refused(login, problem, recovery=False)
+
+
+def sign_in() -> ResponseReturnValue:
+    """A passkey alone, instead of the password: what the form on the login page posts, and a page of its own."""
+    here = state()
+    gate, texts = here.gate, here.texts
+    next_url = request.values.get("next", "")
+    problem: Problem | None = None
+    if request.method == "POST":
+        problem = form_problem() or _no_credential()
+        if problem is None:
+            remember = "remember" in request.form
+            try:
+                return complete_sign_in(
+                    gate.sign_in(request.form["credential"], sign_in_session(), next_url=next_url, remember=remember)
+                )
+            except MFAError as error:
+                problem = problem_of(error, texts, gate.now(), sign_in=True)
+    message = problem.message if problem else ""
+    page = sign_in_page(gate, sign_in_session(), next_url=next_url, error=message)
+    return render("sign_in", problem, page=page, login_page=login_page(page.next))
+
+
+def sign_in_options() -> ResponseReturnValue:
+    """A new challenge, for a login page that is open for long."""
+    return {"options": state().gate.sign_in_challenge(sign_in_session())}
 
 
 def cancel() -> ResponseReturnValue:
@@ -226,10 +277,10 @@ def confirm() -> ResponseReturnValue:
         else:
             # Where to go when the codes are saved. They are made when the application has had its say: if it fails,
             # there are none that nobody has seen.
-            promote(confirmed, next_url=login.next if login.stage == "set-up" else "")
+            promote(confirmed, next_url="" if login.passed else login.next)
             session[MESSAGE_KEY] = ["setup.done", {}]
             # Where there is nothing to save, on to where the user wanted to go.
-            onwards = (login.stage == "set-up" and login.next) or url_for("ferrotp.settings")
+            onwards = (not login.passed and login.next) or url_for("ferrotp.settings")
             return show_codes(_first_codes, _codes_page) or redirect(onwards, 303)
     if problem.expired:
         login = replace(login, pending_factor="")
@@ -255,9 +306,9 @@ def add_passkey() -> ResponseReturnValue:
             except MFAError as error:
                 problem = problem_of(error, texts, gate.now())
             else:
-                promote(confirmed, next_url=login.next if login.stage == "set-up" else "")
+                promote(confirmed, next_url="" if login.passed else login.next)
                 session[MESSAGE_KEY] = ["passkey.done", {}]
-                onwards = (login.stage == "set-up" and login.next) or url_for("ferrotp.settings")
+                onwards = (not login.passed and login.next) or url_for("ferrotp.settings")
                 return show_codes(_first_codes, _codes_page) or redirect(onwards, 303)
     message = problem.message if problem else ""
     try:

@@ -27,6 +27,7 @@ from .errors import (
     InvalidIdentifier,
     KeyInUse,
     LastFactor,
+    LoginCancelled,
     MFAError,
     NotEnrolled,
     OtherSession,
@@ -51,7 +52,7 @@ from .errors import (
     WrongRelyingParty,
 )
 from .events import Event
-from .foreign_users import ImportedFactor, ImportedUser
+from .foreign_users import ImportedFactor, ImportedPasskey, ImportedUser
 from .policy import Passkeys, Policy
 from .results import (
     DeviceInfo,
@@ -97,11 +98,13 @@ __all__ = [
     "FactorExists",
     "FactorInfo",
     "ImportedFactor",
+    "ImportedPasskey",
     "ImportedUser",
     "InvalidCode",
     "InvalidIdentifier",
     "KeyInUse",
     "LastFactor",
+    "LoginCancelled",
     "MFAError",
     "NewPasskey",
     "NotEnrolled",

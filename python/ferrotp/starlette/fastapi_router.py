@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .fields import OPERATIONS, Operation, offered
+from ..web.api_fields import OPERATIONS, Operation
 from .models import (
     BODIES,
     CancelAnswer,
@@ -26,6 +26,7 @@ from .models import (
     Problem,
     RecoverAnswer,
     RemoveAnswer,
+    SignInOptionsAnswer,
     StatusAnswer,
 )
 from .operations import Operations
@@ -48,6 +49,8 @@ _ANSWERS = {
     "verify_passkey": LoginAnswer,
     "begin_passkey": PasskeyOptionsAnswer,
     "finish_passkey": NewPasskeyAnswer,
+    "sign_in_challenge": SignInOptionsAnswer,
+    "sign_in": LoginAnswer,
 }
 _PROBLEMS = {
     400: "The code is wrong, used or of another time (`invalid-code`); or the enrollment is not there any more "
@@ -125,7 +128,7 @@ def _fault(error: dict[str, Any]) -> dict[str, str]:
 def router(operations: Operations, **options: Any) -> APIRouter:
     """Of one application."""
     routes = APIRouter(**{"tags": ["second factor"], "route_class": ProblemRoute, **options})
-    for operation in offered(operations.mfa.policy.passkeys is not None):
+    for operation in operations.offered():
         routes.add_api_route(
             operation.path,
             _endpoint(operations, operation),

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from . import fields
+from ..web import api_fields as fields
 
 _ID = Field(pattern=fields.ID_PATTERN, examples=[fields.ID_EXAMPLE])
 
@@ -67,6 +67,12 @@ class PasskeyOptionsAnswer(BaseModel):
     """What a browser needs."""
 
     options: dict[str, Any] = Field(description="JSON, in the form that `PublicKeyCredential` parses.")
+
+
+class SignInOptionsAnswer(PasskeyOptionsAnswer):
+    """What a browser needs, and what the client gives back with the answer."""
+
+    sign_in_token: str
 
 
 class NewPasskeyAnswer(ConfirmAnswer):

@@ -23,9 +23,11 @@ from ..mfa import (
     FactorDisabled,
     FactorInfo,
     LastFactor,
+    LoginCancelled,
     MFAError,
     NotEnrolled,
     PasskeyInfo,
+    PasskeyUnknown,
     RecoveryCodes,
     Status,
     StoreUnavailable,
@@ -164,33 +166,65 @@ class Gate:
             raise LoginRequired
         return replace(step, login=login)
 
-    def verify(self, login: Login, code: str) -> Login:
+    def begin_passed(
+        self, user_id: UserId, account_name: str, *, by: str, next_url: object = "", remember: bool | None = None
+    ) -> LoginStep:
+        """The user has passed a second factor elsewhere, as what vouches for it says: a single sign-on, for one. None
+        of this service is asked for.
+
+        :param by: its name, for the event
+        """
+        user_id = user_id_text(user_id)
+        self.mfa.note_passed(user_id=user_id, by=by)
+        login = self._passed_login(user_id, account_name, fresh=True)
+        return LoginStep(replace(login, next=safe_next(next_url), remember=remember), "done")
+
+    def begin_impersonated(self, user_id: UserId, account_name: str, *, by: str, impersonator: Login) -> Login:
+        """Somebody else comes in as this user. What counts is the factor of the one who comes in; and nothing is fresh:
+        the factors of the user are not touched.
+
+        :param impersonator: the login of the one who comes in
+        """
+        user_id = user_id_text(user_id)
+        self.mfa.note_passed(user_id=user_id, by=by, impersonator=impersonator.user_id)
+        return replace(self._passed_login(user_id, account_name, fresh=False), passed=impersonator.passed)
+
+    def _passed_login(self, user_id: str, account_name: str, *, fresh: bool) -> Login:
+        mfa, now = self.mfa, self.now()
+        name = tidy_name(account_name) or user_id
+        login = Login.start("full", user_id, name, now, issuer=mfa.issuer, tenant=mfa.tenant)
+        return replace(login.promote(now, fresh=fresh), epoch=mfa.epoch(user_id=user_id))
+
+    def verify(self, login: Login, code: str) -> tuple[Login, Verification]:
         """A code of an authenticator app: ends a half-login, or refreshes a full one.
 
         :raises MFAError: what `MFA.verify` raises
         """
-        self.allow_challenge(login)
+        self._refuse_out_of_turn(login)
+        login_id = "" if login.stage == "full" else login.nonce
         try:
-            self.mfa.verify(user_id=login.user_id, code=code)
+            verification = self.mfa.verify(user_id=login.user_id, code=code, login_id=login_id)
+        except LoginCancelled:
+            raise HalfLoginEnded from None
         except FactorDisabled:
             self.cancel(login)
             raise
-        return self._promote(login)
+        return self._promote(login), verification
 
-    def unlock(self, login: Login, code: str, next_code: str) -> Login:
+    def unlock(self, login: Login, code: str, next_code: str) -> tuple[Login, Verification]:
         """The same by two codes in a row, while single ones are delayed.
 
         :raises MFAError: what `MFA.unlock` raises
         """
         self.allow_challenge(login)
         try:
-            self.mfa.unlock(user_id=login.user_id, code=code, next_code=next_code)
+            verification = self.mfa.unlock(user_id=login.user_id, code=code, next_code=next_code)
         except FactorDisabled:
             self.cancel(login)
             raise
-        return self._promote(login)
+        return self._promote(login), verification
 
-    def verify_typed(self, login: Login, code: str, next_code: str = "") -> Login:
+    def verify_typed(self, login: Login, code: str, next_code: str = "") -> tuple[Login, Verification]:
         """`verify`, or `unlock` where a second code was typed: what the challenge's form posts."""
         return self.unlock(login, code, next_code) if next_code.strip() else self.verify(login, code)
 
@@ -212,6 +246,30 @@ class Gate:
         self.mfa.verify_passkey(user_id=login.user_id, session=session or login.nonce, response=response)
         return self._promote(login)
 
+    def sign_in_challenge(self, session: str) -> dict[str, Any]:
+        """What a browser needs to sign in by a passkey alone. It is the same for everybody, and names nobody.
+
+        :param session: names the browser, before anybody is logged in: random, and known to it alone
+        """
+        return self.mfa.passkey_challenge(user_id=None, session=session)
+
+    def sign_in(self, response: object, session: str, *, next_url: object = "", remember: bool | None = None) -> Login:
+        """A passkey alone, which is both factors in one: what the browser made of `sign_in_challenge`. Whether the
+        user is still there and may log in, the application has to say: it saw no password.
+
+        :param next_url: where the user wants to go. What leads off this site is dropped
+        :raises MFAError: what `MFA.verify_passkey` raises
+        """
+        yes = self.mfa.verify_passkey(user_id=None, session=session, response=response)
+        # The epoch beside the passkey, in one look: a reset in between has taken the passkey away.
+        status = self.mfa.status(user_id=yes.user_id)
+        if not any(factor.factor_id == yes.factor_id and factor.state == "active" for factor in status.factors):
+            raise PasskeyUnknown
+        now, mfa = self.now(), self.mfa
+        login = Login.start("full", yes.user_id, yes.user_id, now, issuer=mfa.issuer, tenant=mfa.tenant)
+        login = replace(login, epoch=status.epoch, next=safe_next(next_url), remember=remember)
+        return login.promote(now, fresh=True)
+
     def recover(self, login: Login, code: str) -> tuple[Login, Verification]:
         """The same by a recovery code."""
         self.allow_challenge(login)
@@ -224,12 +282,7 @@ class Gate:
 
     def allow_challenge(self, login: Login | None) -> Login:
         """A login that may be asked for a code."""
-        if login is None:
-            raise LoginRequired
-        if login.stage == "set-up":
-            raise SecondFactorRequired("set-up")
-        if login.passed:
-            self._refuse_ended(login, 0)
+        login = self._refuse_out_of_turn(login)
         self._refuse_cancelled(login)
         return login
 
@@ -297,11 +350,6 @@ class Gate:
         if status.enrolled:
             raise SecondFactorRequired(_code_page(status))
         return replace(login, fresh_at=int(self.now()))
-
-    def lacks_codes(self, login: Login) -> bool:
-        """Whether the user has a second factor, and no recovery codes: one who was imported, for one."""
-        status = self.mfa.status(user_id=login.user_id)
-        return status.enrolled and not status.recovery_codes
 
     def is_fresh(self, login: Login) -> bool:
         """Whether the user has proved within the last minutes who it is: what `require_fresh` asks of a login."""
@@ -481,6 +529,16 @@ class Gate:
         except EpochMoved:
             raise SessionEnded from None
         return replace(login, epoch=epoch)
+
+    def _refuse_out_of_turn(self, login: Login | None) -> Login:
+        """A login that is to be asked for a code, if it was not cancelled."""
+        if login is None:
+            raise LoginRequired
+        if login.stage == "set-up":
+            raise SecondFactorRequired("set-up")
+        if login.passed:
+            self._refuse_ended(login, 0)
+        return login
 
     def _refuse_ended(self, login: Login, seconds: int) -> None:
         """Refuses a login that has ended since.

@@ -12,8 +12,13 @@ from typing import Literal
 
 LOGIN_KEY = "_ferrotp"
 """Where a framework's session keeps `Login.dump`."""
+LOST_FORM_KEY = "_ferrotp_lost_form"
+"""Where it keeps that a form was posted too late: it has not been done, and the page that asks for a code says so."""
 MESSAGE_KEY = "_ferrotp_message"
 """Where it keeps what the settings page says once: the message id, and the values that go into it."""
+
+SIGN_IN_KEY = "_ferrotp_sign_in"
+"""Where it keeps what names a browser in which nobody is logged in yet: what a challenge to sign in is bound to."""
 
 Stage = Literal["half", "set-up", "full"]
 """``half``: the password was right, the second factor is missing. ``set-up``: the same, and there is none yet, but one

@@ -17,6 +17,7 @@ from ..mfa import DeviceInfo, Enrollment, FactorInfo, PasskeyInfo
 from .gate import Gate, tidy_name
 from .login import Login
 from .problems import had_drift
+from .safety import safe_next
 from .texts import Texts
 
 _T = TypeVar("_T")
@@ -142,6 +143,25 @@ def passkey_page(gate: Gate, login: Login, texts: Texts, *, name: str, error: st
     """
     options = json.dumps(gate.begin_passkey(login))
     return PasskeyPage(options, name, login.stage == "full", gate.mfa.policy.codes, error)
+
+
+@dataclass(frozen=True, slots=True)
+class SignInPage:
+    """Offers to sign in by a passkey alone: on a page of its own, or as a part of the application's login page."""
+
+    options: str
+    """What the browser needs, as JSON."""
+    next: str
+    """Where the user wants to go: a path on this site."""
+    error: str = ""
+
+
+def sign_in_page(gate: Gate, session: str, *, next_url: object = "", error: str = "") -> SignInPage:
+    """For a browser in which nobody is logged in.
+
+    :param session: as for `Gate.sign_in_challenge`
+    """
+    return SignInPage(json.dumps(gate.sign_in_challenge(session)), safe_next(next_url), error)
 
 
 @dataclass(frozen=True, slots=True)

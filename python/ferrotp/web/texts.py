@@ -11,6 +11,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "challenge.title": "Enter your code",
         "challenge.again": "Confirm that it is you",
         "challenge.why": "For your security, enter a code before you change this.",
+        "challenge.lost": "What you just sent has not been done. Send it again afterwards.",
         "challenge.account": "Account: {account}",
         "challenge.label": "Code from your authenticator app",
         "challenge.hint": "It has {digits} digits and changes every {period} seconds.",
@@ -81,6 +82,12 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "passkey.taken": "This device, or this password manager, has a passkey of your account already.",
         "passkey.site": "This page is not at the address that passkeys are for. Open the site by its own address.",
         "passkey.other": "Your browser could not use a passkey. Try again, or use another way.",
+        # Signing in by a passkey alone
+        "sign-in.title": "Sign in with a passkey",
+        "sign-in.why": "You need no password: your device asks for your fingerprint, your face or its PIN.",
+        "sign-in.submit": "Sign in with a passkey",
+        "sign-in.without": "This browser has no passkeys, or scripts are switched off. Log in with your password.",
+        "sign-in.password": "Log in with your password",
         # Recovery codes
         "codes.title": "Save your recovery codes",
         "codes.why": "Use one to log in when you do not have your device. Each works once. They will not be shown "
@@ -172,6 +179,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "error.passkey.late": "That took too long. Please try again.",
         "error.passkey.unknown": "This passkey is not one of this account. Choose another, or another way to log in.",
         "error.passkey.verify": "Unlock your device for this: by its PIN, your fingerprint or your face.",
+        "error.passkey.sign-in": "This passkey was not accepted. Choose another, or log in with your password.",
         "error.passkey.taken": "This passkey is registered already.",
         "error.passkey.kind": "This site does not take this kind of passkey. Use another device.",
         "error.passkey.copied": "There may be a copy of this passkey. Use another way to log in, and remove it.",
