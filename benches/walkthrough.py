@@ -281,12 +281,8 @@ def index(walk: Walk) -> None:
         expect("ferrotp" in walk.shell("ferrotp --version"), "no version")
         said = walk.shell("ferrotp doctor 2>&1 || true")
         expect('pip install "ferrotp[cli]"' in said, said)
-        expect(
-            walk.shell("PIP_QUIET=0 pip list --format freeze | grep -vi '^pip=\\|^setuptools='").startswith(
-                "ferrotp=="
-            ),
-            "more",
-        )
+        packages = walk.shell("PIP_QUIET=0 pip list --format freeze | grep -vi '^pip=\\|^setuptools='")
+        expect(re.fullmatch(r"ferrotp==\S+\s*", packages), packages)
 
     def demo() -> None:
         (command,) = re.findall(r"^pip install \"ferrotp\[demo\]\" && ferrotp demo", commands("README.md"), re.M)
