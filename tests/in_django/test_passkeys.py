@@ -18,6 +18,7 @@ from ferrotp.django.test import Clock, MFAClient
 from ferrotp.mfa import MFA, Event
 
 from .conftest import Person
+from .site import given
 
 PATHS: dict[What, tuple[str, str]] = {
     "second factor": ("/mfa/challenge", "/mfa/passkey"),
@@ -214,3 +215,82 @@ def test_a_login_that_is_asked_for_again_may_answer_by_it(site: DjangoSite) -> N
     assert browser.client.get("/fresh-vault").status_code == 303
     assert browser.post("second factor", device.get(browser.options("second factor"))) == 303
     assert browser.client.get("/fresh-vault").status_code == 200
+
+
+# A group that must have passkeys
+
+
+@pytest.fixture
+def strict(site: DjangoSite, ferrotp: Callable[..., None]) -> DjangoSite:
+    from ferrotp.vault import Hashing
+
+    cheap = Hashing.argon2id(memory_kib=8, passes=1, lanes=1)
+    rules = [{"who": "staff", "passkey": True}, {"who": "superusers", "passkey": True, "from": "2100-01-01"}]
+    ferrotp(POLICY={"hashing": cheap, "passkeys": ASKED}, REQUIRED=rules)
+    return site
+
+
+def test_a_user_who_must_have_a_passkey_is_led_to_add_one_and_codes_end_with_it(
+    strict: DjangoSite, person: Callable[..., Person]
+) -> None:
+    staff = person(is_staff=True).enroll()
+    strict.people[staff.user_id] = staff
+    client = MFAClient()
+    assert staff.log_in(client).status_code == 303  # the app still leads in
+    for path in ("/inside", "/vault", "/mfa/", "/admin/"):
+        assert client.get(path).headers["Location"] == "/mfa/set-up", path
+    assert client.get("/mfa/set-up").headers["Location"] == "/mfa/passkeys/add"
+    page = client.get("/mfa/passkeys/add").content.decode()
+    assert "/mfa/set-up" not in page  # an app is no way around it
+    assert client.post("/mfa/set-up", {"name": "Another app"}).headers["Location"] == "/mfa/passkeys/add"
+    browser, device = DjangoBrowser(client), PasskeyDevice()
+    assert browser.post("register", device.create(browser.options("register")), name="Key") < 400
+    assert client.get("/vault").status_code == client.get("/admin/").status_code == 200
+    settings = client.get("/mfa/").content.decode()
+    assert "Add a passkey" in settings and "Add an authenticator app" not in settings
+    # The last one stays, and the app may go.
+    passkey = get_mfa().passkeys(user_id=staff.user_id)[0]
+    client.post(f"/mfa/factors/{passkey.factor_id}/remove")
+    assert [found.factor_id for found in get_mfa().passkeys(user_id=staff.user_id)] == [passkey.factor_id]
+    # From now on a code is none, phished or not; the passkey leads in.
+    client = MFAClient()
+    assert staff.password(client).headers["Location"] == "/mfa/challenge"
+    assert 'name="code"' not in client.get("/mfa/challenge").content.decode()
+    strict.wait(60)
+    refused = client.post("/mfa/challenge", {"code": staff.code()})
+    assert refused.status_code == 403 and client.get("/inside").status_code != 200
+    refused = client.post("/mfa/challenge", {"code": staff.device.at(strict.clock.now, -1), "next_code": staff.code()})
+    assert refused.status_code == 403 and client.get("/inside").status_code != 200
+    browser = DjangoBrowser(client)
+    assert browser.post("second factor", device.get(browser.options("second factor"))) == 303
+    assert client.get("/inside").status_code == 200
+    client.post(f"/mfa/factors/{staff.factor_id}/remove")
+    assert [factor.kind for factor in get_mfa().status(user_id=staff.user_id).factors] == ["passkey"]
+
+
+def test_a_new_user_of_the_group_sets_up_a_passkey_and_others_as_they_like(
+    strict: DjangoSite, person: Callable[..., Person]
+) -> None:
+    client, staff = MFAClient(), person(is_staff=True)
+    assert staff.password(client).headers["Location"] == "/mfa/set-up"
+    assert client.get("/mfa/set-up").headers["Location"] == "/mfa/passkeys/add"
+    browser = DjangoBrowser(client)
+    assert browser.post("register", PasskeyDevice().create(browser.options("register"))) < 400
+    assert client.get("/vault").status_code == 200
+    for other in (person(), person(is_superuser=True)):
+        client = MFAClient()
+        assert other.enroll().log_in(client).status_code == 303
+        assert client.get("/vault").status_code == 200 and client.get("/mfa/set-up").status_code == 200
+
+
+def test_a_rule_for_passkeys_needs_them_in_the_policy(clock: Clock) -> None:
+    from django.core.exceptions import ImproperlyConfigured
+
+    from ferrotp.django.conf import conf
+
+    for wrong, policy in (({"who": "staff", "passkey": True}, {}), ({"who": "staff", "passkey": "yes"}, ASKED)):
+        with (
+            override_settings(FERROTP=given(REQUIRED=[wrong], POLICY={"passkeys": policy} if policy else {})),
+            pytest.raises(ImproperlyConfigured, match="passkey"),
+        ):
+            conf.__wrapped__()

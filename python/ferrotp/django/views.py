@@ -229,7 +229,7 @@ def cancel(request: HttpRequest) -> HttpResponse:
 def set_up(request: HttpRequest) -> HttpResponse:
     """Shows the key that waits for its code, or offers to make one."""
     login, gate = _login_that_may_set_up(request)
-    if not gate.mfa.policy.codes:
+    if not gate.sets_up_codes(login.user_id):
         return _redirect_to("add_passkey")
     problem: Problem | None = None
     if request.method == "POST":
