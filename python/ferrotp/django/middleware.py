@@ -98,8 +98,7 @@ class MFAMiddleware:
             login = auth.load(request)
             if login is None:
                 return auth.redirect_to_step(request, LoginRequired())
-            # A full login that is held has no factor that is enough.
-            must_set_up = login.stage in ("set-up", "full")
+            must_set_up = login.stage == "set-up" or (login.stage == "full" and not login.passed) or lacks_passkey(held)
             return auth.redirect_to_step(request, SecondFactorRequired("set-up" if must_set_up else "challenge"))
         if "admin" in request.resolver_match.app_names and conf().admin and request.user.is_authenticated:
             try:

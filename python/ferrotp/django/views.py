@@ -10,7 +10,7 @@ from django.conf import settings as site
 from django.contrib.auth import REDIRECT_FIELD_NAME, logout
 from django.contrib.auth.views import LoginView as DjangoLoginView
 from django.db import connections, transaction
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render as render_template
 from django.urls import reverse
@@ -208,7 +208,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 def sign_in_options(request: HttpRequest) -> HttpResponse:
     """A new challenge, for a login page that is open for long."""
     if not is_sign_in_offered():
-        raise Http404
+        return HttpResponse(status=404)
     return JsonResponse({"options": gate_for_anybody().sign_in_challenge(auth.sign_in_session(request))})
 
 
