@@ -13,7 +13,7 @@ from .conftest import Person
 from .routes import routes
 from .test_login import where
 
-# What a half-login may have: the login by password or by a passkey alone, logout, the challenge, and what is marked as exempt.
+# What a half-login may have: the login, by a passkey alone, too, logout, the challenge, and what is marked as exempt.
 OPEN = {f"{site}/log{way}" for site in ("/admin", "/own-admin") for way in ("in/", "out/")}
 OPEN |= {"/login", "/plain-login", "/logout", "/api"}
 OPEN |= {
