@@ -15,5 +15,6 @@ class ContentSecurityPolicyMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self._get_response(request)
         policy = "; ".join(f"{name} {' '.join(values)}" for name, values in settings.SECURE_CSP.items())
-        response.headers.setdefault("Content-Security-Policy", policy)
+        if policy:
+            response.headers.setdefault("Content-Security-Policy", policy)
         return response

@@ -3,10 +3,12 @@
 import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
 from django.db import connections
@@ -14,7 +16,7 @@ from django.test import override_settings
 from django.test.utils import setup_test_environment, teardown_test_environment
 
 from ferrotp.django import get_mfa
-from ferrotp.django.checks import check_apis, check_keys, check_middleware, check_settings, check_stores
+from ferrotp.django.checks import check_apis, check_groups, check_keys, check_middleware, check_settings, check_stores
 from ferrotp.django.models import Factor, RecoveryCode
 from ferrotp.django.test import Clock
 from ferrotp.mfa import Event
@@ -106,6 +108,59 @@ def test_what_cannot_be_is_said(
             call_command("check")
 
 
+STORES = (
+    'ferrotp.E001: FERROTP["STORE"] must be "django", "memory", a store, or a URL of sqlite, postgresql, mysql, '
+    "mariadb, redis, rediss, unix"
+)
+SENTENCES: list[tuple[dict[str, Any], str]] = [
+    ({"STORE": "nonsense"}, STORES),
+    ({"STORE": "postgres://app:secret@db/site"}, STORES),
+    ({"STORE": 7}, STORES),
+    (
+        {"TENANT": "one\ntwo"},
+        'ferrotp.E001: FERROTP["TENANT"] must be 1 to 255 printable characters, without space at its ends',
+    ),
+    ({"CLOCK": 7}, 'ferrotp.E001: FERROTP["CLOCK"] must be a function, or the path of one'),
+    ({"CLOCK": "time.timezone"}, 'ferrotp.E001: FERROTP["CLOCK"] must be a function, or the path of one'),
+    ({"NOTIFY": 7}, 'ferrotp.E001: FERROTP["NOTIFY"] must be "mail", a function, or the path of one'),
+    ({"NOTIFY": "os.sep"}, 'ferrotp.E001: FERROTP["NOTIFY"] must be "mail", a function, or the path of one'),
+    (
+        {"BASE_TEMPLATE": "nowhere.html"},
+        "ferrotp.E015: FERROTP[\"BASE_TEMPLATE\"] names 'nowhere.html', which is no template of this site.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "sentence"), SENTENCES)
+def test_a_setting_that_cannot_work_is_said_in_a_sentence(earnest: None, change: dict[str, Any], sentence: str) -> None:
+    with override_settings(FERROTP=given(**change)):
+        assert names_of(check_settings()) == {sentence}
+        with pytest.raises(SystemCheckError):
+            call_command("check")
+
+
+def test_a_store_that_does_not_open_is_said_at_start(
+    earnest: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "mfa.db").write_bytes(b"")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with override_settings(FERROTP=given(STORE="sqlite:///mfa.db"), BASE_DIR=tmp_path):
+        (fault,) = check_stores()
+        assert fault.id == "ferrotp.E016" and "move it there" in fault.msg
+
+
+def test_a_group_that_nobody_is_in_is_said_where_the_database_is_looked_at(
+    earnest: None, person: Callable[..., Person], ferrotp: Callable[..., None]
+) -> None:
+    Group.objects.get_or_create(name="finance-desk")
+    ferrotp(REQUIRED=[{"who": "group:finance-desk"}, {"who": "group:finanace"}, {"who": "staff"}])
+    assert check_groups() == []
+    assert names_of(check_groups(databases=["default"])) == {
+        "ferrotp.W006: FERROTP[\"REQUIRED\"] names the group 'finanace', which is not there: that rule is about nobody."
+    }
+
+
 def test_a_missing_setting_is_said(earnest: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FERROTP_KEYS", raising=False)
     with override_settings(FERROTP=None):
@@ -118,8 +173,13 @@ def test_a_missing_setting_is_said(earnest: None, monkeypatch: pytest.MonkeyPatc
 SESSION = "django.contrib.sessions.middleware.SessionMiddleware"
 AUTH = "django.contrib.auth.middleware.AuthenticationMiddleware"
 REMOTE = "django.contrib.auth.middleware.PersistentRemoteUserMiddleware"
+WANTED = "in_django.test_checks_and_commands.LoginRequiredMiddleware"
 OURS = "ferrotp.django.middleware.MFAMiddleware"
 LOCAL = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+
+class LoginRequiredMiddleware:
+    """Django's, which Djangos before 5.1 have not."""
 
 
 @pytest.mark.parametrize(
@@ -128,6 +188,7 @@ LOCAL = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
         ({"MIDDLEWARE": [SESSION, AUTH]}, "E010"),
         ({"MIDDLEWARE": [SESSION, OURS, AUTH]}, "E011"),
         ({"MIDDLEWARE": [OURS, SESSION, AUTH]}, "E011"),
+        ({"MIDDLEWARE": [SESSION, AUTH, WANTED, OURS]}, "E011"),
         ({"MIDDLEWARE": [SESSION, AUTH, OURS, REMOTE]}, "E011"),
         ({"SESSION_COOKIE_SECURE": False}, "W001"),
         ({"ROOT_URLCONF": "in_django.no_urls"}, "E004"),
@@ -231,6 +292,25 @@ def test_a_user_is_reset(alice: Person, events: list[Event], monkeypatch: pytest
     )
     assert events[-1].kind == "reset" and events[-1].detail["by"] == "helpdesk"
     assert not get_mfa().status(user_id=alice.user_id).enrolled
+
+
+def test_a_user_is_reset_by_primary_key_and_under_an_id_without_a_name(
+    person: Callable[..., Person], events: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a container the process has a number, and no entry in passwd."""
+    alice, bob = person().enroll(), person()
+    User.objects.filter(pk=bob.user.pk).update(username=alice.user_id)  # a name that looks like another's key
+
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    assert run("ferrotp_reset", alice.user_id, "--noinput").startswith(f"{alice.user_id} had 0 factors")
+    assert get_mfa().status(user_id=alice.user_id).enrolled
+    assert run("ferrotp_reset", alice.user_id, "--pk", "--noinput").startswith(f"{alice.name} had 1 factor,")
+    assert events[-1].detail["by"].startswith("uid ")
+    with pytest.raises(CommandError, match="no user"):
+        run("ferrotp_reset", "no key", "--pk", "--noinput")
 
 
 def test_the_report_says_who_has_none_a_legacy_one_and_a_clock_that_is_off(

@@ -261,12 +261,12 @@ const views = {
     const problem = t("setup.expired");
     if (!enrollment) {
       return show(t("setup.title"), p(t("setup.why")), p(t("setup.need")),
-        form(t("setup.start"), async (values) => {
-          const answer = await ask("POST", "/mfa/enroll", withPending(values));
+        form(t("setup.start"), async () => {
+          const answer = await ask("POST", "/mfa/enroll", withPending({}));
           if (!answer.ok) return told(answer);
           enrollment = answer;
           render();
-        }, field({ id: "name", label: t("setup.name"), hint: t("setup.name.hint"), maxlength: 60, autocomplete: "off" })),
+        }),
         h("div", { class: "ferrotp-ways" }, p(link("#settings", t("challenge.back")))));
     }
     const svg = new DOMParser().parseFromString(enrollment.qr_svg, "image/svg+xml").documentElement;
@@ -277,7 +277,7 @@ const views = {
       h("h2", { id: "key-title" }, t("setup.type")), key, p(t("setup.type.hint"), "ferrotp-hint"),
       h("h2", {}, `2. ${t("setup.confirm")}`),
       form(t("setup.submit"), async (values) => {
-        const answer = await ask("POST", "/mfa/confirm", withPending({ code: values.code, factor_id: enrollment.factor_id }));
+        const answer = await ask("POST", "/mfa/confirm", withPending({ ...values, factor_id: enrollment.factor_id }));
         if (!answer.ok && answer.type?.endsWith("enrollment-expired")) {
           enrollment = null;
           note = problem;
@@ -291,7 +291,8 @@ const views = {
         if (!answer.recovery_codes.length) return go("settings");
         codes = answer.recovery_codes;
         go("codes");
-      }, codeField(t("setup.expires", { duration: span("for", enrollment.expires_at) }))),
+      }, codeField(t("setup.expires", { duration: span("for", enrollment.expires_at) })),
+        field({ id: "name", label: t("setup.name"), hint: t("setup.name.hint"), maxlength: 60, autocomplete: "off" })),
       h("div", { class: "ferrotp-ways" }, p(link("#settings", t("challenge.back"))),
         button(t("setup.restart"), () => { enrollment = null; render(); }, "ferrotp-link")));
   },

@@ -66,7 +66,7 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
         found, distinct = super().get_search_results(request, queryset, search_term)
         if search_term:
             model = get_user_model()
-            named = model._default_manager.filter(**{f"{model.USERNAME_FIELD}__icontains": search_term})[:200]
+            named = model._base_manager.filter(**{f"{model.USERNAME_FIELD}__icontains": search_term})[:200]
             found = found | queryset.filter(user_id__in=[user_id_of(user) for user in named])
         return found, distinct
 

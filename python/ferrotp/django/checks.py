@@ -7,7 +7,9 @@ from django.apps import apps
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
+from django.db import DatabaseError, connections, router
+from django.template import TemplateDoesNotExist
+from django.template.loader import get_template
 from django.urls import NoReverseMatch, get_resolver, reverse
 from django.utils.module_loading import import_string
 
@@ -28,10 +30,13 @@ def register() -> None:
     checks.register(check_apis, checks.Tags.security)
     checks.register(check_keys, checks.Tags.database)
     checks.register(check_durability, checks.Tags.database)
+    checks.register(check_groups, checks.Tags.database)
 
 
 def check_settings(app_configs: Any = None, **more: Any) -> list[checks.CheckMessage]:
     """Keys, names, numbers, cookies, and the pages' place."""
+    from django.contrib.auth.backends import ModelBackend  # wants its models
+
     found: list[checks.CheckMessage] = []
     try:
         given = conf()
@@ -45,11 +50,27 @@ def check_settings(app_configs: Any = None, **more: Any) -> list[checks.CheckMes
         found.append(checks.Error(f"There is no usable keyring: {fault}", hint=_MAKE_KEY, id="ferrotp.E003"))
     elif isinstance(raw()["KEYS"], str) and settings.SECRET_KEY in raw()["KEYS"]:
         found.append(checks.Error("A key of the keyring is SECRET_KEY.", hint=_MAKE_KEY, id="ferrotp.E003"))
+    found += [
+        checks.Error(
+            f'FERROTP["EXEMPT_BACKENDS"] has {path}: the password alone lets in.',
+            hint="Name backends of a single sign-on that asks for a second factor itself.",
+            id="ferrotp.E017",
+        )
+        for path in given.exempt_backends
+        if import_string(path) is ModelBackend
+    ]
     if not settings.DEBUG and not settings.SESSION_COOKIE_SECURE and not _testing():
         hint = "Set SESSION_COOKIE_SECURE = True: a session that travels in clear is worth a password and a code."
         found.append(checks.Warning("SESSION_COOKIE_SECURE is off.", hint=hint, id="ferrotp.W001"))
     if _adapted():
         return found
+    try:
+        get_template(given.base_template)
+    except TemplateDoesNotExist:
+        message = f'FERROTP["BASE_TEMPLATE"] names {given.base_template!r}, which is no template of this site.'
+        found.append(checks.Error(message, id="ferrotp.E015"))
+    except Exception:  # noqa: S110 - the templates have a fault of their own, which Django tells
+        pass
     try:
         reverse("ferrotp:challenge")
     except NoReverseMatch:
@@ -73,6 +94,11 @@ def check_stores(app_configs: Any = None, **more: Any) -> list[checks.CheckMessa
             found.append(checks.Error('FERROTP["STORE"] is "memory": for tests only.', hint=hint, id="ferrotp.E005"))
     elif given.store == "django":
         found += _check_database(given.database)
+    elif given.issuer and not keyring_fault():
+        try:
+            get_mfa()
+        except (ImproperlyConfigured, MFAError) as error:
+            found.append(checks.Error(f'FERROTP["STORE"]: {error}.', id="ferrotp.E016"))
     return found + _check_sessions()
 
 
@@ -149,6 +175,33 @@ def check_durability(
     return [checks.Warning(message, hint=hint, id="ferrotp.W005")]
 
 
+def check_groups(
+    app_configs: Any = None, databases: Sequence[str] | None = None, **more: Any
+) -> list[checks.CheckMessage]:
+    """Whether the groups of ``REQUIRED`` are there: with ``manage.py check --database``, and before ``migrate``."""
+    try:
+        groups = {rule.group for rule in conf().required if rule.group}
+    except ImproperlyConfigured:
+        return []
+    if not groups or not apps.is_installed("django.contrib.auth"):
+        return []
+    model = apps.get_model("auth", "Group")
+    alias = router.db_for_read(model)
+    if alias not in (databases or ()):
+        return []
+    try:
+        there = set(model._base_manager.using(alias).filter(name__in=groups).values_list("name", flat=True))
+    except DatabaseError:  # there are no tables yet
+        return []
+    return [
+        checks.Warning(
+            f'FERROTP["REQUIRED"] names the group {group!r}, which is not there: that rule is about nobody.',
+            id="ferrotp.W006",
+        )
+        for group in sorted(groups - there)
+    ]
+
+
 def check_tenants(app_configs: Any = None, **more: Any) -> list[checks.CheckMessage]:
     """Whether the second factors of the customers of django-tenants stay apart, as its users do."""
     if not apps.is_installed("django_tenants"):
@@ -199,6 +252,13 @@ def check_middleware(app_configs: Any = None, **more: Any) -> list[checks.CheckM
         if not any(_is(class_, needed) for class_ in classes[: ours[0]]):
             message = f"MFAMiddleware must come after {needed.__name__}."
             return [checks.Error(message, hint=hint, id="ferrotp.E011")]
+    early = [
+        class_.__name__ for class_ in classes[: ours[0]] if getattr(class_, "__name__", "") == "LoginRequiredMiddleware"
+    ]
+    if early:
+        hint = 'Put it behind "ferrotp.django.middleware.MFAMiddleware".'
+        message = "MFAMiddleware must come before LoginRequiredMiddleware."
+        return [checks.Error(message, hint=hint, id="ferrotp.E011")]
     late = [
         class_.__name__ for class_ in classes[ours[0] :] if isinstance(class_, type) and "RemoteUser" in class_.__name__
     ]

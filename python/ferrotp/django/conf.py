@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from ferrotp.mfa import Passkeys, Policy, PolicyError
+from ferrotp.mfa.core import is_identifier
 from ferrotp.vault import Keyring, VaultError
 
 DEFAULTS: dict[str, Any] = {
@@ -25,6 +26,7 @@ DEFAULTS: dict[str, Any] = {
     "REQUIRED": [],
     "MAY_SIGN_IN": None,
     "ADMIN": True,
+    "EXEMPT_BACKENDS": [],
     "FRESH_SECONDS": 600,
     "BASE_TEMPLATE": "ferrotp/base.html",
     "NOTIFY": None,
@@ -40,7 +42,9 @@ class Rule:
 
     who: Who
     since: datetime | None
-    passkey: bool
+    group: str = ""
+    """The name of the group that it is about, if it is about one."""
+    passkey: bool = False
     """Whether it has to be a passkey."""
 
 
@@ -56,6 +60,7 @@ class Conf:
     required: tuple[Rule, ...]
     may_sign_in: Who | None
     admin: bool
+    exempt_backends: tuple[str, ...]
     fresh_seconds: int
     base_template: str
     notify: Any
@@ -85,13 +90,19 @@ def conf() -> Conf:
     for name, kind in (("ISSUER", str), ("DATABASE", str), ("BASE_TEMPLATE", str), ("ADMIN", bool)):
         if not isinstance(given[name], kind):
             raise ImproperlyConfigured(f'FERROTP["{name}"] must be a {kind.__name__}')
-    if not isinstance(given["TENANT"], str) and not callable(given["TENANT"]):
-        raise ImproperlyConfigured('FERROTP["TENANT"] must be a str, or a function that gives one')
+    _check_store(given["STORE"])
+    _check_tenant(given["TENANT"])
     fresh = given["FRESH_SECONDS"]
     if type(fresh) is not int or not 30 <= fresh <= 86_400:
         raise ImproperlyConfigured('FERROTP["FRESH_SECONDS"] must be a whole number from 30 to 86400')
     clock = given["CLOCK"]
+    clock = _imported("CLOCK", clock) if isinstance(clock, str) else clock
+    if clock is not None and not callable(clock):
+        raise ImproperlyConfigured('FERROTP["CLOCK"] must be a function, or the path of one')
     notify = given["NOTIFY"]
+    notify = _imported("NOTIFY", notify) if isinstance(notify, str) and notify != "mail" else notify
+    if notify not in (None, False, True, "mail") and not callable(notify):
+        raise ImproperlyConfigured('FERROTP["NOTIFY"] must be "mail", a function, or the path of one')
     policy, required = _policy(given["POLICY"]), _rules(given["REQUIRED"])
     if policy.passkeys is None and any(rule.passkey for rule in required):
         raise ImproperlyConfigured('a rule of FERROTP["REQUIRED"] asks for passkeys, and FERROTP["POLICY"] has none')
@@ -104,10 +115,11 @@ def conf() -> Conf:
         required=required,
         may_sign_in=_function("MAY_SIGN_IN", given["MAY_SIGN_IN"]),
         admin=given["ADMIN"],
+        exempt_backends=_backends(given["EXEMPT_BACKENDS"]),
         fresh_seconds=fresh,
         base_template=given["BASE_TEMPLATE"],
-        notify=_imported("NOTIFY", notify) if isinstance(notify, str) and notify != "mail" else notify,
-        clock=_imported("CLOCK", clock) if isinstance(clock, str) else clock,
+        notify=notify,
+        clock=clock,
     )
 
 
@@ -138,6 +150,41 @@ def keyring_fault() -> str:
     except (VaultError, TypeError) as error:
         return str(error)
     return ""
+
+
+def _backends(given: Any) -> tuple[str, ...]:
+    if not isinstance(given, (list, tuple)):
+        raise ImproperlyConfigured('FERROTP["EXEMPT_BACKENDS"] must be a list of paths')
+    for path in given:
+        if path not in settings.AUTHENTICATION_BACKENDS:
+            raise ImproperlyConfigured(
+                f'FERROTP["EXEMPT_BACKENDS"] names {path!r}, which is not in AUTHENTICATION_BACKENDS'
+            )
+    return tuple(given)
+
+
+def _check_store(given: Any) -> None:
+    if not isinstance(given, str):
+        is_store = hasattr(given, "reserve") or hasattr(given, "connect")  # a store, or an engine of SQLAlchemy
+    else:
+        scheme, _, rest = given.partition(":")
+        is_store = given in ("django", "memory") or bool(rest and scheme.partition("+")[0] in _SCHEMES)
+    if not is_store:  # not what was given: it may hold a password
+        raise ImproperlyConfigured(
+            f'FERROTP["STORE"] must be "django", "memory", a store, or a URL of {", ".join(_SCHEMES)}'
+        )
+
+
+_SCHEMES = ("sqlite", "postgresql", "mysql", "mariadb", "redis", "rediss", "unix")
+
+
+def _check_tenant(given: Any) -> None:
+    if callable(given) or given == "":
+        return
+    if not isinstance(given, str):
+        raise ImproperlyConfigured('FERROTP["TENANT"] must be a str, or a function that gives one')
+    if not is_identifier(given):
+        raise ImproperlyConfigured('FERROTP["TENANT"] must be 1 to 255 printable characters, without space at its ends')
 
 
 def _policy(given: Any) -> Policy:
@@ -183,17 +230,18 @@ def _rule(given: Any) -> Rule:
             '"path.to.function" | function, "from": date or datetime or "YYYY-MM-DD", "passkey": True | False}; '
             'all but "who" may be left out'
         )
-    who = given["who"]
+    who, group = given["who"], ""
     if isinstance(who, str):
         if who in _WHO:
             who = _WHO[who]
         elif who.startswith("group:"):
-            who = _in_group(who.removeprefix("group:"))
+            group = who.removeprefix("group:")
+            who = _in_group(group)
         elif "." in who:
             who = _imported("REQUIRED", who)
     if not callable(who):
         raise ImproperlyConfigured(f'FERROTP["REQUIRED"] knows no {given["who"]!r}')
-    return Rule(who, _since(given.get("from")), given.get("passkey", False))
+    return Rule(who, _since(given.get("from")), group, given.get("passkey", False))
 
 
 def _in_group(name: str) -> Who:

@@ -14,7 +14,15 @@ from time import monotonic
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import Error, IntegrityError, InterfaceError, OperationalError, connections, transaction
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    connections,
+    transaction,
+)
 from django.db.backends.signals import connection_created
 from django.db.utils import load_backend
 
@@ -78,7 +86,7 @@ class StoreConnections:
                     connection.set_limits()
                     yield self._store_alias
             except Error as error:
-                raise _translated(error, inside, connection.deadline) from None
+                raise _translated(error, inside, connection.deadline, self.alias) from None
             finally:
                 del connections[self._store_alias]
 
@@ -408,17 +416,18 @@ def _is_busy(error: BaseException) -> bool:
     return is_sqlite_busy(error.__cause__ or error)
 
 
-def _translated(error: Error, inside_transaction: bool, deadline: float) -> Exception:
+def _translated(error: Error, inside_transaction: bool, deadline: float, alias: str) -> Exception:
     # Only the number: the servers' texts and their details hold values.
     cause = error.__cause__
     state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
     number = number_of(cause)
+    command = "run manage.py migrate" + ("" if alias == DEFAULT_DB_ALIAS else f" --database={alias}")
     if number:
-        return failure_of(number, "MySQL", monotonic() >= deadline, "run manage.py migrate")
+        return failure_of(number, "MySQL", monotonic() >= deadline, command)
     if isinstance(error, IntegrityError) or (state or "")[:2] in ("22", "23", "54"):
         return ValueError("the database cannot hold the record, or has it already")
     if state == "42P01" or "no such table" in str(error):
-        return StoreRefused("the tables are not there: run manage.py migrate")
+        return StoreRefused(f"the tables are not there: {command}")
     if state in ("40001", "40P01"):
         return Undone(f"PostgreSQL undid the transaction (SQLSTATE {state})")
     if state:

@@ -17,7 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.functional import lazy
 from django.views.decorators.debug import sensitive_variables
 
-from ferrotp.mfa import MFAError
+from ferrotp.mfa import FactorDisabled, InvalidCode, MFAError, PasskeyRefused, Throttled, Verification
 from ferrotp.web import Login, device_name
 from ferrotp.web.pages import posted_codes
 from ferrotp.web.problems import Problem
@@ -74,6 +74,8 @@ class ChallengeForm(forms.Form):
         # Where something was posted, the step that takes it asks whether the login may: the store is asked once.
         self.login: Login = before if before is not None and self.is_bound else self.gate.allow_challenge(before)
         """The login that asks, and after a right code, the one that it has become."""
+        self.verification: Verification | None = None
+        """What a right code was found to be."""
         self._is_half_login = self.login.stage == "half"
 
     @sensitive_variables()
@@ -86,12 +88,13 @@ class ChallengeForm(forms.Form):
         code, next_code = cleaned.pop("code"), cleaned.pop("next_code", "")
         try:
             if self.recovery:
-                self.login, _ = self.gate.recover(self.login, code)
+                self.login, self.verification = self.gate.recover(self.login, code)
             else:
-                self.login = self.gate.verify_typed(self.login, code, next_code)
+                self.login, self.verification = self.gate.verify_typed(self.login, code, next_code)
         except MFAError as error:
             two_codes = bool(next_code)
             self.problem = auth.problem_of(self.request, error, recovery=self.recovery, two_codes=two_codes)
+            self._note_failure(error)
             raise ValidationError(self.problem.message) from None
         return cleaned
 
@@ -100,7 +103,14 @@ class ChallengeForm(forms.Form):
         device = None
         if self._is_half_login and self.cleaned_data.get("trust"):
             device = self.gate.trust_device(self.login, device_name(self.request.headers.get("User-Agent", "")))
-        return auth.complete_login(self.request, self.login, device, self._user)
+        response = auth.complete_login(self.request, self.login, device, self._user)
+        if self._is_half_login and self.data.get("code"):
+            auth.note_code(self.request, self.data["code"], response["Location"])
+        return response
+
+    def _note_failure(self, error: MFAError) -> None:
+        if self._is_half_login and isinstance(error, (InvalidCode, Throttled, FactorDisabled, PasskeyRefused)):
+            auth.note_failure(self.request, self._user)
 
 
 class RecoveryForm(ChallengeForm):
@@ -130,6 +140,7 @@ class PasskeyForm(ChallengeForm):
             self.login = self.gate.verify_passkey(self.login, response)
         except MFAError as error:
             self.problem = auth.problem_of(self.request, error)
+            self._note_failure(error)
             raise ValidationError(self.problem.message) from None
         return cleaned
 
@@ -147,16 +158,11 @@ class NewPasskeyForm(forms.Form):
     name = forms.CharField(required=False)
 
 
-class NameForm(forms.Form):
-    """The name of a device, to begin set-up with."""
-
-    name = forms.CharField(required=False)
-
-
 class ConfirmForm(forms.Form):
-    """The first code of a new device."""
+    """The first code of a new device, and its name."""
 
     code = CodeField()
+    name = forms.CharField(required=False)
 
 
 class SavedForm(forms.Form):

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
-from django.contrib.auth import logout
+from django.contrib.auth import HASH_SESSION_KEY, logout
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import LoginView, LogoutView
 from django.contrib.staticfiles.views import serve as serve_from_apps
@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.static import serve
 
 from ferrotp.mfa import DeviceToken, EnrollmentLost, MFAError, SealedRecordError, StoreUnavailable
-from ferrotp.web import LoginRequired, SecondFactorRequired, StepError
+from ferrotp.web import Login, LoginRequired, SecondFactorRequired, StepError
 
 from . import auth
 from .conf import conf
@@ -32,6 +32,14 @@ class RequestMFA:
         self.seen_user: Any = None
         self.in_view = False
         """Whether a view was reached: whom it logs in, it has asked."""
+        self.vouched = False
+        """Whether the site has said that the login of this request passed elsewhere."""
+        self.login: Login | None = None
+        """The login that is done, as it was when the request came."""
+        self.impersonation: dict[str, Any] | None = None
+        """What the session knew of an impersonation when the request came."""
+        self.password_hash = ""
+        """Django's hash of the password, as the session of a login that is done had it when the request came."""
 
     @property
     def passed(self) -> bool:
@@ -67,12 +75,18 @@ class MFAMiddleware:
         if self._async:
             return self._call_async(request)
         answer = self._begin_request(request)
-        return self._finish_response(request, self.get_response(request) if answer is None else answer)
+        if answer is None:
+            answer = self.get_response(request)
+        if self._was_sent_to_login(request, answer):
+            answer = self._lead_on(request, answer)
+        return self._finish_response(request, answer)
 
     async def _call_async(self, request: HttpRequest) -> HttpResponse:
         answer = await sync_to_async(self._begin_request, thread_sensitive=True)(request)
         if answer is None:
             answer = await self.get_response(request)
+        if self._was_sent_to_login(request, answer):
+            answer = await sync_to_async(self._lead_on, thread_sensitive=True)(request, answer)
         return self._finish_response(request, answer)
 
     def process_view(
@@ -84,9 +98,14 @@ class MFAMiddleware:
         request.mfa.in_view = True
         if answer is not None:
             return answer
+        return self._gate(request, view)
+
+    def _gate(self, request: Any, view: Callable[..., Any]) -> HttpResponse | None:
         held, again = request.mfa.held_user, auth.REAUTHENTICATE_KEY in request.session
         if held is not None or again or request.method == "POST":
             purpose = _purpose(request, view)
+            if purpose == "release" and held is not None:
+                _set_user(request, held)
             if again and purpose == "login":
                 _set_user(request, AnonymousUser())  # or the login page would send a user whom it knows away
             if purpose:
@@ -126,6 +145,7 @@ class MFAMiddleware:
         if user is request.mfa.seen_user or not user.is_authenticated:
             return None
         request.mfa.seen_user = user
+        request.mfa.impersonation = request.session.get(auth.IMPERSONATION_KEY)
         try:
             login = auth.load(request)
             # A login by the password alone ends where a factor was set up since, in another browser.
@@ -148,20 +168,37 @@ class MFAMiddleware:
             return unavailable(request, error)
         if is_done:
             request.mfa.held_user = None
+            request.mfa.password_hash = request.session.get(HASH_SESSION_KEY, "")
+            request.mfa.login = login
         else:
             request.mfa.held_user = user
             _set_user(request, AnonymousUser())
         return None
 
     @staticmethod
+    def _was_sent_to_login(request: Any, response: HttpResponse) -> bool:
+        """Whether a middleware before this one, which wants a login of every page (Django's LoginRequiredMiddleware),
+        sent somebody to the login page who is logged in but for the second factor: it would go round and round."""
+        if request.mfa.held_user is None or request.mfa.in_view or request.resolver_match is None:
+            return False
+        place = urlsplit(response.headers.get("Location", "")).path
+        return response.status_code == 302 and place == urlsplit(auth.login_page()).path
+
+    def _lead_on(self, request: Any, response: HttpResponse) -> HttpResponse:
+        return self._gate(request, request.resolver_match.func) or response
+
+    @staticmethod
     def _finish_response(request: Any, response: HttpResponse) -> HttpResponse:
+        if request.mfa.password_hash:
+            auth.keep_login(request, request.mfa.password_hash)
         if request.mfa.device is not None:
             auth.set_device_cookie(response, *request.mfa.device)
         return response
 
 
 def _purpose(request: Any, view: Any) -> str:
-    """What a view is for: "login", "logout", "static", or something else: ""."""
+    """What a view is for: "login", "logout", "static", "release" (the end of an impersonation), or something else:
+    ""."""
     match = request.resolver_match
     if "admin" in match.app_names and match.url_name in ("login", "logout"):
         return str(match.url_name)
@@ -171,6 +208,8 @@ def _purpose(request: Any, view: Any) -> str:
             return "login"
         if issubclass(class_, LogoutView):
             return "logout"
+        if any((base.__module__, base.__name__) == ("hijack.views", "ReleaseUserView") for base in class_.__mro__):
+            return "release"
     if view in (serve, serve_from_apps):
         return "static"
     if request.path == urlsplit(auth.login_page()).path:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY
 from django.test import AsyncClient, Client
@@ -28,7 +29,7 @@ from .conf import conf
 
 
 class MFAClientMixin:
-    """A client that logs in with both factors."""
+    """A client that logs in with both factors: before `Client`, `AsyncClient`, or REST framework's `APIClient`."""
 
     def force_mfa_login(self, user: Any, backend: str | None = None, *, fresh: bool = True) -> None:
         """Logs a user in, as if password and code had been right just now. No factor is needed.
@@ -45,6 +46,10 @@ class MFAClientMixin:
         session[LOGIN_KEY] = replace(login, bound=bound, backend=session[BACKEND_SESSION_KEY]).dump()
         session.save()
         self.cookies[settings.SESSION_COOKIE_NAME] = session.session_key  # type: ignore[attr-defined]
+
+    async def aforce_mfa_login(self, user: Any, backend: str | None = None, *, fresh: bool = True) -> None:
+        """`force_mfa_login`, awaited: for tests that are coroutines."""
+        await sync_to_async(self.force_mfa_login, thread_sensitive=True)(user, backend, fresh=fresh)
 
 
 class MFAClient(MFAClientMixin, Client):

@@ -5,10 +5,12 @@ from dataclasses import replace
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from django.conf import settings as site
 from django.contrib.auth import REDIRECT_FIELD_NAME, logout
 from django.contrib.auth.views import LoginView as DjangoLoginView
+from django.core.exceptions import PermissionDenied
 from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
@@ -23,8 +25,8 @@ from django.views.static import serve
 
 from ferrotp import web
 from ferrotp.mfa import MFAError, NotEnrolled, StoreUnavailable, TooManyFactors
-from ferrotp.web import PAGE_HEADERS, Gate, LastFactor, Login, LoginRequired, StepError, device_name
-from ferrotp.web.login import MESSAGE_KEY
+from ferrotp.web import PAGE_HEADERS, Gate, LastFactor, Login, LoginRequired, StepError, device_name, safe_next
+from ferrotp.web.login import LOST_FORM_KEY, MESSAGE_KEY
 from ferrotp.web.pages import (
     CodesPage,
     challenge_page,
@@ -36,21 +38,13 @@ from ferrotp.web.pages import (
     settings_page,
     show_codes,
     sign_in_page,
+    was_posted_before,
 )
 from ferrotp.web.problems import Problem, codes_problem_of
 
 from . import auth
 from .conf import conf
-from .forms import (
-    ChallengeForm,
-    ConfirmForm,
-    NameForm,
-    NewPasskeyForm,
-    PasskeyForm,
-    RecoveryForm,
-    SavedForm,
-    SignInForm,
-)
+from .forms import ChallengeForm, ConfirmForm, NewPasskeyForm, PasskeyForm, RecoveryForm, SavedForm, SignInForm
 from .service import gate_for_anybody, is_sign_in_offered
 from .texts import texts
 
@@ -62,8 +56,18 @@ _NEVER_KEPT = "private, no-store"
 
 def _has_policy_of_its_own() -> bool:
     """Whether the site has a middleware for its Content-Security-Policy: Django's, and django-csp's, leave a header
-    that is there, and ours would go before a stricter one."""
-    return any("csp" in path.lower() for path in site.MIDDLEWARE)
+    that is there, and ours would go before a stricter one. One that only reports leaves ours in force."""
+    return any(_sends_policy(path) for path in site.MIDDLEWARE if "csp" in path.lower())
+
+
+def _sends_policy(middleware: str) -> bool:
+    """Whether a middleware for policies has one that is more than a report."""
+    if middleware.endswith(".ContentSecurityPolicyMiddleware"):  # Django's
+        return bool(getattr(site, "SECURE_CSP", None))
+    if middleware == "csp.middleware.CSPMiddleware":
+        only_reports = bool(getattr(site, "CONTENT_SECURITY_POLICY_REPORT_ONLY", None))
+        return bool(getattr(site, "CONTENT_SECURITY_POLICY", None)) or not only_reports
+    return True
 
 
 def non_atomic(view: _V) -> _V:
@@ -82,9 +86,15 @@ class LoginView(DjangoLoginView):
         return auth.begin_login(
             self.request,
             form.get_user(),
-            next_url=self.get_redirect_url(),
             remember=form.cleaned_data.get("remember"),
+            success_url=self._requested_url() or self.get_default_redirect_url(),
         )
+
+    def _requested_url(self) -> str:
+        """What ``next`` says, if it is on this site, or on another that the view allows by name."""
+        url = self.get_redirect_url()
+        allowed = urlsplit(url).netloc in self.get_success_url_allowed_hosts()
+        return url if allowed and url.startswith(("http://", "https://")) else safe_next(url)
 
     @classmethod
     def as_view(cls, **initial: Any) -> Any:
@@ -107,6 +117,8 @@ def page(*methods: str) -> Callable[[Callable[..., HttpResponse]], Callable[...,
 
         @wraps(view)
         def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if auth.is_impersonated(request):  # nobody touches the factors of a user whom somebody else is for now
+                raise PermissionDenied("not as another user")
             try:
                 response = view(request, *args, **kwargs)
             except StepError as error:
@@ -131,11 +143,14 @@ def page(*methods: str) -> Callable[[Callable[..., HttpResponse]], Callable[...,
 @page("GET", "HEAD", "POST")
 def challenge(request: HttpRequest) -> HttpResponse:
     """Asks for a code of the app."""
+    if (place := auth.place_after_same_code(request)) is not None:
+        return auth.SeeOther(place)
     form = ChallengeForm(request, request.POST if request.method == "POST" else None)
     is_half_login = form.login.stage == "half"
     if not form.is_valid():
         return _challenge_page(request, form)
-    lacks_codes = is_half_login and form.gate.lacks_codes(form.login)
+    # An imported user's, for one.
+    lacks_codes = is_half_login and form.verification is not None and not form.verification.remaining
     if lacks_codes:
         form.login = replace(form.login, next=reverse("ferrotp:settings"))
     response = form.complete_login()
@@ -147,6 +162,8 @@ def challenge(request: HttpRequest) -> HttpResponse:
 @page("GET", "HEAD", "POST")
 def recover(request: HttpRequest) -> HttpResponse:
     """Asks for a recovery code."""
+    if (place := auth.place_after_same_code(request)) is not None:
+        return auth.SeeOther(place)
     form = RecoveryForm(request, request.POST if request.method == "POST" else None)
     is_half_login = form.login.stage == "half"
     if not form.is_valid():
@@ -170,6 +187,8 @@ def _challenge_page(request: HttpRequest, form: ChallengeForm) -> HttpResponse:
             return render(request, "ended", problem, login_page=auth.login_page(), error=problem.message)
     message = problem.message if problem else ""
     page = challenge_page(form.gate, form.login, texts, recovery=form.recovery, error=message)
+    if LOST_FORM_KEY in request.session:
+        page = replace(page, note=f"{texts('challenge.lost')} {page.note}".rstrip())
     return render(request, "challenge", problem, page=page)
 
 
@@ -196,7 +215,8 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         else:
             try:
                 login = gate.sign_in(form.cleaned_data["credential"], auth.sign_in_session(request), next_url=next_url)
-                return auth.complete_sign_in(request, login)
+                login, user = auth.known_sign_in(login)
+                return auth.complete_login(request, login, None, user, login.backend)
             except MFAError as error:
                 problem = auth.problem_of(request, error, sign_in=True)
     message = problem.message if problem else ""
@@ -233,10 +253,8 @@ def set_up(request: HttpRequest) -> HttpResponse:
         return _redirect_to("add_passkey")
     problem: Problem | None = None
     if request.method == "POST":
-        form = NameForm(request.POST)
-        form.is_valid()
         try:
-            auth.save_login(request, gate.enroll(login, form.cleaned_data.get("name", "")))
+            auth.save_login(request, gate.enroll(login))
             return _redirect_to("set_up")
         except MFAError as error:
             problem = auth.problem_of(request, error)
@@ -255,13 +273,13 @@ def confirm(request: HttpRequest) -> HttpResponse:
         problem = Problem("invalid-request", 400, texts("error.empty"))
     else:
         try:
-            confirmed = gate.confirm(login, form.cleaned_data["code"])
+            confirmed = gate.confirm(login, form.cleaned_data["code"], form.cleaned_data["name"])
         except MFAError as error:
             problem = auth.problem_of(request, error)
         else:
             # Where to go when the codes are saved. They are made when the application has had its say: if it fails,
             # there are none that nobody has seen.
-            auth.promote(request, confirmed, next_url=login.next if login.stage == "set-up" else "")
+            auth.promote(request, confirmed, next_url="" if login.passed else login.next)
             request.session[MESSAGE_KEY] = ["setup.done", {}]
             return show_codes(partial(_first_codes, request), partial(_codes_page, request)) or _redirect_to("settings")
     if problem.expired:
@@ -289,11 +307,10 @@ def add_passkey(request: HttpRequest) -> HttpResponse:
             except MFAError as error:
                 problem = auth.problem_of(request, error)
             else:
-                auth.promote(request, confirmed, next_url=login.next if login.stage == "set-up" else "")
+                auth.promote(request, confirmed, next_url="" if login.passed else login.next)
                 request.session[MESSAGE_KEY] = ["passkey.done", {}]
-                return show_codes(partial(_first_codes, request), partial(_codes_page, request)) or _redirect_to(
-                    "settings"
-                )
+                shown = show_codes(partial(_first_codes, request), partial(_codes_page, request))
+                return shown or _redirect_to("settings")
     name = device_name(request.headers.get("User-Agent", ""))
     try:
         page = passkey_page(gate, login, texts, name=name, error=problem.message if problem else "")
@@ -323,7 +340,8 @@ def _login_that_may_set_up(request: HttpRequest) -> tuple[Login, Gate]:
 
 def _set_up_page(request: HttpRequest, gate: Gate, login: Login, problem: Problem | None) -> HttpResponse:
     message = problem.message if problem else ""
-    page = set_up_page(gate, login, texts, gate.pending_enrollment(login), error=message)
+    enrollment, name = gate.pending_enrollment(login), request.POST.get("name", "")
+    page = set_up_page(gate, login, texts, enrollment, error=message, name=name)
     return render(request, "set_up", problem, page=page)
 
 
@@ -335,15 +353,18 @@ def new_codes(request: HttpRequest) -> HttpResponse:
     """Makes new recovery codes, and shows them this once."""
     login, gate = _full_login(request)
     login = gate.require_fresh(login)
+    opened_at = int(gate.now())
     if request.method != "POST":
-        return render(request, "new_codes", error="")
+        return render(request, "new_codes", opened_at=opened_at, error="")
+    if was_posted_before(login, request.POST.get("opened_at", "")):
+        return _redirect_to("settings")
     try:
         shown = show_codes(partial(_new_codes, request, gate, login), partial(_codes_page, request))
     except NotEnrolled:
         shown = None
     except MFAError as error:
         problem = codes_problem_of(error, texts, gate.now())
-        return render(request, "new_codes", problem, error=problem.message)
+        return render(request, "new_codes", problem, opened_at=opened_at, error=problem.message)
     return shown or _redirect_to("settings")
 
 
@@ -457,6 +478,8 @@ def unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
     problem = auth.problem_of(request, error)
     if not isinstance(error, StoreUnavailable) and problem.status < 500:
         problem = replace(problem, status=500)
+    if auth.wants_json(request):
+        return auth.problem_response(problem)
     return render(request, "unavailable", problem, error=problem.message)
 
 

@@ -8,13 +8,13 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from flask import Response, current_app, g, redirect, request, session, url_for
 
 from ..mfa import DeviceToken, MFAError, PasskeyUnknown, UserId, user_id_text
 from ..web import Gate, Login, LoginRequired, NotFresh, SessionEnded, SetupError, StepError, Texts, safe_next
-from ..web.login import LOGIN_KEY, MESSAGE_KEY, SIGN_IN_KEY
+from ..web.login import LOGIN_KEY, LOST_FORM_KEY, MESSAGE_KEY, SIGN_IN_KEY
 from ..web.problems import MEDIA_TYPE, problem_of
 from .users import check_user, load_user, stable_user_id
 
@@ -126,15 +126,15 @@ def promote(login: Login, *, next_url: str = "") -> None:
     :raises LoginRequired: if Flask-Login does not let the user in
     """
     before: Login | None = g.get(LOGIN_KEY)
+    session.pop(LOST_FORM_KEY, None)
     renew_session()
     save_login(replace(login, next=next_url, remember=None))
     if before is not None and before.stage == "full":
         return  # the user was asked again
-    on_login = state().on_login
-    if on_login is not None:
-        on_login(login.user_id)
+    here = state()
+    if here.on_login is not None:
+        here.on_login(login.user_id)
     elif hasattr(current_app, "login_manager"):
-        here = state()
         user = load_user(current_app.login_manager, login.user_id, here.load_user, here.user_id)
         flask_login = importlib.import_module("flask_login")
         if user is None or not flask_login.login_user(user, remember=bool(login.remember)):
@@ -199,6 +199,11 @@ def redirect_to_step(error: StepError) -> Response:
         body = current_app.json.dumps(problem.document())
         return Response(body, problem.status, problem.headers(), mimetype=MEDIA_TYPE)
     url = _requested_url()
+    if request.method == "POST" and not isinstance(error, LoginRequired):
+        url = _form_url()
+        session[LOST_FORM_KEY] = True
+    else:
+        session.pop(LOST_FORM_KEY, None)
     if error.next_page == "password":
         if isinstance(error, LoginRequired):
             log_out()
@@ -220,7 +225,6 @@ def require_login_everywhere() -> Response | None:
     endpoint = request.endpoint or ""
     if endpoint == "static" or endpoint.endswith(".static"):
         return None
-    state()  # without keys there is no page at all, the login's neither
     if endpoint.startswith("ferrotp."):
         login = current_login()
         if login is not None and login.stage != "full":
@@ -229,11 +233,11 @@ def require_login_everywhere() -> Response | None:
     if not endpoint:  # the page of an error, which nobody gates
         _hide_half_login()
         return None
+    here = state()  # without keys there is no page at all, the login's neither
     login_views = (current_app.config["FERROTP_LOGIN_VIEW"], _login_view())
     if endpoint in login_views or request.path in login_views:
         return None
     view = current_app.view_functions.get(endpoint)
-    here = state()
     if getattr(view, "ferrotp_exempt", False) or application_user_id(here) is None:
         return None
     try:
@@ -330,6 +334,15 @@ def _requested_url() -> str:
         return ""
     url = request.script_root + request.full_path.rstrip("?")
     return safe_next(url) if request.method == "GET" else ""
+
+
+def _form_url() -> str:
+    """The page of the application that a form came from, as the browser says; "" if it says none, or another site's."""
+    parts = urlsplit(request.headers.get("Referer", ""))
+    if parts.scheme not in ("http", "https") or parts.netloc != request.host:
+        return ""
+    steps = {url_for(f"ferrotp.{name}") for name in ("challenge", "recover", "confirm", "saved")}
+    return "" if parts.path in steps else safe_next(parts.path + (f"?{parts.query}" if parts.query else ""))
 
 
 def _device_cookie(user_id: str) -> tuple[str, bool, str]:

@@ -120,8 +120,7 @@ class FlaskMFA:
         passkeys = policy.passkeys if policy is not None else None
         if passkeys is not None and passkeys.sign_in and self._on_login is not None and self._may_sign_in is None:
             raise SetupError(auth.MAY_SIGN_IN_MISSING)
-        pages = blueprint(passkeys=passkeys)
-        app.register_blueprint(pages, url_prefix=config["FERROTP_URL_PREFIX"])
+        app.register_blueprint(blueprint(passkeys=passkeys), url_prefix=config["FERROTP_URL_PREFIX"])
         app.jinja_env.globals["ferrotp_sign_in"] = sign_in_form
         app.before_request(auth.require_login_everywhere)
         # A view that asks the service something (`begin_login` does) may find the store away.

@@ -14,8 +14,9 @@ import ferrotp.web
 
 from ..mfa import MFAError, NotEnrolled, Passkeys, TooManyFactors
 from ..web import PAGE_HEADERS, LastFactor, Login, LoginRequired, StepError, device_name
-from ..web.login import MESSAGE_KEY
+from ..web.login import LOST_FORM_KEY, MESSAGE_KEY
 from ..web.pages import (
+    ChallengePage,
     CodesPage,
     challenge_page,
     codes_file,
@@ -27,6 +28,7 @@ from ..web.pages import (
     settings_page,
     show_codes,
     sign_in_page,
+    was_posted_before,
 )
 from ..web.problems import Problem, codes_problem_of, problem_of
 from .auth import (
@@ -60,6 +62,8 @@ def blueprint(*, passkeys: Passkeys | None = None) -> Blueprint:
         ("/", settings, ["GET"]),
         ("/challenge", challenge, ["GET", "POST"]),
         ("/recover", recover, ["GET", "POST"]),
+        ("/passkey", passkey, ["GET", "POST"]),
+        ("/passkeys/add", add_passkey, ["GET", "POST"]),
         ("/cancel", cancel, ["POST"]),
         ("/password", password, ["GET", "POST"]),
         ("/set-up", set_up, ["GET", "POST"]),
@@ -71,8 +75,6 @@ def blueprint(*, passkeys: Passkeys | None = None) -> Blueprint:
         ("/devices/forget", forget_devices, ["POST"]),
         ("/devices/<series>/forget", forget_devices, ["POST"]),
     ]
-    if passkeys is not None:
-        rules += [("/passkey", passkey, ["GET", "POST"]), ("/passkeys/add", add_passkey, ["GET", "POST"])]
     if passkeys is not None and passkeys.sign_in:
         rules += [("/sign-in", sign_in, ["GET", "POST"]), ("/sign-in/options", sign_in_options, ["GET"])]
     for rule, view, methods in rules:
@@ -94,18 +96,18 @@ def challenge() -> ResponseReturnValue:
     problem = None if request.method == "GET" else form_problem(with_code=True)
     login = _asking_login(problem)
     if request.method == "GET":
-        return render("challenge", page=challenge_page(gate, login, texts, recovery=False))
+        return render("challenge", page=_challenge_page(login, recovery=False))
     if problem is None:
         next_code = request.form.get("next_code", "")
         try:
-            verified = gate.verify_typed(login, request.form["code"], next_code)
+            verified, verification = gate.verify_typed(login, request.form["code"], next_code)
         except MFAError as error:
             problem = problem_of(error, texts, gate.now(), two_codes=bool(next_code))
         else:
             device = None
             if login.stage == "half" and request.form.get("trust"):
                 device = gate.trust_device(verified, device_name(request.user_agent.string))
-            if login.stage == "half" and gate.lacks_codes(verified):
+            if login.stage == "half" and not verification.remaining:  # an imported user's, for one
                 response = complete_login(replace(verified, next=url_for("ferrotp.settings")), device)
                 session[MESSAGE_KEY] = ["settings.codes.missing", {}]
                 return response
@@ -120,7 +122,7 @@ def recover() -> ResponseReturnValue:
     problem = None if request.method == "GET" else form_problem(with_code=True)
     login = _asking_login(problem)
     if request.method == "GET":
-        return render("challenge", page=challenge_page(gate, login, texts, recovery=True))
+        return render("challenge", page=_challenge_page(login, recovery=True))
     if problem is None:
         try:
             verified, _ = gate.recover(login, request.form["code"])
@@ -145,12 +147,19 @@ def _asking_login(problem: Problem | None) -> Login:
     return login
 
 
-def _challenge_refused(login: Login, problem: Problem, *, recovery: bool) -> Response:
+def _challenge_page(login: Login, *, recovery: bool, error: str = "") -> ChallengePage:
     here = state()
+    page = challenge_page(here.gate, login, here.texts, recovery=recovery, error=error)
+    if LOST_FORM_KEY in session:
+        page = replace(page, note=f"{here.texts('challenge.lost')} {page.note}".rstrip())
+    return page
+
+
+def _challenge_refused(login: Login, problem: Problem, *, recovery: bool) -> Response:
     if problem.ends_login:
         log_out()
         return render("ended", problem, login_page=login_page(), error=problem.message)
-    page = challenge_page(here.gate, login, here.texts, recovery=recovery, error=problem.message)
+    page = _challenge_page(login, recovery=recovery, error=problem.message)
     return render("challenge", problem, page=page)
 
 
@@ -159,7 +168,7 @@ def passkey() -> ResponseReturnValue:
     here = state()
     gate, texts = here.gate, here.texts
     login = gate.allow_challenge(current_login())
-    if request.method == "GET":
+    if request.method == "GET" or gate.mfa.policy.passkeys is None:
         return redirect(url_for("ferrotp.challenge"), 303)
     problem = form_problem() or _no_credential()
     if problem is None:
@@ -244,7 +253,7 @@ def set_up() -> ResponseReturnValue:
         problem = form_problem()
         if problem is None:
             try:
-                save_login(gate.enroll(login, request.form.get("name", "")))
+                save_login(gate.enroll(login))
                 return redirect(url_for("ferrotp.set_up"), 303)
             except MFAError as error:
                 problem = problem_of(error, texts, gate.now())
@@ -262,16 +271,16 @@ def confirm() -> ResponseReturnValue:
     problem = form_problem(with_code=True)
     if problem is None:
         try:
-            confirmed = gate.confirm(login, request.form["code"])
+            confirmed = gate.confirm(login, request.form["code"], request.form.get("name", ""))
         except MFAError as error:
             problem = problem_of(error, texts, gate.now())
         else:
             # Where to go when the codes are saved. They are made when the application has had its say: if it fails,
             # there are none that nobody has seen.
-            promote(confirmed, next_url=login.next if login.stage == "set-up" else "")
+            promote(confirmed, next_url="" if login.passed else login.next)
             session[MESSAGE_KEY] = ["setup.done", {}]
             # Where there is nothing to save, on to where the user wanted to go.
-            onwards = (login.stage == "set-up" and login.next) or url_for("ferrotp.settings")
+            onwards = (not login.passed and login.next) or url_for("ferrotp.settings")
             return show_codes(_first_codes, _codes_page) or redirect(onwards, 303)
     if problem.expired:
         login = replace(login, pending_factor="")
@@ -284,6 +293,8 @@ def add_passkey() -> ResponseReturnValue:
     here = state()
     gate, texts = here.gate, here.texts
     login = gate.allow_set_up(current_login())
+    if gate.mfa.policy.passkeys is None:
+        return redirect(url_for("ferrotp.set_up"), 303)
     problem: Problem | None = None
     if request.method == "POST":
         if login.unsaved_codes and not request.form.get("credential"):
@@ -295,9 +306,9 @@ def add_passkey() -> ResponseReturnValue:
             except MFAError as error:
                 problem = problem_of(error, texts, gate.now())
             else:
-                promote(confirmed, next_url=login.next if login.stage == "set-up" else "")
+                promote(confirmed, next_url="" if login.passed else login.next)
                 session[MESSAGE_KEY] = ["passkey.done", {}]
-                onwards = (login.stage == "set-up" and login.next) or url_for("ferrotp.settings")
+                onwards = (not login.passed and login.next) or url_for("ferrotp.settings")
                 return show_codes(_first_codes, _codes_page) or redirect(onwards, 303)
     message = problem.message if problem else ""
     try:
@@ -333,7 +344,8 @@ def _set_up_page(login: Login, problem: Problem | None) -> Response:
     here = state()
     enrollment = here.gate.pending_enrollment(login)
     message = problem.message if problem else ""
-    return render("set_up", problem, page=set_up_page(here.gate, login, here.texts, enrollment, error=message))
+    page = set_up_page(here.gate, login, here.texts, enrollment, error=message, name=request.form.get("name", ""))
+    return render("set_up", problem, page=page)
 
 
 # Recovery codes
@@ -343,18 +355,21 @@ def new_codes() -> ResponseReturnValue:
     """Makes new recovery codes, and shows them this once."""
     gate = state().gate
     login = gate.require_fresh(current_login())
+    opened_at = int(gate.now())
     if request.method == "GET":
-        return render("new_codes", error="")
+        return render("new_codes", opened_at=opened_at, error="")
     problem = form_problem()
     if problem is not None:
-        return render("new_codes", problem, error=problem.message)
+        return render("new_codes", problem, opened_at=opened_at, error=problem.message)
+    if was_posted_before(login, request.form.get("opened_at", "")):
+        return redirect(url_for("ferrotp.settings"), 303)
     try:
         shown = show_codes(partial(_new_codes, login), _codes_page)
     except NotEnrolled:
         shown = None
     except MFAError as error:
         problem = codes_problem_of(error, state().texts, gate.now())
-        return render("new_codes", problem, error=problem.message)
+        return render("new_codes", problem, opened_at=opened_at, error=problem.message)
     return shown or redirect(url_for("ferrotp.settings"), 303)
 
 

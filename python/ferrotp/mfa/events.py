@@ -27,6 +27,8 @@ Kind = Literal[
     "reset",
     "user deleted",
     "sessions ended",
+    "passed elsewhere",
+    "impersonated",
     "device trusted",
     "device recognized",
     "device refused",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .. import vault
 from .._tracebacks import without_frames
 from . import devices, enrollment, factors, importing, maintenance, passkeys, recovery, verification
-from .core import Core, identifier
+from .core import Core, identifier, user_id_text
 from .enrollment import OTPKind
 from .errors import MFAError
 from .events import Event
@@ -183,6 +183,7 @@ class MFA:
         factor_id: str,
         code: str,
         past_steps: int | None = None,
+        name: str = "",
         recovery_codes: bool = True,
         only_first: bool = False,
     ) -> RecoveryCodes:
@@ -192,6 +193,7 @@ class MFA:
         the earlier ones go on.
 
         :param past_steps: as for `verify`
+        :param name: what the user calls the device. Empty: as `enroll` had it
         :param recovery_codes: False for an application that makes them at another time
         :param only_first: True where the user has shown the password alone: a factor that came meanwhile is the owner's
         :raises EnrollmentExpired: if the factor is not pending, or waited too long
@@ -199,7 +201,7 @@ class MFA:
         :raises TooManyFactors: if the user has by now as many as the policy allows
         :raises InvalidCode: if the code is wrong; `Throttled` after too many
         """
-        return enrollment.confirm(self._core, user_id, factor_id, code, past_steps, recovery_codes, only_first)
+        return enrollment.confirm(self._core, user_id, factor_id, code, past_steps, recovery_codes, only_first, name)
 
     @without_frames
     def import_factor(
@@ -260,6 +262,7 @@ class MFA:
         code: str,
         factor_id: str | Collection[str] | None = None,
         past_steps: int | None = None,
+        login_id: str = "",
     ) -> Verification:
         """Says yes to a code of one of the user's factors, once. Call it only after the first factor was right, so
         that nobody else can use up the user's attempts.
@@ -270,14 +273,16 @@ class MFA:
         :param factor_id: only this factor, or one of these; otherwise any
         :param past_steps: time steps before the current one that are accepted, instead of the policy's window: 0 to 20,
             for codes that were sent (NIST SP 800-63B-4, section 3.1.3.2: ten minutes at most)
+        :param login_id: the half-login that asks, if `end_half_login` may have ended it
         :raises InvalidCode: wrong, used already, or of another time
         :raises Throttled: not looked at, because of earlier failures
         :raises FactorDisabled: too many failures in a row: recover, and enroll again
         :raises NotEnrolled: the user has no active factor
         :raises SealedRecordError: a record of the store was changed, or its key is missing
         :raises CodesNotAccepted: the policy takes passkeys alone
+        :raises LoginCancelled: the half-login was ended: in one decision with the code, so that none slips in between
         """
-        return verification.verify(self._core, user_id, code, factor_id, past_steps)
+        return verification.verify(self._core, user_id, code, factor_id, past_steps, login_id)
 
     @without_frames
     def verify_many(self, items: Iterable[tuple[UserId, str]]) -> list[Outcome]:
@@ -508,6 +513,20 @@ class MFA:
         :raises EpochMoved: if the login that asks has ended
         """
         return factors.end_sessions(self._core, user_id, by, epoch)
+
+    @without_frames
+    def note_passed(self, *, user_id: UserId, by: str, impersonator: UserId | None = None) -> None:
+        """Writes down that a login passed without a factor of this service: the event "passed elsewhere", or
+        "impersonated" if it is somebody else who comes in as this user.
+
+        :param by: what vouches for it: the name of a single sign-on, for one
+        :param impersonator: the id of the user who comes in
+        """
+        core, owner = self._core, self._core.owner(user_id)
+        if impersonator is None:
+            core.emit("passed elsewhere", core.now(), owner, by=by)
+        else:
+            core.emit("impersonated", core.now(), owner, by=by, impersonator=user_id_text(impersonator))
 
     @without_frames
     def end_half_login(self, *, user_id: UserId, login_id: str) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from . import fields
+from ..web import api_fields as fields
 
 _ID = Field(pattern=fields.ID_PATTERN, examples=[fields.ID_EXAMPLE])
 

@@ -29,10 +29,10 @@ from ..mfa import (
     user_id_text,
 )
 from ..web import Gate, Login, LoginRequired, SetupError, StepError, Texts, check_store, device_name
+from ..web.api_fields import Operation, offered
 from ..web.gate import Mode
-from ..web.problems import NEXT, Problem, codes_problem_of, problem_of, rfc3339
+from ..web.problems import NEXT, Problem, codes_problem_of, had_drift, problem_of, rfc3339
 from ..web.texts import Translate
-from .fields import Operation, offered
 from .problems import HEADERS, ProblemError, pending_login_expired
 from .tokens import Tokens
 
@@ -213,10 +213,11 @@ class Operations:
         gate = await self._gate(request)
         login, _ = await self._pending_or_current_login(request, pending_token)
         try:
-            verified = await self._in_thread(gate.verify, login, code)
+            verified, _ = await self._in_thread(gate.verify, login, code)
         except ProblemError as error:
             if error.status_code == 429:
                 error.document["next"] = "unlock"
+            await self._hint_at_clock(gate, login, error)
             raise
         return await self._verified(request, login, verified, trust_device=trust_device)
 
@@ -232,8 +233,23 @@ class Operations:
         """The same by two codes in a row, while single ones are delayed."""
         gate = await self._gate(request)
         login, _ = await self._pending_or_current_login(request, pending_token)
-        verified = await self._in_thread(gate.unlock, login, code, next_code, two_codes=True)
+        try:
+            verified, _ = await self._in_thread(gate.unlock, login, code, next_code, two_codes=True)
+        except ProblemError as error:
+            await self._hint_at_clock(gate, login, error)
+            raise
         return await self._verified(request, login, verified, trust_device=trust_device)
+
+    async def _hint_at_clock(self, gate: Gate, login: Login, error: ProblemError) -> None:
+        """A wrong code may be that of a device whose clock is off: the user is told so, as on the pages."""
+        if error.kind not in ("invalid-code", "too-many-attempts"):
+            return
+        try:
+            status = await self._in_thread(gate.mfa.status, user_id=login.user_id)
+        except ProblemError:  # what the code was is said in any case
+            return
+        if had_drift(status):
+            error.document["detail"] = f"{error.document['detail']} {self.texts('challenge.clock')}"
 
     async def passkey_challenge(self, request: Request, *, pending_token: str | None = None) -> Answer:
         """What the browser needs to use a passkey instead of a code."""
@@ -288,7 +304,7 @@ class Operations:
         gate = await self._gate(request)
         login = await self._in_thread(gate.sign_in, credential, sign_in_token, signing_in=True)
         if self._may_sign_in is None or not await _call_application(self._may_sign_in, login.user_id):
-            raise self._problem(PasskeyUnknown(), sign_in=True)
+            raise ProblemError(problem_of(PasskeyUnknown(), self.texts, self.gate.now(), sign_in=True))
         name = await _call_application(self._account_name, login.user_id) if self._account_name else ""
         return await self._complete_login(request, replace(login, account_name=name or login.user_id))
 
@@ -351,11 +367,13 @@ class Operations:
         }
         return Answer(body, 201)
 
-    async def confirm(self, request: Request, *, factor_id: str, code: str, pending_token: str | None = None) -> Answer:
+    async def confirm(
+        self, request: Request, *, factor_id: str, code: str, name: str = "", pending_token: str | None = None
+    ) -> Answer:
         """Ends an enrollment, and with it a login that had to set up first."""
         gate = await self._gate(request)
         login, _ = await self._pending_or_current_login(request, pending_token)
-        confirmed = await self._in_thread(gate.confirm, replace(login, pending_factor=factor_id), code)
+        confirmed = await self._in_thread(gate.confirm, replace(login, pending_factor=factor_id), code, name)
         # The application first: if it fails, there are no codes that nobody has seen.
         done = await self._complete_login(request, confirmed)
         _, codes = await self._in_thread(gate.first_codes, confirmed)
@@ -490,7 +508,12 @@ class Operations:
         except (MFAError, StepError) as error:
             if making_codes:
                 raise ProblemError(codes_problem_of(error, self.texts, self.gate.now())) from None
-            raise self._problem(error, recovery=recovery, two_codes=two_codes, sign_in=signing_in) from None
+            about = {"recovery": recovery, "two_codes": two_codes, "sign_in": signing_in}
+            problem = problem_of(error, self.texts, self.gate.now(), **about)
+            login = arguments[0] if arguments else None
+            if problem.kind == "not-enrolled" and isinstance(login, Login):
+                problem = _without_factor(problem, login, self.texts)
+            raise ProblemError(problem) from None
 
     def _user_id_text(self, user_id: UserId) -> str:
         """The id in the service's text. A text that is no id may come from a visitor: nobody has it. Another type is
@@ -502,8 +525,8 @@ class Operations:
                 raise self._problem(error) from None
             raise
 
-    def _problem(self, error: Exception, **about: bool) -> ProblemError:
-        return ProblemError(problem_of(error, self.texts, self.gate.now(), **about))
+    def _problem(self, error: Exception) -> ProblemError:
+        return ProblemError(problem_of(error, self.texts, self.gate.now()))
 
 
 async def _call_application(function: Callable[_P, _MaybeAwaitable[_T]], *arguments: _P.args, **more: _P.kwargs) -> _T:
@@ -515,6 +538,13 @@ async def _call_application(function: Callable[_P, _MaybeAwaitable[_T]], *argume
     else:
         given = await run_sync(call)
     return cast(_T, await given if inspect.isawaitable(given) else given)
+
+
+def _without_factor(problem: Problem, login: Login, texts: Texts) -> Problem:
+    """Who is logged in may set one up. A pending login had one when it began: it begins again."""
+    if login.stage == "full":
+        return replace(problem, message=texts("error.none"), next="enroll")
+    return replace(problem, next="login")
 
 
 def _passkey_body(passkey: PasskeyInfo) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from .fields import Body, Operation
+from ..web.api_fields import Body, Operation
 from .operations import Operations
 from .problems import ProblemError, invalid_request, require_json
 

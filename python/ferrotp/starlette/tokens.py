@@ -17,7 +17,7 @@ from dataclasses import replace
 from itsdangerous import BadData, URLSafeSerializer
 
 from ..web import Gate, Login, check_secret_key
-from .fields import MAX_TOKEN_LENGTH
+from ..web.api_fields import MAX_TOKEN_LENGTH
 
 
 class Tokens:

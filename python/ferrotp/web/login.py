@@ -12,6 +12,8 @@ from typing import Literal
 
 LOGIN_KEY = "_ferrotp"
 """Where a framework's session keeps `Login.dump`."""
+LOST_FORM_KEY = "_ferrotp_lost_form"
+"""Where it keeps that a form was posted too late: it has not been done, and the page that asks for a code says so."""
 MESSAGE_KEY = "_ferrotp_message"
 """Where it keeps what the settings page says once: the message id, and the values that go into it."""
 
@@ -55,6 +57,8 @@ class Login:
     """The id of the factor that is being set up. Its secret is in the store alone."""
     unsaved_codes: bool = False
     """Whether recovery codes were shown, and the user has not said that they are saved."""
+    codes_at: int = 0
+    """When this login last made new recovery codes. 0: not yet."""
     bound: str = ""
     """A keyed hash of what else the login ends with, where the framework has such a thing: a change of the password."""
     backend: str = ""

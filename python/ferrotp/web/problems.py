@@ -28,6 +28,7 @@ from ..mfa import (
     PasskeyTaken,
     PasskeyUnknown,
     SignatureWrong,
+    Status,
     StoreUnavailable,
     Throttled,
     TooManyFactors,
@@ -171,6 +172,12 @@ def problem_of(
     if isinstance(error, MFAError):
         return Problem("broken", 500, texts("error.broken"))
     raise error
+
+
+def had_drift(status: Status) -> bool:
+    """Whether the last code of an authenticator app came early or late: then a wrong one may be the clock's. A counter
+    (HOTP) has no clock."""
+    return any(factor.drift for factor in status.factors if factor.state == "active" and factor.kind == "totp")
 
 
 def codes_problem_of(error: Exception, texts: Texts, now: float) -> Problem:

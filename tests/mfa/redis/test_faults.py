@@ -16,7 +16,7 @@ import pytest
 import redis
 
 from ferrotp.mfa import StoreUnavailable
-from ferrotp.mfa.stores.base import AnsweredChallenge, RecoveryCode, Refusal, Reservation
+from ferrotp.mfa.stores.base import Acceptance, AnsweredChallenge, RecoveryCode, Refusal, Reservation
 from ferrotp.mfa.stores.redis import RedisStore
 from ferrotp.mfa.testing import advance
 
@@ -68,9 +68,9 @@ def operations(store: RedisStore) -> dict[str, Callable[[], object]]:
         "add_factor": lambda: store.add_factor(factor(factor_id="third"), NOW, 5, 5),
         "reserve": lambda: store.reserve(ALICE, "otp", NOW, LIMITS),
         "spend": lambda: store.spend(ALICE, "enrollment", NOW, LIMITS),
-        "unlock": lambda: store.unlock(unlock, "phone", 7, 8, 0, NOW, b"new", disable_at=100),
+        "unlock": lambda: store.unlock(unlock, Acceptance("phone", 8, 0, b"new"), NOW, disable_at=100),
         "attempt": lambda: advance(store, ALICE, "phone", 1, limits=LIMITS, anew=b"new"),
-        "confirm": lambda: store.confirm(enrollment, "new", 1, 0, NOW, [CODE], 5),
+        "confirm": lambda: store.confirm(enrollment, Acceptance("new", 1, 0), NOW, [CODE], 5),
         "add_passkey": lambda: store.add_passkey(
             replace(passkey, factor_id="another"), AnsweredChallenge("acme", "one", NOW + 1000), NOW, [CODE], 9
         ),

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ferrotp.mfa.stores.base import (
+    Acceptance,
     AnsweredChallenge,
     Factor,
     Limits,
@@ -59,8 +60,8 @@ def calls(store: Store, giver: Store | None = None) -> "dict[str, Callable[[], o
         "reserve": lambda: store.reserve(OWNER, "otp", NOW, LIMITS),
         "spend": lambda: store.spend(OWNER, "enrollment", NOW, LIMITS),
         "attempt": lambda: advance(store, OWNER, "factor", 10, limits=LIMITS),
-        "unlock": lambda: store.unlock(unlock, "factor", 20, 21, 0, NOW, None, disable_at=100),
-        "confirm": lambda: store.confirm(enrollment, "pending", 10, 0, NOW, [CODE], 5),
+        "unlock": lambda: store.unlock(unlock, Acceptance("factor", 21, 0), NOW, disable_at=100),
+        "confirm": lambda: store.confirm(enrollment, Acceptance("pending", 10, 0), NOW, [CODE], 5),
         "add_passkey": lambda: store.add_passkey(NEW_PASSKEY, answered(1), NOW, [CODE], 10),
         "passkey": lambda: store.passkey(OWNER.tenant, "passkey"),
         "use_passkey": lambda: store.use_passkey(PASSKEY, answered(2), 1, b"used", NOW, disable_at=100),

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import warm
+
 EXAMPLE = Path(__file__).parents[3] / "examples" / "django_app"
 TESTS = Path(__file__).parents[2]
 
@@ -74,9 +76,11 @@ class DjangoSite:
 
 def manage(folder: Path, *arguments: str, **more: str) -> str:
     """`manage.py` of the example."""
-    command = [sys.executable, str(EXAMPLE / "manage.py"), *arguments]
-    done = subprocess.run(command, env=environment(folder, **more), capture_output=True, text=True, check=True)
-    return done.stdout
+    variables = {"DJANGO_SETTINGS_MODULE": "example.settings", **environment(folder, **more)}
+    variables["PYTHONPATH"] = os.pathsep.join([str(EXAMPLE), variables["PYTHONPATH"]])
+    done = warm.django().run(warm.MANAGE, *arguments, env=variables)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode()
 
 
 @contextmanager

@@ -66,6 +66,11 @@ class World:
         def safe() -> str:
             return "safe"
 
+        @app.post("/order")
+        @fresh_mfa_required
+        def order() -> str:
+            return "ordered"
+
         @app.get("/address")
         @fresh_required
         def address() -> str:
@@ -133,17 +138,17 @@ def test_the_application_hears_of_the_login_after_the_second_factor(world: World
     assert client.get("/safe").text == "safe" and world.logins == ["7"]
 
 
-def test_a_posted_code_asks_the_store_once_whether_the_half_login_has_ended(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_posted_code_is_one_decision_of_the_store(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     device = world.enrolled()
     client = world.client()
     client.post("/login/7")
     asked: list[str] = []
-    ask = world.store.has_ended
-    monkeypatch.setattr(world.store, "has_ended", lambda *whose: asked.append("") or ask(*whose))
+    for name in ("attempt", "has_ended", "user", "epoch"):
+        ask = getattr(world.store, name)
+        noted = lambda *arguments, ask=ask, **more: asked.append(ask.__name__) or ask(*arguments, **more)  # noqa: E731
+        monkeypatch.setattr(world.store, name, noted)
     assert client.post("/mfa/challenge", data={"code": device.at(world.clock.now)}).location == "/"
-    assert len(asked) == 1
+    assert asked == ["attempt"]
 
 
 def test_logging_out_ends_it(world: World) -> None:
@@ -241,13 +246,38 @@ def test_fresh_is_asked_of_every_factor_that_there_is(world: World) -> None:
     assert client.get("/address").location == "/password?next=/address"
 
 
+def test_a_form_that_was_posted_too_late_is_said_to_be_lost(world: World) -> None:
+    device, client = world.enrolled(), world.client()
+    client.post("/login/7")
+    client.post("/mfa/challenge", data={"code": device.at(world.clock.now)})
+    for referer, place in (("http://localhost/vault?form=1", "/vault?form=1"), ("https://evil.example/vault", "/")):
+        world.clock.now += 600
+        assert client.post("/order", headers={"Referer": referer}).location == "/mfa/challenge"
+        assert "has not been done" in client.get("/mfa/challenge").text
+        assert client.post("/mfa/challenge", data={"code": device.at(world.clock.now)}).location == place
+    world.clock.now += 600
+    assert client.get("/safe").location == "/mfa/challenge"
+    assert "has not been done" not in client.get("/mfa/challenge").text
+
+
+def test_after_a_set_up_that_a_view_asked_for_the_view_comes(world: World) -> None:
+    client = world.client()
+    client.post("/login/7")
+    assert client.get("/vault").location == "/mfa/set-up"
+    client.post("/mfa/set-up", data={"name": "Phone"})
+    uri = re.search(r'href="(otpauth:[^"]+)"', client.get("/mfa/set-up").text)
+    assert uri
+    client.post("/mfa/set-up/confirm", data={"code": Device(uri[1].replace("&amp;", "&")).at(world.clock.now)})
+    assert client.post("/mfa/recovery-codes/saved", data={"saved": "y"}).location == "/vault"
+
+
 def test_set_up_comes_before_anything_else_where_it_is_required() -> None:
     world = World(FERROTP_MODE="required", FERROTP_LOGIN_VIEW="password")
     client = world.client()
     assert client.post("/login/7?next=/vault").location == "/mfa/set-up"
     assert client.get("/mfa/").location == "/mfa/set-up" and client.get("/vault").location == "/mfa/set-up"
     assert world.logins == []
-    client.post("/mfa/set-up", data={"name": "Phone"})
+    client.post("/mfa/set-up")
     text = client.get("/mfa/set-up").text
     uri = re.search(r'href="(otpauth:[^"]+)"', text)
     assert uri
@@ -363,7 +393,7 @@ def test_forms_carry_a_token_even_where_the_application_forgot() -> None:
     world.app.testing = False
     client = world.client()
     client.post("/login/7")
-    assert client.post("/mfa/set-up", data={"name": "x"}).status_code == 400
+    assert client.post("/mfa/set-up").status_code == 400
     assert not world.mfa.status(user_id="7").pending
 
 

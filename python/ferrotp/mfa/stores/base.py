@@ -175,8 +175,14 @@ class Reservation:
     """For ``otp`` and ``unlock`` the active ones; for ``enrollment`` the pending one that was asked for."""
     recovery_code: RecoveryCode | None = None
     """For ``recovery``: the unused one with the selector that was asked for."""
+    recovery_codes: int = 0
+    """From `attempt`: how many unused ones the user has."""
     accepted: Acceptance | None = None
     """What `attempt` accepted, and has kept. `budget` is then the one before the refund."""
+
+    def sealed(self, factor_id: str) -> bytes | None:
+        """The sealed record of a factor that was offered, as it was read."""
+        return next((factor.sealed for factor in self.factors if factor.factor_id == factor_id), None)
 
     def newer(self, acceptance: Acceptance | None) -> tuple[Factor, Acceptance] | None:
         """The factor that is accepted, as it was read, with what is accepted of it: what every store asks of what
@@ -206,7 +212,8 @@ class Confirmation:
 class Refusal:
     """No attempt is open."""
 
-    reason: Literal["not enrolled", "throttled", "disabled"]
+    reason: Literal["not enrolled", "throttled", "disabled", "ended"]
+    """``ended``: the half-login that asked was ended before."""
     retry_at: int = 0
     """For ``throttled``: when the next attempt is open."""
     clock_was_ahead: bool = False
@@ -427,7 +434,15 @@ class Store(Protocol):
         """
 
     def attempt(
-        self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
+        self,
+        owner: Owner,
+        method: Method,
+        now: int,
+        limits: Limits,
+        decide: Decide,
+        *,
+        factor_id: str = "",
+        login_id: str = "",
     ) -> Reservation | Refusal:
         """One attempt by ``otp``, whole: counted by the rule of `charge`, shown to `decide`, and kept, in one decision.
 
@@ -435,26 +450,18 @@ class Store(Protocol):
         that is not newer than the factor's last, the attempt stays counted. Either is durable before this returns, so
         that no code is answered whose attempt is not counted: a process that dies in between has answered nobody.
 
+        With the `login_id` of a half-login that `end_half_login` has ended it is refused as ``ended``, before all else:
+        nothing is counted, and `decide` is not asked.
+
         `decide` gets the reservation as `reserve` would give it. It takes microseconds, and may be called again, with
         what another process has changed meanwhile; the last call counts. So it asks no store, waits for nothing and
         tells nobody. If it raises, the attempt stays counted and the exception goes on.
         """
 
-    def unlock(
-        self,
-        reservation: Reservation,
-        factor_id: str,
-        first: int,
-        step: int,
-        drift: int,
-        now: int,
-        resealed: bytes | None,
-        *,
-        disable_at: int,
-    ) -> bool:
-        """Advances an active factor by two codes in a row, of the steps `first` and `step`, and refunds the attempt:
-        if both are newer than the factor's last one, and both are used up. `resealed` replaces the sealed secret if the
-        reservation's is still the one there.
+    def unlock(self, reservation: Reservation, accepted: Acceptance, now: int, *, disable_at: int) -> bool:
+        """Advances an active factor by two codes in a row, of `accepted.step` and the step before it, and refunds the
+        attempt: if both are newer than the factor's last one, and both are used up. `accepted.resealed` replaces the
+        sealed secret if the reservation's is still the one there.
 
         It also ends the delay of single codes: their consecutive failures are over. What they have spent of 30 days
         stays spent. False, and nothing changes, if ``otp`` has had `disable_at` failures in a row: this is no way
@@ -464,15 +471,16 @@ class Store(Protocol):
     def confirm(
         self,
         reservation: Reservation,
-        factor_id: str,
-        step: int,
-        drift: int,
+        accepted: Acceptance,
         now: int,
         codes: Sequence[RecoveryCode],
         max_factors: int,
         only_first: bool = False,
+        name: str = "",
     ) -> Confirmation | None:
-        """Makes a pending factor active, with `step` as its last, if it is still pending and has not expired.
+        """Makes a pending factor active, with the accepted step as its last, if it is still pending and has not
+        expired. Its record was sealed a moment ago, and stays as it is. Unless `name` is empty, the factor has it from
+        then on.
 
         Refunds the attempt. `codes` become the user's recovery codes, and clear the budget of ``recovery``, if the user
         has no unused one: of two first confirmations at once, only one set is shown. If the user's ``otp`` budget was

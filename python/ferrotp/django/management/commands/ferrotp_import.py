@@ -7,7 +7,6 @@ from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from importlib import import_module
 from typing import Any
-from urllib.parse import quote
 
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
@@ -53,7 +52,7 @@ class Command(BaseCommand):
                 file = stack.enter_context(open(handle, "w", encoding="ascii"))
                 run_options["on_note"] = lambda note: print(json.dumps(asdict(note)), file=file)
             try:
-                source, format = _source(options["database"]), _format(options)
+                source, format = source_of(options["database"]), _format(options)
                 if options["write"]:
                     # Without the site's events: they would send a mail to everybody at once.
                     quiet = MFA(
@@ -108,23 +107,27 @@ def find_users(ids: Sequence[str]) -> dict[str, str]:
     return {text: user_id for text, user_id in own.items() if user_id in found}
 
 
-def _source(alias: str) -> str:
-    """The database of the site, for SQLAlchemy."""
-    given = connections[alias].settings_dict
-    if connections[alias].vendor == "sqlite":
-        return str(given["NAME"])
-    vendor = connections[alias].vendor
-    if vendor not in ("postgresql", "mysql"):
+def source_of(alias: str) -> Any:
+    """The database of the site, for SQLAlchemy: a SQLite file, or an engine that connects as the site does, with all
+    its ``OPTIONS`` (``sslmode``, for one)."""
+    from sqlalchemy import NullPool, create_engine
+
+    connection: Any = connections[alias]
+    if connection.vendor == "sqlite":
+        return str(connection.settings_dict["NAME"])
+    if connection.vendor not in ("postgresql", "mysql"):
         raise CommandError("a site's SQLite, PostgreSQL and MySQL are read; for others there is `ferrotp mfa import`")
-    names = ("USER", "PASSWORD", "HOST", "PORT", "NAME")
-    user, password, host, port, name = (quote(str(given[key] or ""), safe="") for key in names)
-    login = f"{user}:{password}@" if user else ""
-    if vendor == "mysql":
-        is_socket = str(given["HOST"]).startswith("/")
-        place = f"/{name}?unix_socket={host}" if is_socket else f"{host or 'localhost'}{port and f':{port}'}/{name}"
-        return f"mysql+pymysql://{login}{place}"
-    # In the query it may be the folder of a socket, too.
-    return f"postgresql+psycopg://{login}/{name}?{f'host={host}' if host else ''}&{f'port={port}' if port else ''}"
+    driver = connection.Database
+    params = connection.get_connection_params()
+    for name in ("conv", "context", "cursor_factory"):  # Django's own types
+        params.pop(name, None)
+    name = {"MySQLdb": "mysqldb"}.get(driver.__name__, driver.__name__)
+    return create_engine(
+        f"{connection.vendor}+{name}://",
+        creator=lambda: driver.connect(**params),
+        poolclass=NullPool,
+        hide_parameters=True,
+    )
 
 
 def _format(options: dict[str, Any]) -> Any:

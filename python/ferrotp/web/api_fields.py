@@ -1,5 +1,5 @@
-"""The API as data: its operations, and the fields that each takes. Starlette's routes look at what is posted by this
-table; FastAPI's routes and models are made from it.
+"""The JSON API as data: its operations, and the fields that each takes. Starlette's and Django's routes look at what is
+posted by this table; the routes and models of FastAPI and of Django REST framework are made from it.
 """
 
 import re
@@ -57,7 +57,7 @@ PENDING_TOKEN = Field(
     description="From the login, while it waits for the second factor. Without it: the user who is logged in.",
 )
 TRUST_DEVICE = Field(bool, default=False, description="Not to be asked on this device again for some days.")
-NAME = Field(default="", max_length=200, examples=["My phone"])
+NAME = Field(default="", max_length=200, description="What the user calls the device.", examples=["My phone"])
 FACTOR_ID = Field(required=True, pattern=ID_PATTERN, examples=[ID_EXAMPLE])
 
 
@@ -124,8 +124,8 @@ RECOVER_BODY = Body("RecoverBody", "A recovery code.", {"code": RECOVERY_CODE, "
 ENROLL_BODY = Body("EnrollBody", "What the user calls the device.", {"name": NAME, "pending_token": PENDING_TOKEN})
 CONFIRM_BODY = Body(
     "ConfirmBody",
-    "The first code of a new factor.",
-    {"factor_id": FACTOR_ID, "code": CODE, "pending_token": PENDING_TOKEN},
+    "The first code of a new factor, and its name: unless that is empty, instead of the one before.",
+    {"factor_id": FACTOR_ID, "code": CODE, "name": NAME, "pending_token": PENDING_TOKEN},
 )
 END_SESSIONS = Field(
     bool, default=False, description="Somebody may have had the codes: log the user out everywhere else, too."
