@@ -156,8 +156,9 @@ def _format(options: dict[str, Any]) -> Any:
             code_digits=settings.RECOVERY_CODE_DIGITS,
         )
     if options["name"] == "django-mfa2":
-        name = meta.get_field(get_user_model().USERNAME_FIELD).column
-        return DjangoMFA2(accounts=Accounts(table=meta.db_table, key=name, user_id=key.column, uuids=accounts.uuids))
+        name: Any = meta.get_field(str(get_user_model().USERNAME_FIELD))
+        named = Accounts(table=meta.db_table, key=name.column, user_id=key.column, uuids=accounts.uuids)
+        return DjangoMFA2(accounts=named)
     if options["name"] == "django-mfa3":
         return DjangoMFA3(accounts=accounts)
     kind = DjangoOTP if options["name"] == "django-otp" else TwoFactor
