@@ -44,6 +44,8 @@ class Rule:
     since: datetime | None
     group: str = ""
     """The name of the group that it is about, if it is about one."""
+    passkey: bool = False
+    """Whether it has to be a passkey."""
 
 
 @dataclass(frozen=True)
@@ -101,13 +103,16 @@ def conf() -> Conf:
     notify = _imported("NOTIFY", notify) if isinstance(notify, str) and notify != "mail" else notify
     if notify not in (None, False, True, "mail") and not callable(notify):
         raise ImproperlyConfigured('FERROTP["NOTIFY"] must be "mail", a function, or the path of one')
+    policy, required = _policy(given["POLICY"]), _rules(given["REQUIRED"])
+    if policy.passkeys is None and any(rule.passkey for rule in required):
+        raise ImproperlyConfigured('a rule of FERROTP["REQUIRED"] asks for passkeys, and FERROTP["POLICY"] has none')
     return Conf(
         issuer=given["ISSUER"],
         store=given["STORE"],
         database=given["DATABASE"],
         tenant=given["TENANT"],
-        policy=_policy(given["POLICY"]),
-        required=_rules(given["REQUIRED"]),
+        policy=policy,
+        required=required,
         may_sign_in=_function("MAY_SIGN_IN", given["MAY_SIGN_IN"]),
         admin=given["ADMIN"],
         exempt_backends=_backends(given["EXEMPT_BACKENDS"]),
@@ -217,10 +222,13 @@ def _rules(given: Any) -> tuple[Rule, ...]:
 
 
 def _rule(given: Any) -> Rule:
-    if not isinstance(given, Mapping) or "who" not in given or not given.keys() <= {"who", "from"}:
+    keys = {"who", "from", "passkey"}
+    is_rule = isinstance(given, Mapping) and "who" in given and given.keys() <= keys
+    if not is_rule or type(given.get("passkey", False)) is not bool:
         raise ImproperlyConfigured(
             'a rule of FERROTP["REQUIRED"] is {"who": "all" | "staff" | "superusers" | "group:NAME" | '
-            '"path.to.function" | function, "from": date or datetime or "YYYY-MM-DD"}; "from" may be left out'
+            '"path.to.function" | function, "from": date or datetime or "YYYY-MM-DD", "passkey": True | False}; '
+            'all but "who" may be left out'
         )
     who, group = given["who"], ""
     if isinstance(who, str):
@@ -233,7 +241,7 @@ def _rule(given: Any) -> Rule:
             who = _imported("REQUIRED", who)
     if not callable(who):
         raise ImproperlyConfigured(f'FERROTP["REQUIRED"] knows no {given["who"]!r}')
-    return Rule(who, _since(given.get("from")), group)
+    return Rule(who, _since(given.get("from")), group, given.get("passkey", False))
 
 
 def _in_group(name: str) -> Who:
