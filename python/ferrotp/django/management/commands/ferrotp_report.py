@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 
-from ferrotp.django.service import get_mfa, is_required, user_id_of
+from ferrotp.django.service import get_mfa, is_required, user_id_of, with_groups
 from ferrotp.mfa import FactorInfo, MFAError
 
 
@@ -29,7 +29,7 @@ class Command(BaseCommand):
         model = get_user_model()
         bound = {factor.user_id for factor in factors}
         # All rows: a user whom the site's manager hides logs in, too.
-        users = list(model._base_manager.filter(is_active=True).order_by("pk"))
+        users = list(with_groups(model._base_manager.filter(is_active=True).order_by("pk")))
         names = {user_id_of(user): user.get_username() for user in users}
         found: dict[str, Any] = {
             "users": len(users),
