@@ -86,6 +86,10 @@ def test_a_good_site_has_no_fault(earnest: None) -> None:
         ({"REQUIRED": [{"whom": "all"}]}, "E001"),
         ({"REQUIRED": 7}, "E001"),
         ({"FRESH_SECONDS": 3}, "E001"),
+        ({"FRESH": [{"who": "staff", "seconds": 3}]}, "E001"),
+        ({"FRESH": [{"who": "staff"}]}, "E001"),
+        ({"FRESH": [{"who": "nobody I know", "seconds": 60}]}, "E001"),
+        ({"FRESH": "staff"}, "E001"),
         ({"CLOCK": "no.such.clock"}, "E001"),
         ({"TENANT": None}, "E001"),
     ],
@@ -321,7 +325,7 @@ def test_the_report_says_who_has_none_a_legacy_one_and_a_clock_that_is_off(
     get_mfa().import_factor(user_id=carol.user_id, secret=bytes(10))
     get_mfa().verify(user_id=alice.user_id, code=alice.device.at(clock.now, 1))
     report = json.loads(run("ferrotp_report", "--json"))
-    assert {"user": bob.name, "required": True} in report["without"]
+    assert {"user": bob.name, "required": True, "due": None} in report["without"]
     assert not {alice.name, carol.name} & {user["user"] for user in report["without"]}
     assert carol.name in report["legacy"] and alice.name not in report["legacy"]
     assert {"user": alice.name, "device": "Phone", "steps": 1} in report["drift"]

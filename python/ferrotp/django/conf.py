@@ -27,6 +27,7 @@ DEFAULTS: dict[str, Any] = {
     "ADMIN": True,
     "EXEMPT_BACKENDS": [],
     "FRESH_SECONDS": 600,
+    "FRESH": [],
     "BASE_TEMPLATE": "ferrotp/base.html",
     "NOTIFY": None,
     "CLOCK": None,
@@ -58,6 +59,8 @@ class Conf:
     admin: bool
     exempt_backends: tuple[str, ...]
     fresh_seconds: int
+    fresh: tuple[tuple[Who, int], ...]
+    """For whom it is fewer."""
     base_template: str
     notify: Any
     clock: Callable[[], float] | None
@@ -89,7 +92,7 @@ def conf() -> Conf:
     _check_store(given["STORE"])
     _check_tenant(given["TENANT"])
     fresh = given["FRESH_SECONDS"]
-    if type(fresh) is not int or not 30 <= fresh <= 86_400:
+    if not _is_fresh_seconds(fresh):
         raise ImproperlyConfigured('FERROTP["FRESH_SECONDS"] must be a whole number from 30 to 86400')
     clock = given["CLOCK"]
     clock = _imported("CLOCK", clock) if isinstance(clock, str) else clock
@@ -109,6 +112,7 @@ def conf() -> Conf:
         admin=given["ADMIN"],
         exempt_backends=_backends(given["EXEMPT_BACKENDS"]),
         fresh_seconds=fresh,
+        fresh=_fresh_rules(given["FRESH"]),
         base_template=given["BASE_TEMPLATE"],
         notify=notify,
         clock=clock,
@@ -219,7 +223,30 @@ def _rule(given: Any) -> Rule:
             'a rule of FERROTP["REQUIRED"] is {"who": "all" | "staff" | "superusers" | "group:NAME" | '
             '"path.to.function" | function, "from": date or datetime or "YYYY-MM-DD"}; "from" may be left out'
         )
-    who, group = given["who"], ""
+    who, group = _who(given["who"], "REQUIRED")
+    return Rule(who, _since(given.get("from")), group)
+
+
+def _is_fresh_seconds(given: Any) -> bool:
+    return type(given) is int and 30 <= given <= 86_400
+
+
+def _fresh_rules(given: Any) -> tuple[tuple[Who, int], ...]:
+    if not isinstance(given, (list, tuple)):
+        raise ImproperlyConfigured('FERROTP["FRESH"] must be a list of rules')
+    rules = []
+    for rule in given:
+        if not isinstance(rule, Mapping) or rule.keys() != {"who", "seconds"} or not _is_fresh_seconds(rule["seconds"]):
+            raise ImproperlyConfigured(
+                'a rule of FERROTP["FRESH"] is {"who": as in REQUIRED, "seconds": a whole number from 30 to 86400}'
+            )
+        rules.append((_who(rule["who"], "FRESH")[0], rule["seconds"]))
+    return tuple(rules)
+
+
+def _who(given: Any, setting: str) -> tuple[Who, str]:
+    """Whom a rule is about, and the name of the group, if it is one."""
+    who, group = given, ""
     if isinstance(who, str):
         if who in _WHO:
             who = _WHO[who]
@@ -227,10 +254,10 @@ def _rule(given: Any) -> Rule:
             group = who.removeprefix("group:")
             who = _in_group(group)
         elif "." in who:
-            who = _imported("REQUIRED", who)
+            who = _imported(setting, who)
     if not callable(who):
-        raise ImproperlyConfigured(f'FERROTP["REQUIRED"] knows no {given["who"]!r}')
-    return Rule(who, _since(given.get("from")), group)
+        raise ImproperlyConfigured(f'FERROTP["{setting}"] knows no {given!r}')
+    return who, group
 
 
 def _in_group(name: str) -> Who:

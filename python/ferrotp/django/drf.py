@@ -9,6 +9,7 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.urls import URLPattern, path
+from django.views.decorators.debug import sensitive_variables
 from rest_framework.authentication import SessionAuthentication  # type: ignore[import-untyped,import-not-found,unused-ignore]
 from rest_framework.authtoken.serializers import AuthTokenSerializer  # type: ignore[import-untyped,import-not-found,unused-ignore]
 from rest_framework.exceptions import APIException  # type: ignore[import-untyped,import-not-found,unused-ignore]
@@ -63,6 +64,7 @@ class SecondFactorMixin:
 
     _stamp: str | None = None
 
+    @sensitive_variables()
     def authenticate(self, request: Any) -> Any:
         self._stamp = None
         found = super().authenticate(request)  # type: ignore[misc]
@@ -139,6 +141,7 @@ class LoginView(_View):
     serializer_class = AuthTokenSerializer
     api: Any = None
 
+    @sensitive_variables()
     def post(self, request: Any, **more: Any) -> HttpResponse:
         """Name and password."""
         serializer = AuthTokenSerializer(data=request.data, context={"request": request})

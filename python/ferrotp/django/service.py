@@ -4,6 +4,7 @@ import functools
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
@@ -106,7 +107,7 @@ def gate_for(user: Any) -> Gate:
     return Gate(
         get_mfa(),
         mode=mode,  # type: ignore[arg-type]
-        fresh_seconds=conf().fresh_seconds,
+        fresh_seconds=fresh_seconds_of(user),
         clock=now,
         epochs=_epochs,
     )
@@ -128,6 +129,20 @@ def is_required(user: Any) -> bool:
         return False
     moment = now()
     return any((rule.since is None or rule.since.timestamp() <= moment) and rule.who(user) for rule in rules)
+
+
+def fresh_seconds_of(user: Any) -> int:
+    """How long a proof of identity is good for this user's changes: the fewest seconds of those that apply."""
+    given = conf()
+    return min([given.fresh_seconds, *(seconds for who, seconds in given.fresh if who(user))])
+
+
+def due_date(user: Any) -> datetime | None:
+    """When this user will have to have a second factor; None: never, or by now."""
+    if is_required(user):
+        return None
+    coming = [rule.since for rule in conf().required if rule.since is not None and rule.who(user)]
+    return min(coming, default=None)
 
 
 def with_groups(users: Any) -> Any:
