@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,45 @@ def test_a_setting_that_cannot_work_is_said_in_a_sentence(earnest: None, change:
         assert names_of(check_settings()) == {sentence}
         with pytest.raises(SystemCheckError):
             call_command("check")
+
+
+def test_keys_come_from_a_function_or_a_command(
+    person: Callable[..., Person], ferrotp: Callable[..., None], client: Any
+) -> None:
+    alice, calls, key = person().enroll(), [], settings.FERROTP["KEYS"]
+
+    def fetch() -> list[str]:
+        calls.append(1)
+        return [key]
+
+    for given_keys in ({"KEYS": fetch}, {"KEYS": None, "KEY_COMMAND": [sys.executable, "-c", f"print({key!r})"]}):
+        ferrotp(**given_keys)
+        assert check_settings() == []
+        alice.log_in(client)
+        assert client.get("/vault").status_code == 200
+        client.post("/logout")
+        alice.clock.tick(60)
+    assert len(calls) == 1
+
+
+def test_a_place_of_keys_that_is_away_is_said_and_answered_503(
+    person: Callable[..., Person], ferrotp: Callable[..., None], client: Any
+) -> None:
+    alice = person().enroll()
+
+    def away() -> str:
+        raise OSError("no route to the host of the keys")
+
+    ferrotp(KEYS=away)
+    (fault,) = check_settings()
+    assert fault.id == "ferrotp.E003" and "cannot be fetched" in fault.msg and "route" not in fault.msg
+    alice.password(client)
+    assert client.post("/mfa/challenge", {"code": alice.code()}).status_code == 503
+    assert client.get("/inside").status_code == 302
+    for wrong in ("vault get", [], [7]):
+        ferrotp(KEYS=None, KEY_COMMAND=wrong)
+        (fault,) = check_settings()
+        assert "must be a list: a program, and its arguments" in fault.msg
 
 
 def test_a_store_that_does_not_open_is_said_at_start(

@@ -11,7 +11,7 @@ from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from ferrotp.mfa import Passkeys, Policy, PolicyError
+from ferrotp.mfa import KeySource, KeysUnavailable, Passkeys, Policy, PolicyError, keys_from_command
 from ferrotp.mfa.core import is_identifier
 from ferrotp.vault import Keyring, VaultError
 
@@ -19,6 +19,7 @@ DEFAULTS: dict[str, Any] = {
     "ISSUER": "",
     "KEYS": None,
     "KEY_FILE": None,
+    "KEY_COMMAND": None,
     "STORE": "django",
     "DATABASE": "default",
     "TENANT": "",
@@ -119,17 +120,52 @@ def conf() -> Conf:
     )
 
 
+def forget() -> None:
+    """Reads the settings anew, where they were changed: in tests."""
+    conf.cache_clear()
+    _key_source.cache_clear()
+
+
 def is_testing() -> bool:
     """Whether Django's test environment is set up, as its runner and pytest-django do."""
     return hasattr(mail, "outbox")
 
 
 def keyring() -> Keyring:
-    """The keys: ``KEYS``, or the file ``KEY_FILE``, or the environment variable ``FERROTP_KEYS``.
+    """The keys as they are now.
+
+    :raises VaultError: if there are none, or they cannot be used
+    :raises KeysUnavailable: if they are elsewhere, and that is away
+    """
+    found = keys()
+    return found.keyring() if isinstance(found, KeySource) else found
+
+
+@cache
+def _key_source() -> KeySource | None:
+    given = raw()
+    if isinstance(given["KEYS"], KeySource):
+        return given["KEYS"]
+    if callable(given["KEYS"]) and not isinstance(given["KEYS"], Keyring):
+        return KeySource(given["KEYS"])
+    command = given["KEY_COMMAND"]
+    if command is None:
+        return None
+    if not isinstance(command, (list, tuple)) or not all(isinstance(part, str) for part in command) or not command:
+        raise ImproperlyConfigured('FERROTP["KEY_COMMAND"] must be a list: a program, and its arguments')
+    return KeySource(keys_from_command(command))
+
+
+def keys() -> Keyring | KeySource:
+    """The keys: ``KEYS``, or what ``KEY_COMMAND`` prints, or the file ``KEY_FILE``, or the environment variable
+    ``FERROTP_KEYS``.
 
     :raises VaultError: if there are none, or they cannot be used
     """
     given = raw()
+    source = _key_source()
+    if source is not None:
+        return source
     if isinstance(given["KEYS"], Keyring):
         return given["KEYS"]
     if given["KEYS"]:
@@ -143,7 +179,7 @@ def keyring_fault() -> str:
     """What is wrong with the keys; empty if nothing is."""
     try:
         keyring()
-    except (VaultError, TypeError) as error:
+    except (VaultError, TypeError, KeysUnavailable, ImproperlyConfigured) as error:
         return str(error)
     return ""
 

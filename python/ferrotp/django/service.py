@@ -21,7 +21,9 @@ from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.vault import VaultError
 from ferrotp.web import EpochCache, Gate, Login, Notice, Notifier, SetupError, absolute_store
 
-from .conf import conf, is_testing, keyring
+from .conf import conf, is_testing
+from .conf import forget as forget_settings
+from .conf import keys as keys_of_site
 from .texts import texts
 
 P = ParamSpec("P")
@@ -81,7 +83,7 @@ def _made(store: "Callable[[Any, str], Store | str]") -> MFA:
     if not given.issuer:
         raise ImproperlyConfigured('FERROTP["ISSUER"] is not set: the name of the site, as authenticator apps show it')
     try:
-        keys = keyring()
+        keys = keys_of_site()
     except VaultError as error:
         raise ImproperlyConfigured(f"{error}. Make a key with manage.py ferrotp_keys --new") from None
     return MFA(
@@ -199,7 +201,7 @@ def forget() -> None:
     """Reads the settings anew, where they were changed: in tests."""
     global _epochs
     _epochs = EpochCache()
-    conf.cache_clear()
+    forget_settings()
     for made in (get_mfa, get_mfa_outside_transaction):
         if made.cache_info().currsize:
             made().close()

@@ -26,6 +26,7 @@ from .errors import (
     InvalidCode,
     InvalidIdentifier,
     KeyInUse,
+    KeysUnavailable,
     LastFactor,
     MFAError,
     NotEnrolled,
@@ -52,6 +53,7 @@ from .errors import (
 )
 from .events import Event
 from .foreign_users import ImportedFactor, ImportedUser
+from .key_source import KeySource, keys_from_command
 from .policy import Passkeys, Policy
 from .results import (
     DeviceInfo,
@@ -101,6 +103,8 @@ __all__ = [
     "InvalidCode",
     "InvalidIdentifier",
     "KeyInUse",
+    "KeySource",
+    "KeysUnavailable",
     "LastFactor",
     "MFAError",
     "NewPasskey",
@@ -137,6 +141,7 @@ __all__ = [
     "Verification",
     "WrongOrigin",
     "WrongRelyingParty",
+    "keys_from_command",
     "open_store",
     "user_id_text",
 ]
