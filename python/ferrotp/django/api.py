@@ -6,6 +6,7 @@ is decided by `ferrotp.mfa`, and what may be done when by `ferrotp.web.Gate`.
 """
 
 import json
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -35,7 +36,7 @@ from ferrotp.web.problems import NEXT, Problem, codes_problem_of, problem_of, rf
 
 from . import auth
 from .conf import conf
-from .service import current_tenant, gate_for, now, user_id_of
+from .service import current_tenant, gate_for, gate_for_anybody, is_sign_in_offered, now, user_id_of
 from .texts import texts
 from .views import non_atomic
 
@@ -160,6 +161,20 @@ class API:
         verified = self._attempt(request, login, user, lambda gate: gate.verify_passkey(login, credential))
         return self._verified(request, login, verified, user, trust_device=trust_device)
 
+    def sign_in_challenge(self, request: HttpRequest) -> HttpResponse:
+        """What the browser needs to sign in by a passkey alone."""
+        token = secrets.token_urlsafe(16)
+        options = gate_for_anybody().sign_in_challenge(token)
+        return _answer(request, {"options": options, "sign_in_token": token})
+
+    def sign_in(self, request: HttpRequest, *, credential: dict[str, Any], sign_in_token: str) -> HttpResponse:
+        """A passkey alone, as both factors."""
+        try:
+            login, user = auth.known_sign_in(gate_for_anybody().sign_in(credential, sign_in_token))
+        except PasskeyRefused as error:
+            raise RequestFault(problem_of(error, texts, now(), sign_in=True)) from None
+        return _answer(request, self._complete(request, login, user))
+
     def begin_passkey(self, request: HttpRequest, *, pending_token: str | None = None) -> HttpResponse:
         """What the browser needs to make a passkey."""
         login, user, _ = self._asking(request, pending_token)
@@ -249,7 +264,7 @@ class API:
     @property
     def operations(self) -> list[Operation]:
         """Those of this site."""
-        return offered(conf().policy.passkeys is not None)
+        return offered(conf().policy.passkeys is not None, is_sign_in_offered())
 
     @property
     def urls(self) -> list[URLPattern]:

@@ -72,6 +72,7 @@ class Operations:
         account_name: Callable[[str], _MaybeAwaitable[str]] | None = None,
         mode: Mode = "optional",
         required: Callable[[str], object] | None = None,
+        passkey_required: Callable[[str], object] | None = None,
         flat_session: bool = False,
         fresh_seconds: int = 600,
         secure_cookies: bool | None = None,
@@ -88,7 +89,14 @@ class Operations:
         self._may_sign_in = may_sign_in
         self.mfa = mfa
         self._flat_session = flat_session
-        self.gate = Gate(mfa, mode=mode, required=required, fresh_seconds=fresh_seconds, clock=mfa.clock)
+        self.gate = Gate(
+            mfa,
+            mode=mode,
+            required=required,
+            passkey_required=passkey_required,
+            fresh_seconds=fresh_seconds,
+            clock=mfa.clock,
+        )
         self.texts = Texts(translate)
         self._tokens = Tokens(self.gate, secret_key)
         self._tenant = tenant
