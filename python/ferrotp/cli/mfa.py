@@ -1,4 +1,4 @@
-"""``ferrotp mfa``: a store of the service is made, and users of other packages come into it."""
+"""``ferrotp mfa``: a store of the service is made and looked after, and users of other packages come into it."""
 
 import importlib
 import json
@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..vault import Keyring, KeyringError
+from ..web.commands import commands
 from . import output, sources
 from .errors import DONE, REFUSED, InputError
 from .settings import ALGORITHMS, Number, json_option
 
 if TYPE_CHECKING:
+    from ..mfa import MFA
     from ..mfa.imports import Accounts, Format, ImportReport, Note
 
 _FORMATS = ("pyotp-column", "django-otp", "django-two-factor-auth", "django-allauth", "flask-security")
@@ -28,7 +30,7 @@ _LAST_USED = ("time-step", "seconds", "code", "none")
 def mfa(context: click.Context) -> int:
     """Work on a store of ferrotp.mfa."""
     if context.invoked_subcommand is None:
-        raise click.UsageError("say what: init or import", context)
+        raise click.UsageError("say what: " + ", ".join(sorted(mfa.commands)), context)
     return 0
 
 
@@ -110,6 +112,33 @@ def _options(function: Callable[..., int]) -> Callable[..., int]:
     ):
         function = option(function)
     return function
+
+
+@contextmanager
+def _service(*, needs_keys: bool, store: str, keys_file: str | None, tenant: str) -> Iterator["MFA"]:
+    """The service of a command. What opens no record does without the application's keys."""
+    try:
+        from ..mfa import MFA
+    except ImportError:
+        raise InputError("this needs more packages: pip install 'ferrotp[sql]'", "usage") from None
+    keyring = _keyring(keys_file) if needs_keys else Keyring.generate()
+    service = MFA(store, issuer="ferrotp", keyring=keyring, tenant=tenant, prepare=False)
+    try:
+        yield service
+    finally:
+        service.close()
+
+
+for _command in commands(
+    _service,
+    [
+        click.option("--store", envvar="FERROTP_STORE", required=True, metavar="URL", help="Where it is."),
+        click.option("--keys-file", metavar="FILE", help="The keys.  [default: the variable FERROTP_KEYS]"),
+        click.option("--tenant", default="", metavar="NAME", help="Whose users."),
+    ],
+    failed=lambda message: InputError(message, "mfa"),
+):
+    mfa.add_command(_command)
 
 
 @mfa.command("import")

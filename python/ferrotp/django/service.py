@@ -2,7 +2,9 @@
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
@@ -19,7 +21,9 @@ from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.vault import VaultError
 from ferrotp.web import EpochCache, Gate, Login, Notice, Notifier, SetupError, absolute_store
 
-from .conf import Rule, conf, is_testing, keyring
+from .conf import Rule, conf, is_testing
+from .conf import forget as forget_settings
+from .conf import keys as keys_of_site
 from .texts import texts
 
 P = ParamSpec("P")
@@ -79,7 +83,7 @@ def _made(store: "Callable[[Any, str], Store | str]") -> MFA:
     if not given.issuer:
         raise ImproperlyConfigured('FERROTP["ISSUER"] is not set: the name of the site, as authenticator apps show it')
     try:
-        keys = keyring()
+        keys = keys_of_site()
     except VaultError as error:
         raise ImproperlyConfigured(f"{error}. Make a key with manage.py ferrotp_keys --new") from None
     return MFA(
@@ -106,7 +110,7 @@ def gate_for(user: Any) -> Gate:
         get_mfa(),
         mode=mode,  # type: ignore[arg-type]
         passkey_required=(lambda user_id: True) if must_have_passkey(user) else None,
-        fresh_seconds=conf().fresh_seconds,
+        fresh_seconds=fresh_seconds_of(user),
         clock=now,
         epochs=_epochs,
     )
@@ -154,6 +158,25 @@ def _applies(rule: Rule, user: Any) -> bool:
     return (rule.since is None or rule.since.timestamp() <= now()) and rule.who(user)
 
 
+def fresh_seconds_of(user: Any) -> int:
+    """How long a proof of identity is good for this user's changes: the fewest seconds of those that apply."""
+    given = conf()
+    return min([given.fresh_seconds, *(seconds for who, seconds in given.fresh if who(user))])
+
+
+def due_date(user: Any) -> datetime | None:
+    """When this user will have to have a second factor; None: never, or by now."""
+    if is_required(user):
+        return None
+    coming = [rule.since for rule in conf().required if rule.since is not None and rule.who(user)]
+    return min(coming, default=None)
+
+
+def with_groups(users: Any) -> Any:
+    """A queryset of users, with what the rules of ``REQUIRED`` ask of each: so that it is asked once for all."""
+    return users.prefetch_related("groups") if any(rule.group for rule in conf().required) else users
+
+
 def is_enrolled(user: Any) -> bool:
     """Whether a user has a factor, for a page and not for a decision: in the site's own database it costs one query on
     the request's connection."""
@@ -189,11 +212,21 @@ def user_of(user_id: str) -> Any:
     return model._base_manager.filter(pk=key).first()
 
 
+def users_of(user_ids: Iterable[str]) -> dict[str, Any]:
+    """The same for many, by one query: those that there are."""
+    model = get_user_model()
+    keys = []
+    for user_id in set(user_ids):
+        with suppress(Exception):  # likewise
+            keys.append(model._meta.pk.to_python(user_id))
+    return {user_id_of(user): user for user in model._base_manager.filter(pk__in=keys)}
+
+
 def forget() -> None:
     """Reads the settings anew, where they were changed: in tests."""
     global _epochs
     _epochs = EpochCache()
-    conf.cache_clear()
+    forget_settings()
     for made in (get_mfa, get_mfa_outside_transaction):
         if made.cache_info().currsize:
             made().close()

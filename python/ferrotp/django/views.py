@@ -17,6 +17,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render as render_template
 from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.utils.module_loading import import_string
 from django.utils.translation import get_language
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
@@ -65,8 +66,7 @@ def _sends_policy(middleware: str) -> bool:
     if middleware.endswith(".ContentSecurityPolicyMiddleware"):  # Django's
         return bool(getattr(site, "SECURE_CSP", None))
     if middleware == "csp.middleware.CSPMiddleware":
-        only_reports = bool(getattr(site, "CONTENT_SECURITY_POLICY_REPORT_ONLY", None))
-        return bool(getattr(site, "CONTENT_SECURITY_POLICY", None)) or not only_reports
+        return bool(import_string("csp.utils.build_policy")())
     return True
 
 

@@ -13,6 +13,7 @@ from ..web import Gate, SetupError, StepError, Texts, absolute_store, check_secr
 from ..web.setup import check_settings
 from ..web.texts import Translate
 from . import auth
+from .commands import add_commands
 from .rendering import check_base_template, sign_in_form, unavailable
 from .views import blueprint
 
@@ -123,6 +124,7 @@ class FlaskMFA:
         app.register_blueprint(blueprint(passkeys=passkeys), url_prefix=config["FERROTP_URL_PREFIX"])
         app.jinja_env.globals["ferrotp_sign_in"] = sign_in_form
         app.before_request(auth.require_login_everywhere)
+        add_commands(app)
         # A view that asks the service something (`begin_login` does) may find the store away.
         app.register_error_handler(StoreUnavailable, unavailable)
         app.register_error_handler(SealedRecordError, unavailable)

@@ -223,9 +223,8 @@ class Gate:
         """
         self._refuse_out_of_turn(login)
         self._refuse_codes(login)
-        login_id = "" if login.stage == "full" else login.nonce
         try:
-            verification = self.mfa.verify(user_id=login.user_id, code=code, login_id=login_id)
+            verification = self.mfa.verify(user_id=login.user_id, code=code, login_id=login.nonce)
         except LoginCancelled:
             raise HalfLoginEnded from None
         except FactorDisabled:
