@@ -13,7 +13,7 @@ from .settings import Number
 
 _APPLICATION = Path(__file__).parent / "demo-flask"
 """No package: an application as somebody would write it, whose modules are of its own folder."""
-_NEEDS = ("argon2", "flask", "flask_login", "flask_wtf", "sqlalchemy")
+_NEEDS = ("argon2", "fido2", "flask", "flask_login", "flask_wtf", "sqlalchemy")
 
 
 @click.command()
