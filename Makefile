@@ -26,15 +26,16 @@ demo-terminal: $(VENV)/installed  ## Show a secret, its URI and codes beside oth
 
 # What needs no Python package starts at once, beside the set-up; the rest when that is done, beside pytest. Both at a
 # lower priority, into files that are shown if a check in them fails: pytest's own summary is the end of the output.
-# ALSO names further checks: CI's.
-EARLY := test-rust $(ALSO)
-LATE := lint test-django42
+# ALSO names further checks: CI's. The documentation's is one of the late ones, since it reads what is installed; its own
+# packages come before pytest begins, so that nothing is installed under a test.
+EARLY := test-rust $(filter-out docs,$(ALSO))
+LATE := lint test-django42 $(filter docs,$(ALSO))
 
 test: $(VENV)/builder  ## Run all checks: pytest, and beside it linters, cargo test and Django 4.2
 	@mkdir -p target
 	@nice -n 10 $(MAKE) --no-print-directory $(EARLY) >target/early.log 2>&1 & early=$$!; late=; \
 	trap 'kill $$early $$late; exit 130' INT TERM; \
-	$(MAKE) --no-print-directory -j3 $(WHEELS)/built $(VENV)/tools $(DJANGO42)/installed || { kill $$early; exit 1; }; \
+	$(MAKE) --no-print-directory -j3 $(WHEELS)/built $(VENV)/tools $(DJANGO42)/installed $(patsubst %,$(VENV)/%,$(filter docs,$(ALSO))) || { kill $$early; exit 1; }; \
 	$(MAKE) --no-print-directory $(VENV)/installed || { kill $$early; exit 1; }; \
 	nice -n 10 $(MAKE) --no-print-directory $(LATE) >target/late.log 2>&1 & late=$$!; \
 	$(MAKE) --no-print-directory test-python; pytest=$$?; failed=; \
@@ -183,7 +184,7 @@ $(VENV)/tools: requirements/test.txt $(VENV)/builder
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/test.txt
 	@touch $@
 
-$(VENV)/docs: requirements/docs.txt $(VENV)/builder
+$(VENV)/docs: requirements/docs.txt $(VENV)/tools
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/docs.txt
 	@touch $@
 

@@ -389,7 +389,7 @@ def names_at(t: int, modules: dict[str, Any]) -> dict[str, Any]:
     names |= {"B": batch, "secrets": SECRETS, "few": few, "keys": keys, "buffer": bytearray(len(keys) * keys.width)}
     names |= {"ps": [names["P"].TOTP(secret) for secret in few], "typed": list(keys.codes(t))}
     names["code"] = names["p"].at(t)
-    names["earlier"] = names["p"].at(t, -1)
+    names["earlier"] = names["p"].at(t, counter_offset=-1)
     names["fifth"] = names["ph"].at(5)
     names["uri"] = names["p"].provisioning_uri(name=NAME, issuer_name=ISSUER)
     return names

@@ -77,6 +77,7 @@ TESTS = [
     "tests/web/starlette/test_attacks.py",
     "tests/web/starlette/test_router.py",
     "tests/in_django/test_admin.py",
+    "tests/in_django/test_auth.py",
     "tests/in_django/test_login.py",
     "tests/in_django/test_pages.py",
     "tests/in_django/test_routes.py",
@@ -197,6 +198,7 @@ class Trial:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = {item.nodeid: item for item in session.items if _is_cheap(item)}
         assert len(os.listdir("/proc/self/task")) == 1, "a process with threads must not fork"
+        gc.unfreeze()  # the tests' conftest freezes, and what is frozen is not found
         code = _Code()
         gc.freeze()
         with self._children:

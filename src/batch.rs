@@ -177,19 +177,14 @@ impl KeySet {
         &mut self.profiles[index]
     }
 
-    /// Calls `visit` with each group that has a key of `places`, its time step, and of each lane of it that does, the
-    /// place.
+    /// Calls `visit` with each group that has a key of `places`: its number, its time step, the first of its lanes that
+    /// does, and the places of that lane and of those after it.
     #[inline]
     fn groups<'a>(
         &'a self,
         places: Range<usize>,
         unix_seconds: u64,
-        mut visit: impl FnMut(
-            &'a Profile,
-            usize,
-            u64,
-            &mut dyn Iterator<Item = (usize, usize)>,
-        ) -> Result<(), Error>,
+        mut visit: impl FnMut(&'a Profile, usize, u64, usize, &'a [usize]) -> Result<(), Error>,
     ) -> Result<(), Error> {
         for profile in &self.profiles {
             let Some(period) = NonZeroU32::new(profile.numbers.period) else { continue };
@@ -201,17 +196,7 @@ impl KeySet {
                 let group = key / LANES;
                 let next = group.saturating_add(1).saturating_mul(LANES).min(end);
                 let lane = key % LANES;
-                let owners = profile.places.get(key..next).unwrap_or_default();
-                visit(
-                    profile,
-                    group,
-                    step,
-                    &mut owners
-                        .iter()
-                        .copied()
-                        .enumerate()
-                        .map(|(more, place)| (lane.saturating_add(more), place)),
-                )?;
+                visit(profile, group, step, lane, profile.places.get(key..next).unwrap_or_default())?;
                 key = next;
             }
         }
@@ -235,14 +220,15 @@ impl KeySet {
         if codes.len() < places.len().saturating_mul(width) {
             return Err(Error::BufferSize);
         }
-        self.groups(places, unix_seconds, |profile, group, step, lanes| {
+        self.groups(places, unix_seconds, |profile, group, step, lane, owners| {
             let length = profile.numbers.width();
             if length > width {
                 return Err(Error::BufferSize);
             }
             let truncated = profile.keys.truncated(group, &[step; LANES]).ok_or(Error::MissingKey)?;
-            for (lane, place) in lanes {
-                let code = profile.numbers.code(*truncated.get(lane).ok_or(Error::MissingKey)?);
+            let lanes = lane..lane.saturating_add(owners.len());
+            for (truncated, place) in truncated.get(lanes).ok_or(Error::MissingKey)?.iter().zip(owners) {
+                let code = profile.numbers.code(*truncated);
                 let from = place.saturating_sub(start).saturating_mul(width);
                 let rest = codes.get_mut(from..).unwrap_or_default();
                 rest.get_mut(..length).ok_or(Error::BufferSize)?.copy_from_slice(code.as_bytes());
@@ -272,7 +258,7 @@ impl KeySet {
         if typed.len().min(right.len()) < places.len() {
             return Err(Error::BufferSize);
         }
-        self.groups(places, unix_seconds, |profile, group, step, lanes| {
+        self.groups(places, unix_seconds, |profile, group, step, lane, places| {
             let numbers = profile.numbers;
             let (Some(first), Some(last)) = (step.checked_sub(window), step.checked_add(window)) else {
                 return Ok(());
@@ -280,12 +266,10 @@ impl KeySet {
             // What each lane's code must be; a text that is no code is unequal to all.
             let mut wanted = [None; LANES];
             let mut owners = [None; LANES];
-            for (lane, place) in lanes {
+            for ((wanted, owner), place) in wanted.iter_mut().zip(&mut owners).skip(lane).zip(places) {
                 let place = place.saturating_sub(start);
-                if let Some((wanted, owner)) = wanted.get_mut(lane).zip(owners.get_mut(lane)) {
-                    *wanted = typed.get(place).copied().and_then(|text| Wanted::of(text, numbers));
-                    *owner = Some(place);
-                }
+                *wanted = typed.get(place).copied().and_then(|text| Wanted::of(text, numbers));
+                *owner = Some(place);
             }
             let mut found = [Choice::from(0); LANES];
             for step in first..=last {

@@ -1,6 +1,6 @@
 //! A window of counters: every code in it is made and compared, so the time spent tells nothing of the match.
 
-use subtle::{Choice, ConditionallySelectable, ConstantTimeGreater};
+use subtle::{Choice, ConstantTimeGreater};
 
 use crate::lanes::LANES;
 use crate::{Error, HmacKey};
@@ -13,31 +13,34 @@ pub(crate) fn around(step: u64, window: u64) -> Result<(u64, u64), Error> {
 /// Of the counters that match, the one that counts: the earliest that is newer than the last one accepted. One code may
 /// stand at two counters in a row, and the later one is its owner's next. Where none is newer it is the newest, which
 /// was used. Which it is takes no more or less time.
+///
+/// Its flags are words of all bits or none: a [`Choice`] is hidden from the compiler each time that it changes, and here
+/// each change waits for the one before it. What goes in is a `Choice`.
 pub(crate) struct Pick {
     accepted: Option<u64>,
     counter: u64,
     /// Whether a counter that was used up is a hit.
-    found_used: Choice,
-    /// Whether none that is newer is.
-    open: Choice,
+    found_used: u64,
+    /// Whether one that is newer is: no other counts after it.
+    closed: u64,
 }
 
 impl Pick {
     /// `accepted` is the last counter of which a code was accepted.
     #[inline]
     pub(crate) fn new(accepted: Option<u64>) -> Self {
-        Self { accepted, counter: 0, found_used: Choice::from(0), open: Choice::from(1) }
+        Self { accepted, counter: 0, found_used: 0, closed: 0 }
     }
 
     /// Takes the next counter, in their order, if it is a hit and none before it counted.
     #[inline]
     pub(crate) fn offer(&mut self, counter: u64, hit: Choice) {
-        let taken = hit & self.open;
-        self.counter.conditional_assign(&counter, taken);
+        let taken = all_bits(hit) & !self.closed;
+        self.counter ^= (self.counter ^ counter) & taken;
         match self.accepted {
-            None => self.open ^= taken,
+            None => self.closed |= taken,
             Some(accepted) => {
-                self.open ^= taken & counter.ct_gt(&accepted);
+                self.closed |= taken & all_bits(counter.ct_gt(&accepted));
                 self.found_used |= taken;
             }
         }
@@ -46,8 +49,14 @@ impl Pick {
     /// The counter that counts, if any was a hit.
     #[inline]
     pub(crate) fn counter(&self) -> Option<u64> {
-        bool::from(self.found_used | !self.open).then_some(self.counter)
+        (self.found_used | self.closed != 0).then_some(self.counter)
     }
+}
+
+/// All bits for yes, none for no.
+#[inline]
+fn all_bits(choice: Choice) -> u64 {
+    u64::from(choice.unwrap_u8()).wrapping_neg()
 }
 
 /// The counter in `first ..= last` whose truncated HMAC `matches`, after asking for every one of them; of several the

@@ -1,4 +1,4 @@
-"""The Python blocks of README and docs, and a warm process that runs them.
+"""The Python blocks of README and docs, and how they are run.
 
 A block stands alone, unless a comment in front of its fence says what a reader has typed before it:
 
@@ -9,21 +9,15 @@ A block stands alone, unless a comment in front of its fence says what a reader 
     ... -->
 """
 
-import json
-import os
 import re
-import signal
-import subprocess
-import sys
-import types
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from warm import Warm
+
 _BLOCK = re.compile(r"(?P<comments>(?:^<!--(?:(?!-->).)*-->\n)*)^```python\n(?P<code>.*?)^```", re.S | re.M)
 _COMMENT = re.compile(r"<!--\s*(block|after|needs|set-up)(?::|\s)\s*(.*?)\s*-->", re.S)
-SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -64,34 +58,11 @@ def ends(blocks: Iterable[Block]) -> list[Block]:
     return [block for block in blocks if block.chain not in begun]
 
 
-class Warm:
-    """A process that has loaded what blocks import from other packages, and forks for each program. It has not loaded
-    `ferrotp`: a block that forgets an import of it fails as it does at a reader's."""
-
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self._process = process
-
-    def run(self, program: Iterable[tuple[int, str]], folder: Path, page: str) -> str:
-        """Runs a program in a folder. What it said, if it failed."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        print(json.dumps([list(program), str(folder), page]), file=self._process.stdin, flush=True)
-        return str(json.loads(self._process.stdout.readline()))
-
-
-@contextmanager
-def warm() -> Iterator[Warm]:
-    """The process, for as long as it is wanted."""
-    with subprocess.Popen(
-        [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
-    ) as process:
-        yield Warm(process)
-        assert process.stdin is not None
-        process.stdin.close()
-        process.wait(timeout=SECONDS)
-
-
-def _load() -> None:
-    for name in (
+def interpreter() -> Warm:
+    """It has loaded what blocks import from other packages, not `ferrotp`: a block that forgets an import of it fails
+    as it does at a reader's.
+    """
+    return Warm(
         "alembic",
         "django.core.management",
         "django.http",
@@ -105,55 +76,11 @@ def _load() -> None:
         "redis",
         "sqlalchemy.dialects.sqlite",
         "sqlalchemy.orm",
-    ):
-        with suppress(ImportError):
-            __import__(name)
-    assert "ferrotp" not in sys.modules and "pyotp" not in sys.modules
+    )
 
 
-def _run(program: list[tuple[int, str]], folder: str, page: str) -> None:
-    """In the child: as `python -c` would."""
-    import atexit
-
-    signal.alarm(SECONDS)
-    os.chdir(folder)
-    main = sys.modules["__main__"] = types.ModuleType("__main__")
-    sys.argv = ["-c"]
-    sys.path[0] = ""
-    for line, code in program:
-        # The lines of tracebacks are the page's.
-        exec(compile("\n" * (line - 1) + code, page, "exec"), main.__dict__)
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-
-
-def _serve() -> None:
-    _load()
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    for request in sys.stdin:
-        program, folder, page = json.loads(request)
-        reader, writer = os.pipe()
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                os.close(reader)
-                os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-                os.dup2(writer, 1)
-                os.dup2(writer, 2)
-                _run(program, folder, page)
-                code = 0
-            except BaseException:
-                sys.excepthook(*sys.exc_info())
-                sys.stderr.flush()
-            finally:
-                os._exit(code)
-        os.close(writer)
-        with os.fdopen(reader, encoding="utf-8", errors="replace") as pipe:
-            said = pipe.read()
-        _, status = os.waitpid(child, 0)
-        print(json.dumps((said or f"it ended with {status}") if status else ""), file=answers, flush=True)
-
-
-if __name__ == "__main__":
-    _serve()
+def failure(interpreter: Warm, program: Iterable[tuple[int, str]], folder: Path, page: str) -> str:
+    """Runs a program in a folder. What it said, if it failed."""
+    done = interpreter.run(program, name=page, cwd=folder)
+    said = (done.stdout + done.stderr).decode(errors="replace")
+    return (said or f"it ended with {done.returncode}") if done.returncode else ""

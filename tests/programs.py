@@ -10,6 +10,10 @@ IN_CI = os.environ.get("CI") == "true"
 WITHOUT = os.environ.get("FERROTP_WITHOUT", "").split()
 
 
+CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+"""The first draws no window and takes a third less of the processor; Debian has both."""
+
+
 def needs(program: str, package: str) -> pytest.MarkDecorator:
     """A mark for tests that start `program`, which Debian's `package` has."""
     if program in WITHOUT:

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
+import doc_blocks
 import pytest
-from doc_blocks import Block, Warm, blocks_of, ends, warm
+from doc_blocks import Block, blocks_of, ends, failure
 from mfa.redis_server import free_port, server
+from warm import Warm
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -25,8 +27,9 @@ if sys.version_info < (3, 11):
 
 @pytest.fixture(scope="module")
 def interpreter() -> Iterator[Warm]:
-    with warm() as process:
-        yield process
+    process = doc_blocks.interpreter()
+    yield process
+    process.close()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="blocks run in processes that are forked")
@@ -37,7 +40,7 @@ def interpreter() -> Iterator[Warm]:
 )
 def test_each_block_runs_by_itself_and_again(page: Path, block: Block, interpreter: Warm, tmp_path: Path) -> None:
     if block.keys:
-        interpreter.run([(1, MAKE_KEYS)], tmp_path, "keys")
+        assert not failure(interpreter, [(1, MAKE_KEYS)], tmp_path, "keys")
     program = block.chain
     # The reader has a Redis where Redis is by default; here it is wherever a port was free.
     with server(port=str(free_port())) if any(REDIS in code for _, code in program) else nullcontext() as redis:
@@ -45,7 +48,7 @@ def test_each_block_runs_by_itself_and_again(page: Path, block: Block, interpret
             address = f"redis://127.0.0.1:{redis.settings['port']}"
             program = tuple((line, code.replace(REDIS, address)) for line, code in program)
         for _ in ("in an empty directory", "where it has left its files"):
-            assert not interpreter.run(program, tmp_path, page.name)
+            assert not failure(interpreter, program, tmp_path, page.name)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="blocks run in processes that are forked")
@@ -53,11 +56,13 @@ def test_a_block_that_needs_another_one_or_runs_only_once_is_seen(interpreter: W
     page = "<!-- block: a -->\n```python\nx = 1\n```\n<!-- after: a -->\n```python\nprint(x)\n```\n```python\nx\n```\n"
     blocks = blocks_of(page)
     assert [block.line for block in ends(blocks)] == [7, 10]
-    said = [interpreter.run(block.chain, tmp_path, "page.md") for block in ends(blocks)]
+    said = [failure(interpreter, block.chain, tmp_path, "page.md") for block in ends(blocks)]
     assert not said[0] and "NameError" in said[1] and 'page.md", line 10' in said[1]
-    assert "NameError" in interpreter.run([(1, "ferrotp.TOTP")], tmp_path, "page.md")
+    assert "NameError" in failure(interpreter, [(1, "ferrotp.TOTP")], tmp_path, "page.md")
     once = [(1, "import os\nos.mkdir('kept')")]
-    assert not interpreter.run(once, tmp_path, "page.md") and "FileExistsError" in interpreter.run(once, tmp_path, "")
+    assert not failure(interpreter, once, tmp_path, "page.md") and "FileExistsError" in failure(
+        interpreter, once, tmp_path, ""
+    )
 
 
 # What `ferrotp keys new --file keys.txt` does.

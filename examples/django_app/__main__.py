@@ -9,6 +9,7 @@ The port is a free one, or PORT.
 """
 
 import os
+import socket
 import sys
 import tempfile
 import threading
@@ -33,6 +34,13 @@ class Quiet(WSGIRequestHandler):
 
     def log_message(self, *arguments: Any) -> None:
         """Nothing."""
+
+
+def free_port() -> int:
+    """One that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 def up(port: int) -> WSGIServer:
@@ -94,8 +102,10 @@ def main(arguments: list[str]) -> int:
 def serve(where: str) -> int:
     """Until somebody ends it."""
     try:
-        server = up(int(os.environ.get("PORT", "0")))
-    except (OSError, ValueError) as error:
+        port = int(os.environ.get("PORT", "0")) or free_port()
+        os.environ.setdefault("EXAMPLE_ORIGIN", f"http://localhost:{port}")  # browsers make no passkeys at an address
+        server = up(port)
+    except (OSError, OverflowError, ValueError) as error:
         print(f"The port PORT={os.environ.get('PORT')} cannot be used: {error}", file=sys.stderr)
         return 1
     from django.contrib.auth.models import User
@@ -103,11 +113,12 @@ def serve(where: str) -> int:
     for email, password, admin in USERS:
         if not User.objects.filter(username=email).exists():
             (User.objects.create_superuser if admin else User.objects.create_user)(email, email, password)
-    base = f"http://127.0.0.1:{server.server_port}"
+    base = f"http://localhost:{server.server_port}"
     print(f"1. Open {base}/login and log in as {USERS[0][0]}, password: {USERS[0][1]}")
     print("2. Follow “Two-step login”, scan the code with an authenticator app, and save the recovery codes")
     print("3. Log out and in again: with a code, with the same one once more, with a recovery code")
-    print(f"4. The admin: {base}/admin/, as {USERS[1][0]}, password: {USERS[1][1]}")
+    print("4. Add a passkey there, too: then log in without a password, by “Sign in with a passkey”")
+    print(f"5. The admin: {base}/admin/, as {USERS[1][0]}, password: {USERS[1][1]}")
     print(f"{where}. Ctrl-C ends it", flush=True)
     try:
         server.serve_forever()

@@ -41,9 +41,6 @@ def main(arguments: list[str]) -> int:
 
 def serve(folder: str, where: str) -> int:
     """Until somebody ends it."""
-    app = create_app(folder)
-    with suppress(Refused):  # it is there already
-        app.state.accounts.add(EMAIL, PASSWORD)
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -51,10 +48,15 @@ def serve(folder: str, where: str) -> int:
     except (OSError, OverflowError, ValueError) as error:
         print(f"The port PORT={os.environ.get('PORT')} cannot be used: {error}", file=sys.stderr)
         return 1
-    address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    address = f"http://localhost:{listening.getsockname()[1]}"
+    os.environ.setdefault("EXAMPLE_ORIGIN", address)  # browsers make no passkeys at an address of numbers
+    app = create_app(folder)
+    with suppress(Refused):  # it is there already
+        app.state.accounts.add(EMAIL, PASSWORD)
     print(f"1. Open {address} and log in as {EMAIL}, password: {PASSWORD}")
     print("2. Follow “Two-step login”, scan the code with an authenticator app, and save the recovery codes")
     print("3. Log out and in again: with a code, with the same one once more, with a recovery code")
+    print("4. Add a passkey there, too: then log in without a password, by “Sign in with a passkey”")
     print(f"The API describes itself at {address}/openapi.json")
     print(f"{where}. Ctrl-C ends it", flush=True)
     with suppress(KeyboardInterrupt):

@@ -18,7 +18,7 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field
 
 import ferrotp.web
-from ferrotp.mfa import MFA, Policy  # MFA
+from ferrotp.mfa import MFA, Passkeys, Policy  # MFA
 from ferrotp.starlette import Notice, Notifier, StarletteMFA, require_fresh, require_login, require_mfa  # MFA
 from ferrotp.starlette.fastapi_router import ProblemRoute, problems  # MFA
 from ferrotp.starlette.models import LoginAnswer  # MFA
@@ -102,12 +102,15 @@ def create_app(
         response.set_cookie(COOKIE, session_id, httponly=True, secure=https, samesite="strict")
         return {"email": users.email(user_id)}
 
+    # Passkeys are of a domain, and of pages by https, or at localhost: EXAMPLE_ORIGIN=http://localhost:8000
+    origin = os.environ.get("EXAMPLE_ORIGIN")  # MFA
+    passkeys = Passkeys(rp_id="localhost", origins=[origin], sign_in=True) if origin else None  # MFA
     if mfa is None:
         mfa = MFA(  # MFA
             f"sqlite:///{folder / 'mfa.db'}",
             issuer=ISSUER,
             keyring=Keyring(kept(folder / "mfa-key", new_key)),
-            policy=Policy(trusted_device_days=30),
+            policy=Policy(trusted_device_days=30, passkeys=passkeys),
             on_event=Notifier(mail, issuer=ISSUER),
         )
     second_factor = StarletteMFA(  # MFA
@@ -117,6 +120,7 @@ def create_app(
         stamp=stamp,
         on_login=on_login,
         account_name=users.email,
+        may_sign_in=users.email,  # by a passkey alone: whether there is such a user
         mode="required" if os.environ.get("EXAMPLE_MODE") == "required" else "optional",
         secure_cookies=https,
     )
@@ -182,6 +186,11 @@ def create_app(
     @app.get("/texts", include_in_schema=False)
     def texts() -> dict[str, str]:
         return dict(ferrotp.web.ENGLISH)
+
+    @app.get("/offers", include_in_schema=False)
+    def offers() -> dict[str, bool]:
+        asked = mfa.policy.passkeys
+        return {"passkeys": asked is not None, "sign_in": asked is not None and asked.sign_in}
 
     app.mount("/ferrotp", StaticFiles(directory=Path(ferrotp.web.__file__).parent / "static"))
     app.mount("/static", StaticFiles(directory=HERE / "static"))

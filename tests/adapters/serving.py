@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import warm
 
 import ferrotp
 from ferrotp.vault import new_key
@@ -119,16 +120,10 @@ class Place:
 
     def manage(self, side: str, *arguments: str, status: int = 0) -> str:
         """``manage.py``, of the site with or without ferrotp. What it prints, if it ends with this status."""
-        done = subprocess.run(
-            [sys.executable, "-m", "django", *arguments],
-            env={**self.environment, "ADAPTERS_SIDE": side},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == status, done.stdout
-        return done.stdout
+        done = warm.django().run(warm.MANAGE, *arguments, env={**self.environment, "ADAPTERS_SIDE": side})
+        said = (done.stdout + done.stderr).decode()
+        assert done.returncode == status, said
+        return said
 
     def rows(self) -> str:
         """Everything in the database, as text: bytes in hexadecimal, and the contents of sessions."""

@@ -9,6 +9,7 @@ import sysconfig
 from typing import Any
 
 import pytest
+import warm
 
 FERROTP = str(pathlib.Path(sysconfig.get_path("scripts")) / ("ferrotp.exe" if os.name == "nt" else "ferrotp"))
 IN_CI = os.environ.get("CI") == "true"
@@ -35,16 +36,21 @@ def environment(**variables: str) -> dict[str, str]:
     return {**kept, "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8", **variables}
 
 
+# What the installed script does.
+_PROGRAM = [(1, "import sys; from ferrotp.__main__ import run; sys.exit(run())")]
+
+
 def run(*arguments: str, stdin: "str | bytes" = b"", env: dict[str, str] | None = None, cwd: Any = None) -> Any:
-    """One command. Its output is text in UTF-8; none may ever be a traceback."""
-    done = subprocess.run(
-        [FERROTP, *arguments],
-        input=stdin.encode() if isinstance(stdin, str) else stdin,
-        capture_output=True,
-        timeout=60,
+    """One command, in a fork of a process that has loaded ferrotp (tests of its start run the installed script). Its
+    output is text in UTF-8; none may ever be a traceback.
+    """
+    done = warm.shared("ferrotp.cli.app").run(
+        _PROGRAM,
+        *arguments,
+        name=FERROTP,
+        stdin=stdin.encode() if isinstance(stdin, str) else stdin,
         env=environment(**(env or {})),
         cwd=cwd,
-        check=False,
     )
     out = done.stdout.decode().replace("\r\n", "\n")
     err = done.stderr.decode().replace("\r\n", "\n")

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -294,7 +295,7 @@ def test_set_up_and_recovery_codes(client: MFAClient, person: Callable[..., Pers
 
     bob = person()
     bob.password(client)
-    assert where(client.post("/mfa/set-up", {"name": "Phone"})) == "/mfa/set-up"
+    assert where(client.post("/mfa/set-up")) == "/mfa/set-up"
     page = client.get("/mfa/set-up")
     assert page.headers["Cache-Control"] == "private, no-store" and "<svg" in page.content.decode()
     uri = page.content.decode().split('href="otpauth://')[1].split('"')[0].replace("&amp;", "&")
@@ -319,8 +320,14 @@ def test_set_up_and_recovery_codes(client: MFAClient, person: Callable[..., Pers
     assert client.get("/fresh-vault").status_code == 200
     assert client.get("/async-class-vault").status_code == 200
     assert "New recovery codes" not in client.get("/mfa/recovery-codes").content.decode()
-    again = client.post("/mfa/recovery-codes").content.decode()
+    form = re.search(r'name="(opened_at)" value="([0-9]+)"', client.get("/mfa/recovery-codes").content.decode())
+    assert form
+    again = client.post("/mfa/recovery-codes", {form[1]: form[2]}).content.decode()
     assert codes[0] not in again and again.count("<li>") == 10
+    # That page loaded again makes none: it leads to the settings, which say what to do.
+    assert where(client.post("/mfa/recovery-codes", {form[1]: form[2]})) == "/mfa/"
+    assert "you have not confirmed that you saved them" in client.get("/mfa/").content.decode()
+    assert get_mfa().recover(user_id=bob.user_id, code=again.split("<li>")[1].split("<")[0]).remaining == 9
 
 
 def test_another_users_device_is_not_removed(client: MFAClient, alice: Person, person: Callable[..., Person]) -> None:

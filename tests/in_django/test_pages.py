@@ -56,6 +56,22 @@ def in_flask() -> Callable[..., str]:
     return show
 
 
+def test_the_qr_code_comes_before_the_question_for_a_name(client: MFAClient, person: Callable[..., Person]) -> None:
+    from ferrotp.django.service import get_mfa
+
+    bob = person()
+    bob.password(client)
+    assert 'name="name"' not in client.get("/mfa/set-up").content.decode()
+    client.post("/mfa/set-up")
+    page = client.get("/mfa/set-up").content.decode()
+    assert page.index("<svg") < page.index('name="code"') < page.index('name="name"')
+    device = Device(html.unescape(re.search(r'href="(otpauth:[^"]+)"', page)[1]))  # type: ignore[index]
+    wrong = client.post("/mfa/set-up/confirm", {"code": "", "name": ' Bob\'s "phone" <b>\n'})
+    assert wrong.status_code == 400 and 'value="Bob&#x27;s &quot;phone&quot; &lt;b&gt;"' in wrong.content.decode()
+    client.post("/mfa/set-up/confirm", {"code": device.at(bob.clock.now), "name": " Bob's\tphone "})
+    assert [factor.name for factor in get_mfa().status(user_id=bob.user_id).factors] == ["Bob's phone"]
+
+
 def test_each_page_is_what_flask_shows(alice: Person, in_flask: Callable[..., str], ferrotp: Any) -> None:
     from dataclasses import replace
 
@@ -86,7 +102,7 @@ def test_each_page_is_what_flask_shows(alice: Person, in_flask: Callable[..., st
         ("set_up", {"page": replace(rows[-3][1]["page"], required=True, qr="", key="")}),
         ("codes", {"page": CodesPage(("AAAA-BBBB", "CCCC-DDDD"))}),
         ("codes", {"page": CodesPage(("AAAA-BBBB",), "Save them.")}),
-        ("new_codes", {"error": ""}),
+        ("new_codes", {"opened_at": 1_800_000_000, "error": ""}),
         ("end_sessions", {"error": ""}),
         ("end_sessions", {"error": "Too <late>."}),
         ("ended", {"error": "Over.", "login_page": "/login"}),
@@ -212,15 +228,17 @@ def test_the_forms_serve_pages_of_the_sites_own(client: MFAClient, alice: Person
     assert recovery.is_valid() and "trust" not in recovery.fields
 
 
-def test_a_posted_code_asks_the_store_once_whether_the_half_login_has_ended(
+def test_a_posted_code_is_one_decision_of_the_store(
     client: MFAClient, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alice.password(client)
     asked: list[str] = []
-    ask = DjangoStore.has_ended
-    monkeypatch.setattr(DjangoStore, "has_ended", lambda *whose: asked.append("") or ask(*whose))
+    for name in ("attempt", "has_ended", "user", "epoch"):
+        ask = getattr(DjangoStore, name)
+        noted = lambda *arguments, ask=ask, **more: asked.append(ask.__name__) or ask(*arguments, **more)  # noqa: E731
+        monkeypatch.setattr(DjangoStore, name, noted)
     assert where(client.post("/mfa/challenge", {"code": alice.code()})) == "/inside"
-    assert len(asked) == 1
+    assert asked == ["attempt"]
 
 
 def test_a_form_of_an_ended_half_login_says_nothing(client: MFAClient, alice: Person) -> None:
@@ -354,7 +372,7 @@ def test_a_cache_for_the_whole_site_keeps_no_page_with_a_secret(
     with override_settings(**caching):
         bob = person()
         bob.password(client)
-        client.post("/mfa/set-up", {"name": "Phone"})
+        client.post("/mfa/set-up")
         page = client.get("/mfa/set-up").content.decode()
         secret = re.search(r"secret=([A-Z2-7]+)", page)
         assert secret

@@ -126,8 +126,11 @@ class MariaDBServer:
         pausing.pause(self._process.pid)
 
     def resume(self) -> None:
+        """Returns when it answers."""
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGCONT)
+        with self.root() as root:
+            root.execute("SELECT 1")
 
     def close(self) -> None:
         if self._process is not None:

@@ -136,6 +136,14 @@ class PasskeyDevice:
         return hashlib.sha256(rp_id.encode()).digest() + struct.pack(">BI", flags, counter) + attested
 
 
+def seeded_device(seed: int) -> PasskeyDevice:
+    """The same device each time, for programs that register it and tests that use it."""
+    device = PasskeyDevice()
+    device.key._key = ec.derive_private_key(seed, ec.SECP256R1())
+    device.credential_id = hashlib.sha256(str(seed).encode()).digest()
+    return device
+
+
 class Maker:
     """A maker of authenticators, who vouches for them (Web Authentication, section 8.2.1)."""
 

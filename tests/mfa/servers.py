@@ -61,18 +61,20 @@ class PostgreSQLServer:
         leader = psutil.Process(self._server.get_pid())
         return [leader.pid, *(child.pid for child in leader.children(recursive=True))]
 
-    def pause(self) -> list[int]:
+    def pause(self) -> None:
         """Stops every process of it: the kernel still takes its connections."""
-        pids = self.pids()
-        for pid in pids:
+        self._paused = self.pids()
+        for pid in self._paused:
             with contextlib.suppress(ProcessLookupError):  # a backend whose client has gone
                 pause(pid)
-        return pids
 
-    def resume(self, pids: list[int]) -> None:
-        for pid in pids:
+    def resume(self) -> None:
+        """Returns when it answers."""
+        for pid in self._paused:
             with contextlib.suppress(ProcessLookupError):  # a backend whose client has gone
                 os.kill(pid, signal.SIGCONT)
+        with psycopg.connect(self.uri) as connection:
+            connection.execute("SELECT 1")
 
     def close(self) -> None:
         self._server.cleanup()

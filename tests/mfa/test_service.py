@@ -58,7 +58,7 @@ def test_enrollment_confirmation_login_and_recovery(world: World) -> None:
     clock.now += 30
     yes = mfa.verify(user_id="42", code=device.at(clock.now))
     assert (yes.user_id, yes.method, yes.factor_id, yes.factor_name) == ("42", "totp", enrollment.factor_id, "phone")
-    assert (yes.time_step, yes.drift, yes.remaining) == (int(clock.now) // 30, 0, None)
+    assert (yes.time_step, yes.drift, yes.remaining) == (int(clock.now) // 30, 0, 10)
     recovered = mfa.recover(user_id="42", code=codes[0])
     assert (recovered.method, recovered.remaining, recovered.time_step) == ("recovery", 9, None)
 
@@ -115,6 +115,18 @@ def test_the_code_that_confirms_does_not_log_in(world: World) -> None:
     world.mfa.confirm(user_id="42", factor_id=enrollment.factor_id, code=code)
     with pytest.raises(InvalidCode):
         world.mfa.verify(user_id="42", code=code)
+
+
+def test_a_name_that_is_none_costs_no_attempt(world: World) -> None:
+    enrollment = world.mfa.enroll(user_id="42", account_name="alice", name="New")
+    me = {"user_id": "42", "factor_id": enrollment.factor_id, "code": Device(enrollment.uri).at(world.clock.now)}
+    before = world.mfa.store.user(Owner("", "42"))
+    for name in (" phone", "x" * 256, "a\nb"):
+        with pytest.raises(InvalidIdentifier):
+            world.mfa.confirm(**me, name=name)
+    assert world.mfa.store.user(Owner("", "42")) == before
+    world.mfa.confirm(**me, name="My phone")
+    assert world.mfa.factor(user_id="42", factor_id=enrollment.factor_id).name == "My phone"
 
 
 @pytest.mark.parametrize("steps", [-1, 0, 1])

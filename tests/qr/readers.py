@@ -9,7 +9,7 @@ import pyte
 import resvg_py
 import zxingcpp
 from PIL import Image, ImageColor
-from programs import needs
+from programs import CHROMIUM, needs
 
 HALF = 4  # pixels a side of half a character in a terminal
 
@@ -25,7 +25,7 @@ CHROMIUM_FLAGS = (
     "--disable-sync",
 )
 
-needs_chromium = needs("chromium", "chromium")
+needs_chromium = needs(CHROMIUM or "chromium", "chromium-headless-shell")
 
 
 def zxing(picture: Image.Image) -> list[str]:
@@ -83,7 +83,7 @@ def screenshot(address: str, folder: Path, size: tuple[int, int] = (800, 600)) -
     """A page as Chromium shows it, and what it logged on the way."""
     path = folder / "screenshot.png"
     command = [
-        "chromium",
+        CHROMIUM or "chromium",
         "--headless",
         *CHROMIUM_FLAGS,
         "--hide-scrollbars",

@@ -2,7 +2,6 @@
 
 import io
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 import zxingcpp
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
+from programs import CHROMIUM
 from qr.readers import CHROMIUM_FLAGS
 
 IN_CI = os.environ.get("CI") == "true"
@@ -24,13 +24,14 @@ WIDE, PHONE, NARROW = (
 
 def launched() -> Iterator[Browser]:
     """For a fixture: a browser, or a skip that says so; where CI=true a failure."""
-    path = shutil.which("chromium")
-    if path is None:
+    if CHROMIUM is None:
         if IN_CI:
             pytest.fail("chromium is not installed, and CI=true skips no browser test")
-        pytest.skip("NO BROWSER: chromium is not installed, so no page was looked at: apt-get install chromium")
+        pytest.skip(
+            "NO BROWSER: chromium is not installed, so no page was looked at: apt-get install chromium-headless-shell"
+        )
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
         yield browser
         browser.close()
 

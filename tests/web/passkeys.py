@@ -1,5 +1,6 @@
 """Passkeys in a real browser, with Chromium's virtual authenticator: played against each framework's example."""
 
+import re
 import socket
 from dataclasses import replace
 from typing import Any
@@ -19,7 +20,7 @@ def free_port() -> int:
 
 
 def policy_at(port: int) -> Policy:
-    passkeys = Passkeys(rp_id="localhost", origins=[f"http://localhost:{port}"])
+    passkeys = Passkeys(rp_id="localhost", origins=[f"http://localhost:{port}"], sign_in=True)
     return replace(Policy.cheap_for_tests(), trusted_device_days=30, passkeys=passkeys)
 
 
@@ -40,6 +41,16 @@ class Authenticator:
         }
         self._id = self._session.send("WebAuthn.addVirtualAuthenticator", {"options": given})["authenticatorId"]
 
+    def touch(self, present: bool) -> None:
+        """Whether somebody is there who says yes to what is asked."""
+        given = {"authenticatorId": self._id, "enabled": present}
+        self._session.send("WebAuthn.setAutomaticPresenceSimulation", given)
+
+    def verify(self, verified: bool) -> None:
+        """Whether the fingerprint is the right one."""
+        given = {"authenticatorId": self._id, "isUserVerified": verified}
+        self._session.send("WebAuthn.setUserVerified", given)
+
     @property
     def credentials(self) -> list[dict[str, Any]]:
         found = self._session.send("WebAuthn.getCredentials", {"authenticatorId": self._id})
@@ -53,6 +64,15 @@ def come_in(page: Page, site: Site, email: str) -> None:
     """A new account, by its password alone."""
     register(page, site, email)
     log_in(page, site, email)
+    expect(page.get_by_role("heading", level=1)).to_have_text("You are inside")
+
+
+def by_password(page: Page, site: Site, email: str, authenticator: Authenticator) -> None:
+    """The virtual authenticator would say yes to the login form's offer at once: it is away meanwhile."""
+    authenticator.touch(False)
+    log_in(page, site, email)
+    page.wait_for_url(lambda url: site.paths["login"] not in url)
+    authenticator.touch(True)
 
 
 def add_passkey(page: Page, site: Site, name: str) -> None:
@@ -82,7 +102,7 @@ def walk(page: Page, site: Site) -> None:
 
     go(page, site, "inside")
     log_out(page)
-    log_in(page, site, "passkeys@example.com")
+    by_password(page, site, "passkeys@example.com", authenticator)
     title(page, "challenge.again")
     expect(page.get_by_label(t("challenge.label"))).to_have_count(0)  # there is no code to type
     page.get_by_role("button", name=t("challenge.passkey")).click()
@@ -102,11 +122,42 @@ def walk(page: Page, site: Site) -> None:
     # It is gone from the device: cancelled, or timed out, in words; a recovery code leads on.
     go(page, site, "inside")
     log_out(page)
-    log_in(page, site, "passkeys@example.com")
+    by_password(page, site, "passkeys@example.com", authenticator)
     authenticator.forget()
     page.get_by_role("button", name=t("challenge.passkey")).click()
     expect(page.get_by_role("alert")).to_have_text(t("passkey.cancelled"))
     expect(page.get_by_role("button", name=t("challenge.passkey"))).to_be_enabled()
+
+
+def sign_in(page: Page, site: Site) -> None:
+    """By a passkey alone: from the list of the field for the user name, and by the button."""
+    authenticator = Authenticator(page)
+    come_in(page, site, "alone@example.com")
+    add_passkey(page, site, "My laptop")
+    say_saved(page)
+    go(page, site, "inside")
+    authenticator.touch(False)
+    log_out(page)
+    go(page, site, "login")
+    expect(page.get_by_role("button", name=t("sign-in.submit"))).to_be_visible()
+    # The virtual authenticator takes the offer as soon as there is one: nothing was typed, and nothing clicked.
+    authenticator.touch(True)
+    page.reload()
+    page.wait_for_url("**" + site.paths["inside"])
+    go(page, site, "vault")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Vault")
+    # By the button, after it was cancelled once.
+    authenticator.touch(False)
+    log_out(page)
+    go(page, site, "vault")
+    expect(page.get_by_label("E-mail address")).to_have_attribute("autocomplete", "username webauthn")
+    authenticator.verify(False)
+    authenticator.touch(True)
+    page.get_by_role("button", name=t("sign-in.submit")).click()
+    expect(page.get_by_role("alert").filter(visible=True)).to_have_text(t("passkey.cancelled"))
+    authenticator.verify(True)
+    page.get_by_role("button", name=t("sign-in.submit")).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("Vault|You are inside"))
 
 
 def remove(page: Page, site: Site) -> None:

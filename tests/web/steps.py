@@ -87,9 +87,9 @@ def start_set_up(page: Page, site: Site, name: str) -> Phone:
     go(page, site, "settings")
     page.get_by_role("link", name=t("settings.add")).click()
     title(page, "setup.title")
-    page.get_by_label(t("setup.name")).fill(name)
     page.get_by_role("button", name=t("setup.start")).click()
     expect(page.get_by_role("img", name=t("setup.qr"))).to_be_visible()
+    page.get_by_label(t("setup.name")).fill(name)
     return Phone(scan(page))
 
 

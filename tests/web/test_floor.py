@@ -114,7 +114,7 @@ def test_what_is_no_login_is_none(world: World, change: dict[str, object]) -> No
 def test_nothing_of_the_old_session_ties_it_to_the_new(world: World) -> None:
     _, device = world.enrolled()
     half = world.begin()
-    full = world.gate.verify(half, device.at(world.clock.now))
+    full, _ = world.gate.verify(half, device.at(world.clock.now))
     assert full.nonce != half.nonce and full.passed and full.stage == "full"
     assert world.begin().nonce != world.begin().nonce
 
@@ -202,7 +202,7 @@ def test_changes_ask_for_fresh_authentication(world: World) -> None:
     ):
         with pytest.raises(NotFresh):
             change()
-    login = world.gate.verify(login, device.at(world.clock.now))
+    login, _ = world.gate.verify(login, device.at(world.clock.now))
     world.gate.remove(login, factor_id)
 
 
@@ -214,7 +214,7 @@ def test_a_login_by_the_password_alone_ends_where_a_factor_is_set_up(world: Worl
         with pytest.raises(SecondFactorRequired) as raised:
             step(before)
         assert raised.value.next_page == "challenge"
-    after = world.gate.verify(before, device.at(world.clock.now))
+    after, _ = world.gate.verify(before, device.at(world.clock.now))
     assert world.gate.require_fresh(after) == after
 
 
@@ -240,7 +240,7 @@ def test_the_last_factor_stays_where_one_is_required() -> None:
 def test_a_trusted_device_passes_and_is_not_fresh() -> None:
     world = World(trusted_device_days=30)
     _, device = world.enrolled()
-    login = world.gate.verify(world.begin(), device.at(world.clock.now))
+    login, _ = world.gate.verify(world.begin(), device.at(world.clock.now))
     token = world.gate.trust_device(login, "Firefox on Linux")
     assert token is not None
     step = world.gate.begin("42", "alice", device_token=token.token)
@@ -281,7 +281,7 @@ def test_a_login_that_the_application_made_by_itself_is_asked_for_a_code(world: 
 def test_a_trusted_device_proves_nothing_anew() -> None:
     world = World(trusted_device_days=30)
     _, device = world.enrolled()
-    token = world.gate.trust_device(world.gate.verify(world.begin(), device.at(world.clock.now)), "")
+    token = world.gate.trust_device(world.gate.verify(world.begin(), device.at(world.clock.now))[0], "")
     assert token is not None
     step = world.gate.adopt("42", "alice", proved_at=int(world.clock.now), device_token=token.token)
     assert step.login.passed and not world.gate.is_fresh(step.login)
@@ -315,7 +315,7 @@ def test_a_fresh_second_factor_is_both(world: World) -> None:
     with pytest.raises(NotFresh) as raised:
         world.gate.require_fresh_mfa(login)
     assert raised.value.next_page == "challenge"
-    login = world.gate.verify(login, device.at(world.clock.now))
+    login, _ = world.gate.verify(login, device.at(world.clock.now))
     assert world.gate.require_fresh_mfa(login) == login
 
 
@@ -359,7 +359,7 @@ def test_a_user_whose_factors_are_switched_off_is_asked_for_a_recovery_code() ->
     world = World(trusted_device_days=30)
     _, device = world.enrolled()
     half = world.begin()
-    full = world.gate.verify(half, device.at(world.clock.now))
+    full, _ = world.gate.verify(half, device.at(world.clock.now))
     trusted = world.gate.trust_device(full, "Firefox on Linux")
     assert trusted is not None
     for _ in range(200):

@@ -96,7 +96,7 @@ def pages() -> dict[str, str]:
     client.post("/login")
     keep("settings, off", client.get("/mfa/"))
     keep("set-up, start", client.get("/mfa/set-up"))
-    client.post("/mfa/set-up", data={"name": "Phone"})
+    client.post("/mfa/set-up")
     text = keep("set-up", client.get("/mfa/set-up"))
     phone = ferrotp.parse_uri(html.unescape(re.search(r'href="(otpauth:[^"]+)"', text)[1]))  # type: ignore[index]
     keep("set-up, wrong code", client.post("/mfa/set-up/confirm", data={"code": "000000"}))

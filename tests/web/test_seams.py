@@ -638,7 +638,7 @@ def _setting_up(world: FlaskWorld) -> tuple[Any, str]:
     """A browser that is about to confirm, and the code."""
     client = world.client()
     client.post("/login/7")
-    client.post("/mfa/set-up", data={"name": "Phone"})
+    client.post("/mfa/set-up")
     page = html.unescape(client.get("/mfa/set-up").text)
     found = re.search(r'otpauth://[^"]+', page)
     assert found

@@ -56,7 +56,7 @@ class World:
         return login, device, tuple(codes)
 
     def log_in(self) -> Login:
-        login = self.gate.verify(self.gate.begin("42", "alice@example.com").login, self.device.at(self.clock.now))
+        login, _ = self.gate.verify(self.gate.begin("42", "alice@example.com").login, self.device.at(self.clock.now))
         self.clock.now += 30
         return login
 
@@ -190,7 +190,7 @@ def test_logging_out_everywhere_wants_a_fresh_proof(world: World) -> None:
 def test_a_half_login_that_began_before_is_none_afterwards(world: World) -> None:
     half = world.gate.begin("42", "alice@example.com").login
     world.mfa.end_sessions(user_id="42", by="alice")
-    full = world.gate.verify(half, world.device.at(world.clock.now))
+    full, _ = world.gate.verify(half, world.device.at(world.clock.now))
     with pytest.raises(SessionEnded):
         world.gate.require_fresh(full)
 
@@ -336,7 +336,7 @@ def test_a_copied_half_login_dies_when_it_is_cancelled(world: World) -> None:
         with pytest.raises(HalfLoginEnded):
             gate.recover(half, world.codes[0])
     # Somebody with the password alone ends nobody's login but their own.
-    assert world.gate.verify(other, world.device.at(world.clock.now)).passed
+    assert world.gate.verify(other, world.device.at(world.clock.now))[0].passed
 
 
 def test_a_copied_half_login_dies_of_a_lockout(world: World) -> None:
@@ -444,11 +444,11 @@ def test_two_codes_in_a_row_go_on_where_single_ones_are_delayed(world: World) ->
     for wrong in ((codes[1], codes[0]), (codes[0], world.device.wrong(world.clock.now))):
         with pytest.raises(InvalidCode):
             world.gate.verify_typed(half, *wrong)
-    login = world.gate.verify_typed(half, *codes)
+    login, _ = world.gate.verify_typed(half, *codes)
     assert login.passed and world.gate.require_fresh_mfa(login) == login
     assert login.epoch == world.mfa.epoch(user_id="42")
     world.clock.now += 30
-    assert world.gate.verify_typed(half, world.device.at(world.clock.now)).passed  # one is enough again
+    assert world.gate.verify_typed(half, world.device.at(world.clock.now))[0].passed  # one is enough again
 
 
 @pytest.mark.parametrize("how", ["verify", "unlock", "recover"])

@@ -94,7 +94,7 @@ if "EXAMPLE_CHEAP_PASSWORDS" in os.environ:  # for tests
 
 # Passkeys are of a domain, and of pages by https, or at localhost: EXAMPLE_ORIGIN=http://localhost:8000
 ORIGIN = os.environ.get("EXAMPLE_ORIGIN", "")
-PASSKEYS = {"passkeys": {"rp_id": "localhost", "origins": [ORIGIN]}} if ORIGIN else {}
+PASSKEYS = {"passkeys": {"rp_id": "localhost", "origins": [ORIGIN], "sign_in": True}} if ORIGIN else {}
 
 FERROTP = {  # MFA
     "ISSUER": "Ferrotp example",

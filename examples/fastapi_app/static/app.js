@@ -4,6 +4,7 @@
 const main = document.getElementById("main");
 const nav = document.getElementById("nav");
 const texts = await (await fetch("/texts")).json();
+const offers = await (await fetch("/offers")).json();
 
 // What lives only here, and is gone when the page is: the pending login, a key that is being set up, new codes.
 let pending = null;
@@ -151,6 +152,52 @@ function follow(answer) {
   go({ verify: "challenge", recover: "recover", enroll: "set-up" }[answer.next]);
 }
 
+// Passkeys: what a browser makes of the options, as JSON for the API. A browser has one request at a time.
+
+const FRESH = 110_000; // milliseconds: the server's challenge is good for two minutes
+let offered = null; // ends what the login form's field offers
+
+async function credential(made, options, more = {}) {
+  if (!more.signal) offered?.abort();
+  const parse = { create: "parseCreationOptionsFromJSON", get: "parseRequestOptionsFromJSON" }[made];
+  if (!window.PublicKeyCredential?.[parse]) throw new DOMException("", "NotSupportedError");
+  return (await navigator.credentials[made]({ publicKey: PublicKeyCredential[parse](options), ...more })).toJSON();
+}
+
+function trouble(error) {
+  const words = { NotAllowedError: "cancelled", InvalidStateError: "taken", SecurityError: "site" };
+  return t(`passkey.${words[error.name] ?? "other"}`);
+}
+
+async function signIn(more) {
+  const asked = await ask("POST", "/mfa/sign-in/challenge", {});
+  if (!asked.ok) return told(asked);
+  const made = await credential("get", asked.options, more);
+  const answer = await ask("POST", "/mfa/sign-in", { credential: made, sign_in_token: asked.sign_in_token });
+  if (!answer.ok) return told(answer);
+  return follow(answer);
+}
+
+// In the list of what the browser knows for the field of the user name, for as long as the page is open.
+async function offerInField() {
+  if (!(await window.PublicKeyCredential?.isConditionalMediationAvailable?.())) return;
+  while (location.hash === "#login") {
+    if (document.hidden) await new Promise((seen) => document.addEventListener("visibilitychange", seen, { once: true }));
+    const mine = (offered = new AbortController());
+    let isLate = false;
+    const late = setTimeout(() => { isLate = true; mine.abort(); }, FRESH);
+    try {
+      const message = await signIn({ mediation: "conditional", signal: mine.signal });
+      if (message) { note = message; render(); }
+      return;
+    } catch {
+      if (!isLate) return;
+    } finally {
+      clearTimeout(late);
+    }
+  }
+}
+
 // Pages
 
 const views = {
@@ -162,9 +209,11 @@ const views = {
         if (!answer.ok) return told(answer);
         follow(answer);
       },
-      field({ id: "email", label: "E-mail address", type: "email", autocomplete: "username" }),
+      field({ id: "email", label: "E-mail address", type: "email", autocomplete: "username webauthn" }),
       field({ id: "password", label: "Password", type: "password", autocomplete: "current-password" })),
+      offers.sign_in ? form(t("sign-in.submit"), () => signIn().catch((error) => { offerInField(); return trouble(error); })) : null,
       h("div", { class: "ferrotp-ways" }, p(link("#register", "Register"))));
+    if (offers.sign_in) offerInField();
   },
 
   async register() {
@@ -212,12 +261,12 @@ const views = {
     const problem = t("setup.expired");
     if (!enrollment) {
       return show(t("setup.title"), p(t("setup.why")), p(t("setup.need")),
-        form(t("setup.start"), async (values) => {
-          const answer = await ask("POST", "/mfa/enroll", withPending(values));
+        form(t("setup.start"), async () => {
+          const answer = await ask("POST", "/mfa/enroll", withPending({}));
           if (!answer.ok) return told(answer);
           enrollment = answer;
           render();
-        }, field({ id: "name", label: t("setup.name"), hint: t("setup.name.hint"), maxlength: 60, autocomplete: "off" })),
+        }),
         h("div", { class: "ferrotp-ways" }, p(link("#settings", t("challenge.back")))));
     }
     const svg = new DOMParser().parseFromString(enrollment.qr_svg, "image/svg+xml").documentElement;
@@ -228,7 +277,7 @@ const views = {
       h("h2", { id: "key-title" }, t("setup.type")), key, p(t("setup.type.hint"), "ferrotp-hint"),
       h("h2", {}, `2. ${t("setup.confirm")}`),
       form(t("setup.submit"), async (values) => {
-        const answer = await ask("POST", "/mfa/confirm", withPending({ code: values.code, factor_id: enrollment.factor_id }));
+        const answer = await ask("POST", "/mfa/confirm", withPending({ ...values, factor_id: enrollment.factor_id }));
         if (!answer.ok && answer.type?.endsWith("enrollment-expired")) {
           enrollment = null;
           note = problem;
@@ -242,9 +291,33 @@ const views = {
         if (!answer.recovery_codes.length) return go("settings");
         codes = answer.recovery_codes;
         go("codes");
-      }, codeField(t("setup.expires", { duration: span("for", enrollment.expires_at) }))),
+      }, codeField(t("setup.expires", { duration: span("for", enrollment.expires_at) })),
+        field({ id: "name", label: t("setup.name"), hint: t("setup.name.hint"), maxlength: 60, autocomplete: "off" })),
       h("div", { class: "ferrotp-ways" }, p(link("#settings", t("challenge.back"))),
         button(t("setup.restart"), () => { enrollment = null; render(); }, "ferrotp-link")));
+  },
+
+  async "add-passkey"() {
+    if (!pending && !(await fresh())) return;
+    const asked = await ask("POST", "/mfa/passkeys/options", withPending({}));
+    if (!asked.ok) { note = told(asked); return note ? go("settings") : undefined; }
+    show(t("passkey.title"), p(t("passkey.why")),
+      form(t("passkey.create"), async (values) => {
+        let made;
+        try {
+          made = await credential("create", asked.options);
+        } catch (error) {
+          return trouble(error);
+        }
+        const answer = await ask("POST", "/mfa/passkeys", withPending({ credential: made, name: values.name }));
+        if (!answer.ok) return told(answer);
+        pending = null;
+        note = t("passkey.done");
+        if (!answer.recovery_codes.length) return go("settings");
+        codes = answer.recovery_codes;
+        go("codes");
+      }, field({ id: "name", label: t("passkey.name"), hint: t("setup.name.hint"), maxlength: 60, autocomplete: "off" })),
+      h("div", { class: "ferrotp-ways" }, p(link("#set-up", t("setup.title"))), p(link("#settings", t("challenge.back")))));
   },
 
   async codes() {
@@ -272,18 +345,16 @@ const views = {
     if (!status.ok) return told(status);
     const left = status.recovery_codes_left;
     const quiet = "ferrotp-button ferrotp-quiet";
+    const apps = status.factors.filter((factor) => factor.kind !== "passkey");
+    const passkeys = status.factors.filter((factor) => factor.kind === "passkey");
     enrollment = null;
     show(t("settings.title"), p(t(status.enrolled ? "settings.on" : "settings.off")),
       h("h2", { id: "factors" }, t("settings.factors")),
-      status.factors.length ? h("ul", { class: "ferrotp-list", "aria-labelledby": "factors" }, status.factors.map((factor) => {
-        const name = factor.name || t("settings.unnamed");
-        return h("li", {}, h("div", { class: "ferrotp-about" }, p(name, "ferrotp-name"),
-          p(t("settings.added", { when: ago(factor.created_at) }), "ferrotp-soft"),
-          p(factor.last_used_at ? t("settings.used", { when: ago(factor.last_used_at) }) : t("settings.never"), "ferrotp-soft"),
-          factor.state === "disabled" ? p(t("settings.disabled"), "ferrotp-warning") : null),
-          link(`#remove/${factor.factor_id}`, t("settings.remove"), quiet, t("settings.remove.which", { name })));
-      })) : p(t("setup.why")),
+      factorList("factors", apps, status) ?? p(t("setup.why")),
       p(link("#set-up", t("settings.add"), "ferrotp-button")),
+      offers.passkeys ? [h("h2", { id: "passkeys" }, t("settings.passkeys")),
+        factorList("passkeys", passkeys, status) ?? p(t("settings.passkeys.none")),
+        p(link("#add-passkey", t("settings.passkeys.add"), "ferrotp-button"))] : [],
       status.enrolled ? [h("h2", {}, t("settings.codes")),
         p(left ? plural("settings.codes.left", left) : t("settings.codes.left.none"), left > 3 ? undefined : "ferrotp-warning"),
         p(link("#new-codes", t("settings.codes.new"), quiet))] : [],
@@ -313,10 +384,10 @@ const views = {
   async remove(factor_id) {
     const status = await fresh();
     if (!status) return;
-    const factor = status.factors.find((one) => one.factor_id === factor_id);
+    const factor = status.factors.find((found) => found.factor_id === factor_id);
     if (!factor) { note = t("settings.gone"); return go("settings"); }
-    const name = factor.name || t("settings.unnamed");
-    show(t("remove.title", { name }), p(t("remove.why")), status.factors.length === 1 ? p(t("remove.last")) : null,
+    const name = nameOf(factor);
+    show(t("remove.title", { name }), p(t(factor.kind === "passkey" ? "remove.why.passkey" : "remove.why")), status.factors.length === 1 ? p(t("remove.last")) : null,
       form(t("remove.submit"), async () => {
         const answer = await ask("DELETE", `/mfa/factors/${factor_id}`);
         if (!answer.ok) return told(answer);
@@ -325,6 +396,23 @@ const views = {
       }), h("div", { class: "ferrotp-ways" }, p(link("#settings", t("remove.keep")))));
   },
 };
+
+const nameOf = (factor) => factor.name || t(factor.kind === "passkey" ? "settings.unnamed.passkey" : "settings.unnamed");
+
+function factorList(id, factors, status) {
+  if (!factors.length) return null;
+  const synced = Object.fromEntries(status.passkeys.map((passkey) => [passkey.factor_id, passkey.synced]));
+  return h("ul", { class: "ferrotp-list", "aria-labelledby": id }, factors.map((factor) => {
+    const name = nameOf(factor);
+    const isPasskey = factor.kind === "passkey";
+    return h("li", {}, h("div", { class: "ferrotp-about" }, p(name, "ferrotp-name"),
+      isPasskey ? p(t(synced[factor.factor_id] ? "settings.passkeys.synced" : "settings.passkeys.bound"), "ferrotp-soft") : null,
+      p(t("settings.added", { when: ago(factor.created_at) }), "ferrotp-soft"),
+      p(factor.last_used_at ? t("settings.used", { when: ago(factor.last_used_at) }) : t("settings.never"), "ferrotp-soft"),
+      factor.state === "disabled" ? p(t(isPasskey ? "settings.disabled.passkey" : "settings.disabled"), "ferrotp-warning") : null),
+      link(`#remove/${factor.factor_id}`, t("settings.remove"), "ferrotp-button ferrotp-quiet", t("settings.remove.which", { name })));
+  }));
+}
 
 // The status, if a change would be taken now; else leads to the code that comes first.
 async function fresh() {
@@ -342,10 +430,26 @@ async function challenge(recovery) {
   const again = !pending;
   if (again && !after) return go("inside");
   const status = again ? await ask("GET", "/mfa/status") : null;
+  const asked = offers.passkeys && !recovery ? await ask("POST", "/mfa/passkey/challenge", withPending({})) : {};
+  const byPasskey = asked.ok ? [
+    p(t("challenge.passkey.why")),
+    form(t("challenge.passkey"), async () => {
+      let made;
+      try {
+        made = await credential("get", asked.options);
+      } catch (error) {
+        return trouble(error);
+      }
+      const answer = await ask("POST", "/mfa/passkey/verify", withPending({ credential: made }));
+      if (!answer.ok) return told(answer);
+      entered("inside");
+    }),
+    h("h2", {}, t("challenge.or"))] : [];
   const trust = !again || recovery ? h("div", { class: "ferrotp-check" },
     h("input", { type: "checkbox", id: "trust", name: "trust" }), h("label", { for: "trust" }, t("challenge.trust", { days: 30 }))) : null;
   show(recovery ? t("recover.title") : again && status.ok ? t("challenge.again") : t("challenge.title"),
     again && status.ok ? p(t("challenge.why"), "ferrotp-soft") : null,
+    byPasskey,
     form(t("challenge.submit"), async (values) => {
       if (!values.code.trim()) return t("error.empty");
       const body = withPending({ code: values.code });
@@ -367,6 +471,7 @@ async function logOut() {
 }
 
 async function render() {
+  offered?.abort();
   const [name, argument] = (location.hash.slice(1) || "inside").split("/");
   const out = ["login", "register"].includes(name) || (pending && name !== "codes");
   nav.replaceChildren(nav.firstElementChild, ...(out ? [link("#login", "Log in")]

@@ -6,7 +6,9 @@ is decided by `ferrotp.mfa`, and what may be done when by `ferrotp.web.Gate`.
 """
 
 import json
+import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -31,11 +33,11 @@ from ferrotp.mfa import (
 from ferrotp.web import Gate, Login, LoginRequired, LoginStep, NotFresh, SessionEnded, StepError, device_name
 from ferrotp.web.api_fields import MAX_TOKEN_LENGTH, PENDING_TOKEN, Body, Operation, offered
 from ferrotp.web.errors import HalfLoginEnded
-from ferrotp.web.problems import NEXT, Problem, codes_problem_of, problem_of, rfc3339
+from ferrotp.web.problems import NEXT, Problem, codes_problem_of, had_drift, problem_of, rfc3339
 
 from . import auth
 from .conf import conf
-from .service import current_tenant, gate_for, is_required, now, user_id_of
+from .service import current_tenant, gate_for, gate_for_anybody, is_required, now, user_id_of
 from .texts import texts
 from .views import non_atomic
 
@@ -146,7 +148,7 @@ class API:
     ) -> HttpResponse:
         """A code of an authenticator app."""
         login, user, _ = self._asking(request, pending_token)
-        verified = self._attempt(request, login, user, lambda gate: gate.verify(login, code))
+        verified, _ = self._attempt(request, login, user, lambda gate: gate.verify(login, code))
         return self._verified(request, login, verified, user, trust_device=trust_device)
 
     def unlock(
@@ -160,7 +162,9 @@ class API:
     ) -> HttpResponse:
         """The same by two codes in a row, while single ones are delayed."""
         login, user, _ = self._asking(request, pending_token)
-        verified = self._attempt(request, login, user, lambda gate: gate.unlock(login, code, next_code), two_codes=True)
+        verified, _ = self._attempt(
+            request, login, user, lambda gate: gate.unlock(login, code, next_code), two_codes=True
+        )
         return self._verified(request, login, verified, user, trust_device=trust_device)
 
     def recover(self, request: HttpRequest, *, code: str, pending_token: str | None = None) -> HttpResponse:
@@ -209,6 +213,21 @@ class API:
         body = self._with_first_codes(request, confirmed, user)
         return _answer(request, {**body, "factor_id": passkey.factor_id}, 201)
 
+    def sign_in_challenge(self, request: HttpRequest) -> HttpResponse:
+        """What the browser needs to sign in by a passkey alone."""
+        token = secrets.token_urlsafe(16)
+        return _answer(request, {"options": gate_for_anybody().sign_in_challenge(token), "sign_in_token": token})
+
+    def sign_in(self, request: HttpRequest, *, credential: dict[str, Any], sign_in_token: str) -> HttpResponse:
+        """A passkey alone, as both factors."""
+        try:
+            login = gate_for_anybody().sign_in(credential, sign_in_token)
+            user, backend = auth.user_of_sign_in(login)
+        except MFAError as error:
+            raise RequestFault(auth.problem_of(request, error, sign_in=True)) from None
+        login = auth.bind(replace(login, account_name=user.get_username()), user, backend)
+        return _answer(request, self._complete(request, login, user))
+
     def cancel(self, request: HttpRequest, *, pending_token: str) -> HttpResponse:
         """Ends a login that waits for the second factor."""
         login, user, _ = self._asking(request, pending_token)
@@ -232,11 +251,11 @@ class API:
         return _answer(request, body, 201)
 
     def confirm(
-        self, request: HttpRequest, *, factor_id: str, code: str, pending_token: str | None = None
+        self, request: HttpRequest, *, factor_id: str, code: str, name: str = "", pending_token: str | None = None
     ) -> HttpResponse:
         """The first code of a new factor."""
         login, user, _ = self._asking(request, pending_token)
-        confirmed = self._gate(user).confirm(replace(login, pending_factor=factor_id), code)
+        confirmed = self._gate(user).confirm(replace(login, pending_factor=factor_id), code, name)
         return _answer(request, self._with_first_codes(request, confirmed, user))
 
     def regenerate(self, request: HttpRequest, *, end_sessions: bool = False) -> HttpResponse:
@@ -279,7 +298,8 @@ class API:
     @property
     def operations(self) -> list[Operation]:
         """Those of this site."""
-        return offered(conf().policy.passkeys is not None)
+        passkeys = conf().policy.passkeys
+        return offered(passkeys is not None, passkeys is not None and passkeys.sign_in)
 
     @property
     def urls(self) -> list[URLPattern]:
@@ -343,6 +363,8 @@ class API:
             if login.stage == "half":
                 auth.note_failure(request, user)
             problem = problem_of(error, texts, now(), recovery=recovery, two_codes=two_codes)
+            if not recovery and isinstance(error, (InvalidCode, Throttled)):
+                problem = _with_hint_at_clock(gate, login, problem)
             if problem.status == 429 and not recovery and not two_codes:
                 problem = replace(problem, next="unlock")
             raise RequestFault(problem) from None
@@ -467,6 +489,14 @@ def read_stamp(stamp: object, user: Any) -> Login | None:
 def route_of(operation: Operation) -> str:
     """The path of an operation, as Django's `path` has it."""
     return operation.path.lstrip("/").replace("{", "<str:").replace("}", ">")
+
+
+def _with_hint_at_clock(gate: Gate, login: Login, problem: Problem) -> Problem:
+    """A wrong code may be that of a device whose clock is off: the user is told so, as on the pages."""
+    with suppress(MFAError):  # what the code was is said in any case
+        if had_drift(gate.mfa.status(user_id=login.user_id)):
+            return replace(problem, message=f"{problem.message} {texts('challenge.clock')}")
+    return problem
 
 
 def _read_pending(token: str) -> tuple[Login, str]:

@@ -18,12 +18,12 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, REDIRECT_
 from django.contrib.auth.hashers import get_hasher, identify_hasher
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
-from django.middleware.csrf import rotate_token
+from django.middleware.csrf import get_token, rotate_token
 from django.shortcuts import resolve_url
 from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from ferrotp.mfa import DeviceToken, MFAError
+from ferrotp.mfa import DeviceToken, MFAError, PasskeyUnknown
 from ferrotp.web import (
     Gate,
     Login,
@@ -251,7 +251,7 @@ def load(request: HttpRequest) -> Login | None:
     if login.stage == "full" or session_user_id is not None:
         if session_user_id != login.user_id:
             return None
-        bound = binding(request.session.get(HASH_SESSION_KEY, ""))
+        bound = _session_binding(request)
         if not constant_time_compare(login.bound, bound):
             if not (user is not None and user.is_authenticated and is_bound_to(user, login)):
                 return None
@@ -284,14 +284,8 @@ def user_of_token(login: Login) -> Any:
 
 
 def _user_by(path: str, login: Login) -> Any:
-    if path not in settings.AUTHENTICATION_BACKENDS:
-        raise LoginRequired
-    try:
-        key = auth.get_user_model()._meta.pk.to_python(login.user_id)
-    except Exception:  # whatever a field of the application raises for what is no key
-        raise LoginRequired from None
-    user = auth.load_backend(path).get_user(key)
-    if user is None or user_id_of(user) != login.user_id:
+    user = _user_of_backend(path, login.user_id) if path in settings.AUTHENTICATION_BACKENDS else None
+    if user is None:
         raise LoginRequired
     if not is_bound_to(user, login):
         raise LoginRequired
@@ -325,7 +319,7 @@ def promote(
         auth.login(request, user, backend=path)
     for key in (PROVED_AT_KEY, REAUTHENTICATE_KEY, LOST_FORM_KEY):
         request.session.pop(key, None)
-    bound = binding(request.session.get(HASH_SESSION_KEY, ""))
+    bound = _session_binding(request)
     save_login(request, replace(login, next=next_url, remember=None, bound=bound, backend=path))
     if login.remember is not None:
         request.session.set_expiry(settings.SESSION_COOKIE_AGE if login.remember else 0)
@@ -345,6 +339,39 @@ def complete_login(
     if device is not None:
         set_device_cookie(response, user, device)
     return response
+
+
+def sign_in_session(request: HttpRequest) -> str:
+    """Names this browser before anybody is logged in: by the secret of its token against forgery, so that no session
+    is begun for each visitor of the login page."""
+    get_token(request)
+    return salted_hmac("ferrotp.django.sign-in", request.META["CSRF_COOKIE"], algorithm="sha256").hexdigest()
+
+
+def complete_sign_in(request: HttpRequest, login: Login) -> HttpResponse:
+    """The login by a passkey alone is done, if one of the site's backends gives its user, who is active and may log in
+    (``MAY_SIGN_IN``).
+
+    :raises PasskeyUnknown: if not. The answer is that to a passkey that nobody has
+    """
+    user, path = user_of_sign_in(login)
+    return complete_login(request, replace(login, account_name=user.get_username()), None, user, path)
+
+
+def user_of_sign_in(login: Login) -> tuple[Any, str]:
+    """The user of a login by a passkey alone, and the backend that gives it.
+
+    :raises PasskeyUnknown: as `complete_sign_in`
+    """
+    may_sign_in = conf().may_sign_in
+    for path in settings.AUTHENTICATION_BACKENDS:
+        user = _user_of_backend(path, login.user_id)
+        if user is None:
+            continue
+        if not getattr(user, "is_active", True) or (may_sign_in is not None and not may_sign_in(user)):
+            break
+        return user, path
+    raise PasskeyUnknown
 
 
 def note_code(request: HttpRequest, code: str, place: str) -> None:
@@ -410,7 +437,7 @@ def adopt_login(request: HttpRequest, user: Any) -> LoginStep:
 
 def _save_bound(request: HttpRequest, login: Login) -> Login:
     """Into the session of a user who is logged in for Django: bound to it."""
-    bound = binding(request.session.get(HASH_SESSION_KEY, ""))
+    bound = _session_binding(request)
     login = replace(login, bound=bound, backend=request.session.get(BACKEND_SESSION_KEY, ""))
     save_login(request, login)
     return login
@@ -459,10 +486,9 @@ def keep_login(request: HttpRequest, hash_before: str) -> None:
 
 def note_logout(request: Any = None, **more: Any) -> None:
     """A half-login ends with its copies: a session may be a cookie."""
-    session = getattr(request, "session", None)
-    login = load(request) if session is not None and LOGIN_KEY in session else None
-    if login is not None and login.stage != "full":
-        Gate(get_mfa(), clock=now).cancel(login)
+    login = load(request) if hasattr(request, "session") else None
+    if login is not None:
+        Gate(get_mfa()).cancel(login)
 
 
 def redirect_to_step(request: HttpRequest, error: StepError) -> HttpResponse:
@@ -540,10 +566,15 @@ def login_page(next_url: str = "", *, admin: bool = False) -> str:
 
 
 def problem_of(
-    request: HttpRequest, error: MFAError | StepError, *, recovery: bool = False, two_codes: bool = False
+    request: HttpRequest,
+    error: MFAError | StepError,
+    *,
+    recovery: bool = False,
+    two_codes: bool = False,
+    sign_in: bool = False,
 ) -> problems.Problem:
     """What the service raised, as the page says it. What to do about a fault is for the site's log."""
-    problem = problems.problem_of(error, texts, now(), recovery=recovery, two_codes=two_codes)
+    problem = problems.problem_of(error, texts, now(), recovery=recovery, two_codes=two_codes, sign_in=sign_in)
     if problem.status >= 500:
         _log.error("%s %r: %s: %s", request.method, request.path, type(error).__name__, error)
     return problem
@@ -601,6 +632,10 @@ def _code_mark(code: str) -> str:
     return salted_hmac("ferrotp.django.code", code, algorithm="sha256").hexdigest()
 
 
+def _session_binding(request: HttpRequest) -> str:
+    return binding(request.session.get(HASH_SESSION_KEY, ""))
+
+
 def _requested_url(request: HttpRequest) -> str:
     """Where the user wanted to go: a page of the site, and no picture on it, and no step of a login."""
     match = request.resolver_match
@@ -642,6 +677,17 @@ def _is_by_web_server(user: Any) -> bool:
 
     path = getattr(user, "backend", None)
     return path is not None and isinstance(auth.load_backend(path), RemoteUserBackend)
+
+
+def _user_of_backend(path: str, user_id: str) -> Any:
+    """The user of an id of the service, if a backend has it; None if not."""
+    try:
+        key = auth.get_user_model()._meta.pk.to_python(user_id)
+    except Exception:  # whatever a field of the application raises for what is no key
+        return None
+    backend = auth.load_backend(path)
+    user = backend.get_user(key) if hasattr(backend, "get_user") else None
+    return user if user is not None and user_id_of(user) == user_id else None
 
 
 def _password_hash(user: Any) -> str:

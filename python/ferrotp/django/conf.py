@@ -25,6 +25,7 @@ DEFAULTS: dict[str, Any] = {
     "TENANT": "",
     "POLICY": {},
     "REQUIRED": [],
+    "MAY_SIGN_IN": None,
     "ADMIN": True,
     "EXEMPT_BACKENDS": [],
     "FRESH_SECONDS": 600,
@@ -57,6 +58,7 @@ class Conf:
     tenant: str | Callable[[], str]
     policy: Policy
     required: tuple[Rule, ...]
+    may_sign_in: Who | None
     admin: bool
     exempt_backends: tuple[str, ...]
     fresh_seconds: int
@@ -110,6 +112,7 @@ def conf() -> Conf:
         tenant=given["TENANT"],
         policy=_policy(given["POLICY"]),
         required=_rules(given["REQUIRED"]),
+        may_sign_in=_function("MAY_SIGN_IN", given["MAY_SIGN_IN"]),
         admin=given["ADMIN"],
         exempt_backends=_backends(given["EXEMPT_BACKENDS"]),
         fresh_seconds=fresh,
@@ -314,6 +317,14 @@ def _since(given: Any) -> datetime | None:
     except ValueError:
         pass
     raise ImproperlyConfigured(f'FERROTP["REQUIRED"]: {given!r} is no date')
+
+
+def _function(name: str, given: Any) -> Any:
+    if isinstance(given, str):
+        given = _imported(name, given)
+    if given is not None and not callable(given):
+        raise ImproperlyConfigured(f'FERROTP["{name}"] must be a function, or the path of one')
+    return given
 
 
 def _imported(name: str, path: str) -> Any:

@@ -17,7 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.functional import lazy
 from django.views.decorators.debug import sensitive_variables
 
-from ferrotp.mfa import FactorDisabled, InvalidCode, MFAError, PasskeyRefused, Throttled
+from ferrotp.mfa import FactorDisabled, InvalidCode, MFAError, PasskeyRefused, Throttled, Verification
 from ferrotp.web import Login, device_name
 from ferrotp.web.pages import posted_codes
 from ferrotp.web.problems import Problem
@@ -74,6 +74,8 @@ class ChallengeForm(forms.Form):
         # Where something was posted, the step that takes it asks whether the login may: the store is asked once.
         self.login: Login = before if before is not None and self.is_bound else self.gate.allow_challenge(before)
         """The login that asks, and after a right code, the one that it has become."""
+        self.verification: Verification | None = None
+        """What a right code was found to be."""
         self._is_half_login = self.login.stage == "half"
 
     @sensitive_variables()
@@ -86,9 +88,9 @@ class ChallengeForm(forms.Form):
         code, next_code = cleaned.pop("code"), cleaned.pop("next_code", "")
         try:
             if self.recovery:
-                self.login, _ = self.gate.recover(self.login, code)
+                self.login, self.verification = self.gate.recover(self.login, code)
             else:
-                self.login = self.gate.verify_typed(self.login, code, next_code)
+                self.login, self.verification = self.gate.verify_typed(self.login, code, next_code)
         except MFAError as error:
             two_codes = bool(next_code)
             self.problem = auth.problem_of(self.request, error, recovery=self.recovery, two_codes=two_codes)
@@ -143,6 +145,12 @@ class PasskeyForm(ChallengeForm):
         return cleaned
 
 
+class SignInForm(forms.Form):
+    """A passkey alone, as the browser answered for it."""
+
+    credential = forms.CharField(widget=forms.HiddenInput)
+
+
 class NewPasskeyForm(forms.Form):
     """A passkey that the browser made."""
 
@@ -150,16 +158,11 @@ class NewPasskeyForm(forms.Form):
     name = forms.CharField(required=False)
 
 
-class NameForm(forms.Form):
-    """The name of a device, to begin set-up with."""
-
-    name = forms.CharField(required=False)
-
-
 class ConfirmForm(forms.Form):
-    """The first code of a new device."""
+    """The first code of a new device, and its name."""
 
     code = CodeField()
+    name = forms.CharField(required=False)
 
 
 class SavedForm(forms.Form):

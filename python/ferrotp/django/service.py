@@ -115,6 +115,17 @@ def gate_for(user: Any) -> Gate:
     )
 
 
+def is_sign_in_offered() -> bool:
+    """Whether a passkey alone may sign in."""
+    passkeys = conf().policy.passkeys
+    return passkeys is not None and passkeys.sign_in
+
+
+def gate_for_anybody() -> Gate:
+    """The steps of a login before it is known whose it is."""
+    return Gate(get_mfa(), fresh_seconds=conf().fresh_seconds, clock=now, epochs=_epochs)
+
+
 def is_current(login: Login, seconds: int | None = None) -> bool:
     """Whether a login was not ended since.
 

@@ -9,8 +9,9 @@ What a login runs stands here as text: to make a statement anew each time takes 
 import secrets
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 from django.db import IntegrityError, connections, transaction
@@ -43,6 +44,7 @@ from ferrotp.mfa.stores.base import (
     refund,
     spend,
     surplus,
+    without_others_passkeys,
 )
 from ferrotp.mfa.stores.base import AnsweredChallenge as AnsweredChallengeRecord
 from ferrotp.mfa.stores.base import Budget as BudgetRecord
@@ -126,10 +128,21 @@ class DjangoStore:
             added += self._add_some(users[start : start + _AT_ONCE])
         return added
 
-    @again_if_undone
     def _add_some(self, users: Sequence[NewUser]) -> list[bool]:
+        while True:
+            with suppress(PasskeyTaken):  # another user came with one at this moment: it is seen the next time
+                return self._add_new(users)
+
+    @again_if_undone
+    def _add_new(self, users: Sequence[NewUser]) -> list[bool]:
+        """:raises PasskeyTaken: in between; nothing has changed"""
+        first = {user.owner: user for user in reversed(users)}
+        ordered = [first[owner] for owner in sorted(first, key=lambda owner: (owner.tenant, owner.user_id))]
         with self._connections.transaction() as using:
-            return _add_users(using, users)
+            coming = {id(user) for user in without_others_passkeys(ordered, partial(_owner_of_passkey, using))}
+            added = iter(_add_users(using, [user for user in ordered if id(user) in coming]))
+            came = {id(user) for user in ordered if id(user) in coming and next(added)}
+        return [id(user) in came for user in users]
 
     @again_if_undone
     def reserve(
@@ -158,11 +171,25 @@ class DjangoStore:
 
     @again_if_undone
     def attempt(
-        self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
+        self,
+        owner: Owner,
+        method: Method,
+        now: int,
+        limits: Limits,
+        decide: Decide,
+        *,
+        factor_id: str = "",
+        login_id: str = "",
     ) -> Reservation | Refusal:
         failure: BaseException | None = None
         with self._connections.transaction() as using:
             kept, answer = _counted(using, owner, method, now, limits, factor_id)
+            user = owner.tenant, owner.user_id
+            codes, has_ended = _read(using, _CODES_AND_ENDED, *user, *user, login_id)[0]
+            if has_ended:
+                return Refusal("ended")
+            if isinstance(answer, Reservation):
+                answer = replace(answer, recovery_codes=codes)
             # A SQLite file that is read-only lets a transaction begin, and fails at the first change: so the count is
             # written before the code is looked at.
             if kept is not None and connections[using].vendor == "sqlite":
@@ -186,27 +213,16 @@ class DjangoStore:
         return answer
 
     @again_if_undone
-    def unlock(
-        self,
-        reservation: Reservation,
-        factor_id: str,
-        first: int,
-        step: int,
-        drift: int,
-        now: int,
-        resealed: bytes | None,
-        *,
-        disable_at: int,
-    ) -> bool:
+    def unlock(self, reservation: Reservation, accepted: Acceptance, now: int, *, disable_at: int) -> bool:
         owner = reservation.owner
-        changes = _changes(reservation, factor_id, step, drift, now, resealed)
+        changes = _changes(reservation, accepted, now)
         with self._connections.transaction() as using:
             codes = _lock(using, owner, "otp")
             advanced = (
                 codes is not None
                 and codes.failures < disable_at
                 and _of(Factor, using, owner)
-                .filter(factor_id=factor_id, state="active", last_step__lt=first)
+                .filter(factor_id=accepted.factor_id, state="active", last_step__lt=accepted.step - 1)
                 .update(**changes)
             )
             if not advanced:
@@ -219,22 +235,22 @@ class DjangoStore:
     def confirm(
         self,
         reservation: Reservation,
-        factor_id: str,
-        step: int,
-        drift: int,
+        accepted: Acceptance,
         now: int,
         codes: Sequence[RecoveryCodeRecord],
         max_factors: int,
         only_first: bool = False,
+        name: str = "",
     ) -> Confirmation | None:
         owner = reservation.owner
+        named = {"name": name} if name else {}
         with self._connections.transaction() as using:
             budget = _lock(using, owner, "otp")
-            others = [factor for factor in _factors_of(using, owner) if factor.factor_id != factor_id]
+            others = [factor for factor in _factors_of(using, owner) if factor.factor_id != accepted.factor_id]
             confirmed = budget is not None and (
                 _of(Factor, using, owner)
-                .filter(factor_id=factor_id, state="pending", expires_at__gt=now)
-                .update(state="active", last_step=step, drift=drift, last_used_at=now)
+                .filter(factor_id=accepted.factor_id, state="pending", expires_at__gt=now)
+                .update(state="active", last_step=accepted.step, drift=accepted.drift, last_used_at=now, **named)
             )
             if budget is None or not confirmed:
                 _undo(using)
@@ -243,7 +259,7 @@ class DjangoStore:
             _note_bound(using, owner)
             if budget.failures >= reservation.limits.disable_at:
                 _of(Budget, using, owner).filter(method="otp").update(failures=0, retry_at=0, spent_until=0)
-                used_up = _of(Factor, using, owner).filter(state="active").exclude(factor_id=factor_id)
+                used_up = _of(Factor, using, owner).filter(state="active").exclude(factor_id=accepted.factor_id)
                 used_up.exclude(kind="passkey").update(state="disabled")
             _make_epochs(using, [owner])
             _refund(using, reservation)
@@ -549,6 +565,11 @@ def _of(model: Any, using: str, owner: Owner) -> Any:
     return model.objects.using(using).filter(tenant=owner.tenant, user_id=owner.user_id)
 
 
+def _owner_of_passkey(using: str, passkey: FactorRecord) -> Owner | None:
+    rows = Passkey.objects.using(using).filter(tenant=passkey.owner.tenant, factor_id=passkey.factor_id)
+    return next((Owner(passkey.owner.tenant, user_id) for user_id in rows.values_list("user_id", flat=True)), None)
+
+
 def _claim(using: str, owner: Owner, factor_id: str) -> bool:
     """Makes a passkey a user's, if it is nobody's."""
     if Passkey.objects.using(using).filter(tenant=owner.tenant, factor_id=factor_id).exists():
@@ -669,6 +690,10 @@ def _add_users(using: str, users: Sequence[NewUser]) -> list[bool]:
         [_budget_of(user.owner, method) for user in new for method in METHODS[1:]], ignore_conflicts=True
     )
     Factor.objects.using(using).bulk_create([Factor.of(factor) for user in new for factor in user.factors])
+    for user in new:
+        for factor in user.factors:
+            if factor.kind == "passkey" and not _claim(using, user.owner, factor.factor_id):
+                raise PasskeyTaken
     _add_codes(using, [code for user in new for code in user.recovery_codes])
     _make_epochs(using, [user.owner for user in new])
     added = {id(user) for user in new}
@@ -732,16 +757,13 @@ def _undo(using: str) -> Literal[False]:
     return False
 
 
-def _changes(
-    reservation: Reservation, factor_id: str, step: int, drift: int, now: int, resealed: bytes | None
-) -> dict[str, Any]:
+def _changes(reservation: Reservation, accepted: Acceptance, now: int) -> dict[str, Any]:
     """What an accepted code changes of its factor."""
-    was = next((factor.sealed for factor in reservation.factors if factor.factor_id == factor_id), None)
-    changes: dict[str, Any] = {"last_step": step, "drift": drift, "last_used_at": now}
-    if resealed is not None and was is not None:
-        changes["sealed"] = Case(
-            When(sealed=was, then=Value(resealed, output_field=BinaryField())), default=F("sealed")
-        )
+    changes: dict[str, Any] = {"last_step": accepted.step, "drift": accepted.drift, "last_used_at": now}
+    was = reservation.sealed(accepted.factor_id)
+    if accepted.resealed is not None and was is not None:
+        resealed = Value(accepted.resealed, output_field=BinaryField())
+        changes["sealed"] = Case(When(sealed=was, then=resealed), default=F("sealed"))
     return changes
 
 
@@ -800,13 +822,17 @@ _ADVANCE = (
     "UPDATE ferrotp_django_factor SET last_step = %s, drift = %s, last_used_at = %s"
     " WHERE tenant = %s AND user_id = %s AND factor_id = %s"
 )
+_CODES_AND_ENDED = (
+    "SELECT (SELECT COUNT(*) FROM ferrotp_django_recovery_code WHERE tenant = %s AND user_id = %s),"
+    " (SELECT COUNT(*) FROM ferrotp_django_ended_login WHERE tenant = %s AND user_id = %s AND login_id = %s)"
+)
 _ENDED = "SELECT 1 FROM ferrotp_django_ended_login WHERE tenant = %s AND user_id = %s AND login_id = %s"
 
 
 def _read(using: str, sql: str, *values: object) -> list[tuple[Any, ...]]:
     connection = connections[using]
     with connection.cursor() as cursor:
-        cursor.execute(sql, _given(connection, values))
+        cursor.execute(sql, _as_bytes(values) if connection.vendor == "mysql" else values)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
         if connection.vendor != "mysql":
             return rows
@@ -824,12 +850,11 @@ def _read(using: str, sql: str, *values: object) -> list[tuple[Any, ...]]:
 def _write(using: str, sql: str, *values: object) -> None:
     connection = connections[using]
     with connection.cursor() as cursor:
-        cursor.execute(sql, _given(connection, values))
+        cursor.execute(sql, _as_bytes(values) if connection.vendor == "mysql" else values)
 
 
-def _given(connection: Any, values: Sequence[object]) -> Sequence[Any]:
-    if connection.vendor != "mysql":
-        return values
+def _as_bytes(values: Sequence[object]) -> Sequence[Any]:
+    """As `ExactTextField` has texts there."""
     return [value.encode() if isinstance(value, str) else value for value in values]
 
 

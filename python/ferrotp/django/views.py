@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from django.conf import settings as site
-from django.contrib.auth import logout
+from django.contrib.auth import REDIRECT_FIELD_NAME, logout
 from django.contrib.auth.views import LoginView as DjangoLoginView
 from django.core.exceptions import PermissionDenied
 from django.db import connections, transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render as render_template
 from django.urls import reverse
@@ -38,12 +38,15 @@ from ferrotp.web.pages import (
     set_up_page,
     settings_page,
     show_codes,
+    sign_in_page,
+    was_posted_before,
 )
 from ferrotp.web.problems import Problem, codes_problem_of
 
 from . import auth
 from .conf import conf
-from .forms import ChallengeForm, ConfirmForm, NameForm, NewPasskeyForm, PasskeyForm, RecoveryForm, SavedForm
+from .forms import ChallengeForm, ConfirmForm, NewPasskeyForm, PasskeyForm, RecoveryForm, SavedForm, SignInForm
+from .service import gate_for_anybody, is_sign_in_offered
 from .texts import texts
 
 _V = TypeVar("_V", bound=Callable[..., Any])
@@ -146,7 +149,8 @@ def challenge(request: HttpRequest) -> HttpResponse:
     is_half_login = form.login.stage == "half"
     if not form.is_valid():
         return _challenge_page(request, form)
-    lacks_codes = is_half_login and form.gate.lacks_codes(form.login)
+    # An imported user's, for one.
+    lacks_codes = is_half_login and form.verification is not None and not form.verification.remaining
     if lacks_codes:
         form.login = replace(form.login, next=reverse("ferrotp:settings"))
     response = form.complete_login()
@@ -197,6 +201,36 @@ def passkey(request: HttpRequest) -> HttpResponse:
     return form.complete_login() if form.is_valid() else _challenge_page(request, form)
 
 
+@page("GET", "HEAD", "POST")
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """A passkey alone, instead of the password: what the form on the login page posts, and a page of its own."""
+    if not is_sign_in_offered():
+        return auth.SeeOther(auth.login_page())
+    gate, problem = gate_for_anybody(), None
+    next_url = (request.POST if request.method == "POST" else request.GET).get(REDIRECT_FIELD_NAME, "")
+    if request.method == "POST":
+        form = SignInForm(request.POST)
+        if not form.is_valid():  # the page was open for longer than its challenge is good
+            problem = Problem("invalid-request", 400, texts("error.passkey.late"))
+        else:
+            try:
+                login = gate.sign_in(form.cleaned_data["credential"], auth.sign_in_session(request), next_url=next_url)
+                return auth.complete_sign_in(request, login)
+            except MFAError as error:
+                problem = auth.problem_of(request, error, sign_in=True)
+    message = problem.message if problem else ""
+    page = sign_in_page(gate, auth.sign_in_session(request), next_url=next_url, error=message)
+    return render(request, "sign_in", problem, page=page, login_page=auth.login_page(page.next))
+
+
+@page("GET")
+def sign_in_options(request: HttpRequest) -> HttpResponse:
+    """A new challenge, for a login page that is open for long."""
+    if not is_sign_in_offered():
+        raise Http404
+    return JsonResponse({"options": gate_for_anybody().sign_in_challenge(auth.sign_in_session(request))})
+
+
 @page("POST")
 def cancel(request: HttpRequest) -> HttpResponse:
     """Ends a half-login, or goes back from being asked again."""
@@ -218,10 +252,8 @@ def set_up(request: HttpRequest) -> HttpResponse:
         return _redirect_to("add_passkey")
     problem: Problem | None = None
     if request.method == "POST":
-        form = NameForm(request.POST)
-        form.is_valid()
         try:
-            auth.save_login(request, gate.enroll(login, form.cleaned_data.get("name", "")))
+            auth.save_login(request, gate.enroll(login))
             return _redirect_to("set_up")
         except MFAError as error:
             problem = auth.problem_of(request, error)
@@ -240,7 +272,7 @@ def confirm(request: HttpRequest) -> HttpResponse:
         problem = Problem("invalid-request", 400, texts("error.empty"))
     else:
         try:
-            confirmed = gate.confirm(login, form.cleaned_data["code"])
+            confirmed = gate.confirm(login, form.cleaned_data["code"], form.cleaned_data["name"])
         except MFAError as error:
             problem = auth.problem_of(request, error)
         else:
@@ -307,7 +339,8 @@ def _login_that_may_set_up(request: HttpRequest) -> tuple[Login, Gate]:
 
 def _set_up_page(request: HttpRequest, gate: Gate, login: Login, problem: Problem | None) -> HttpResponse:
     message = problem.message if problem else ""
-    page = set_up_page(gate, login, texts, gate.pending_enrollment(login), error=message)
+    enrollment, name = gate.pending_enrollment(login), request.POST.get("name", "")
+    page = set_up_page(gate, login, texts, enrollment, error=message, name=name)
     return render(request, "set_up", problem, page=page)
 
 
@@ -319,15 +352,18 @@ def new_codes(request: HttpRequest) -> HttpResponse:
     """Makes new recovery codes, and shows them this once."""
     login, gate = _full_login(request)
     login = gate.require_fresh(login)
+    opened_at = int(gate.now())
     if request.method != "POST":
-        return render(request, "new_codes", error="")
+        return render(request, "new_codes", opened_at=opened_at, error="")
+    if was_posted_before(login, request.POST.get("opened_at", "")):
+        return _redirect_to("settings")
     try:
         shown = show_codes(partial(_new_codes, request, gate, login), partial(_codes_page, request))
     except NotEnrolled:
         shown = None
     except MFAError as error:
         problem = codes_problem_of(error, texts, gate.now())
-        return render(request, "new_codes", problem, error=problem.message)
+        return render(request, "new_codes", problem, opened_at=opened_at, error=problem.message)
     return shown or _redirect_to("settings")
 
 
@@ -481,6 +517,7 @@ _HEADINGS = {
     "passkey": "passkey.title",
     "set_up": "setup.title",
     "settings": "settings.title",
+    "sign_in": "sign-in.title",
     "unavailable": "error.unavailable.title",
 }
 

@@ -4,6 +4,7 @@ The application has its users by Flask-Login, or by callables of its own; what i
 """
 
 import importlib
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -11,15 +12,20 @@ from urllib.parse import urlencode, urlsplit
 
 from flask import Response, current_app, g, redirect, request, session, url_for
 
-from ..mfa import DeviceToken, MFAError, UserId, user_id_text
-from ..web import Gate, Login, LoginRequired, NotFresh, SessionEnded, StepError, Texts, safe_next
-from ..web.login import LOGIN_KEY, LOST_FORM_KEY, MESSAGE_KEY
+from ..mfa import DeviceToken, MFAError, PasskeyUnknown, UserId, user_id_text
+from ..web import Gate, Login, LoginRequired, NotFresh, SessionEnded, SetupError, StepError, Texts, safe_next
+from ..web.login import LOGIN_KEY, LOST_FORM_KEY, MESSAGE_KEY, SIGN_IN_KEY
 from ..web.problems import MEDIA_TYPE, problem_of
 from .users import check_user, load_user, stable_user_id
 
 _NO_STEPS = {f"ferrotp.{name}" for name in ("settings", "set_up", "add_passkey", "new_codes", "end_sessions", "remove")}
 """Our pages that a user may have wanted: the others are steps of a login."""
 PAGES = {"challenge": "ferrotp.challenge", "recover": "ferrotp.recover", "set-up": "ferrotp.set_up"}
+
+MAY_SIGN_IN_MISSING = (
+    "the policy lets users sign in by a passkey alone, and Flask-Login does not log them in: pass"
+    " FlaskMFA(may_sign_in=...), which says whether a user is there and may log in"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,7 @@ class State:
     user_id: Callable[[Any], UserId] | None = None
     load_user: Callable[[str], Any] | None = None
     verify_password: Callable[[str, str], object] | None = None
+    may_sign_in: Callable[[str], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +109,7 @@ def renew_session() -> None:
     """A new session id, where ids are (Flask-Session); and a new token against forged requests in any case."""
     name = current_app.config.get("WTF_CSRF_FIELD_NAME", "csrf_token")
     session.pop(name, None)
+    session.pop(SIGN_IN_KEY, None)
     g.pop(name, None)  # Flask-WTF keeps it there for the rest of the request
     regenerate = getattr(current_app.session_interface, "regenerate", None)
     if regenerate is not None:
@@ -123,11 +131,10 @@ def promote(login: Login, *, next_url: str = "") -> None:
     save_login(replace(login, next=next_url, remember=None))
     if before is not None and before.stage == "full":
         return  # the user was asked again
-    on_login = state().on_login
-    if on_login is not None:
-        on_login(login.user_id)
+    here = state()
+    if here.on_login is not None:
+        here.on_login(login.user_id)
     elif hasattr(current_app, "login_manager"):
-        here = state()
         user = load_user(current_app.login_manager, login.user_id, here.load_user, here.user_id)
         flask_login = importlib.import_module("flask_login")
         if user is None or not flask_login.login_user(user, remember=bool(login.remember)):
@@ -142,6 +149,34 @@ def complete_login(login: Login, device: DeviceToken | None = None) -> Response:
     if device is not None:
         set_device_cookie(cast(Response, response), login.user_id, device)
     return cast(Response, response)
+
+
+def sign_in_session() -> str:
+    """Names this browser before anybody is logged in."""
+    return str(session.setdefault(SIGN_IN_KEY, secrets.token_urlsafe(16)))
+
+
+def complete_sign_in(login: Login) -> Response:
+    """The login by a passkey alone is done, if the application knows its user and lets it in.
+
+    :raises PasskeyUnknown: if not. The answer is that to a passkey that nobody has
+    """
+    here = state()
+    by_flask_login = here.on_login is None and hasattr(current_app, "login_manager")
+    if here.may_sign_in is None and not by_flask_login:
+        raise SetupError(MAY_SIGN_IN_MISSING)
+    if here.may_sign_in is not None and not here.may_sign_in(login.user_id):
+        raise PasskeyUnknown
+    if by_flask_login:
+        user = load_user(current_app.login_manager, login.user_id, here.load_user, here.user_id)
+        if user is None or not user.is_active:
+            raise PasskeyUnknown
+    name = here.account_name(login.user_id) if here.account_name else ""
+    log_out()
+    try:
+        return complete_login(replace(login, account_name=name or login.user_id))
+    except LoginRequired:
+        raise PasskeyUnknown from None
 
 
 def log_out() -> None:
@@ -190,7 +225,6 @@ def require_login_everywhere() -> Response | None:
     endpoint = request.endpoint or ""
     if endpoint == "static" or endpoint.endswith(".static"):
         return None
-    state()  # without keys there is no page at all, the login's neither
     if endpoint.startswith("ferrotp."):
         login = current_login()
         if login is not None and login.stage != "full":
@@ -199,11 +233,11 @@ def require_login_everywhere() -> Response | None:
     if not endpoint:  # the page of an error, which nobody gates
         _hide_half_login()
         return None
+    here = state()  # without keys there is no page at all, the login's neither
     login_views = (current_app.config["FERROTP_LOGIN_VIEW"], _login_view())
     if endpoint in login_views or request.path in login_views:
         return None
     view = current_app.view_functions.get(endpoint)
-    here = state()
     if getattr(view, "ferrotp_exempt", False) or application_user_id(here) is None:
         return None
     try:

@@ -14,7 +14,7 @@ from ..web.setup import check_settings
 from ..web.texts import Translate
 from . import auth
 from .commands import add_commands
-from .rendering import check_base_template, unavailable
+from .rendering import check_base_template, sign_in_form, unavailable
 from .views import blueprint
 
 _DEFAULTS: dict[str, Any] = {
@@ -52,6 +52,8 @@ class FlaskMFA:
     :param verify_password: whether this is the user's password: called with user id and password. With it, a user who
         has no second factor yet and is asked again who it is gets a page for the password. Without it, that is your
         login page, which then has to ask those who are logged in, too. Limit the attempts as your login does
+    :param may_sign_in: whether a user who signs in by a passkey alone is there, and may log in: called with the user
+        id. With Flask-Login, such a user is loaded and has to be active in any case; without it, this is needed
     :param translate: the pages' words in other languages; see `ferrotp.web.texts`
 
     :raises SetupError: from `init_app`, if the application cannot start like this
@@ -72,6 +74,7 @@ class FlaskMFA:
         tenant: str | Callable[[], str] | None = None,
         required: Callable[[str], object] | None = None,
         verify_password: Callable[[str, str], object] | None = None,
+        may_sign_in: Callable[[str], object] | None = None,
         translate: Translate | None = None,
     ) -> None:
         self._mfa = mfa
@@ -85,6 +88,7 @@ class FlaskMFA:
         self._tenant = tenant
         self._required = required
         self._verify_password = verify_password
+        self._may_sign_in = may_sign_in
         self._translate = translate
         if app is not None:
             self.init_app(app)
@@ -110,8 +114,11 @@ class FlaskMFA:
         else:
             app.extensions["ferrotp"] = self._state(app, mfa)
         policy = mfa.policy if mfa is not None else self._policy
-        pages = blueprint(passkeys=policy is not None and policy.passkeys is not None)
-        app.register_blueprint(pages, url_prefix=config["FERROTP_URL_PREFIX"])
+        passkeys = policy.passkeys if policy is not None else None
+        if passkeys is not None and passkeys.sign_in and self._on_login is not None and self._may_sign_in is None:
+            raise SetupError(auth.MAY_SIGN_IN_MISSING)
+        app.register_blueprint(blueprint(passkeys=passkeys), url_prefix=config["FERROTP_URL_PREFIX"])
+        app.jinja_env.globals["ferrotp_sign_in"] = sign_in_form
         app.before_request(auth.require_login_everywhere)
         add_commands(app)
         # A view that asks the service something (`begin_login` does) may find the store away.
@@ -154,6 +161,7 @@ class FlaskMFA:
             self._stable_id,
             self._load_user,
             self._verify_password,
+            self._may_sign_in,
         )
 
     @property

@@ -2,14 +2,16 @@
 
 from typing import Any
 
-from flask import Flask, Response, current_app, render_template
+from flask import Flask, Response, after_this_request, current_app, render_template, request
 from flask_wtf.csrf import generate_csrf  # type: ignore[import-untyped]
 from jinja2 import TemplateNotFound, nodes
+from markupsafe import Markup
 
 from ..mfa import MFAError
 from ..web import SetupError
+from ..web.pages import sign_in_page
 from ..web.problems import Problem, problem_of
-from .auth import state
+from .auth import sign_in_session, state
 
 
 def check_base_template(app: Flask, name: str) -> None:
@@ -47,22 +49,47 @@ def render(template: str, problem: Problem | None = None, **values: Any) -> Resp
 
     :param problem: what is wrong, if anything is: it gives the status
     """
+    wait = None if problem is None else problem.retry_after
+    html = _html(template, wait=wait, **values)
+    response = Response(html, 200 if problem is None else problem.status)
+    response.headers["Cache-Control"] = "no-store"
+    if problem is not None and problem.retry_after is not None:
+        response.headers["Retry-After"] = str(problem.retry_after)
+    return response
+
+
+def sign_in_form(next_url: str | None = None) -> Markup:
+    """For the login page, as ``{{ ferrotp_sign_in() }}``: a button to sign in by a passkey alone, and the same in the
+    field of the user name. Nothing, where the policy does not have it.
+
+    :param next_url: where to go afterwards, if it is on this site; None takes ``next`` of the request
+    """
+    gate = state().gate
+    passkeys = gate.mfa.policy.passkeys
+    if passkeys is None or not passkeys.sign_in:
+        return Markup()
+
+    @after_this_request
+    def not_kept(response: Response) -> Response:
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    next_url = request.values.get("next") if next_url is None else next_url
+    page = sign_in_page(gate, sign_in_session(), next_url=next_url)
+    return Markup(_html("sign_in_form", page=page))  # noqa: S704 — of our own template, which escapes
+
+
+def _html(template: str, **values: Any) -> str:
     config = current_app.config
-    html = render_template(
+    return render_template(
         f"ferrotp/{template}.html",
         t=state().texts,
         csrf=generate_csrf,
         csrf_field=config.get("WTF_CSRF_FIELD_NAME", "csrf_token"),
         ferrotp_base=config["FERROTP_BASE_TEMPLATE"],
         ferrotp_lang=config["FERROTP_LANG"],
-        wait=None if problem is None else problem.retry_after,
         **values,
     )
-    response = Response(html, 200 if problem is None else problem.status)
-    response.headers["Cache-Control"] = "no-store"
-    if problem is not None and problem.retry_after is not None:
-        response.headers["Retry-After"] = str(problem.retry_after)
-    return response
 
 
 def unavailable(error: MFAError) -> Response:

@@ -12,7 +12,7 @@ from wtforms.validators import ValidationError  # type: ignore[import-untyped]
 
 import ferrotp.web
 
-from ..mfa import MFAError, NotEnrolled, TooManyFactors
+from ..mfa import MFAError, NotEnrolled, Passkeys, TooManyFactors
 from ..web import PAGE_HEADERS, LastFactor, Login, LoginRequired, StepError, device_name
 from ..web.login import LOST_FORM_KEY, MESSAGE_KEY
 from ..web.pages import (
@@ -27,16 +27,29 @@ from ..web.pages import (
     set_up_page,
     settings_page,
     show_codes,
+    sign_in_page,
+    was_posted_before,
 )
 from ..web.problems import Problem, codes_problem_of, problem_of
-from .auth import complete_login, current_login, log_out, login_page, promote, redirect_to_step, save_login, state
+from .auth import (
+    complete_login,
+    complete_sign_in,
+    current_login,
+    log_out,
+    login_page,
+    promote,
+    redirect_to_step,
+    save_login,
+    sign_in_session,
+    state,
+)
 from .rendering import render
 
 
-def blueprint(*, passkeys: bool = False) -> Blueprint:
+def blueprint(*, passkeys: Passkeys | None = None) -> Blueprint:
     """The pages of one application.
 
-    :param passkeys: whether its policy has them
+    :param passkeys: of its policy
     """
     pages = Blueprint(
         "ferrotp",
@@ -49,6 +62,8 @@ def blueprint(*, passkeys: bool = False) -> Blueprint:
         ("/", settings, ["GET"]),
         ("/challenge", challenge, ["GET", "POST"]),
         ("/recover", recover, ["GET", "POST"]),
+        ("/passkey", passkey, ["GET", "POST"]),
+        ("/passkeys/add", add_passkey, ["GET", "POST"]),
         ("/cancel", cancel, ["POST"]),
         ("/password", password, ["GET", "POST"]),
         ("/set-up", set_up, ["GET", "POST"]),
@@ -60,8 +75,8 @@ def blueprint(*, passkeys: bool = False) -> Blueprint:
         ("/devices/forget", forget_devices, ["POST"]),
         ("/devices/<series>/forget", forget_devices, ["POST"]),
     ]
-    if passkeys:
-        rules += [("/passkey", passkey, ["GET", "POST"]), ("/passkeys/add", add_passkey, ["GET", "POST"])]
+    if passkeys is not None and passkeys.sign_in:
+        rules += [("/sign-in", sign_in, ["GET", "POST"]), ("/sign-in/options", sign_in_options, ["GET"])]
     for rule, view, methods in rules:
         name = "forget_device" if "<series>" in rule else view.__name__
         pages.add_url_rule(rule, name, view, methods=methods)
@@ -85,14 +100,14 @@ def challenge() -> ResponseReturnValue:
     if problem is None:
         next_code = request.form.get("next_code", "")
         try:
-            verified = gate.verify_typed(login, request.form["code"], next_code)
+            verified, verification = gate.verify_typed(login, request.form["code"], next_code)
         except MFAError as error:
             problem = problem_of(error, texts, gate.now(), two_codes=bool(next_code))
         else:
             device = None
             if login.stage == "half" and request.form.get("trust"):
                 device = gate.trust_device(verified, device_name(request.user_agent.string))
-            if login.stage == "half" and gate.lacks_codes(verified):
+            if login.stage == "half" and not verification.remaining:  # an imported user's, for one
                 response = complete_login(replace(verified, next=url_for("ferrotp.settings")), device)
                 session[MESSAGE_KEY] = ["settings.codes.missing", {}]
                 return response
@@ -153,7 +168,7 @@ def passkey() -> ResponseReturnValue:
     here = state()
     gate, texts = here.gate, here.texts
     login = gate.allow_challenge(current_login())
-    if request.method == "GET":
+    if request.method == "GET" or gate.mfa.policy.passkeys is None:
         return redirect(url_for("ferrotp.challenge"), 303)
     problem = form_problem() or _no_credential()
     if problem is None:
@@ -167,6 +182,32 @@ def passkey() -> ResponseReturnValue:
                 device = gate.trust_device(verified, device_name(request.user_agent.string))
             return complete_login(verified, device)
     return _challenge_refused(login, problem, recovery=False)
+
+
+def sign_in() -> ResponseReturnValue:
+    """A passkey alone, instead of the password: what the form on the login page posts, and a page of its own."""
+    here = state()
+    gate, texts = here.gate, here.texts
+    next_url = request.values.get("next", "")
+    problem: Problem | None = None
+    if request.method == "POST":
+        problem = form_problem() or _no_credential()
+        if problem is None:
+            remember = "remember" in request.form
+            try:
+                return complete_sign_in(
+                    gate.sign_in(request.form["credential"], sign_in_session(), next_url=next_url, remember=remember)
+                )
+            except MFAError as error:
+                problem = problem_of(error, texts, gate.now(), sign_in=True)
+    message = problem.message if problem else ""
+    page = sign_in_page(gate, sign_in_session(), next_url=next_url, error=message)
+    return render("sign_in", problem, page=page, login_page=login_page(page.next))
+
+
+def sign_in_options() -> ResponseReturnValue:
+    """A new challenge, for a login page that is open for long."""
+    return {"options": state().gate.sign_in_challenge(sign_in_session())}
 
 
 def cancel() -> ResponseReturnValue:
@@ -212,7 +253,7 @@ def set_up() -> ResponseReturnValue:
         problem = form_problem()
         if problem is None:
             try:
-                save_login(gate.enroll(login, request.form.get("name", "")))
+                save_login(gate.enroll(login))
                 return redirect(url_for("ferrotp.set_up"), 303)
             except MFAError as error:
                 problem = problem_of(error, texts, gate.now())
@@ -230,7 +271,7 @@ def confirm() -> ResponseReturnValue:
     problem = form_problem(with_code=True)
     if problem is None:
         try:
-            confirmed = gate.confirm(login, request.form["code"])
+            confirmed = gate.confirm(login, request.form["code"], request.form.get("name", ""))
         except MFAError as error:
             problem = problem_of(error, texts, gate.now())
         else:
@@ -252,6 +293,8 @@ def add_passkey() -> ResponseReturnValue:
     here = state()
     gate, texts = here.gate, here.texts
     login = gate.allow_set_up(current_login())
+    if gate.mfa.policy.passkeys is None:
+        return redirect(url_for("ferrotp.set_up"), 303)
     problem: Problem | None = None
     if request.method == "POST":
         if login.unsaved_codes and not request.form.get("credential"):
@@ -301,7 +344,8 @@ def _set_up_page(login: Login, problem: Problem | None) -> Response:
     here = state()
     enrollment = here.gate.pending_enrollment(login)
     message = problem.message if problem else ""
-    return render("set_up", problem, page=set_up_page(here.gate, login, here.texts, enrollment, error=message))
+    page = set_up_page(here.gate, login, here.texts, enrollment, error=message, name=request.form.get("name", ""))
+    return render("set_up", problem, page=page)
 
 
 # Recovery codes
@@ -311,18 +355,21 @@ def new_codes() -> ResponseReturnValue:
     """Makes new recovery codes, and shows them this once."""
     gate = state().gate
     login = gate.require_fresh(current_login())
+    opened_at = int(gate.now())
     if request.method == "GET":
-        return render("new_codes", error="")
+        return render("new_codes", opened_at=opened_at, error="")
     problem = form_problem()
     if problem is not None:
-        return render("new_codes", problem, error=problem.message)
+        return render("new_codes", problem, opened_at=opened_at, error=problem.message)
+    if was_posted_before(login, request.form.get("opened_at", "")):
+        return redirect(url_for("ferrotp.settings"), 303)
     try:
         shown = show_codes(partial(_new_codes, login), _codes_page)
     except NotEnrolled:
         shown = None
     except MFAError as error:
         problem = codes_problem_of(error, state().texts, gate.now())
-        return render("new_codes", problem, error=problem.message)
+        return render("new_codes", problem, opened_at=opened_at, error=problem.message)
     return shown or redirect(url_for("ferrotp.settings"), 303)
 
 

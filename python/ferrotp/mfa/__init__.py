@@ -28,6 +28,7 @@ from .errors import (
     KeyInUse,
     KeysUnavailable,
     LastFactor,
+    LoginCancelled,
     MFAError,
     NotEnrolled,
     OtherSession,
@@ -52,7 +53,7 @@ from .errors import (
     WrongRelyingParty,
 )
 from .events import Event
-from .foreign_users import ImportedFactor, ImportedUser
+from .foreign_users import ImportedFactor, ImportedPasskey, ImportedUser
 from .key_source import KeySource, keys_from_command
 from .policy import Passkeys, Policy
 from .results import (
@@ -99,6 +100,7 @@ __all__ = [
     "FactorExists",
     "FactorInfo",
     "ImportedFactor",
+    "ImportedPasskey",
     "ImportedUser",
     "InvalidCode",
     "InvalidIdentifier",
@@ -106,6 +108,7 @@ __all__ = [
     "KeySource",
     "KeysUnavailable",
     "LastFactor",
+    "LoginCancelled",
     "MFAError",
     "NewPasskey",
     "NotEnrolled",

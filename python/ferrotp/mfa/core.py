@@ -15,6 +15,7 @@ from .errors import (
     FactorDisabled,
     InvalidCode,
     InvalidIdentifier,
+    LoginCancelled,
     NotEnrolled,
     SealedRecordError,
     StoreDamaged,
@@ -128,7 +129,9 @@ class Core:
         except StoreDamaged as error:
             self.emit("store damaged", now, owner, reason=str(error))
             raise
-        return self._open(answer, owner, method, now, factor_id)
+        if isinstance(answer, Refusal):
+            self._raise_refusal(answer, owner, method, now, factor_id)
+        return answer
 
     def attempt(
         self,
@@ -138,6 +141,7 @@ class Core:
         decide: "Callable[[Core, Reservation], Acceptance | None]",
         *,
         factor_id: str = "",
+        login_id: str = "",
     ) -> Reservation:
         """An attempt as one decision of the store, which is durable when this returns; or raises why there is none.
 
@@ -153,23 +157,18 @@ class Core:
             return decide(quiet, reservation)
 
         try:
-            answer = self.store.attempt(owner, method, now, self.limits, decide_quietly, factor_id=factor_id)
+            answer = self.store.attempt(
+                owner, method, now, self.limits, decide_quietly, factor_id=factor_id, login_id=login_id
+            )
         except StoreDamaged as error:
             self.emit("store damaged", now, owner, reason=str(error))
             raise
         finally:
             for event in told:
                 self._tell(event)
-        return self._open(answer, owner, method, now, factor_id)
-
-    def _open(
-        self, answer: Reservation | Refusal, owner: Owner, method: Method, now: int, factor_id: str
-    ) -> Reservation:
-        if isinstance(answer, Reservation):
-            return answer
-        if answer.clock_was_ahead:
-            self.emit("clock was ahead", now, owner, factor_id, method)
-        self._raise_refusal(answer, owner, method, now, factor_id)
+        if isinstance(answer, Refusal):
+            self._raise_refusal(answer, owner, method, now, factor_id)
+        return answer
 
     def user(self, owner: Owner, now: int) -> UserState:
         """All that is kept of a user."""
@@ -180,11 +179,15 @@ class Core:
             raise
 
     def _raise_refusal(self, refusal: Refusal, owner: Owner, method: Method, now: int, factor_id: str) -> NoReturn:
+        if refusal.clock_was_ahead:
+            self.emit("clock was ahead", now, owner, factor_id, method)
         if refusal.reason == "throttled":
             retry_at = moment(refusal.retry_at)
             self.emit("throttled", now, owner, factor_id, method, retry_at=retry_at)
             raise Throttled(retry_at)
         self.emit(_REFUSED[method], now, owner, factor_id, method, reason=refusal.reason)
+        if refusal.reason == "ended":
+            raise LoginCancelled
         if method == "enrollment":
             raise EnrollmentExpired  # also after too many wrong codes: a new enrollment begins anew
         raise FactorDisabled if refusal.reason == "disabled" else NotEnrolled

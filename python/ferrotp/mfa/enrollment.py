@@ -9,7 +9,7 @@ from .errors import AlreadyEnrolled, EnrollmentExpired, PolicyError, Throttled, 
 from .foreign_users import secret_bytes
 from .recovery import new_codes
 from .results import Enrollment, RecoveryCodes, UserId
-from .stores.base import Factor, RecoveryCode
+from .stores.base import Acceptance, Factor, RecoveryCode
 from .verification import check_codes, match_code, typed_digits
 
 OTPKind = Literal["totp", "hotp"]
@@ -74,10 +74,12 @@ def confirm(
     past_steps: int | None,
     recovery_codes: bool,
     only_first: bool,
+    name: str,
 ) -> RecoveryCodes:
     """`MFA.confirm`."""
     owner = core.owner(user_id)
     now = core.now()
+    name = identifier("name", name) if name else ""
     check_codes(core, owner, "enrollment refused", now)
     reservation = core.reserve(owner, "enrollment", now, factor_id=existing_factor_id(factor_id))
     factor = reservation.factors[0]
@@ -91,9 +93,9 @@ def confirm(
     if wanted:
         with suppress(Throttled):  # who binds factors over and over has no codes at the end, and makes them later
             shown, codes = new_codes(core, owner, now)
-    max_factors = core.policy.max_factors
+    accepted, max_factors = Acceptance(factor_id, step, drift), core.policy.max_factors
     try:
-        confirmation = core.store.confirm(reservation, factor_id, step, drift, now, codes, max_factors, only_first)
+        confirmation = core.store.confirm(reservation, accepted, now, codes, max_factors, only_first, name)
     except (AlreadyEnrolled, TooManyFactors) as error:
         reason = "enrolled" if isinstance(error, AlreadyEnrolled) else "too many"
         core.emit("enrollment refused", now, owner, factor_id, "enrollment", reason=reason)

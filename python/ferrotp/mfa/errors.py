@@ -260,6 +260,13 @@ class EpochMoved(MFAError):
         return "the login that asked has ended"
 
 
+class LoginCancelled(MFAError):
+    """The half-login that asked was ended: cancelled, or by a lockout. Nothing was looked at, and nothing counted."""
+
+    def __str__(self) -> str:
+        return "the login was cancelled before its second factor: begin with the password"
+
+
 class StoreRefused(MFAError):
     """The store cannot hold the guarantees as it is set up. The message says what to change."""
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from math import log2
-from typing import Literal
+from typing import ClassVar, Literal
 
 from .. import _native
 from .errors import PolicyError
@@ -36,11 +36,33 @@ class ImportedFactor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedPasskey:
+    """A passkey that the user has already. It was made for the policy's `rp_id`: for another it never answers."""
+
+    kind: ClassVar[Literal["passkey"]] = "passkey"
+    credential_id: bytes
+    """1 to 1,023 bytes."""
+    public_key: bytes
+    """As COSE has it (RFC 9052), of ES256, EdDSA or RS256."""
+    user_handle: bytes
+    """By which the authenticator knows its user: 1 to 64 bytes, as the other system gave them when it was made."""
+    counter: int = 0
+    """Of signatures, as the other system kept it. 0 if it kept none."""
+    backup_eligible: bool | None = None
+    """Whether it may be in more than one device. None if the other system did not keep it: its next answer says so."""
+    backed_up: bool = False
+    attachment: Literal["platform", "cross-platform", ""] = ""
+    transports: tuple[str, ...] = ()
+    aaguid: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedUser:
     """A user with all that comes along."""
 
     user_id: UserId
-    factors: tuple[ImportedFactor, ...]
+    factors: "tuple[ImportedFactor | ImportedPasskey, ...]"
     recovery_codes: tuple[str, ...] = field(default=(), repr=False)
     """Unused ones, in clear."""
 
@@ -81,7 +103,11 @@ def check(user: ImportedUser, policy: Policy) -> None:
     if not 1 <= len(user.factors) <= policy.max_factors:
         raise PolicyError(f"a user brings along 1 to {policy.max_factors} factors")
     for factor in user.factors:
-        is_legacy(factor, policy)
+        if isinstance(factor, ImportedFactor):
+            is_legacy(factor, policy)
+    passkeys = [factor.credential_id for factor in user.factors if isinstance(factor, ImportedPasskey)]
+    if len({*passkeys}) < len(passkeys):
+        raise PolicyError("a user brings each passkey along once")
     if len(user.recovery_codes) > MAX_CODES:
         raise PolicyError(f"a user brings along at most {MAX_CODES} recovery codes")
     if not all(map(is_taken, user.recovery_codes)):

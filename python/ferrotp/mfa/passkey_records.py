@@ -11,6 +11,9 @@ from hmac import compare_digest
 from ..vault import Keyring, SealedRecordError
 from .stores.base import Factor, Owner
 
+TRANSPORTS = ("internal", "hybrid", "usb", "nfc", "ble", "smart-card")
+"""Those that are kept: Web Authentication, section 5.8.4."""
+
 _MAGIC = "passkey1"
 
 
@@ -26,7 +29,8 @@ class Passkey:
     aaguid: str
     transports: tuple[str, ...]
     attachment: str
-    backup_eligible: bool
+    backup_eligible: bool | None
+    """None: it came from a system that did not keep it, and has not answered since."""
     backed_up: bool
     """When it was used last."""
 

@@ -55,7 +55,7 @@ def check_policy(policy: Policy) -> None:
     """
     if policy.passkeys is not None:
         try:
-            _webauthn().check_roots(tuple(policy.passkeys.attestation_roots))
+            load_webauthn().check_roots(tuple(policy.passkeys.attestation_roots))
         except ValueError:
             raise PolicyError("attestation_roots must be certificates in DER") from None
 
@@ -88,7 +88,7 @@ def begin(core: Core, user_id: UserId, session: str, account_name: str, display_
             "displayName": identifier("display_name", display_name) if display_name else name,
         },
         "challenge": base64url(challenge.raw),
-        "pubKeyCredParams": [{"type": "public-key", "alg": number} for number in _webauthn().ALGORITHMS],
+        "pubKeyCredParams": [{"type": "public-key", "alg": number} for number in load_webauthn().ALGORITHMS],
         "timeout": LIFETIME,
         "excludeCredentials": [_descriptor(passkey) for _, passkey in kept],
         "authenticatorSelection": selection,
@@ -208,7 +208,7 @@ def _verify(
     now: int,
     found: Callable[[Factor], None],
 ) -> Verification:
-    assertion = _webauthn().read_assertion(response)
+    assertion = load_webauthn().read_assertion(response)
     _check_client(asked, assertion.client)
     challenge = check_challenge(core, assertion.client.challenge, owner, purpose, session, now)
     said = assertion.authenticator
@@ -224,13 +224,13 @@ def _verify(
         # Where nobody was named, it is the handle that names the user: it must be there.
         if (purpose == _SIGN_IN or assertion.user_handle) and assertion.user_handle != passkey.user_handle:
             raise OtherUsersPasskey
-        _webauthn().check_signature(passkey.public_key, assertion.signed, assertion.signature)
-        if said.backup_eligible != passkey.backup_eligible:
+        load_webauthn().check_signature(passkey.public_key, assertion.signed, assertion.signature)
+        if passkey.backup_eligible not in (None, said.backup_eligible):
             raise PasskeyMalformed
         if not counts_on(factor, said.counter):
             _tell_of_copy(core, asked, factor, said.counter, now)
             raise CounterWentBack
-        used = replace(passkey, backed_up=said.backed_up)
+        used = replace(passkey, backup_eligible=said.backup_eligible, backed_up=said.backed_up)
         answer = core.store.use_passkey(
             factor,
             challenge.answered_by(owner),
@@ -242,7 +242,7 @@ def _verify(
         if answer == "answered":
             raise ChallengeUsed
         if answer == "accepted":
-            key = "swk" if passkey.backup_eligible else "hwk"
+            key = "swk" if said.backup_eligible else "hwk"
             event = core.emit("verified", now, factor.owner, factor.factor_id, "passkey")
             return Verification(
                 factor.owner.user_id,
@@ -297,14 +297,14 @@ def _tell_of_copy(core: Core, asked: Passkeys, factor: Factor, counter: int, now
 def _check_registration(
     core: Core, asked: Passkeys, owner: Owner, session: str, response: object, now: int
 ) -> "tuple[Challenge, webauthn_module.Registration]":
-    registration = _webauthn().read_registration(response)
+    registration = load_webauthn().read_registration(response)
     _check_client(asked, registration.client)
     challenge = check_challenge(core, registration.client.challenge, owner, "register", session, now)
     _check_authenticator(asked, registration.authenticator, verified=False)
     if asked.attachment and registration.attachment not in ("", asked.attachment):
         raise AttestationRefused
     if asked.attestation == "direct":
-        _webauthn().check_attestation(registration, tuple(asked.attestation_roots))
+        load_webauthn().check_attestation(registration, tuple(asked.attestation_roots))
     return challenge, registration
 
 
@@ -363,7 +363,7 @@ def _info(factor: Factor, passkey: Passkey) -> PasskeyInfo:
         state=factor.state,
         created_at=moment(factor.created_at),
         last_used_at=moment(factor.last_used_at) if factor.last_used_at else None,
-        backup_eligible=passkey.backup_eligible,
+        backup_eligible=bool(passkey.backup_eligible),
         backed_up=passkey.backed_up,
         attachment=passkey.attachment,
         transports=passkey.transports,
@@ -378,7 +378,7 @@ def _reason(error: MFAError) -> str:
     return "enrolled" if isinstance(error, AlreadyEnrolled) else "too many"
 
 
-def _webauthn() -> ModuleType:
+def load_webauthn() -> ModuleType:
     """`ferrotp.mfa.webauthn`, loaded when it is needed: an application without passkeys has no `fido2`.
 
     :raises PolicyError: it is not installed

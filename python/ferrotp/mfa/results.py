@@ -34,7 +34,7 @@ class Verification:
     drift: int = 0
     """Time steps that the device is ahead of this server; for an HOTP the counters that were skipped."""
     remaining: int | None = None
-    """For a recovery code: how many are left."""
+    """How many recovery codes are left. None for a passkey."""
     amr: tuple[str, ...] = ("otp", "mfa")
     """How the user came in, as RFC 8176 names it, the password apart: ``otp`` for any code; ``hwk`` for a passkey that
     stays in its device and ``swk`` for one that is synced, with ``user`` since somebody was there. ``mfa`` where it was

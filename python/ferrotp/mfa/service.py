@@ -184,6 +184,7 @@ class MFA:
         factor_id: str,
         code: str,
         past_steps: int | None = None,
+        name: str = "",
         recovery_codes: bool = True,
         only_first: bool = False,
     ) -> RecoveryCodes:
@@ -193,6 +194,7 @@ class MFA:
         the earlier ones go on.
 
         :param past_steps: as for `verify`
+        :param name: what the user calls the device. Empty: as `enroll` had it
         :param recovery_codes: False for an application that makes them at another time
         :param only_first: True where the user has shown the password alone: a factor that came meanwhile is the owner's
         :raises EnrollmentExpired: if the factor is not pending, or waited too long
@@ -200,7 +202,7 @@ class MFA:
         :raises TooManyFactors: if the user has by now as many as the policy allows
         :raises InvalidCode: if the code is wrong; `Throttled` after too many
         """
-        return enrollment.confirm(self._core, user_id, factor_id, code, past_steps, recovery_codes, only_first)
+        return enrollment.confirm(self._core, user_id, factor_id, code, past_steps, recovery_codes, only_first, name)
 
     @without_frames
     def import_factor(
@@ -261,6 +263,7 @@ class MFA:
         code: str,
         factor_id: str | Collection[str] | None = None,
         past_steps: int | None = None,
+        login_id: str = "",
     ) -> Verification:
         """Says yes to a code of one of the user's factors, once. Call it only after the first factor was right, so
         that nobody else can use up the user's attempts.
@@ -271,14 +274,16 @@ class MFA:
         :param factor_id: only this factor, or one of these; otherwise any
         :param past_steps: time steps before the current one that are accepted, instead of the policy's window: 0 to 20,
             for codes that were sent (NIST SP 800-63B-4, section 3.1.3.2: ten minutes at most)
+        :param login_id: the half-login that asks, if `end_half_login` may have ended it
         :raises InvalidCode: wrong, used already, or of another time
         :raises Throttled: not looked at, because of earlier failures
         :raises FactorDisabled: too many failures in a row: recover, and enroll again
         :raises NotEnrolled: the user has no active factor
         :raises SealedRecordError: a record of the store was changed, or its key is missing
         :raises CodesNotAccepted: the policy takes passkeys alone
+        :raises LoginCancelled: the half-login was ended: in one decision with the code, so that none slips in between
         """
-        return verification.verify(self._core, user_id, code, factor_id, past_steps)
+        return verification.verify(self._core, user_id, code, factor_id, past_steps, login_id)
 
     @without_frames
     def verify_many(self, items: Iterable[tuple[UserId, str]]) -> list[Outcome]:

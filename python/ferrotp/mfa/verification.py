@@ -17,7 +17,12 @@ _BETWEEN = frozenset(" -\t\r\n\u00a0\u2009\u200b\u202f\u2060\u3000\ufeff")
 
 
 def verify(
-    core: Core, user_id: UserId, code: str, factor_id: str | Collection[str] | None, past_steps: int | None
+    core: Core,
+    user_id: UserId,
+    code: str,
+    factor_id: str | Collection[str] | None,
+    past_steps: int | None,
+    login_id: str,
 ) -> Verification:
     """`MFA.verify`."""
     owner = core.owner(user_id)
@@ -48,9 +53,9 @@ def verify(
         return None
 
     one_factor = existing_factor_id(factor_id) if isinstance(factor_id, str) else ""
-    attempt = core.attempt(owner, "otp", now, decide, factor_id=one_factor)
+    attempt = core.attempt(owner, "otp", now, decide, factor_id=one_factor, login_id=login_id)
     if attempt.accepted is not None:
-        return _verification(core, attempt, attempt.accepted, "verified", now)
+        return _verification(core, attempt, attempt.accepted, "verified", now, attempt.recovery_codes)
     if broken is not None:
         raise broken
     core.refuse(attempt, now, reason)
@@ -74,7 +79,7 @@ def resync(core: Core, user_id: UserId, factor_id: str, code: str, next_code: st
     attempt = core.attempt(owner, "otp", now, decide, factor_id=existing_factor_id(factor_id))
     if attempt.accepted is None:
         core.refuse(attempt, now, "wrong", factor_id)
-    return _verification(core, attempt, attempt.accepted, "factor resynchronized", now)
+    return _verification(core, attempt, attempt.accepted, "factor resynchronized", now, attempt.recovery_codes)
 
 
 def unlock(core: Core, user_id: UserId, code: str, next_code: str) -> Verification:
@@ -83,7 +88,8 @@ def unlock(core: Core, user_id: UserId, code: str, next_code: str) -> Verificati
     now = core.now()
     check_codes(core, owner, "unlock refused", now)
     disable_at = core.limits.disable_at
-    if core.store.user(owner).budgets["otp"].failures >= disable_at:
+    state = core.store.user(owner)
+    if state.budgets["otp"].failures >= disable_at:
         core.emit("unlock refused", now, owner, "", "unlock", reason="disabled")
         raise FactorDisabled
     reservation = core.reserve(owner, "unlock", now)
@@ -101,11 +107,8 @@ def unlock(core: Core, user_id: UserId, code: str, next_code: str) -> Verificati
         if step is None:
             continue
         accepted = _accepted(core, factor, step, drift)
-        sealed = accepted.resealed
-        if step - 1 > factor.last_step and core.store.unlock(
-            reservation, factor.factor_id, step - 1, step, drift, now, sealed, disable_at=disable_at
-        ):
-            return _verification(core, reservation, accepted, "unlocked", now)
+        if step - 1 > factor.last_step and core.store.unlock(reservation, accepted, now, disable_at=disable_at):
+            return _verification(core, reservation, accepted, "unlocked", now, state.recovery_codes)
         reason = "used"
     if broken is not None:
         raise broken
@@ -167,12 +170,14 @@ def _accepted(core: Core, factor: Factor, step: int, drift: int) -> Acceptance:
     return Acceptance(factor.factor_id, step, drift, resealed)
 
 
-def _verification(core: Core, attempt: Reservation, accepted: Acceptance, kind: Kind, now: int) -> Verification:
+def _verification(
+    core: Core, attempt: Reservation, accepted: Acceptance, kind: Kind, now: int, codes: int
+) -> Verification:
     """Tells of what stands, and gives it."""
-    factor = next(factor for factor in attempt.factors if factor.factor_id == accepted.factor_id)
+    factor = {factor.factor_id: factor for factor in attempt.factors}[accepted.factor_id]
     owner, step, drift = factor.owner, accepted.step, accepted.drift
     event = core.emit(kind, now, owner, factor.factor_id, factor.kind, time_step=step, drift=drift)
-    return Verification(owner.user_id, factor.kind, event.at, factor.factor_id, factor.name, step, drift)
+    return Verification(owner.user_id, factor.kind, event.at, factor.factor_id, factor.name, step, drift, codes)
 
 
 def check_codes(core: Core, owner: Owner, refused: Kind, now: int) -> None:

@@ -16,7 +16,7 @@ from fido2.cose import CoseKey
 from fido2.webauthn import AttestationObject, AuthenticatorData, CollectedClientData
 
 from .errors import AlgorithmNotOffered, AttestationRefused, PasskeyMalformed, SignatureWrong
-from .passkey_records import base64url, from_base64url
+from .passkey_records import TRANSPORTS, base64url, from_base64url
 
 ALGORITHMS = (-7, -8, -257)
 """That are offered, the best liked first: ES256, EdDSA and RS256, which is what authenticators in use sign by. They
@@ -31,8 +31,6 @@ LONGEST_DATA = 8_192
 LONGEST_SIGNATURE = 1_024
 LONGEST_CREDENTIAL_ID = 1_023
 """Web Authentication, section 4."""
-
-TRANSPORTS = ("internal", "hybrid", "usb", "nfc", "ble", "smart-card")
 
 _UNREADABLE = (
     ValueError,  # UnicodeDecodeError and json's too
@@ -121,7 +119,7 @@ def read_registration(response: object) -> Registration:
     if key.get(3) not in ALGORITHMS:
         raise AlgorithmNotOffered
     public_key = cbor.encode(dict(key))
-    _check_key(public_key)
+    check_public_key(public_key)
     return Registration(
         client,
         _authenticator(data),
@@ -284,7 +282,7 @@ def _key(public_key: bytes) -> CoseKey:
     return CoseKey.parse(contents)
 
 
-def _check_key(public_key: bytes) -> None:
+def check_public_key(public_key: bytes) -> None:
     """That a signature can be checked by it: a point that is on no curve would be found at the first login.
 
     :raises PasskeyMalformed: it cannot

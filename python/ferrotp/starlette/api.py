@@ -34,6 +34,8 @@ class StarletteMFA(Operations):
         debug mode, and the request came without
     :param tenant: whose users a request is about, where one application serves several customers. None: as the service
         has it
+    :param may_sign_in: whether a user who signs in by a passkey alone is there, and may log in: called with the user
+        id. It is needed where the policy has `Passkeys(sign_in=True)`: with a password, your login has looked at that
     :param translate: the words of `detail` in other languages; see `ferrotp.web.texts`
     :raises SetupError: if the application cannot start like this
 

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..web.api_fields import Operation, offered
+from ..web.api_fields import OPERATIONS, Operation
 from .models import (
     BODIES,
     CancelAnswer,
@@ -26,6 +26,7 @@ from .models import (
     Problem,
     RecoverAnswer,
     RemoveAnswer,
+    SignInOptionsAnswer,
     StatusAnswer,
 )
 from .operations import Operations
@@ -48,6 +49,8 @@ _ANSWERS = {
     "verify_passkey": LoginAnswer,
     "begin_passkey": PasskeyOptionsAnswer,
     "finish_passkey": NewPasskeyAnswer,
+    "sign_in_challenge": SignInOptionsAnswer,
+    "sign_in": LoginAnswer,
 }
 _PROBLEMS = {
     400: "The code is wrong, used or of another time (`invalid-code`); or the enrollment is not there any more "
@@ -63,6 +66,9 @@ _PROBLEMS = {
     429: "Too many wrong codes (`invalid-code`, `too-many-attempts`): `retry_at` says when to try again.",
     500: "A sealed record was changed, or its key is missing (`broken`).",
     503: "The store does not answer (`store-unavailable`). Nothing was accepted.",
+}
+_BY_PENDING_TOKEN = {
+    operation.name for operation in OPERATIONS if operation.body and "pending_token" in operation.body.fields
 }
 _UNREAD = "There was an error parsing the body"
 """What FastAPI says of JSON that is no text, or too deep."""
@@ -122,7 +128,7 @@ def _fault(error: dict[str, Any]) -> dict[str, str]:
 def router(operations: Operations, **options: Any) -> APIRouter:
     """Of one application."""
     routes = APIRouter(**{"tags": ["second factor"], "route_class": ProblemRoute, **options})
-    for operation in offered(operations.mfa.policy.passkeys is not None):
+    for operation in operations.offered():
         routes.add_api_route(
             operation.path,
             _endpoint(operations, operation),
@@ -165,15 +171,20 @@ def _endpoint(operations: Operations, operation: Operation) -> Callable[..., Cor
 
 def include(app: Starlette, routes: APIRouter, prefix: str) -> None:
     """Adds the routes. FastAPI's document says of each model that it comes as `application/json`; after this, problems
-    come as what they are."""
+    come as what they are. It also says that each operation wants the application's session or token: those that a
+    pending token opens do without."""
     assert isinstance(app, FastAPI)  # noqa: S101 — no other has `include_router`
     app.include_router(routes, prefix=prefix)
     inner = app.openapi
 
     def openapi() -> dict[str, Any]:
         document = inner()
-        for path in document["paths"].values():
+        for name, path in document["paths"].items():
             for operation in path.values():
+                if name.startswith(prefix) and operation["operationId"] in _BY_PENDING_TOKEN:
+                    security = operation.get("security", [])
+                    if security and {} not in security:
+                        security.append({})
                 for response in operation["responses"].values():
                     content = response.get("content", {})
                     if "application/problem+json" in content:

@@ -69,6 +69,12 @@ class PasskeyOptionsAnswer(BaseModel):
     options: dict[str, Any] = Field(description="JSON, in the form that `PublicKeyCredential` parses.")
 
 
+class SignInOptionsAnswer(PasskeyOptionsAnswer):
+    """What a browser needs, and what the client gives back with the answer."""
+
+    sign_in_token: str
+
+
 class NewPasskeyAnswer(ConfirmAnswer):
     """The passkey is active, and the login is done."""
 

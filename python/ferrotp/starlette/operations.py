@@ -6,6 +6,7 @@ asks, and what is said. The gate asks the store, so it runs in the thread pool.
 
 import functools
 import inspect
+import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -23,12 +24,14 @@ from ..mfa import (
     InvalidIdentifier,
     MFAError,
     PasskeyInfo,
+    PasskeyUnknown,
     UserId,
     user_id_text,
 )
-from ..web import Gate, Login, LoginRequired, StepError, Texts, check_store, device_name
+from ..web import Gate, Login, LoginRequired, SetupError, StepError, Texts, check_store, device_name
+from ..web.api_fields import Operation, offered
 from ..web.gate import Mode
-from ..web.problems import NEXT, Problem, codes_problem_of, problem_of, rfc3339
+from ..web.problems import NEXT, Problem, codes_problem_of, had_drift, problem_of, rfc3339
 from ..web.texts import Translate
 from .problems import HEADERS, ProblemError, pending_login_expired
 from .tokens import Tokens
@@ -75,7 +78,15 @@ class Operations:
         secure_cookies: bool | None = None,
         translate: Translate | None = None,
         tenant: Callable[[Request], _MaybeAwaitable[str]] | None = None,
+        may_sign_in: Callable[[str], _MaybeAwaitable[object]] | None = None,
     ) -> None:
+        passkeys = mfa.policy.passkeys
+        if passkeys is not None and passkeys.sign_in and may_sign_in is None:
+            raise SetupError(
+                "the policy lets users sign in by a passkey alone: pass StarletteMFA(may_sign_in=...), which says"
+                " whether a user is there and may log in"
+            )
+        self._may_sign_in = may_sign_in
         self.mfa = mfa
         self._flat_session = flat_session
         self.gate = Gate(mfa, mode=mode, required=required, fresh_seconds=fresh_seconds, clock=mfa.clock)
@@ -194,10 +205,11 @@ class Operations:
         gate = await self._gate(request)
         login, _ = await self._pending_or_current_login(request, pending_token)
         try:
-            verified = await self._in_thread(gate.verify, login, code)
+            verified, _ = await self._in_thread(gate.verify, login, code)
         except ProblemError as error:
             if error.status_code == 429:
                 error.document["next"] = "unlock"
+            await self._hint_at_clock(gate, login, error)
             raise
         return await self._verified(request, login, verified, trust_device=trust_device)
 
@@ -213,8 +225,23 @@ class Operations:
         """The same by two codes in a row, while single ones are delayed."""
         gate = await self._gate(request)
         login, _ = await self._pending_or_current_login(request, pending_token)
-        verified = await self._in_thread(gate.unlock, login, code, next_code, two_codes=True)
+        try:
+            verified, _ = await self._in_thread(gate.unlock, login, code, next_code, two_codes=True)
+        except ProblemError as error:
+            await self._hint_at_clock(gate, login, error)
+            raise
         return await self._verified(request, login, verified, trust_device=trust_device)
+
+    async def _hint_at_clock(self, gate: Gate, login: Login, error: ProblemError) -> None:
+        """A wrong code may be that of a device whose clock is off: the user is told so, as on the pages."""
+        if error.kind not in ("invalid-code", "too-many-attempts"):
+            return
+        try:
+            status = await self._in_thread(gate.mfa.status, user_id=login.user_id)
+        except ProblemError:  # what the code was is said in any case
+            return
+        if had_drift(status):
+            error.document["detail"] = f"{error.document['detail']} {self.texts('challenge.clock')}"
 
     async def passkey_challenge(self, request: Request, *, pending_token: str | None = None) -> Answer:
         """What the browser needs to use a passkey instead of a code."""
@@ -258,6 +285,25 @@ class Operations:
         _, codes = await self._in_thread(gate.first_codes, confirmed)
         done.body.update(recovery_codes=list(codes), factor_id=passkey.factor_id)
         return Answer(done.body, 201, done.cookies)
+
+    async def sign_in_challenge(self, request: Request) -> Answer:
+        """What the browser needs to sign in by a passkey alone."""
+        gate, token = await self._gate(request), secrets.token_urlsafe(16)
+        return Answer({"options": await self._in_thread(gate.sign_in_challenge, token), "sign_in_token": token})
+
+    async def sign_in(self, request: Request, *, credential: dict[str, Any], sign_in_token: str) -> Answer:
+        """A passkey alone, as both factors."""
+        gate = await self._gate(request)
+        login = await self._in_thread(gate.sign_in, credential, sign_in_token, signing_in=True)
+        if self._may_sign_in is None or not await _call_application(self._may_sign_in, login.user_id):
+            raise ProblemError(problem_of(PasskeyUnknown(), self.texts, self.gate.now(), sign_in=True))
+        name = await _call_application(self._account_name, login.user_id) if self._account_name else ""
+        return await self._complete_login(request, replace(login, account_name=name or login.user_id))
+
+    def offered(self) -> list[Operation]:
+        """The operations that the policy has."""
+        passkeys = self.mfa.policy.passkeys
+        return offered(passkeys is not None, passkeys is not None and passkeys.sign_in)
 
     async def _passkey_session(self, request: Request, login: Login, pending_token: str | None) -> str:
         """What names the login from one request to the next: its id, which is in the pending token or the stamp. A
@@ -313,11 +359,13 @@ class Operations:
         }
         return Answer(body, 201)
 
-    async def confirm(self, request: Request, *, factor_id: str, code: str, pending_token: str | None = None) -> Answer:
+    async def confirm(
+        self, request: Request, *, factor_id: str, code: str, name: str = "", pending_token: str | None = None
+    ) -> Answer:
         """Ends an enrollment, and with it a login that had to set up first."""
         gate = await self._gate(request)
         login, _ = await self._pending_or_current_login(request, pending_token)
-        confirmed = await self._in_thread(gate.confirm, replace(login, pending_factor=factor_id), code)
+        confirmed = await self._in_thread(gate.confirm, replace(login, pending_factor=factor_id), code, name)
         # The application first: if it fails, there are no codes that nobody has seen.
         done = await self._complete_login(request, confirmed)
         _, codes = await self._in_thread(gate.first_codes, confirmed)
@@ -443,6 +491,7 @@ class Operations:
         recovery: bool = False,
         making_codes: bool = False,
         two_codes: bool = False,
+        signing_in: bool = False,
         **more: object,
     ) -> "_T":
         """What a step of the gate or the service gives. What it raises is told as a problem."""
@@ -451,7 +500,12 @@ class Operations:
         except (MFAError, StepError) as error:
             if making_codes:
                 raise ProblemError(codes_problem_of(error, self.texts, self.gate.now())) from None
-            raise self._problem(error, recovery=recovery, two_codes=two_codes) from None
+            about = {"recovery": recovery, "two_codes": two_codes, "sign_in": signing_in}
+            problem = problem_of(error, self.texts, self.gate.now(), **about)
+            login = arguments[0] if arguments else None
+            if problem.kind == "not-enrolled" and isinstance(login, Login):
+                problem = _without_factor(problem, login, self.texts)
+            raise ProblemError(problem) from None
 
     def _user_id_text(self, user_id: UserId) -> str:
         """The id in the service's text. A text that is no id may come from a visitor: nobody has it. Another type is
@@ -463,8 +517,8 @@ class Operations:
                 raise self._problem(error) from None
             raise
 
-    def _problem(self, error: Exception, *, recovery: bool = False, two_codes: bool = False) -> ProblemError:
-        return ProblemError(problem_of(error, self.texts, self.gate.now(), recovery=recovery, two_codes=two_codes))
+    def _problem(self, error: Exception) -> ProblemError:
+        return ProblemError(problem_of(error, self.texts, self.gate.now()))
 
 
 async def _call_application(function: Callable[_P, _MaybeAwaitable[_T]], *arguments: _P.args, **more: _P.kwargs) -> _T:
@@ -476,6 +530,13 @@ async def _call_application(function: Callable[_P, _MaybeAwaitable[_T]], *argume
     else:
         given = await run_sync(call)
     return cast(_T, await given if inspect.isawaitable(given) else given)
+
+
+def _without_factor(problem: Problem, login: Login, texts: Texts) -> Problem:
+    """Who is logged in may set one up. A pending login had one when it began: it begins again."""
+    if login.stage == "full":
+        return replace(problem, message=texts("error.none"), next="enroll")
+    return replace(problem, next="login")
 
 
 def _passkey_body(passkey: PasskeyInfo) -> dict[str, Any]:

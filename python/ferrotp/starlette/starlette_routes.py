@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ..web.api_fields import Body, Operation, offered
+from ..web.api_fields import Body, Operation
 from .operations import Operations
 from .problems import ProblemError, invalid_request, require_json
 
@@ -17,7 +17,7 @@ def routes(operations: Operations) -> list[Route]:
     """Of one application."""
     return [
         Route(operation.path, _endpoint(operations, operation), methods=[operation.method], name=operation.name)
-        for operation in offered(operations.mfa.policy.passkeys is not None)
+        for operation in operations.offered()
     ]
 
 

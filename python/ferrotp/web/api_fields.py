@@ -57,10 +57,16 @@ PENDING_TOKEN = Field(
     description="From the login, while it waits for the second factor. Without it: the user who is logged in.",
 )
 TRUST_DEVICE = Field(bool, default=False, description="Not to be asked on this device again for some days.")
-NAME = Field(default="", max_length=200, examples=["My phone"])
+NAME = Field(default="", max_length=200, description="What the user calls the device.", examples=["My phone"])
 FACTOR_ID = Field(required=True, pattern=ID_PATTERN, examples=[ID_EXAMPLE])
 
 
+SIGN_IN_TOKEN = Field(
+    required=True,
+    pattern="^[0-9A-Za-z_-]{22}$",
+    description="From `sign_in_challenge`, for this client alone.",
+    examples=["7rJtVx0c3mJ4m2sB1Qe9Zw"],
+)
 CREDENTIAL = Field(dict, required=True, description="What `credential.toJSON()` gave, as the browser made it.")
 
 
@@ -100,6 +106,8 @@ class Operation:
     status: int = 200
     for_passkeys: bool = False
     """Whether it is there only where the policy has passkeys."""
+    for_sign_in: bool = False
+    """Whether it is there only where a passkey alone may sign in."""
 
 
 VERIFY_BODY = Body(
@@ -116,8 +124,8 @@ RECOVER_BODY = Body("RecoverBody", "A recovery code.", {"code": RECOVERY_CODE, "
 ENROLL_BODY = Body("EnrollBody", "What the user calls the device.", {"name": NAME, "pending_token": PENDING_TOKEN})
 CONFIRM_BODY = Body(
     "ConfirmBody",
-    "The first code of a new factor.",
-    {"factor_id": FACTOR_ID, "code": CODE, "pending_token": PENDING_TOKEN},
+    "The first code of a new factor, and its name: unless that is empty, instead of the one before.",
+    {"factor_id": FACTOR_ID, "code": CODE, "name": NAME, "pending_token": PENDING_TOKEN},
 )
 END_SESSIONS = Field(
     bool, default=False, description="Somebody may have had the codes: log the user out everywhere else, too."
@@ -138,6 +146,12 @@ VERIFY_PASSKEY_BODY = Body(
     "VerifyPasskeyBody",
     "The answer of a passkey.",
     {"credential": CREDENTIAL, "pending_token": PENDING_TOKEN, "trust_device": TRUST_DEVICE},
+)
+SIGN_IN_OPTIONS_BODY = Body("SignInOptionsBody", "Nothing.")
+SIGN_IN_BODY = Body(
+    "SignInBody",
+    "The answer of a passkey, by which nobody was named.",
+    {"credential": CREDENTIAL, "sign_in_token": SIGN_IN_TOKEN},
 )
 END_SESSIONS_BODY = Body("EndSessionsBody", "Nothing.")
 
@@ -209,6 +223,29 @@ OPERATIONS = (
         for_passkeys=True,
     ),
     Operation(
+        "sign_in_challenge",
+        "POST",
+        "/sign-in/challenge",
+        "What the browser needs to sign in by a passkey alone, without user name and password: `options` is for "
+        "`PublicKeyCredential.parseRequestOptionsFromJSON`, also in the field of a login form (conditional mediation). "
+        "It names nobody, and is good for two minutes.",
+        (415, 422, 500, 503),
+        SIGN_IN_OPTIONS_BODY,
+        for_passkeys=True,
+        for_sign_in=True,
+    ),
+    Operation(
+        "sign_in",
+        "POST",
+        "/sign-in",
+        "Takes the answer of a passkey, once, as both factors. What is refused says neither whose passkey it may be "
+        "nor whether there is one.",
+        (400, 401, 415, 422, 500, 503),
+        SIGN_IN_BODY,
+        for_passkeys=True,
+        for_sign_in=True,
+    ),
+    Operation(
         "cancel",
         "POST",
         "/cancel",
@@ -274,9 +311,14 @@ OPERATIONS = (
 )
 
 
-def offered(passkeys: bool) -> list[Operation]:
+def offered(passkeys: bool, sign_in: bool = False) -> list[Operation]:
     """The operations of an application.
 
     :param passkeys: whether its policy has them
+    :param sign_in: whether one alone may sign in
     """
-    return [operation for operation in OPERATIONS if passkeys or not operation.for_passkeys]
+    return [
+        operation
+        for operation in OPERATIONS
+        if (passkeys or not operation.for_passkeys) and (sign_in or not operation.for_sign_in)
+    ]

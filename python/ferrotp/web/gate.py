@@ -23,9 +23,11 @@ from ..mfa import (
     FactorDisabled,
     FactorInfo,
     LastFactor,
+    LoginCancelled,
     MFAError,
     NotEnrolled,
     PasskeyInfo,
+    PasskeyUnknown,
     RecoveryCodes,
     Status,
     StoreUnavailable,
@@ -193,33 +195,36 @@ class Gate:
         login = Login.start("full", user_id, name, now, issuer=mfa.issuer, tenant=mfa.tenant)
         return replace(login.promote(now, fresh=fresh), epoch=mfa.epoch(user_id=user_id))
 
-    def verify(self, login: Login, code: str) -> Login:
+    def verify(self, login: Login, code: str) -> tuple[Login, Verification]:
         """A code of an authenticator app: ends a half-login, or refreshes a full one.
 
         :raises MFAError: what `MFA.verify` raises
         """
-        self.allow_challenge(login)
+        self._refuse_out_of_turn(login)
+        login_id = "" if login.stage == "full" else login.nonce
         try:
-            self.mfa.verify(user_id=login.user_id, code=code)
+            verification = self.mfa.verify(user_id=login.user_id, code=code, login_id=login_id)
+        except LoginCancelled:
+            raise HalfLoginEnded from None
         except FactorDisabled:
             self.cancel(login)
             raise
-        return self._promote(login)
+        return self._promote(login), verification
 
-    def unlock(self, login: Login, code: str, next_code: str) -> Login:
+    def unlock(self, login: Login, code: str, next_code: str) -> tuple[Login, Verification]:
         """The same by two codes in a row, while single ones are delayed.
 
         :raises MFAError: what `MFA.unlock` raises
         """
         self.allow_challenge(login)
         try:
-            self.mfa.unlock(user_id=login.user_id, code=code, next_code=next_code)
+            verification = self.mfa.unlock(user_id=login.user_id, code=code, next_code=next_code)
         except FactorDisabled:
             self.cancel(login)
             raise
-        return self._promote(login)
+        return self._promote(login), verification
 
-    def verify_typed(self, login: Login, code: str, next_code: str = "") -> Login:
+    def verify_typed(self, login: Login, code: str, next_code: str = "") -> tuple[Login, Verification]:
         """`verify`, or `unlock` where a second code was typed: what the challenge's form posts."""
         return self.unlock(login, code, next_code) if next_code.strip() else self.verify(login, code)
 
@@ -241,6 +246,30 @@ class Gate:
         self.mfa.verify_passkey(user_id=login.user_id, session=session or login.nonce, response=response)
         return self._promote(login)
 
+    def sign_in_challenge(self, session: str) -> dict[str, Any]:
+        """What a browser needs to sign in by a passkey alone. It is the same for everybody, and names nobody.
+
+        :param session: names the browser, before anybody is logged in: random, and known to it alone
+        """
+        return self.mfa.passkey_challenge(user_id=None, session=session)
+
+    def sign_in(self, response: object, session: str, *, next_url: object = "", remember: bool | None = None) -> Login:
+        """A passkey alone, which is both factors in one: what the browser made of `sign_in_challenge`. Whether the
+        user is still there and may log in, the application has to say: it saw no password.
+
+        :param next_url: where the user wants to go. What leads off this site is dropped
+        :raises MFAError: what `MFA.verify_passkey` raises
+        """
+        yes = self.mfa.verify_passkey(user_id=None, session=session, response=response)
+        # The epoch beside the passkey, in one look: a reset in between has taken the passkey away.
+        status = self.mfa.status(user_id=yes.user_id)
+        if not any(factor.factor_id == yes.factor_id and factor.state == "active" for factor in status.factors):
+            raise PasskeyUnknown
+        now, mfa = self.now(), self.mfa
+        login = Login.start("full", yes.user_id, yes.user_id, now, issuer=mfa.issuer, tenant=mfa.tenant)
+        login = replace(login, epoch=status.epoch, next=safe_next(next_url), remember=remember)
+        return login.promote(now, fresh=True)
+
     def recover(self, login: Login, code: str) -> tuple[Login, Verification]:
         """The same by a recovery code."""
         self.allow_challenge(login)
@@ -253,12 +282,7 @@ class Gate:
 
     def allow_challenge(self, login: Login | None) -> Login:
         """A login that may be asked for a code."""
-        if login is None:
-            raise LoginRequired
-        if login.stage == "set-up":
-            raise SecondFactorRequired("set-up")
-        if login.passed:
-            self._refuse_ended(login, 0)
+        login = self._refuse_out_of_turn(login)
         self._refuse_cancelled(login)
         return login
 
@@ -327,11 +351,6 @@ class Gate:
             raise SecondFactorRequired(_code_page(status))
         return replace(login, fresh_at=int(self.now()))
 
-    def lacks_codes(self, login: Login) -> bool:
-        """Whether the user has a second factor, and no recovery codes: one who was imported, for one."""
-        status = self.mfa.status(user_id=login.user_id)
-        return status.enrolled and not status.recovery_codes
-
     def is_fresh(self, login: Login) -> bool:
         """Whether the user has proved within the last minutes who it is: what `require_fresh` asks of a login."""
         return login.is_fresh(self.now(), self.fresh_seconds)
@@ -345,7 +364,7 @@ class Gate:
             return login
         return self._require(login, fresh=True, may_set_up=True)
 
-    def enroll(self, login: Login | None, name: str) -> Login:
+    def enroll(self, login: Login | None, name: str = "") -> Login:
         """Begins to set up a factor: it is `Login.pending_factor`."""
         login = self.allow_set_up(login)
         self._refuse_late_set_up(login)
@@ -363,13 +382,14 @@ class Gate:
         except EnrollmentExpired:
             return None
 
-    def confirm(self, login: Login | None, code: str) -> Login:
+    def confirm(self, login: Login | None, code: str, name: str = "") -> Login:
         """Ends set-up by the first code. It also ends a half-login: the user has shown both factors. The recovery codes
         come after it, by `first_codes`: what fails in between leaves a user without codes, who is told so, and not with
         codes that nobody has seen.
 
         By the password alone it is the first factor, or none: one that came meanwhile is the owner's.
 
+        :param name: what the user calls the device, asked beside the code: the QR code comes before this question
         :raises MFAError: what `MFA.confirm` raises
         """
         login = self.allow_set_up(login)
@@ -381,6 +401,7 @@ class Gate:
                 user_id=login.user_id,
                 factor_id=login.pending_factor,
                 code=code,
+                name=tidy_name(name),
                 recovery_codes=False,
                 only_first=not login.passed,
             )
@@ -445,7 +466,7 @@ class Gate:
         codes = self.mfa.regenerate_recovery_codes(user_id=login.user_id)
         if end_sessions:  # afterwards: a login by one of the earlier codes may have come in between
             login = self._end_other_sessions(login)
-        return replace(login, unsaved_codes=True), codes
+        return replace(login, unsaved_codes=True, codes_at=int(self.now())), codes
 
     def end_sessions(self, login: Login | None) -> Login:
         """Logs the user out everywhere else, and ends the trust in all devices. It asks for a fresh login: with a
@@ -508,6 +529,16 @@ class Gate:
         except EpochMoved:
             raise SessionEnded from None
         return replace(login, epoch=epoch)
+
+    def _refuse_out_of_turn(self, login: Login | None) -> Login:
+        """A login that is to be asked for a code, if it was not cancelled."""
+        if login is None:
+            raise LoginRequired
+        if login.stage == "set-up":
+            raise SecondFactorRequired("set-up")
+        if login.passed:
+            self._refuse_ended(login, 0)
+        return login
 
     def _refuse_ended(self, login: Login, seconds: int) -> None:
         """Refuses a login that has ended since.

@@ -17,6 +17,9 @@ LOST_FORM_KEY = "_ferrotp_lost_form"
 MESSAGE_KEY = "_ferrotp_message"
 """Where it keeps what the settings page says once: the message id, and the values that go into it."""
 
+SIGN_IN_KEY = "_ferrotp_sign_in"
+"""Where it keeps what names a browser in which nobody is logged in yet: what a challenge to sign in is bound to."""
+
 Stage = Literal["half", "set-up", "full"]
 """``half``: the password was right, the second factor is missing. ``set-up``: the same, and there is none yet, but one
 is required. ``full``: logged in."""
@@ -54,6 +57,8 @@ class Login:
     """The id of the factor that is being set up. Its secret is in the store alone."""
     unsaved_codes: bool = False
     """Whether recovery codes were shown, and the user has not said that they are saved."""
+    codes_at: int = 0
+    """When this login last made new recovery codes. 0: not yet."""
     bound: str = ""
     """A keyed hash of what else the login ends with, where the framework has such a thing: a change of the password."""
     backend: str = ""

@@ -14,8 +14,10 @@ from typing import TypeVar, cast
 
 from .._tracebacks import attempt
 from ..mfa import DeviceInfo, Enrollment, FactorInfo, PasskeyInfo
-from .gate import Gate
+from .gate import Gate, tidy_name
 from .login import Login
+from .problems import had_drift
+from .safety import safe_next
 from .texts import Texts
 
 _T = TypeVar("_T")
@@ -61,7 +63,7 @@ def challenge_page(gate: Gate, login: Login, texts: Texts, *, recovery: bool, er
     usable = has_app or has_passkey
     again = login.stage == "full"
     two_codes = not recovery and has_app and status.retry_at is not None
-    if error and not recovery and any(factor.drift for factor in status.factors if factor.state == "active"):
+    if error and not recovery and had_drift(status):
         error = f"{error} {texts('challenge.clock')}"
     hint = texts("challenge.hint", digits=policy.digits, period=policy.period)
     return ChallengePage(
@@ -95,6 +97,7 @@ class SetUpPage:
     """``otpauth://``, for a link that opens the app."""
     expires: str = ""
     name: str = ""
+    """Of the device, as it was typed beside a code that was not right."""
     offers_passkeys: bool = False
     """Whether a passkey is the other way."""
 
@@ -105,7 +108,7 @@ def set_up_page(
     """Without an enrollment: the start."""
     required, can_leave = gate.is_required(login.user_id), login.stage == "full"
     if enrollment is None:
-        return SetUpPage(required, can_leave, error, name=name, offers_passkeys=gate.mfa.policy.passkeys is not None)
+        return SetUpPage(required, can_leave, error, offers_passkeys=gate.mfa.policy.passkeys is not None)
     return SetUpPage(
         required,
         can_leave,
@@ -115,6 +118,7 @@ def set_up_page(
         key=enrollment.grouped_secret,
         uri=enrollment.uri,
         expires=texts("setup.expires", duration=texts.lasting(enrollment.expires_at, gate.now())),
+        name=tidy_name(name),
     )
 
 
@@ -139,6 +143,25 @@ def passkey_page(gate: Gate, login: Login, texts: Texts, *, name: str, error: st
     """
     options = json.dumps(gate.begin_passkey(login))
     return PasskeyPage(options, name, login.stage == "full", gate.mfa.policy.codes, error)
+
+
+@dataclass(frozen=True, slots=True)
+class SignInPage:
+    """Offers to sign in by a passkey alone: on a page of its own, or as a part of the application's login page."""
+
+    options: str
+    """What the browser needs, as JSON."""
+    next: str
+    """Where the user wants to go: a path on this site."""
+    error: str = ""
+
+
+def sign_in_page(gate: Gate, session: str, *, next_url: object = "", error: str = "") -> SignInPage:
+    """For a browser in which nobody is logged in.
+
+    :param session: as for `Gate.sign_in_challenge`
+    """
+    return SignInPage(json.dumps(gate.sign_in_challenge(session)), safe_next(next_url), error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +201,15 @@ def show_codes(make: Callable[[], CodesPage | None], show: Callable[[CodesPage],
         raise failure
     _log.error("the page of recovery codes could not be shown (%s): the settings tell the user", type(failure).__name__)
     return None
+
+
+def was_posted_before(login: Login, opened_at: str) -> bool:
+    """Whether the form that makes new codes was opened before this login made its last ones: the page that showed them
+    was loaded again, and would end codes that the user may have saved.
+
+    :param opened_at: of the form: when it was opened, in Unix seconds. A form that does not say so makes new codes
+    """
+    return opened_at.isascii() and opened_at.isdigit() and len(opened_at) < 16 and int(opened_at) <= login.codes_at
 
 
 _CODE = re.compile(r"[0-9A-Za-z]{2,8}(-[0-9A-Za-z]{2,8}){1,7}")

@@ -27,6 +27,8 @@ from ..mfa import (
     PasskeyRefused,
     PasskeyTaken,
     PasskeyUnknown,
+    SignatureWrong,
+    Status,
     StoreUnavailable,
     Throttled,
     TooManyFactors,
@@ -125,13 +127,23 @@ class Problem:
 
 
 def problem_of(
-    error: Exception, texts: Texts, now: float, *, recovery: bool = False, two_codes: bool = False
+    error: Exception,
+    texts: Texts,
+    now: float,
+    *,
+    recovery: bool = False,
+    two_codes: bool = False,
+    sign_in: bool = False,
 ) -> Problem:
     """What the service or the gate raised. Anything else is raised again.
 
     :param recovery: whether it is about a recovery code
     :param two_codes: whether it is about two codes in a row
+    :param sign_in: whether nobody was named, so that the answer must not say whose passkey it may be, or that there is
+        one
     """
+    if sign_in and isinstance(error, (PasskeyUnknown, OtherUsersPasskey, SignatureWrong)):
+        return Problem("passkey-refused", 400, texts("error.passkey.sign-in"), reason="not accepted")
     if isinstance(error, StepError):
         return _step_problem(error, texts)
     if isinstance(error, LastFactor):
@@ -160,6 +172,12 @@ def problem_of(
     if isinstance(error, MFAError):
         return Problem("broken", 500, texts("error.broken"))
     raise error
+
+
+def had_drift(status: Status) -> bool:
+    """Whether the last code of an authenticator app came early or late: then a wrong one may be the clock's. A counter
+    (HOTP) has no clock."""
+    return any(factor.drift for factor in status.factors if factor.state == "active" and factor.kind == "totp")
 
 
 def codes_problem_of(error: Exception, texts: Texts, now: float) -> Problem:

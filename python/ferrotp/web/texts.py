@@ -21,7 +21,8 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "challenge.first.hint": "The one that it shows now.",
         "challenge.second": "Second code",
         "challenge.second.hint": "The one that comes next. Wait until the code changes.",
-        "challenge.clock": "Your device's clock was off at your last code: let the device set its time by itself.",
+        "challenge.clock": "Your last code came early or late: if your device's clock is off, let the device set its "
+        "time by itself.",
         "challenge.trust": "Trust this device for {days} days",
         "challenge.trust.hint": "You will not be asked for a code here. Only on a device that nobody else uses.",
         "challenge.submit": "Continue",
@@ -81,6 +82,12 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "passkey.taken": "This device, or this password manager, has a passkey of your account already.",
         "passkey.site": "This page is not at the address that passkeys are for. Open the site by its own address.",
         "passkey.other": "Your browser could not use a passkey. Try again, or use another way.",
+        # Signing in by a passkey alone
+        "sign-in.title": "Sign in with a passkey",
+        "sign-in.why": "You need no password: your device asks for your fingerprint, your face or its PIN.",
+        "sign-in.submit": "Sign in with a passkey",
+        "sign-in.without": "This browser has no passkeys, or scripts are switched off. Log in with your password.",
+        "sign-in.password": "Log in with your password",
         # Recovery codes
         "codes.title": "Save your recovery codes",
         "codes.why": "Use one to log in when you do not have your device. Each works once. They will not be shown "
@@ -172,11 +179,13 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "error.passkey.late": "That took too long. Please try again.",
         "error.passkey.unknown": "This passkey is not one of this account. Choose another, or another way to log in.",
         "error.passkey.verify": "Unlock your device for this: by its PIN, your fingerprint or your face.",
+        "error.passkey.sign-in": "This passkey was not accepted. Choose another, or log in with your password.",
         "error.passkey.taken": "This passkey is registered already.",
         "error.passkey.kind": "This site does not take this kind of passkey. Use another device.",
         "error.passkey.copied": "There may be a copy of this passkey. Use another way to log in, and remove it.",
         "error.codes": "Codes are not accepted here: use a passkey, or a recovery code.",
         "error.gone": "Log in again.",
+        "error.none": "There is no two-step login for this account yet. Set it up first.",
         "ended.login": "Log in",
         "error.refused.title": "That did not work",
         "error.form": "This page was open for too long. Please try again.",

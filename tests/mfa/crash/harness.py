@@ -14,9 +14,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ferrotp.mfa import passkey_records
 from ferrotp.mfa.maintenance import rotate
 from ferrotp.mfa.policy import Policy
-from ferrotp.mfa.stores.base import Acceptance, Factor, Limits, Owner, RecoveryCode, Reservation, Store
+from ferrotp.mfa.stores.base import (
+    Acceptance,
+    AnsweredChallenge,
+    Factor,
+    Limits,
+    Owner,
+    RecoveryCode,
+    Reservation,
+    Store,
+)
 from ferrotp.mfa.testing import advance
 from ferrotp.vault import Keyring
 
@@ -35,6 +45,8 @@ class Account:
     kills: int
     logins: Counter[tuple[str, int]] = field(default_factory=Counter)
     """How often a step of a user was acknowledged."""
+    answered: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """How often an answer of a user's passkey was acknowledged."""
     refused: Counter[str] = field(default_factory=Counter)
     recovered: Counter[str] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
@@ -54,6 +66,7 @@ def torture(opener: Callable[[], Store], directory: Path, kills: int = KILLS, se
         record = Keyring(keys).new_secret((tenant, str(user), "f"), kind="hotp")
         assert store.add_factor(Factor(owner, "f", "hotp", "", "active", record, False, NOW, 0), NOW, 1, 1)
         assert store.replace_recovery_codes(owner, _codes(keys, owner), NOW)
+        assert store.add_passkey(_passkey(keys, owner), _answer(owner, 0), NOW, [], 2)
     store.close()
 
     # All is imported here, and nothing is open: a worker is there in milliseconds.
@@ -92,6 +105,9 @@ def torture(opener: Callable[[], Store], directory: Path, kills: int = KILLS, se
             if kind == "in":
                 user, step = rest.split()
                 account.logins[user, int(step)] += 1
+            elif kind == "answered":
+                user, counter = rest.split()
+                account.answered[user, int(counter)] += 1
             elif kind == "refused":
                 account.refused[rest] += 1
             elif kind == "recovered":
@@ -110,16 +126,23 @@ def _check(opener: Callable[[], Store], keys: str, tenant: str, account: Account
     assert [error for error in account.errors if error not in late] == []
     assert len(late) < sum(account.logins.values()), "more was refused than let in"
     assert [login for login, times in account.logins.items() if times > 1] == [], "accepted twice"
+    assert [answer for answer, times in account.answered.items() if times > 1] == [], "answered twice"
     assert [code for code, times in account.recovered.items() if times > 1] == [], "used twice"
     store, ring = opener(), Keyring(keys)
     store.prepare()
     for user in map(str, range(USERS)):
         state = store.user(Owner(tenant, user))
-        (factor,) = state.factors
-        mine = [step for one, step in account.logins if one == user]
+        (factor,), (passkey,) = (
+            [found for found in state.factors if found.kind == kind] for kind in ("hotp", "passkey")
+        )
+        mine = [step for whose, step in account.logins if whose == user]
         accepted = factor.last_step + 1  # each login takes the next step
         assert factor.last_step >= max(mine, default=-1), "an acknowledged login is lost"
         assert len(mine) <= accepted <= len(mine) + account.kills
+        answers = [counter for whose, counter in account.answered if whose == user]
+        assert passkey.last_step >= max(answers, default=0), "an acknowledged answer is lost"
+        assert len(answers) <= passkey.last_step <= len(answers) + account.kills
+        assert passkey_records.open_passkey(ring, passkey).credential_id
         # An attempt is either taken back by its login, or counted. A killed worker may have made one unseen.
         spent = max(state.budgets["otp"].spent_until - NOW, 0)
         assert account.refused[user] <= spent <= account.refused[user] + account.kills
@@ -132,7 +155,7 @@ def _check(opener: Callable[[], Store], keys: str, tenant: str, account: Account
     for code in codes:
         ring.reseal((tenant, code.owner.user_id, code.selector), "recovery", code.sealed)
     # And the store works on.
-    last = store.user(Owner(tenant, "0")).factors[0].last_step
+    last = next(found for found in store.user(Owner(tenant, "0")).factors if found.kind == "hotp").last_step
     assert advance(store, Owner(tenant, "0"), "f", last + 1, limits=LIMITS)
     store.close()
 
@@ -140,6 +163,19 @@ def _check(opener: Callable[[], Store], keys: str, tenant: str, account: Account
 def _codes(keys: str, owner: Owner) -> list[RecoveryCode]:
     made = Keyring(keys).new_recovery_codes(owner.tenant, owner.user_id, 10, hashing=Policy.cheap_for_tests().hashing)
     return [RecoveryCode(owner, selector, record) for _, selector, record in made]
+
+
+def _passkey(keys: str, owner: Owner) -> Factor:
+    credential_id = f"{owner.tenant} {owner.user_id}".encode()
+    passkey = passkey_records.Passkey(credential_id, b"key", b"handle", "", (), "", False, False)
+    sealed = passkey_records.seal(Keyring(keys), owner, passkey)
+    factor_id = passkey_records.factor_id_of(credential_id)
+    return Factor(owner, factor_id, "passkey", "", "active", sealed, False, NOW, 0, last_step=0)
+
+
+def _answer(owner: Owner, counter: int) -> AnsweredChallenge:
+    """The challenge that the passkey answers by this counter: workers at the same moment answer the same one."""
+    return AnsweredChallenge(owner.tenant, f"{int(owner.user_id):08x}{counter:024x}", NOW + 120_000)
 
 
 def _all(read: Callable[[Any, int], list[Any]]) -> Iterator[Any]:
@@ -173,12 +209,20 @@ def _log_in(opener: Callable[[], Store], keys: str, tenant: str, file: Path) -> 
                     if store.redeem(found, selector, NOW) is not None:
                         say("recovered", f"{owner.user_id}/{selector}")
                 continue
+            if rng.random() < 0.25:
+                passkey = next(found for found in store.user(owner).factors if found.kind == "passkey")
+                counter = passkey.last_step + 1
+                sealed = passkey_records.reseal(rng.choice(rings), passkey) or passkey.sealed
+                said = store.use_passkey(passkey, _answer(owner, counter), counter, sealed, NOW, disable_at=10**9)
+                if said == "accepted":
+                    say("answered", owner.user_id, counter)
+                continue
             ring = rng.choice((None, *rings))
 
             def decide(reservation: Reservation, ring: Keyring | None = ring) -> Acceptance | None:
                 if ring is None:
                     return None  # a wrong code
-                (factor,) = reservation.factors
+                (factor,) = [found for found in reservation.factors if found.kind == "hotp"]
                 resealed = ring.reseal((tenant, factor.owner.user_id, "f"), "otp", factor.sealed)
                 return Acceptance("f", factor.last_step + 1, 0, resealed)
 

@@ -1,20 +1,25 @@
 """Sites that people come from, written by the packages themselves, and a service that they come to."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import warm
 
-from ferrotp.mfa import MFA, InvalidCode, Policy
+from ferrotp.mfa import MFA, InvalidCode, Passkeys, Policy
 from ferrotp.vault import Keyring
 
 from ..servers import PostgreSQLServer
 
+PASSKEYS = Passkeys(rp_id="example.com", origins=["https://example.com"], sign_in=True)
 HERE = Path(__file__).parent
+
+
+# The file that is named first, with the other arguments.
+_SCRIPT = [(1, "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')")]
 
 
 class Site:
@@ -22,13 +27,8 @@ class Site:
 
     def __init__(self, program: str, where: str, *arguments: str) -> None:
         self.where = where
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore", str(HERE / program), where, *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
+        done = warm.django().run(_SCRIPT, str(HERE / program), where, *arguments)
+        assert done.returncode == 0, done.stderr.decode()
         self.said: dict[str, Any] = json.loads(done.stdout)
 
 
@@ -63,7 +63,7 @@ class Service:
         self.mfa = self.opened()
 
     def opened(self, policy: Policy | None = None, clock: Callable[[], float] | None = None) -> MFA:
-        policy = policy or Policy.cheap_for_tests()
+        policy = policy or replace(Policy.cheap_for_tests(), passkeys=PASSKEYS)
         return MFA(self.url, issuer="tests", keyring=self.keyring, policy=policy, clock=clock or (lambda: self.now))
 
     def takes(self, user_id: object, code: str) -> bool:

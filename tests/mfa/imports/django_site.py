@@ -7,9 +7,11 @@ packages' own code, and prints what it did.
 import base64
 import io
 import json
+import secrets
 import sys
 import time
 from binascii import unhexlify
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -18,8 +20,10 @@ import pyotp
 from cryptography.fernet import Fernet
 from django.conf import settings
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
 from ferrotp.mfa import Policy
 from ferrotp.vault import new_key
+from mfa.passkey_device import seeded_device
 
 
 def database(where: str) -> dict[str, Any]:
@@ -58,6 +62,7 @@ def main(where: str, encrypted: bool, ferrotp: bool) -> None:
             "django_otp.plugins.otp_email",
             "two_factor",
             "two_factor.plugins.phonenumber",
+            "two_factor.plugins.webauthn",
             "allauth",
             "allauth.account",
             "allauth.mfa",
@@ -66,7 +71,10 @@ def main(where: str, encrypted: bool, ferrotp: bool) -> None:
         FERROTP={"ISSUER": "tests", "KEYS": new_key(), "POLICY": Policy.cheap_for_tests()},
         MIDDLEWARE=["allauth.account.middleware.AccountMiddleware"],
         MFA_ADAPTER=f"{__name__}.SealingAdapter" if encrypted else "allauth.mfa.adapter.DefaultMFAAdapter",
-        MFA_SUPPORTED_TYPES=["totp", "recovery_codes"],
+        MFA_SUPPORTED_TYPES=["totp", "recovery_codes", "webauthn"],
+        TWO_FACTOR_WEBAUTHN_RP_NAME="tests",
+        ALLOWED_HOSTS=["example.com"],
+        SITE_ID=1,
     )
     django.setup()
     from django.core.management import call_command
@@ -136,6 +144,7 @@ def otp() -> dict[str, Any]:
         static.token_set.create(token=token)
     assert static.verify_token(tokens[0])
     PhoneDevice.objects.create(user=used, name="backup", number="+31101234567", method="sms", key="a" * 40)
+    passkey = two_factor_passkey(used)
     EmailDevice.objects.create(user=used, name="mail", email="used@example.com")
 
     pressed = User.objects.create_user("pressed")
@@ -149,6 +158,7 @@ def otp() -> dict[str, Any]:
     other = TOTPDevice.objects.create(user=eight, name="slow", confirmed=True, digits=8, step=60)
     return {
         "used": used.pk,
+        "passkey": passkey,
         "secret": secret,
         "last_t": device.last_t,
         "code": code,
@@ -159,6 +169,45 @@ def otp() -> dict[str, Any]:
         "eight_secret": base64.b32encode(unhexlify(other.key)).decode(),
         "unconfirmed": unconfirmed.pk,
     }
+
+
+def two_factor_passkey(user: Any) -> int:
+    """One that the plugin has registered; the seed of the device."""
+    from django.test import RequestFactory
+    from two_factor.plugins.webauthn.forms import DefaultWebauthnEntitiesFormMixin
+    from two_factor.plugins.webauthn.method import WebAuthnMethod
+    from two_factor.plugins.webauthn.utils import make_credential_creation_options
+
+    seed = secrets.randbits(200)
+    entities = DefaultWebauthnEntitiesFormMixin()
+    entities.request = request = RequestFactory().get("/", headers={"Host": "example.com"}, secure=True)
+    request.user = user
+    options, challenge = make_credential_creation_options(entities.webauthn_user, entities.webauthn_rp, [])
+    data = {
+        "expected_rp_id": "example.com",
+        "expected_origin": entities.webauthn_origin,
+        "expected_challenge": challenge,
+        "token": json.dumps(seeded_device(seed).create(json.loads(options))),
+    }
+    WebAuthnMethod().get_device_from_setup_data(request, {"webauthn": data}).save()
+    return seed
+
+
+def allauth_passkey(user: Any) -> int:
+    """The same by allauth."""
+    from allauth.core import context
+    from allauth.mfa.webauthn.internal import auth
+    from django.test import RequestFactory
+
+    seed = secrets.randbits(200)
+    request = RequestFactory().get("/", headers={"Host": "example.com"}, secure=True)
+    request.session, request.user = {}, user
+    with context.request_context(request):
+        options = auth.begin_registration(user, passwordless=True)
+        credential = seeded_device(seed).create(json.loads(json.dumps(options["publicKey"])))
+        auth.complete_registration(credential)
+        auth.WebAuthn.add(user, "My phone", credential)
+    return seed
 
 
 def allauth() -> dict[str, Any]:
@@ -175,8 +224,16 @@ def allauth() -> dict[str, Any]:
     recovery = RecoveryCodes.activate(user)
     codes = recovery.generate_codes()
     assert recovery.validate_code(codes[3])
+    passkey = allauth_passkey(user)
     Authenticator.objects.create(user=user, type="webauthn", data={"name": "key", "credential": {}})
-    return {"user": user.pk, "secret": secret, "code": code, "codes": codes, "unused": recovery.get_unused_codes()}
+    return {
+        "user": user.pk,
+        "secret": secret,
+        "code": code,
+        "codes": codes,
+        "unused": recovery.get_unused_codes(),
+        "passkey": passkey,
+    }
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 import base64
 import json
+import secrets
 import sys
+from pathlib import Path
 from typing import Any
 
 import pyotp
@@ -10,6 +12,10 @@ from flask import Flask
 from flask_security import Security, SQLAlchemyUserDatastore
 from flask_security.models import fsqla_v3 as fsqla
 from flask_sqlalchemy import SQLAlchemy
+from webauthn import generate_registration_options, options_to_json, verify_registration_response
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from mfa.passkey_device import seeded_device
 
 SECRETS = {"1": "TjQ9Qa31VOrfEzuPy4VHQWPCTmRzCnFzMKLxXYiZu9B", "2": "an older application secret"}
 FERNET = "ZmVybmV0IGtleSBvZiB0aGUgdGVzdCwgMzIgYnl0ZXM="
@@ -23,6 +29,7 @@ def main(path: str, encrypted: bool) -> None:
         "SECURITY_PASSWORD_SALT": "salt",
         "SECURITY_PASSWORD_HASH": "plaintext",
         "SECURITY_TWO_FACTOR": True,
+        "SECURITY_WEBAUTHN": True,
         "SECURITY_UNIFIED_SIGNIN": True,
         "SECURITY_US_ENABLED_METHODS": ["password", "authenticator"],
         "SECURITY_MULTI_FACTOR_RECOVERY_CODES": True,
@@ -72,6 +79,9 @@ def users(db: Any, store: Any, security: Any) -> dict[str, Any]:
     phone = store.create_user(email="phone@example.com", password="x")
     store.tf_set(phone, "sms", totp_secret=totp.generate_totp_secret(), phone="+31101234568")
     store.create_user(email="plain@example.com", password="x")
+    keyed = store.create_user(email="keyed@example.com", password="x")
+    db.session.commit()
+    seed = passkey(store, keyed)
     db.session.commit()
     assert base64.b32decode(secret_of(record)) and pyotp.TOTP(secret_of(record)).now()
     return {
@@ -82,7 +92,40 @@ def users(db: Any, store: Any, security: Any) -> dict[str, Any]:
         "unified": str(unified.id),
         "unified_secret": secret_of(second),
         "phone": str(phone.id),
+        "keyed": str(keyed.id),
+        "passkey": seed,
     }
+
+
+def passkey(store: Any, user: Any) -> int:
+    """One that is registered as Flask-Security does it, by the same library; the seed of the device."""
+    seed = secrets.randbits(200)
+    options = generate_registration_options(
+        rp_id="example.com",
+        rp_name="tests",
+        user_id=user.fs_webauthn_user_handle.encode(),
+        user_name=user.email,
+    )
+    credential = seeded_device(seed).create(json.loads(options_to_json(options)))
+    found = verify_registration_response(
+        credential=credential,
+        expected_challenge=options.challenge,
+        expected_rp_id="example.com",
+        expected_origin="https://example.com",
+    )
+    store.create_webauthn(
+        user,
+        name="My phone",
+        credential_id=found.credential_id,
+        public_key=found.credential_public_key,
+        sign_count=found.sign_count,
+        transports=["internal", "hybrid"],
+        backup_state=found.credential_backed_up,
+        device_type=found.credential_device_type,
+        extensions=None,
+        usage="secondary",
+    )
+    return seed
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Users of the real packages come over, log in with their apps, and no code that was used is accepted again."""
 
+import hashlib
 import sqlite3
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ import pyotp
 import pytest
 from cryptography.fernet import Fernet
 
-from ferrotp.mfa import NotEnrolled
+from ferrotp.mfa import NotEnrolled, PasskeyMalformed, Policy, SignatureWrong
 from ferrotp.mfa.imports import (
     Accounts,
     Allauth,
@@ -25,7 +26,8 @@ from ferrotp.mfa.imports import (
     run_import,
 )
 
-from .conftest import Service, Site
+from ..passkey_device import UP, UV, Key, seeded_device
+from .conftest import PASSKEYS, Service, Site
 from .django_site import FERNET
 from .flask_site import SECRETS
 
@@ -57,6 +59,34 @@ def holds_unknown(service: Service, user_id: object, secret: str, brought_at: fl
     assert service.takes(user_id, totp.generate_otp(step + 3))
 
 
+def holds_passkey(service: Service, user_id: object, seed: int, handle: bytes, *, synced: bool) -> None:
+    """The user's passkey answers as it did there, as a second factor and to sign in alone: nothing was registered anew.
+    Its next answer says whether it is synced, where the package did not keep it."""
+    service.now = time.time() + 60
+    device = seeded_device(seed)
+    device.user_handle = handle
+    mfa = service.mfa
+    assert [info.backup_eligible for info in mfa.passkeys(user_id=str(user_id))] == [synced]
+    yes = mfa.verify_passkey(
+        user_id=str(user_id), session="s", response=device.get(mfa.passkey_challenge(user_id=str(user_id), session="s"))
+    )
+    assert yes.amr == ("swk", "user", "mfa")
+    alone = mfa.verify_passkey(
+        user_id=None, session="s", response=device.get(mfa.passkey_challenge(user_id=None, session="s"))
+    )
+    assert alone.user_id == str(user_id)
+    assert [info.backup_eligible for info in mfa.passkeys(user_id=str(user_id))] == [True]
+    # A signature of another key, and one of a passkey that is not synced any more, which is another one.
+    refused: list[tuple[type[Exception], dict[str, Any]]] = [
+        (SignatureWrong, {"key": Key()}),
+        (PasskeyMalformed, {"flags": UP | UV}),
+    ]
+    for error, changes in refused:
+        answer = device.get(mfa.passkey_challenge(user_id=str(user_id), session="s"), **changes)
+        with pytest.raises(error):
+            mfa.verify_passkey(user_id=str(user_id), session="s", response=answer)
+
+
 @pytest.mark.parametrize("kind", [DjangoOTP, TwoFactor])
 @pytest.mark.parametrize("where", ["django_site", "postgresql_django_site"])
 def test_users_of_django_otp_come(
@@ -65,16 +95,22 @@ def test_users_of_django_otp_come(
     site: Site = request.getfixturevalue(where)
     said = site.said["otp"]
     service.now = time.time()
-    would = preview_import(site.where, kind())
+    would = preview_import(site.where, kind(), policy=Policy(passkeys=PASSKEYS))
     report = run_import(site.where, kind(), service.mfa)
-    assert (report.imported, report.factors, report.recovery_codes) == (3, 3, 4)
-    assert (would.imported, would.factors, would.recovery_codes, would.reasons) == (3, 3, 4, report.reasons)
+    factors = 4 if kind is TwoFactor else 3
+    assert (report.imported, report.factors, report.recovery_codes) == (3, factors, 4)
+    assert (would.imported, would.factors, would.recovery_codes, would.reasons) == (3, factors, 4, report.reasons)
+    without = preview_import(site.where, kind())
+    assert without.factors == 3 and reasons(without).get("the policy has no passkeys", 0) == (kind is TwoFactor)
     found = reasons(report)
     assert found["it was never confirmed"] == found["a code by e-mail is no authenticator app"] == 1
     assert found.get("a code by telephone is no authenticator app", 0) == (kind is TwoFactor)
     assert found["recovery codes of fewer than 64 bits: have new ones made"] == 1
 
     holds(service, said["used"], said["secret"], said["last_t"])
+    if kind is TwoFactor:
+        handle = hashlib.sha1(str(said["used"]).encode()).hexdigest().encode()
+        holds_passkey(service, said["used"], said["passkey"], handle, synced=False)
     slow = pyotp.TOTP(said["eight_secret"], digits=8, interval=60)
     assert service.takes(said["eight"], slow.at(int(service.now)))
     fob = pyotp.HOTP(said["hotp"])
@@ -117,21 +153,29 @@ def test_users_of_allauth_come(where: str, service: Service, request: pytest.Fix
     service.now = brought_at = time.time()
     format = Allauth(decrypt=decryptor([FERNET])) if where == "sealed_django_site" else Allauth()
     report = run_import(site.where, format, service.mfa)
-    assert (report.imported, report.factors, report.recovery_codes) == (1, 1, 9)
-    assert reasons(report)["it is no authenticator app"] == 1
+    assert (report.imported, report.factors, report.recovery_codes) == (1, 2, 9)
+    assert reasons(report)["it is no passkey as the package writes it"] == 1
     assert service.mfa.status(user_id=str(said["user"])).recovery_codes == 9
     assert not service.takes(said["user"], said["code"])
     holds_unknown(service, said["user"], said["secret"], brought_at)
     used = next(code for code in said["codes"] if code not in said["unused"])
     assert not service.recovers(said["user"], used)
     assert service.recovers(said["user"], said["unused"][-1])
+    assert said["user"] < 36  # of which base 36 has one digit
+    handle = "0123456789abcdefghijklmnopqrstuvwxyz"[said["user"]].encode()
+    holds_passkey(service, said["user"], said["passkey"], handle, synced=True)
+    assert service.mfa.passkeys(user_id=str(said["user"]))[0].name == "My phone"
 
 
 def test_what_does_not_decrypt_is_left_and_said(sealed_django_site: Site, service: Service) -> None:
     for format in (Allauth(), Allauth(decrypt=decryptor([Fernet.generate_key().decode()])), Allauth(decrypt=_fails)):
+        would = preview_import(sealed_django_site.where, format, policy=Policy(passkeys=PASSKEYS))
+        assert any(outcome == "skipped" for outcome, _ in would.reasons)
         report = run_import(sealed_django_site.where, format, service.mfa)
-        assert report.imported == 0
-        assert any(outcome == "skipped" for outcome, _ in report.reasons)
+        # A passkey is no secret, and not encrypted there.
+        assert report.recovery_codes == would.recovery_codes == 0
+        found = service.mfa.status(user_id=str(sealed_django_site.said["allauth"]["user"])).factors
+        assert [factor.kind for factor in found] == ["passkey"]
 
 
 def _fails(text: str) -> str:
@@ -150,7 +194,11 @@ def test_users_of_flask_security_come(flask_site: Site, service: Service, reques
     service.now = brought_at = time.time()
     proof = {said["two"]: pyotp.TOTP(said["two_secret"]).now()}
     report = run_import(flask_site.where, format, service.mfa, proofs=proof)
-    assert (report.imported, report.factors, report.recovery_codes) == (2, 2, len(said["codes"]) - 1)
+    assert (report.imported, report.factors, report.recovery_codes) == (3, 3, len(said["codes"]) - 1)
+    handle = sqlite3.connect(flask_site.where).execute(
+        'SELECT fs_webauthn_user_handle FROM "user" WHERE id = ?', [said["keyed"]]
+    )
+    holds_passkey(service, said["keyed"], said["passkey"], handle.fetchone()[0].encode(), synced=True)
     assert reasons(report)["it is for codes by telephone or e-mail"] == 2
     assert not service.takes(said["two"], said["code"])
     holds_unknown(service, said["two"], said["two_secret"], brought_at)

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from ferrotp.mfa import StoreUnavailable
-from ferrotp.mfa.stores.base import Factor, Limits, Owner, RecoveryCode, Reservation
+from ferrotp.mfa.stores.base import AnsweredChallenge, Factor, Limits, Owner, RecoveryCode, Reservation
 from ferrotp.mfa.stores.redis import RedisStore
 from ferrotp.mfa.testing import advance
 
@@ -22,6 +22,8 @@ KILLS = 1000 if os.environ.get("FERROTP_SOAK") else 100
 LIMITS = Limits(10**6, (1,), 10**6, 1, 10**9)
 OWNERS = [Owner("acme", f"user {number}") for number in range(3)]
 CONTEXT = multiprocessing.get_context("fork")
+PASSKEYS = len(OWNERS)
+"""From here on the numbers of users are those of their passkeys."""
 ACK = struct.Struct("=BQ")
 
 
@@ -33,6 +35,34 @@ def log_in(url: str, acknowledge: int, start: int) -> None:
             with suppress(StoreUnavailable):
                 if advance(store, owner, "phone", step, now=NOW + step, limits=LIMITS):
                     os.write(acknowledge, ACK.pack(number, step))
+            with suppress(StoreUnavailable):
+                answer(store, acknowledge, number, owner)
+
+
+def answer(store: RedisStore, acknowledge: int, number: int, owner: Owner) -> None:
+    """The user's passkey answers the challenge of its next counter: all workers the same one."""
+    passkey = store.passkey(owner.tenant, passkey_id(owner))
+    assert passkey is not None
+    counter = passkey.last_step + 1
+    answered = AnsweredChallenge(owner.tenant, f"{number} {counter}", NOW + 2**40)
+    if store.use_passkey(passkey, answered, counter, passkey.sealed, NOW, disable_at=10**6) == "accepted":
+        os.write(acknowledge, ACK.pack(number + PASSKEYS, counter))
+
+
+def passkey_id(owner: Owner) -> str:
+    return f"passkey of {owner.user_id}"
+
+
+def newest(acknowledged: "list[tuple[int, int]]", number: int) -> int:
+    return max((step for user, step in acknowledged if user == number), default=-1)
+
+
+def check_kept(store: RedisStore, acknowledged: "list[tuple[int, int]]") -> None:
+    """What was acknowledged is there."""
+    for number, owner in enumerate(OWNERS):
+        kept = {found.factor_id: found.last_step for found in store.user(owner).factors}
+        assert kept["phone"] >= newest(acknowledged, number)
+        assert kept[passkey_id(owner)] >= newest(acknowledged, number + PASSKEYS)
 
 
 def redeem(url: str, acknowledge: int, start: int) -> None:
@@ -60,7 +90,7 @@ def rotate(url: str, acknowledge: int, start: int) -> None:
             store.reseal([(record, b"sealed with " + os.urandom(4)) for record in batch])
             last = batch[-1]
         for owner in OWNERS:
-            store.add_factor(factor(owner, "second"), NOW, 2, 0)
+            store.add_factor(factor(owner, "second"), NOW, 3, 0)
             store.remove_factor(owner, "second", "moved")
 
 
@@ -86,7 +116,8 @@ class Crowd:
 
     def worker(self) -> "multiprocessing.process.BaseProcess":
         # Not from where the last one came to: a few steps again, as someone who got no answer would try.
-        start = max(min(kept.last_step for kept in self.store.factors(None, 9)) - 3, 0)
+        kept = [found.last_step for found in self.store.factors(None, 9) if found.kind != "passkey"]
+        start = max(min(kept) - 3, 0)
         worker = CONTEXT.Process(target=self.verb, args=(self.url, self.write, start), daemon=True)
         worker.start()
         return worker
@@ -119,6 +150,9 @@ def filled(request: pytest.FixtureRequest) -> Iterator[Server]:
         store = RedisStore.from_url(one.url)
         for owner in OWNERS:
             assert store.add_factor(factor(owner), NOW, 1, 0)
+            passkey = factor(owner, passkey_id(owner), kind="passkey", last_step=0)
+            first = AnsweredChallenge(owner.tenant, f"of {owner.user_id}", NOW + 1000)
+            assert store.add_passkey(passkey, first, NOW, [], 2)
         yield one
 
 
@@ -143,10 +177,8 @@ def test_no_login_is_lost_or_made_twice_by_workers_that_are_killed(filled: Serve
             workers.workers.append(workers.worker())
     assert len(workers.acknowledged) > KILLS
     assert len(set(workers.acknowledged)) == len(workers.acknowledged)
-    store = RedisStore.from_url(filled.url)
-    for number, owner in enumerate(OWNERS):
-        newest = max(step for user, step in workers.acknowledged if user == number)
-        assert store.user(owner).factors[0].last_step >= newest
+    assert {user for user, _ in workers.acknowledged} == set(range(2 * PASSKEYS))
+    check_kept(RedisStore.from_url(filled.url), workers.acknowledged)
     whole(filled)
 
 
@@ -179,9 +211,7 @@ def test_what_redis_acknowledged_it_still_knows_after_it_was_killed(filled: Serv
             workers.collect()
             filled.start()
             store = RedisStore.from_url(filled.url)
-            for number, owner in enumerate(OWNERS):
-                newest = max((step for user, step in workers.acknowledged if user == number), default=-1)
-                assert store.user(owner).factors[0].last_step >= newest
+            check_kept(store, workers.acknowledged)
             store.close()
     assert workers.acknowledged
     assert len(set(workers.acknowledged)) == len(workers.acknowledged)

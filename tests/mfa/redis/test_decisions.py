@@ -397,20 +397,22 @@ class History:
         attempts = [attempt for attempt in self.attempts[-9:] if attempt[0].method == "unlock"]
         if attempts:
             step, resealed = self.random.randrange(9), self.random.choice([None, self.random.randbytes(20)])
-            arguments = (self.factor_id(), step, step + 1, self.random.choice([-1, 0, 1]), self.now, resealed)
+            accepted = Acceptance(self.factor_id(), step + 1, self.random.choice([-1, 0, 1]), resealed)
             attempt, disable_at = self.random.choice(attempts), self.random.choice([1, 3, 100])
             one, two = (
-                store.unlock(each, *arguments, disable_at=disable_at)
+                store.unlock(each, accepted, self.now, disable_at=disable_at)
                 for store, each in zip(self.both, attempt, strict=True)
             )
-            assert one == two, (attempt, arguments)
+            assert one == two, (attempt, accepted)
 
     def confirm(self) -> None:
         attempt = self.attempt()
         if attempt:
             codes = self.random.choice([[], self.new_codes(attempt[0].owner)])
             factor_id = attempt[0].factors[0].factor_id if attempt[0].factors else "1"
-            arguments = (factor_id, 3, 0, self.now, codes, self.random.choice([1, 3]), self.random.random() < 0.5)
+            accepted = Acceptance(factor_id, 3, 0)
+            arguments = (accepted, self.now, codes, self.random.choice([1, 3]), self.random.random() < 0.5)
+            arguments += (self.random.choice(["", "Ünïcode", "My phone"]),)
             answers = []
             for store, each in zip(self.both, attempt, strict=True):
                 try:

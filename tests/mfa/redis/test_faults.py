@@ -16,7 +16,7 @@ import pytest
 import redis
 
 from ferrotp.mfa import StoreUnavailable
-from ferrotp.mfa.stores.base import RecoveryCode, Refusal, Reservation
+from ferrotp.mfa.stores.base import Acceptance, AnsweredChallenge, RecoveryCode, Refusal, Reservation
 from ferrotp.mfa.stores.redis import RedisStore
 from ferrotp.mfa.testing import advance
 
@@ -57,6 +57,8 @@ def operations(store: RedisStore) -> dict[str, Callable[[], object]]:
     for series in ("one", "two"):
         store.add_device(replace(DEVICE, series=series), NOW, 5)
     assert store.use_device(ALICE, "two", b"h" * 32, b"next", NOW, 1000) == "renewed"
+    passkey = factor(factor_id="passkey", kind="passkey", last_step=0)
+    assert store.add_passkey(passkey, AnsweredChallenge("acme", "first", NOW + 1000), NOW, [], 9)
     unlock = store.reserve(ALICE, "unlock", NOW, LIMITS)
     recovery = store.reserve(ALICE, "recovery", NOW, LIMITS, selector="AB")
     enrollment = store.reserve(ALICE, "enrollment", NOW, LIMITS, factor_id="new")
@@ -66,9 +68,16 @@ def operations(store: RedisStore) -> dict[str, Callable[[], object]]:
         "add_factor": lambda: store.add_factor(factor(factor_id="third"), NOW, 5, 5),
         "reserve": lambda: store.reserve(ALICE, "otp", NOW, LIMITS),
         "spend": lambda: store.spend(ALICE, "enrollment", NOW, LIMITS),
-        "unlock": lambda: store.unlock(unlock, "phone", 7, 8, 0, NOW, b"new", disable_at=100),
+        "unlock": lambda: store.unlock(unlock, Acceptance("phone", 8, 0, b"new"), NOW, disable_at=100),
         "attempt": lambda: advance(store, ALICE, "phone", 1, limits=LIMITS, anew=b"new"),
-        "confirm": lambda: store.confirm(enrollment, "new", 1, 0, NOW, [CODE], 5),
+        "confirm": lambda: store.confirm(enrollment, Acceptance("new", 1, 0), NOW, [CODE], 5),
+        "add_passkey": lambda: store.add_passkey(
+            replace(passkey, factor_id="another"), AnsweredChallenge("acme", "one", NOW + 1000), NOW, [CODE], 9
+        ),
+        "use_passkey": lambda: store.use_passkey(
+            passkey, AnsweredChallenge("acme", "two", NOW + 1000), 1, b"used", NOW, disable_at=100
+        ),
+        "disable_passkey": lambda: store.disable_passkey(passkey),
         "redeem": lambda: store.redeem(recovery, "AB", NOW),
         "replace_recovery_codes": lambda: store.replace_recovery_codes(ALICE, [CODE], NOW),
         "remove_factor": lambda: store.remove_factor(ALICE, "phone", "moved"),
@@ -90,6 +99,7 @@ def operations(store: RedisStore) -> dict[str, Callable[[], object]]:
 def reads(store: RedisStore) -> dict[str, Callable[[], object]]:
     return {
         "user": lambda: store.user(ALICE),
+        "passkey": lambda: store.passkey("acme", "passkey"),
         "devices": lambda: store.devices(ALICE),
         "factors": lambda: store.factors(None, 10),
         "recovery_codes": lambda: store.recovery_codes(None, 10),
@@ -221,6 +231,7 @@ def test_a_full_server_is_unavailable_and_keeps_no_half_of_a_decision(own: Serve
             verbs[name]()
         assert contents(own) == before, name
     # What only removes goes through, as a whole.
+    assert filled.remove_factor(ALICE, "passkey", "moved") is not None
     assert filled.remove_factor(ALICE, "phone", "moved") is not None
     client.config_set("maxmemory", "0")
     filled.prepare()

@@ -1,9 +1,20 @@
 """Records, and every call that a store knows."""
 
+import secrets
 from collections.abc import Callable
 from dataclasses import replace
 
-from ferrotp.mfa.stores.base import Factor, Limits, Owner, RecoveryCode, Reservation, Store, TrustedDevice
+from ferrotp.mfa.stores.base import (
+    Acceptance,
+    AnsweredChallenge,
+    Factor,
+    Limits,
+    Owner,
+    RecoveryCode,
+    Reservation,
+    Store,
+    TrustedDevice,
+)
 from ferrotp.mfa.testing import advance
 
 NOW = 1_800_000_000_000
@@ -12,16 +23,24 @@ OWNER = Owner("tenant", "user")
 FACTOR = Factor(OWNER, "factor", "totp", "phone", "active", b"sealed \0 record", False, NOW, 0)
 PENDING = replace(FACTOR, factor_id="pending", state="pending", created_at=NOW + 1, expires_at=NOW + 600_000)
 DEVICE = TrustedDevice(OWNER, "series", "browser", b"0" * 32, NOW, NOW + 10**9, NOW)
+PASSKEY = replace(FACTOR, factor_id="passkey", kind="passkey", created_at=NOW + 2, last_step=0)
+NEW_PASSKEY = replace(PASSKEY, factor_id="new passkey")
 CODE = RecoveryCode(OWNER, "AB", b"sealed hash")
 
 
 def furnish(store: Store) -> None:
-    """A user with a factor, a pending one and a recovery code."""
+    """A user with a factor, a pending one, a passkey and a recovery code."""
     store.reset(OWNER)
     assert store.add_factor(FACTOR, NOW, 10, 5)
     assert store.add_factor(PENDING, NOW, 10, 5)
+    assert store.add_passkey(PASSKEY, answered(secrets.randbits(100)), NOW, [], 10)
     assert store.replace_recovery_codes(OWNER, [CODE], NOW)
     assert store.add_device(DEVICE, NOW, 5)
+
+
+def answered(number: int) -> AnsweredChallenge:
+    """A challenge that a passkey answers."""
+    return AnsweredChallenge(OWNER.tenant, f"{number:032x}", NOW + 120_000)
 
 
 def reserved(store: Store, method: str = "otp") -> Reservation:
@@ -41,8 +60,12 @@ def calls(store: Store, giver: Store | None = None) -> "dict[str, Callable[[], o
         "reserve": lambda: store.reserve(OWNER, "otp", NOW, LIMITS),
         "spend": lambda: store.spend(OWNER, "enrollment", NOW, LIMITS),
         "attempt": lambda: advance(store, OWNER, "factor", 10, limits=LIMITS),
-        "unlock": lambda: store.unlock(unlock, "factor", 20, 21, 0, NOW, None, disable_at=100),
-        "confirm": lambda: store.confirm(enrollment, "pending", 10, 0, NOW, [CODE], 5),
+        "unlock": lambda: store.unlock(unlock, Acceptance("factor", 21, 0), NOW, disable_at=100),
+        "confirm": lambda: store.confirm(enrollment, Acceptance("pending", 10, 0), NOW, [CODE], 5),
+        "add_passkey": lambda: store.add_passkey(NEW_PASSKEY, answered(1), NOW, [CODE], 10),
+        "passkey": lambda: store.passkey(OWNER.tenant, "passkey"),
+        "use_passkey": lambda: store.use_passkey(PASSKEY, answered(2), 1, b"used", NOW, disable_at=100),
+        "disable_passkey": lambda: store.disable_passkey(PASSKEY),
         "redeem": lambda: store.redeem(recovery, "AB", NOW),
         "replace_recovery_codes": lambda: store.replace_recovery_codes(OWNER, [CODE], NOW),
         "remove_factor": lambda: store.remove_factor(OWNER, "factor", "moved"),
@@ -63,7 +86,7 @@ def calls(store: Store, giver: Store | None = None) -> "dict[str, Callable[[], o
     }
 
 
-READS = {"prepare", "devices", "user", "epoch", "has_ended", "factors", "recovery_codes"}
+READS = {"prepare", "devices", "user", "epoch", "has_ended", "factors", "recovery_codes", "passkey"}
 """What a store that cannot write at the moment may answer."""
 
 COPIES_READ = READS - {"user"}

@@ -23,7 +23,7 @@ from ferrotp.mfa.testing import advance
 
 from ..servers import PostgreSQLServer
 from .samples import CODE, COPIES_READ, FACTOR, LIMITS, NOW, OWNER, READS, calls, furnish, reserved
-from .starting import HANG
+from .server_faults import ServerFaults, each_is_unavailable, unavailable
 
 
 @pytest.fixture(scope="module")
@@ -34,90 +34,11 @@ def server() -> Iterator[PostgreSQLServer]:
     own.close()
 
 
-def unavailable(call: Callable[[], object]) -> str:
-    """What it says; and it must say it at all."""
-    begun = time.monotonic()
-    with pytest.raises(StoreUnavailable) as caught:
-        call()
-    assert time.monotonic() - begun < HANG
-    assert caught.value.__cause__ is None
-    return str(caught.value)
-
-
-def each_is_unavailable(store: SQLStore, but: "set[str]", breaks: Callable[[], Callable[[], None]]) -> None:
-    """Every call fails in time while something is broken, and afterwards nothing has changed."""
-    furnish(store)
-    ready = calls(store)
-    before = store.user(OWNER), store.recovery_codes(None, 10), store.devices(OWNER)
-    mend = breaks()
-    try:
-        for name, call in ready.items():
-            if name not in but:
-                said = unavailable(call)
-                assert "user" not in said and "AB" not in said, said
-    finally:
-        mend()
-    assert (store.user(OWNER), store.recovery_codes(None, 10), store.devices(OWNER)) == before
-    assert ready["attempt"]() is True
-    assert store.user(OWNER).factors[0].last_step == 10
-
-
 # PostgreSQL
 
 
-def test_postgresql_paused_at_every_call(server: PostgreSQLServer) -> None:
-    store = SQLStore(server.database(), timeout=0.4)
-    store.prepare()
-
-    def breaks() -> Callable[[], None]:
-        pids = server.pause()
-        return lambda: (server.resume(pids), time.sleep(0.3))[0]
-
-    each_is_unavailable(store, set(), breaks)
-    store.close()
-
-
-@pytest.mark.parametrize("moment", ["connect", "reserve", "attempt"])
-def test_postgresql_paused_is_told(server: PostgreSQLServer, moment: str) -> None:
-    store = SQLStore(server.database())
-    store.prepare()
-    furnish(store)
-    if moment == "connect":
-        store.close()
-    pids = server.pause()
-    try:
-        if moment == "attempt":
-            said = unavailable(lambda: advance(store, OWNER, "factor", 10, limits=LIMITS))
-        else:
-            said = unavailable(lambda: store.reserve(OWNER, "otp", NOW, LIMITS))
-        assert "in time" in said
-    finally:
-        server.resume(pids)
-    # At once, not after some more failures.
-    assert advance(store, OWNER, "factor", 11, limits=LIMITS)
-    store.close()
-
-
-def test_postgresql_stopped_and_started_again(server: PostgreSQLServer) -> None:
-    store = SQLStore(server.database())
-    store.prepare()
-
-    def breaks() -> Callable[[], None]:
-        server.stop()
-        return server.start
-
-    each_is_unavailable(store, set(), breaks)
-    store.close()
-
-
-def test_a_restart_in_between_is_not_even_noticed(server: PostgreSQLServer) -> None:
-    store = SQLStore(server.database())
-    store.prepare()
-    furnish(store)
-    server.stop()
-    server.start()
-    assert advance(store, OWNER, "factor", 10, limits=LIMITS)
-    store.close()
+class TestPostgreSQL(ServerFaults):
+    pass
 
 
 def test_postgresql_read_only_at_every_call(server: PostgreSQLServer) -> None:
@@ -176,7 +97,7 @@ def test_many_threads_at_a_paused_postgresql_all_hear_it_in_time(server: Postgre
     store.prepare()
     furnish(store)
     answers: list[str] = []
-    pids = server.pause()
+    server.pause()
     threads = [threading.Thread(target=lambda: answers.append(unavailable(lambda: reserved(store)))) for _ in range(40)]
     try:
         for thread in threads:
@@ -187,7 +108,7 @@ def test_many_threads_at_a_paused_postgresql_all_hear_it_in_time(server: Postgre
         # Those that still try to connect are few, however many have asked.
         assert sum(thread.name == "ferrotp connects" for thread in threading.enumerate()) <= 8
     finally:
-        server.resume(pids)
+        server.resume()
     assert reserved(store)
     store.close()
 
@@ -337,7 +258,7 @@ def test_a_full_disk(file: str) -> None:
                 accepted = step
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         assert store.user(OWNER).factors[0].last_step >= accepted
-        assert store.reset(OWNER) == 2  # and it goes on
+        assert store.reset(OWNER) == 3  # and it goes on
 
     in_a_child(work)
 

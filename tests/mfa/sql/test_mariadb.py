@@ -30,7 +30,7 @@ from ferrotp.vault import Keyring
 
 from ..mariadb_server import APP, PASSWORD, MariaDBServer, skip_without_mariadb
 from .samples import COPIES_READ, FACTOR, LIMITS, NOW, OWNER, furnish, reserved
-from .test_faults import each_is_unavailable, unavailable
+from .server_faults import ServerFaults, each_is_unavailable, unavailable
 
 
 @pytest.fixture(scope="module")
@@ -95,59 +95,8 @@ def name_of(url: str) -> str:
 # The server stopped, paused, locked, full and read-only
 
 
-def test_paused_at_every_call(server: MariaDBServer) -> None:
-    store = SQLStore(server.database(), timeout=0.4)
-    store.prepare()
-
-    def breaks() -> Callable[[], None]:
-        server.pause()
-        return mends
-
-    def mends() -> None:
-        server.resume()
-        with server.root() as root:
-            root.execute("SELECT 1")
-        store._pool._timeout = 30  # what it answers now is another matter than how fast this machine is
-
-    each_is_unavailable(store, set(), breaks)
-    store.close()
-
-
-@pytest.mark.parametrize("moment", ["connect", "reserve", "attempt"])
-def test_paused_is_told(server: MariaDBServer, moment: str) -> None:
-    store = SQLStore(server.database())
-    store.prepare()
-    furnish(store)
-    if moment == "connect":
-        store.close()
-    server.pause()
-    try:
-        if moment == "attempt":
-            said = unavailable(lambda: advance(store, OWNER, "factor", 10, limits=LIMITS))
-        else:
-            said = unavailable(lambda: store.reserve(OWNER, "otp", NOW, LIMITS))
-        assert "in time" in said
-    finally:
-        server.resume()
-    # At once, not after some more failures.
-    assert advance(store, OWNER, "factor", 11, limits=LIMITS)
-    store.close()
-
-
-def test_stopped_and_started_again(server: MariaDBServer) -> None:
-    store = SQLStore(server.database())
-    store.prepare()
-
-    def breaks() -> Callable[[], None]:
-        server.stop()
-        return server.start
-
-    each_is_unavailable(store, set(), breaks)
-    # A restart between two calls is not even noticed.
-    server.stop()
-    server.start()
-    assert advance(store, OWNER, "factor", 11, limits=LIMITS)
-    store.close()
+class TestMariaDB(ServerFaults):
+    pass
 
 
 def test_what_was_acknowledged_outlives_the_server(server: MariaDBServer) -> None:

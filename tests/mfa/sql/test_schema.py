@@ -17,7 +17,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from ferrotp.mfa import PasskeyTaken, StoreRefused, StoreUnavailable
 from ferrotp.mfa.stores import open_store
-from ferrotp.mfa.stores.base import AnsweredChallenge, Owner
+from ferrotp.mfa.stores.base import Acceptance, AnsweredChallenge, Owner
 from ferrotp.mfa.stores.sql import MIGRATIONS, VERSION, SQLStore, metadata, tables
 
 from ..servers import PostgreSQLServer
@@ -242,7 +242,7 @@ def test_tables_of_version_1_take_two_codes_in_a_row(url: str) -> None:
     assert SQLStore(url).prepare() is False
     assert store.user(OWNER) == before
     unlock = reserved(store, "unlock")
-    assert store.unlock(unlock, "factor", 5, 6, 0, NOW, None, disable_at=100)
+    assert store.unlock(unlock, Acceptance("factor", 6, 0), NOW, disable_at=100)
     with create_engine(name).connect() as connection:
         assert connection.execute(text("SELECT max(version) FROM ferrotp_schema")).scalar() == VERSION
         with pytest.raises(IntegrityError):

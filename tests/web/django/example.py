@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import warm
+
 EXAMPLE = Path(__file__).parents[3] / "examples" / "django_app"
 TESTS = Path(__file__).parents[2]
 
@@ -25,6 +27,7 @@ def environment(folder: Path, *, clock: bool = False, **more: str) -> dict[str, 
         "EXAMPLE_FOLDER": str(folder),
         "EXAMPLE_MAILS": str(folder / "mails"),
         "EXAMPLE_CHEAP_PASSWORDS": "1",
+        "EXAMPLE_ORIGIN": "",
         **more,
     }
     return {**made, "EXAMPLE_CLOCK": "web.django.clock.now"} if clock else made
@@ -53,7 +56,7 @@ class DjangoSite:
             text=True,
         )
         assert self._server.stdout is not None
-        found = re.search(r"http://[\d.:]+", self._server.stdout.readline())
+        found = re.search(r"http://[\w.:]+", self._server.stdout.readline())
         assert found
         self.base = found[0]
 
@@ -73,9 +76,11 @@ class DjangoSite:
 
 def manage(folder: Path, *arguments: str, **more: str) -> str:
     """`manage.py` of the example."""
-    command = [sys.executable, str(EXAMPLE / "manage.py"), *arguments]
-    done = subprocess.run(command, env=environment(folder, **more), capture_output=True, text=True, check=True)
-    return done.stdout
+    variables = {"DJANGO_SETTINGS_MODULE": "example.settings", **environment(folder, **more)}
+    variables["PYTHONPATH"] = os.pathsep.join([str(EXAMPLE), variables["PYTHONPATH"]])
+    done = warm.django().run(warm.MANAGE, *arguments, env=variables)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode()
 
 
 @contextmanager

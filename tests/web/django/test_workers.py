@@ -49,7 +49,7 @@ def enrolled(base: str, email: str) -> tuple[Phone, list[str], Browser]:
     assert browser.post("/register", {"email": email, "password": PASSWORD}).status == 302
     assert password(browser, email).location == "/inside"
     browser.get("/mfa/set-up")
-    browser.post("/mfa/set-up", {"name": "Phone"})
+    browser.post("/mfa/set-up")
     phone = Phone(browser.get("/mfa/set-up").uri)
     answer = browser.post("/mfa/set-up/confirm", {"code": phone.code(time.time(), -1)})
     assert len(answer.codes) == 10

@@ -55,7 +55,7 @@ class Victim:
         assert visitor.post("/register", {"email": email, "password": PASSWORD}).status == 303
         self.password(visitor)
         visitor.get("/mfa/set-up")
-        visitor.post("/mfa/set-up", {"name": "Phone"})
+        visitor.post("/mfa/set-up")
         self.phone = Phone(visitor.get("/mfa/set-up").uri)
         answer = visitor.post("/mfa/set-up/confirm", {"code": self.code()})
         self.codes = answer.codes
@@ -282,7 +282,7 @@ def test_a_copied_session_does_not_outlive_a_reset_and_a_new_set_up(victim: Vict
     visitor = victim.full()
     thief = visitor.clone()
     assert thief.get("/inside").status == thief.get("/mfa/set-up").status == 200
-    thief.post("/mfa/set-up", {"name": "a thief's"})
+    thief.post("/mfa/set-up")
     phone = Phone(thief.get("/mfa/set-up").uri)
     victim.site.mfa.reset(user_id=victim.user_id, by="root")
     # Nothing that asks for a fresh login, not even within the minute in which other pages may not know yet.
@@ -292,7 +292,7 @@ def test_a_copied_session_does_not_outlive_a_reset_and_a_new_set_up(victim: Vict
     assert not victim.site.mfa.status(user_id=victim.user_id).factors
     victim.password(visitor)
     visitor.get("/mfa/set-up")
-    visitor.post("/mfa/set-up", {"name": "Phone"})
+    visitor.post("/mfa/set-up")
     victim.phone = Phone(visitor.get("/mfa/set-up").uri)
     assert visitor.post("/mfa/set-up/confirm", {"code": victim.code()}).status == 200
     victim.site.wait(60)
@@ -610,8 +610,11 @@ def test_cookies_that_somebody_made_up_are_nobody(site: FlaskSite) -> None:
 def test_a_name_is_shown_as_text(victim: Victim) -> None:
     visitor = victim.full()
     visitor.get("/mfa/set-up")
-    visitor.post("/mfa/set-up", {"name": "<script>alert(1)</script>\x00\u202e  {{ 7 * 7 }}" + "x" * 1000})
+    visitor.post("/mfa/set-up")
     phone = Phone(visitor.get("/mfa/set-up").uri)
-    assert visitor.post("/mfa/set-up/confirm", {"code": phone.code(victim.site.now())}).status == 303
+    name = "<script>alert(1)</script>\x00\u202e  {{ 7 * 7 }}" + "x" * 1000
+    shown = visitor.post("/mfa/set-up/confirm", {"code": "", "name": name})
+    assert shown.status == 400 and "<script>alert" not in shown.text and "&lt;script&gt;alert(1)" in shown.text
+    assert visitor.post("/mfa/set-up/confirm", {"code": phone.code(victim.site.now()), "name": name}).status == 303
     text = visitor.get("/mfa/").text
     assert "<script>alert" not in text and "&lt;script&gt;alert(1)&lt;/script&gt; {{ 7 * 7 }}" in text

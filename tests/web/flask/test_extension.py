@@ -138,17 +138,17 @@ def test_the_application_hears_of_the_login_after_the_second_factor(world: World
     assert client.get("/safe").text == "safe" and world.logins == ["7"]
 
 
-def test_a_posted_code_asks_the_store_once_whether_the_half_login_has_ended(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_posted_code_is_one_decision_of_the_store(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     device = world.enrolled()
     client = world.client()
     client.post("/login/7")
     asked: list[str] = []
-    ask = world.store.has_ended
-    monkeypatch.setattr(world.store, "has_ended", lambda *whose: asked.append("") or ask(*whose))
+    for name in ("attempt", "has_ended", "user", "epoch"):
+        ask = getattr(world.store, name)
+        noted = lambda *arguments, ask=ask, **more: asked.append(ask.__name__) or ask(*arguments, **more)  # noqa: E731
+        monkeypatch.setattr(world.store, name, noted)
     assert client.post("/mfa/challenge", data={"code": device.at(world.clock.now)}).location == "/"
-    assert len(asked) == 1
+    assert asked == ["attempt"]
 
 
 def test_logging_out_ends_it(world: World) -> None:
@@ -277,7 +277,7 @@ def test_set_up_comes_before_anything_else_where_it_is_required() -> None:
     assert client.post("/login/7?next=/vault").location == "/mfa/set-up"
     assert client.get("/mfa/").location == "/mfa/set-up" and client.get("/vault").location == "/mfa/set-up"
     assert world.logins == []
-    client.post("/mfa/set-up", data={"name": "Phone"})
+    client.post("/mfa/set-up")
     text = client.get("/mfa/set-up").text
     uri = re.search(r'href="(otpauth:[^"]+)"', text)
     assert uri
@@ -393,7 +393,7 @@ def test_forms_carry_a_token_even_where_the_application_forgot() -> None:
     world.app.testing = False
     client = world.client()
     client.post("/login/7")
-    assert client.post("/mfa/set-up", data={"name": "x"}).status_code == 400
+    assert client.post("/mfa/set-up").status_code == 400
     assert not world.mfa.status(user_id="7").pending
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 import pytest
-from flask import Flask, redirect, request, session
+from flask import Flask, redirect, request, session, url_for
 from flask.testing import FlaskClient
 from flask_wtf import CSRFProtect
 
@@ -71,6 +71,25 @@ class World:
 
     def code(self) -> str:
         return ferrotp.TOTP(SECRET).at(int(self.clock.now))
+
+
+# The QR code first, the name beside the code
+
+
+def test_the_qr_code_comes_before_the_question_for_a_name() -> None:
+    world = World()
+    client = world.client()
+    assert 'name="name"' not in client.get("/mfa/set-up").text
+    client.post("/mfa/set-up")
+    page = client.get("/mfa/set-up").text
+    assert page.index("<svg") < page.index('name="code"') < page.index('name="name"')
+    secret = re.search(r"secret=([A-Z2-7]+)", page)
+    assert secret
+    wrong = client.post("/mfa/set-up/confirm", data={"code": "", "name": ' Ann\'s "phone" <b>\n'})
+    assert wrong.status_code == 400 and 'value="Ann&#39;s &#34;phone&#34; &lt;b&gt;"' in wrong.text
+    code = ferrotp.TOTP(secret[1]).at(int(world.clock.now))
+    assert client.post("/mfa/set-up/confirm", data={"code": code, "name": " Ann's\tphone "}).status_code == 200
+    assert [factor.name for factor in world.mfa.status(user_id="1").factors] == ["Ann's phone"]
 
 
 # Set-up where the login page sends home
@@ -172,6 +191,74 @@ def test_a_user_without_recovery_codes_is_led_to_make_some() -> None:
     assert fresh.post("/mfa/challenge", data={"code": world.code()}).location == "/"
 
 
+def test_the_page_of_new_codes_loaded_again_makes_none() -> None:
+    world = World()
+    world.mfa.import_factor(user_id="1", secret=SECRET)
+    client = world.client()
+    client.post("/mfa/challenge", data={"code": world.code()})
+
+    def form() -> dict[str, str]:
+        opened_at = re.search(r'name="opened_at" value="([0-9]+)"', client.get("/mfa/recovery-codes").text)
+        assert opened_at
+        return {"opened_at": opened_at[1]}
+
+    first = form()
+    codes = re.findall("<li>(.*?)</li>", client.post("/mfa/recovery-codes", data=first).text)
+    world.clock.now += 5
+    assert len(codes) == 10 and client.post("/mfa/recovery-codes", data=first).location == "/mfa/"
+    page = client.get("/mfa/").text
+    assert "you have not confirmed that you saved them" in page and "make new ones" in page
+    world.mfa.recover(user_id="1", code=codes[0])  # they are good
+    client.post("/mfa/recovery-codes/saved", data={"saved": "y"})
+    assert client.post("/mfa/recovery-codes", data=first).location == "/mfa/"
+    # The page opened anew makes new ones, and so does a form of the application's own.
+    for data in (form(), {}, {"opened_at": "soon"}, {"opened_at": "9" * 40}):
+        page = client.post("/mfa/recovery-codes", data=data).text
+        assert page.count("<li>") == 10 and codes[1] not in page
+        world.clock.now += 5
+
+
+def test_without_passkeys_their_pages_lead_to_the_other_way() -> None:
+    world = World()
+    client = world.client()
+    for method in (client.get, client.post):
+        assert method("/mfa/passkeys/add").location == "/mfa/set-up"
+    world.mfa.import_factor(user_id="1", secret=SECRET)
+    client = world.client()
+    for method in (client.get, client.post):
+        assert method("/mfa/passkey").location == "/mfa/challenge"
+        assert method("/mfa/passkeys/add").location == "/mfa/challenge"
+        assert (
+            world.app.test_client().open("/mfa/passkey", method=method.__name__.upper()).location.startswith("/login")
+        )
+
+
+def test_the_pages_that_a_menu_links_to_are_there() -> None:
+    world = World()
+    with world.app.test_request_context():
+        links = [url_for(f"ferrotp.{name}") for name in ("settings", "set_up", "new_codes", "end_sessions")]
+    client = world.client()
+    assert [client.get(link).status_code for link in links] == [200, 200, 200, 200]
+
+
+@pytest.mark.parametrize(
+    ("next_url", "expected"),
+    [("/report?id=7", "/report?id=7"), ("https://evil.example/", "/"), ("//evil.example", "/")],
+)
+def test_next_url_leads_on_after_the_login_on_this_site_alone(next_url: str, expected: str) -> None:
+    world = World()
+    world.mfa.import_factor(user_id="1", secret=SECRET)
+    world.mfa.regenerate_recovery_codes(user_id="1")
+
+    @world.app.get("/in")
+    def log_in() -> Any:
+        return world.flask_mfa.begin_login("1", "ann@example.com", next_url=next_url)
+
+    client = world.app.test_client()
+    assert client.get("/in").location == "/mfa/challenge"
+    assert client.post("/mfa/challenge", data={"code": world.code()}).location == expected
+
+
 def test_printed_codes_say_whose_and_of_when_they_are() -> None:
     world = World()
     world.mfa.import_factor(user_id="1", secret=SECRET)
@@ -182,7 +269,7 @@ def test_printed_codes_say_whose_and_of_when_they_are() -> None:
 
 
 def test_wrong_codes_hint_at_the_clock_of_a_phone_that_was_off() -> None:
-    for drift, hinted in ((0, False), (1, True)):
+    for drift, hinted in ((0, False), (1, True), (-1, True)):
         world = World()
         world.mfa.import_factor(user_id="1", secret=SECRET)
         client = world.client()

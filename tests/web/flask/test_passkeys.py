@@ -34,6 +34,10 @@ def test_a_passkey_is_added_used_and_missed(site: FlaskSite, open_page: Callable
     passkeys.walk(open_page(viewport=WIDE), site)
 
 
+def test_a_passkey_alone_signs_in(site: FlaskSite, open_page: Callable[..., Page]) -> None:
+    passkeys.sign_in(open_page(viewport=WIDE), site)
+
+
 def test_a_passkey_is_removed(site: FlaskSite, open_page: Callable[..., Page]) -> None:
     passkeys.remove(open_page(viewport=PHONE), site)
 

@@ -62,7 +62,7 @@ def enrolled(base: str, email: str) -> tuple[Phone, list[str]]:
     visitor.get("/login")
     visitor.post("/login", {"email": email, "password": PASSWORD})
     visitor.get("/mfa/set-up")
-    visitor.post("/mfa/set-up", {"name": "Phone"})
+    visitor.post("/mfa/set-up")
     phone = Phone(visitor.get("/mfa/set-up").uri)
     answer = visitor.post("/mfa/set-up/confirm", {"code": phone.code(time.time(), -1)})
     assert len(answer.codes) == 10

@@ -45,7 +45,12 @@ class FastAPISite:
     }
 
     def __init__(
-        self, folder: Path, *, policy: Policy | None = None, change: Callable[[FastAPI], object] | None = None
+        self,
+        folder: Path,
+        *,
+        policy: Policy | None = None,
+        change: Callable[[FastAPI], object] | None = None,
+        port: int = 0,
     ) -> None:
         self.offset = 0.0
         self.events: list[Event] = []
@@ -69,7 +74,7 @@ class FastAPISite:
         if change is not None:
             change(self.app)
         self._socket = socket.socket()
-        self._socket.bind(("127.0.0.1", 0))
+        self._socket.bind(("127.0.0.1", port))
         self.base = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._server = uvicorn.Server(uvicorn.Config(self.app, log_level="error", lifespan="off"))
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)

@@ -160,6 +160,16 @@ def test_the_whole_story_with_a_bearer_token(world: World) -> None:
     assert world.ask("DELETE", "/mfa/devices", token=token) == (200, {"forgotten": 0})
 
 
+def test_a_device_is_named_when_it_is_confirmed(world: World) -> None:
+    """A page shows the QR code first, and asks for the name beside the code."""
+    token = world.ask("POST", "/login?user=42")[1]["session"]["token"]
+    enrolled = world.ask("POST", "/mfa/enroll", {"name": "New"}, token)[1]
+    body = {"factor_id": enrolled["factor_id"], "code": Device(enrolled["uri"]).at(world.clock.now)}
+    assert world.ask("POST", "/mfa/confirm", {**body, "name": 7}, token)[0] == 422
+    token = world.ask("POST", "/mfa/confirm", {**body, "name": " Ann's\tphone "}, token)[1]["session"]["token"]
+    assert world.ask("GET", "/mfa/status", token=token)[1]["factors"][0]["name"] == "Ann's phone"
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -232,6 +242,29 @@ def test_problems_name_every_time_as_rfc_3339_does(world: World) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", problem["retry_at"])
     assert world.headers["retry-after"] == "30"
     assert "in 30 seconds" in problem["detail"]
+
+
+@pytest.mark.parametrize(("drift", "hinted"), [(0, False), (1, True)])
+def test_wrong_codes_hint_at_the_clock_of_a_phone_that_was_off(world: World, drift: int, hinted: bool) -> None:
+    token, device, _ = world.enrolled()
+    assert world.ask("POST", "/mfa/verify", {"code": device.at(world.clock.now, drift)}, token)[0] == 200
+    world.clock.now += 90
+    for number, status in enumerate([400, 400, 400, 400, 429, 429]):
+        found, problem = world.ask("POST", "/mfa/verify", {"code": device.wrong(world.clock.now, number)}, token)
+        assert found == status and ("let the device set its time" in problem["detail"]) is hinted
+    two = {"code": device.wrong(world.clock.now), "next_code": device.wrong(world.clock.now, 1)}
+    problem = world.ask("POST", "/mfa/unlock", two, token)[1]
+    assert ("let the device set its time" in problem["detail"]) is hinted
+    problem = world.ask("POST", "/mfa/recover", {"code": "AAAA-BBBB"}, token)[1]
+    assert "let the device set its time" not in problem["detail"]
+
+
+def test_a_counter_has_no_clock(world: World) -> None:
+    world.mfa.import_factor(user_id="42", secret="GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", kind="hotp")
+    pending = world.ask("POST", "/login?user=42")[1]["pending_token"]
+    code = Device("otpauth://hotp/x?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ").code(3)
+    token = world.ask("POST", "/mfa/verify", {"code": code, "pending_token": pending})[1]["session"]["token"]
+    assert "clock" not in world.ask("POST", "/mfa/verify", {"code": code}, token)[1]["detail"]
 
 
 def test_a_guard_without_its_handler_says_no_too() -> None:

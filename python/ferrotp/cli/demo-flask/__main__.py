@@ -10,6 +10,7 @@ The port is a free one, or PORT.
 
 import logging
 import os
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -40,16 +41,23 @@ def main(arguments: list[str]) -> int:
 
 def serve(folder: str, where: str) -> int:
     """Until somebody ends it."""
-    app = create_app(folder)
-    app.extensions["example_users"].add(EMAIL, PASSWORD)  # once
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        server = make_server("127.0.0.1", int(os.environ.get("PORT", "0")), app, threaded=True)
-    except (OSError, ValueError) as error:
+        listening.bind(("127.0.0.1", int(os.environ.get("PORT", "0"))))
+    except (OSError, OverflowError, ValueError) as error:
         print(f"The port PORT={os.environ.get('PORT')} cannot be used: {error}", file=sys.stderr)
         return 1
-    print(f"1. Open http://127.0.0.1:{server.server_port} and log in as {EMAIL}, password: {PASSWORD}")
+    listening.listen()
+    port = listening.getsockname()[1]
+    os.environ.setdefault("EXAMPLE_ORIGIN", f"http://localhost:{port}")  # browsers make no passkeys at an address
+    app = create_app(folder)
+    app.extensions["example_users"].add(EMAIL, PASSWORD)  # once
+    server = make_server("127.0.0.1", port, app, threaded=True, fd=listening.fileno())
+    print(f"1. Open http://localhost:{port} and log in as {EMAIL}, password: {PASSWORD}")
     print("2. Follow “Two-step login”, scan the code with an authenticator app, and save the recovery codes")
     print("3. Log out and in again: with a code, with the same one once more, with a recovery code")
+    print("4. Add a passkey there, too: then log in without a password, by “Sign in with a passkey”")
     print(f"{where}. The source is {Path(__file__).parent}. Ctrl-C ends it", flush=True)
     try:
         server.serve_forever()

@@ -14,7 +14,7 @@ from flask_wtf import CSRFProtect
 from users import Users
 
 from ferrotp.flask import FlaskMFA, Notice, Notifier, fresh_mfa_required, mfa_required  # MFA
-from ferrotp.mfa import MFA, Policy  # MFA
+from ferrotp.mfa import MFA, Passkeys, Policy  # MFA
 from ferrotp.vault import Keyring, new_key  # MFA
 
 ISSUER = "Ferrotp example"
@@ -43,12 +43,15 @@ def create_app(folder: str | Path | None = None, *, mfa: MFA | None = None) -> F
         user = users.by_id(notice.user_id)
         app.logger.warning("Mail to %s: %s", user.email if user else "?", notice.subject)
 
+    # Passkeys are of a domain, and of pages by https, or at localhost: EXAMPLE_ORIGIN=http://localhost:5000
+    origin = os.environ.get("EXAMPLE_ORIGIN")  # MFA
+    passkeys = Passkeys(rp_id="localhost", origins=[origin], sign_in=True) if origin else None  # MFA
     if mfa is None:
         mfa = MFA(  # MFA
             f"sqlite:///{folder / 'mfa.db'}",
             issuer=ISSUER,
             keyring=Keyring(kept(folder / "mfa-key", new_key)),
-            policy=Policy(trusted_device_days=30),
+            policy=Policy(trusted_device_days=30, passkeys=passkeys),
             on_event=Notifier(mail, issuer=ISSUER),
         )
     flask_mfa = FlaskMFA(app, mfa=mfa, account_name=lambda user_id: getattr(users.by_id(user_id), "email", ""))  # MFA
@@ -113,7 +116,7 @@ def create_app(folder: str | Path | None = None, *, mfa: MFA | None = None) -> F
     @app.after_request
     def strict(response: Response) -> Response:
         response.headers["Content-Security-Policy"] = (
-            "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+            "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
             "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
         )
         return response

@@ -2,13 +2,19 @@
 
 import hmac
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
+from uuid import UUID
 
 from ..foreign_users import MAX_CODES, ImportedFactor
+from . import passkeys
 from .database import LONGEST, Accounts, Database, Query
 from .source_user import Moment, Row, SourceUser, factor_id
+
+_SEED = re.compile("[0-9a-f]+")
+"""As `RecoveryCodes.generate_seed` makes one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +52,19 @@ class Allauth:
             elif row["type"] == "recovery_codes":
                 if self.recovery_codes:
                     self._codes(user, row)
+            elif row["type"] == "webauthn":
+                self._passkey(user, row)
             else:
-                what = "security key" if row["type"] == "webauthn" else "authenticator"
-                user.skip(f"{what} {row['key']}", "it is no authenticator app")
+                user.skip(f"authenticator {row['key']}", "it is no authenticator app")
+
+    def _passkey(self, user: SourceUser, row: Row) -> None:
+        what, data = f"passkey {row['key']}", _parsed(row["data"])
+        if data is None:
+            user.skip(what, "its data is not the JSON of allauth")
+            return
+        passkeys.add_registration(
+            user, what, data.get("credential"), _handle(row["owner"]), passkeys.readable(data.get("name"))
+        )
 
     def _totp(self, user: SourceUser, row: Row) -> None:
         what = f"TOTP {row['key']}"
@@ -82,7 +98,7 @@ class Allauth:
             user.skip(what, "its data is not the JSON of allauth")
             return
         seed = self._decrypted(data["seed"])
-        if seed is None or not seed.isascii():
+        if seed is None or not _SEED.fullmatch(seed):  # encrypted still, it would give codes that nobody has
             user.skip(what, "its seed does not open with what was given")
             return
         user.recovery_codes += [
@@ -106,6 +122,21 @@ class Allauth:
         except Exception:  # the application's own function: what it raises may hold what it was given
             return None
         return opened if isinstance(opened, str) and opened else None
+
+
+def _handle(key: Any) -> bytes:
+    """The user's, as `user_pk_to_url_str` makes it of the primary key."""
+    if isinstance(key, UUID):
+        return key.hex.encode()
+    return (_base36(key) if type(key) is int else str(key)).encode()
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number > 0:
+        number, last = divmod(number, 36)
+        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[last] + digits
+    return digits or "0"
 
 
 def _parsed(text: Any) -> dict[str, Any] | None:

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from sqlalchemy import or_
+from sqlalchemy import or_, select
 
-from ..foreign_users import secret_bytes
-from . import wallet
-from .database import LONGEST, Database, Query, SourceError, beginning_of
+from ..foreign_users import ImportedFactor, secret_bytes
+from ..passkey_records import TRANSPORTS
+from . import passkeys, wallet
+from .database import LONGEST, Database, Query, SourceError, beginning_of, undecoded
 from .fernet import Decrypt
 from .source_user import Moment, Row, SourceUser, factor_id
 
@@ -36,6 +37,8 @@ class FlaskSecurity:
     user_column: str = "id"
     """What becomes ferrotp's user id. Not `fs_uniquifier`, which Flask-Login's `get_id` gives: it changes with the
     password, and its user would come in without a second factor."""
+    passkey_table: str = "web_authn"
+    """Of the model ``WebAuthn``, if there is one."""
     recovery_codes: bool = True
 
     @property
@@ -51,10 +54,43 @@ class FlaskSecurity:
             raise SourceError(f"the table {self.table!r} has neither tf_totp_secret nor us_totp_secrets")
         query = database.rows(self.table, self.user_column, texts, {}, None)
         there = [beginning_of(columns[texts[name]]) != "" for name in ("secret", "unified", "codes") if name in texts]
-        return {"user": query.where(or_(*there))}
+        queries = {"user": query.where(or_(*there))}
+        if database.has(self.passkey_table):
+            queries["passkeys"] = self._passkeys(database)
+        return queries
+
+    def _passkeys(self, database: Database) -> Query:
+        texts = {"id": "credential_id", "public_key": "public_key", "name": "name", "type": "device_type"}
+        others = {"key": "id", "counter": "sign_count", "backed_up": "backup_state", "transports": "transports"}
+        fields = [
+            beginning_of(database.column(self.passkey_table, column)).label(name) for name, column in texts.items()
+        ]
+        fields += [
+            undecoded(database.column(self.passkey_table, column)).label(name) for name, column in others.items()
+        ]
+        fields.append(beginning_of(database.column(self.table, "fs_webauthn_user_handle")).label("handle"))
+        joined = database.table(self.passkey_table).join(
+            database.table(self.table),
+            database.column(self.table, "id") == database.column(self.passkey_table, "user_id"),
+        )
+        return database.with_owner(select(*fields), joined, database.column(self.table, self.user_column), None)
 
     def read(self, user: SourceUser, rows: dict[str, list[Row]], moment: Moment) -> None:
         """Puts into `user` what the rows of one user hold."""
+        for row in rows.get("passkeys", ()):
+            said = row["transports"].split(",") if isinstance(row["transports"], str) else []
+            passkeys.add_key(
+                user,
+                f"passkey {row['key']}",
+                row["id"],
+                row["public_key"],
+                row["handle"].encode() if isinstance(row["handle"], str) else b"",
+                counter=row["counter"] or 0,
+                backup_eligible={"multi_device": True, "single_device": False}.get(row["type"]),
+                backed_up=bool(row["backed_up"]),
+                transports=tuple(name for name in TRANSPORTS if name in said),
+                name=passkeys.readable(row["name"]),
+            )
         for row in rows["user"]:
             method = row.get("method")
             if row.get("secret"):
@@ -90,7 +126,9 @@ class FlaskSecurity:
         except wallet.WalletError as error:
             user.skip(what, str(error))
             return
-        if all(secret_bytes(other.secret) != factor.secret for other in user.factors):  # one app for both
+        if all(
+            secret_bytes(other.secret) != factor.secret for other in user.factors if isinstance(other, ImportedFactor)
+        ):  # one app for both
             user.factors.append(factor)
 
     def _codes(self, user: SourceUser, text: Any) -> None:

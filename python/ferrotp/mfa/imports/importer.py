@@ -14,7 +14,17 @@ from sqlalchemy import Engine
 from ..._tracebacks import without_frames
 from ..core import is_identifier
 from ..errors import PolicyError
-from ..foreign_users import MAX_CODES, ImportedFactor, ImportedUser, code_bits, is_legacy, is_taken, secret_bytes
+from ..foreign_users import (
+    MAX_CODES,
+    ImportedFactor,
+    ImportedPasskey,
+    ImportedUser,
+    code_bits,
+    is_legacy,
+    is_taken,
+    secret_bytes,
+)
+from ..importing import check_passkey
 from ..policy import Policy
 from ..service import MFA
 from ..time_step import time_step_of
@@ -196,16 +206,25 @@ class _ImportRun:
 
     def _within_policy(self, user: SourceUser) -> ImportedUser | None:
         """What of a user the policy lets in."""
-        factors: list[ImportedFactor] = []
+        factors: list[ImportedFactor | ImportedPasskey] = []
+        passkeys: set[bytes] = set()
         for factor in user.factors:
+            legacy = False
             try:
-                legacy = is_legacy(factor, self._policy)
+                if isinstance(factor, ImportedFactor):
+                    legacy = is_legacy(factor, self._policy)
+                else:
+                    check_passkey(factor, self._policy)
             except PolicyError as error:
-                user.skip("factor", str(error))
+                user.skip("factor" if isinstance(factor, ImportedFactor) else "passkey", str(error))
                 continue
             if len(factors) == self._policy.max_factors:
                 user.skip("factor", "the user has more factors than the policy allows")
                 continue
+            if isinstance(factor, ImportedPasskey):
+                if factor.credential_id in passkeys:
+                    continue
+                passkeys.add(factor.credential_id)
             if legacy:
                 user.flag("factor", "a secret of fewer than 128 bits, or a long period: enroll again")
             factors.append(factor)
@@ -232,11 +251,19 @@ class _ImportRun:
                 self._report.recovery_codes += len(user.recovery_codes)
             else:
                 self._report.already += 1
+                with_passkeys = any(isinstance(factor, ImportedPasskey) for factor in user.factors)
+                if with_passkeys and self._mfa is not None and not self._is_there(self._mfa, user.user_id):
+                    reason = "the user was here before, or brings a passkey of another user"
+                    self._report_note(Note(user.user_id, "passkey", "error", reason))
 
     def _check_proof(self, users: Users, user_id: str, code: str) -> None:
         for rows in users.values():
             for factor in self._read((user_id, rows)).factors:
-                if factor.kind == "totp" and _is_code_of(factor, code, self._clock()):
+                if (
+                    isinstance(factor, ImportedFactor)
+                    and factor.kind == "totp"
+                    and _is_code_of(factor, code, self._clock())
+                ):
                     return
         raise SourceError(f"the code is none of user {user_id!r}'s: a wrong key, a wrong column, or mistyped")
 

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from ..foreign_users import ImportedFactor
+from ..foreign_users import ImportedFactor, ImportedPasskey
 from .database import Accounts, Database, Query, Row
 
 __all__ = ["Format", "Moment", "Note", "Row", "SourceUser", "factor_id"]
@@ -42,7 +42,7 @@ class SourceUser:
     """What a format finds of one user of the source."""
 
     user_id: str
-    factors: list[ImportedFactor] = field(default_factory=list)
+    factors: list[ImportedFactor | ImportedPasskey] = field(default_factory=list)
     recovery_codes: list[str] = field(default_factory=list, repr=False)
     notes: list[Note] = field(default_factory=list)
 

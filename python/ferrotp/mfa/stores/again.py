@@ -14,16 +14,17 @@ from ..errors import StoreUnavailable
 
 DecisionT = TypeVar("DecisionT", bound=Callable[..., Any])
 
-_under_way = threading.local()
-
 
 class Undone(StoreUnavailable):
     """The database took back all of a transaction, which may be made again: a deadlock, for one."""
 
 
-def latest() -> float:
+class _UnderWay(threading.local):
+    latest = float("inf")
     """The deadline of what this thread does again, by `time.monotonic`; infinity for all else."""
-    return getattr(_under_way, "latest", float("inf"))
+
+
+under_way = _UnderWay()
 
 
 def again_if_undone(decision: DecisionT) -> DecisionT:
@@ -37,18 +38,18 @@ def again_if_undone(decision: DecisionT) -> DecisionT:
         try:
             return decision(store, *args, **more)
         except Undone:
-            if latest() < float("inf"):
+            if under_way.latest < float("inf"):
                 raise  # within another one, which will
-        _under_way.latest = begun + store.timeout
+        under_way.latest = begun + store.timeout
         try:
             while True:
                 sleep(uniform(0.001, 0.01))  # noqa: S311 - so that no two stay in step
                 try:
                     return decision(store, *args, **more)
                 except Undone:
-                    if monotonic() >= _under_way.latest:
+                    if monotonic() >= under_way.latest:
                         raise
         finally:
-            del _under_way.latest
+            del under_way.latest
 
     return cast(DecisionT, decided)

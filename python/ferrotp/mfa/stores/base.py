@@ -175,8 +175,14 @@ class Reservation:
     """For ``otp`` and ``unlock`` the active ones; for ``enrollment`` the pending one that was asked for."""
     recovery_code: RecoveryCode | None = None
     """For ``recovery``: the unused one with the selector that was asked for."""
+    recovery_codes: int = 0
+    """From `attempt`: how many unused ones the user has."""
     accepted: Acceptance | None = None
     """What `attempt` accepted, and has kept. `budget` is then the one before the refund."""
+
+    def sealed(self, factor_id: str) -> bytes | None:
+        """The sealed record of a factor that was offered, as it was read."""
+        return next((factor.sealed for factor in self.factors if factor.factor_id == factor_id), None)
 
     def newer(self, acceptance: Acceptance | None) -> tuple[Factor, Acceptance] | None:
         """The factor that is accepted, as it was read, with what is accepted of it: what every store asks of what
@@ -206,7 +212,8 @@ class Confirmation:
 class Refusal:
     """No attempt is open."""
 
-    reason: Literal["not enrolled", "throttled", "disabled"]
+    reason: Literal["not enrolled", "throttled", "disabled", "ended"]
+    """``ended``: the half-login that asked was ended before."""
     retry_at: int = 0
     """For ``throttled``: when the next attempt is open."""
     clock_was_ahead: bool = False
@@ -277,6 +284,22 @@ def check_passkey(factors: Sequence[Factor], passkey: Factor, max_factors: int, 
     if any(factor.factor_id == passkey.factor_id for factor in factors):
         raise PasskeyTaken
     check_room(factors, max_factors, only_first)
+
+
+def without_others_passkeys(users: Sequence[NewUser], owner_of: Callable[[Factor], Owner | None]) -> list[NewUser]:
+    """Of users who are to be added, those who bring no passkey that is another's: in the store, or of one before them.
+
+    :param owner_of: whose a passkey is in the store; None: nobody's
+    """
+    taken: dict[tuple[str, str], Owner] = {}
+    found = []
+    for user in users:
+        mine = {(user.owner.tenant, factor.factor_id): factor for factor in user.factors if factor.kind == "passkey"}
+        whose = [taken.get(key) or owner_of(factor) for key, factor in mine.items()]
+        if all(owner in (None, user.owner) for owner in whose):
+            taken.update(dict.fromkeys(mine, user.owner))
+            found.append(user)
+    return found
 
 
 def counts_on(factor: Factor, counter: int) -> bool:
@@ -388,7 +411,8 @@ class Store(Protocol):
 
         A user who has budgets stays as it is, even one whose factors have all been removed: what came from another
         system comes once, and does not come back. One who has only begun to set up (`NEVER_BOUND`) is added, and the
-        pending factors go.
+        pending factors go. Their passkeys are theirs alone from then on; one of whom a passkey is another user's of the
+        tenant stays out as a whole.
         """
 
     def reserve(
@@ -410,7 +434,15 @@ class Store(Protocol):
         """
 
     def attempt(
-        self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
+        self,
+        owner: Owner,
+        method: Method,
+        now: int,
+        limits: Limits,
+        decide: Decide,
+        *,
+        factor_id: str = "",
+        login_id: str = "",
     ) -> Reservation | Refusal:
         """One attempt by ``otp``, whole: counted by the rule of `charge`, shown to `decide`, and kept, in one decision.
 
@@ -418,26 +450,18 @@ class Store(Protocol):
         that is not newer than the factor's last, the attempt stays counted. Either is durable before this returns, so
         that no code is answered whose attempt is not counted: a process that dies in between has answered nobody.
 
+        With the `login_id` of a half-login that `end_half_login` has ended it is refused as ``ended``, before all else:
+        nothing is counted, and `decide` is not asked.
+
         `decide` gets the reservation as `reserve` would give it. It takes microseconds, and may be called again, with
         what another process has changed meanwhile; the last call counts. So it asks no store, waits for nothing and
         tells nobody. If it raises, the attempt stays counted and the exception goes on.
         """
 
-    def unlock(
-        self,
-        reservation: Reservation,
-        factor_id: str,
-        first: int,
-        step: int,
-        drift: int,
-        now: int,
-        resealed: bytes | None,
-        *,
-        disable_at: int,
-    ) -> bool:
-        """Advances an active factor by two codes in a row, of the steps `first` and `step`, and refunds the attempt:
-        if both are newer than the factor's last one, and both are used up. `resealed` replaces the sealed secret if the
-        reservation's is still the one there.
+    def unlock(self, reservation: Reservation, accepted: Acceptance, now: int, *, disable_at: int) -> bool:
+        """Advances an active factor by two codes in a row, of `accepted.step` and the step before it, and refunds the
+        attempt: if both are newer than the factor's last one, and both are used up. `accepted.resealed` replaces the
+        sealed secret if the reservation's is still the one there.
 
         It also ends the delay of single codes: their consecutive failures are over. What they have spent of 30 days
         stays spent. False, and nothing changes, if ``otp`` has had `disable_at` failures in a row: this is no way
@@ -447,15 +471,16 @@ class Store(Protocol):
     def confirm(
         self,
         reservation: Reservation,
-        factor_id: str,
-        step: int,
-        drift: int,
+        accepted: Acceptance,
         now: int,
         codes: Sequence[RecoveryCode],
         max_factors: int,
         only_first: bool = False,
+        name: str = "",
     ) -> Confirmation | None:
-        """Makes a pending factor active, with `step` as its last, if it is still pending and has not expired.
+        """Makes a pending factor active, with the accepted step as its last, if it is still pending and has not
+        expired. Its record was sealed a moment ago, and stays as it is. Unless `name` is empty, the factor has it from
+        then on.
 
         Refunds the attempt. `codes` become the user's recovery codes, and clear the budget of ``recovery``, if the user
         has no unused one: of two first confirmations at once, only one set is shown. If the user's ``otp`` budget was

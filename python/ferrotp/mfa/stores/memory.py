@@ -9,6 +9,7 @@ from ..errors import FactorExists, PasskeyTaken
 from .base import (
     METHODS,
     NEVER_BOUND,
+    Acceptance,
     AnsweredChallenge,
     Budget,
     Confirmation,
@@ -35,6 +36,7 @@ from .base import (
     refund,
     spend,
     surplus,
+    without_others_passkeys,
 )
 
 _NEVER_BOUND = Budget(spent_until=NEVER_BOUND)
@@ -90,6 +92,8 @@ class MemoryStore:
         owner = user.owner
         if self._budgets.get((owner, "otp"), _NEVER_BOUND) != _NEVER_BOUND:
             return False
+        if not without_others_passkeys([user], self._owner_of):
+            return False
         for pending in self._of(owner):
             del self._factors[owner, pending.factor_id]
         self._factors.update({(owner, factor.factor_id): factor for factor in user.factors})
@@ -97,6 +101,10 @@ class MemoryStore:
         self._budgets.update({(owner, method): Budget() for method in METHODS})
         self._epochs.setdefault(owner, new_epoch())
         return True
+
+    def _owner_of(self, passkey: Factor) -> Owner | None:
+        found = self.passkey(passkey.owner.tenant, passkey.factor_id)
+        return None if found is None else found.owner
 
     def reserve(
         self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
@@ -130,12 +138,23 @@ class MemoryStore:
             return open_at
 
     def attempt(
-        self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
+        self,
+        owner: Owner,
+        method: Method,
+        now: int,
+        limits: Limits,
+        decide: Decide,
+        *,
+        factor_id: str = "",
+        login_id: str = "",
     ) -> Reservation | Refusal:
         with self._lock:
+            if login_id and (owner, login_id) in self._ended:
+                return Refusal("ended")
             answer = self.reserve(owner, method, now, limits, factor_id=factor_id)
             if isinstance(answer, Refusal):
                 return answer
+            answer = replace(answer, recovery_codes=self._codes_of(owner))
             found = answer.newer(decide(answer))
             if found is None:
                 return answer
@@ -144,27 +163,18 @@ class MemoryStore:
             self._refund(answer)
             return replace(answer, accepted=accepted)
 
-    def unlock(
-        self,
-        reservation: Reservation,
-        factor_id: str,
-        first: int,
-        step: int,
-        drift: int,
-        now: int,
-        resealed: bytes | None,
-        *,
-        disable_at: int,
-    ) -> bool:
+    def unlock(self, reservation: Reservation, accepted: Acceptance, now: int, *, disable_at: int) -> bool:
         owner = reservation.owner
         with self._lock:
-            factor = self._factors.get((owner, factor_id))
+            factor = self._factors.get((owner, accepted.factor_id))
             codes = self._budgets.get((owner, "otp"), Budget())
-            if factor is None or factor.state != "active" or factor.last_step >= first or codes.failures >= disable_at:
+            if factor is None or factor.state != "active" or codes.failures >= disable_at:
                 return False
-            if resealed is not None and any(kept.sealed == factor.sealed for kept in reservation.factors):
-                factor = replace(factor, sealed=resealed)
-            self._factors[owner, factor_id] = replace(factor, last_step=step, drift=drift, last_used_at=now)
+            if factor.last_step >= accepted.step - 1:
+                return False
+            if reservation.sealed(factor.factor_id) != factor.sealed:
+                accepted = replace(accepted, resealed=None)
+            self._factors[owner, factor.factor_id] = advanced(factor, accepted, now)
             self._budgets[owner, "otp"] = Budget(spent_until=codes.spent_until)
             self._refund(reservation)
             return True
@@ -172,17 +182,16 @@ class MemoryStore:
     def confirm(
         self,
         reservation: Reservation,
-        factor_id: str,
-        step: int,
-        drift: int,
+        accepted: Acceptance,
         now: int,
         codes: Sequence[RecoveryCode],
         max_factors: int,
         only_first: bool = False,
+        name: str = "",
     ) -> Confirmation | None:
         owner = reservation.owner
         with self._lock:
-            factor = self._factors.get((owner, factor_id))
+            factor = self._factors.get((owner, accepted.factor_id))
             if factor is None or factor.state != "pending" or factor.expires_at <= now:
                 return None
             check_room(self._of(owner), max_factors, only_first)
@@ -191,13 +200,18 @@ class MemoryStore:
                 for kept in self._of(owner):
                     if kept.state == "active" and kept.kind != "passkey":
                         self._factors[owner, kept.factor_id] = replace(kept, state="disabled")
-            self._factors[owner, factor_id] = replace(
-                factor, state="active", last_step=step, drift=drift, last_used_at=now
+            self._factors[owner, factor.factor_id] = replace(
+                factor,
+                name=name or factor.name,
+                state="active",
+                last_step=accepted.step,
+                drift=accepted.drift,
+                last_used_at=now,
             )
             self._note_bound(owner)
             self._epochs.setdefault(owner, new_epoch())
             self._refund(reservation)
-            codes_kept = bool(codes) and all(other != owner for other, _ in self._codes)
+            codes_kept = bool(codes) and not self._codes_of(owner)
             if codes_kept:
                 self._replace_codes(owner, codes)
             return Confirmation(codes_kept)
@@ -224,7 +238,7 @@ class MemoryStore:
                 self._budgets.setdefault((owner, method), Budget())
             self._note_bound(owner)
             self._epochs.setdefault(owner, new_epoch())
-            codes_kept = bool(codes) and all(other != owner for other, _ in self._codes)
+            codes_kept = bool(codes) and not self._codes_of(owner)
             if codes_kept:
                 self._replace_codes(owner, codes)
             return Confirmation(codes_kept)
@@ -275,7 +289,7 @@ class MemoryStore:
                 return None
             del self._codes[owner, selector]
             self._refund(reservation)
-            return sum(other == owner for other, _ in self._codes)
+            return self._codes_of(owner)
 
     def replace_recovery_codes(
         self, owner: Owner, codes: Sequence[RecoveryCode], now: int, only_first: bool = False
@@ -283,7 +297,7 @@ class MemoryStore:
         with self._lock:
             if all(kept.state == "pending" for kept in self._of(owner)):
                 return False
-            if only_first and any(other == owner for other, _ in self._codes):
+            if only_first and self._codes_of(owner):
                 return False
             self._replace_codes(owner, codes)
             return True
@@ -368,7 +382,7 @@ class MemoryStore:
     def user(self, owner: Owner) -> UserState:
         with self._lock:
             factors = tuple(sorted(self._of(owner), key=lambda kept: (kept.created_at, kept.factor_id)))
-            codes = sum(other == owner for other, _ in self._codes)
+            codes = self._codes_of(owner)
             check_whole(factors, (owner, "otp") in self._budgets, codes, len(self._devices_of(owner)))
             budgets = {method: self._budgets.get((owner, method), Budget()) for method in METHODS}
             return UserState(factors, budgets, codes, self._epochs.get(owner, ""))
@@ -401,6 +415,9 @@ class MemoryStore:
 
     def _of(self, owner: Owner) -> list[Factor]:
         return [kept for (other, _), kept in self._factors.items() if other == owner]
+
+    def _codes_of(self, owner: Owner) -> int:
+        return sum(other == owner for other, _ in self._codes)
 
     def _reset(self, owner: Owner) -> int:
         mine = self._of(owner)

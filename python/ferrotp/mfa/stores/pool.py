@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Generic, Protocol, TypeVar
 
 from ..errors import StoreUnavailable
-from .again import Undone, latest
+from .again import Undone, under_way
 
 POOL_SIZE = 8
 """How many connections to a server a process has at most."""
@@ -163,7 +163,7 @@ class _Loan(Generic[ConnectionT]):
     def __enter__(self) -> ConnectionT:
         pool = self._pool
         begun = monotonic()
-        deadline = min(begun + self._timeout, latest())
+        deadline = min(begun + self._timeout, under_way.latest)
         self._places = pool._places
         if not self._places.acquire(deadline - begun):
             raise StoreUnavailable("all of the store's connections to the database are busy")

@@ -39,6 +39,7 @@ from .base import (
     METHODS,
     NEVER_USED,
     TIMEOUT,
+    Acceptance,
     AnsweredChallenge,
     Budget,
     Confirmation,
@@ -237,33 +238,43 @@ class RedisStore:
         return self._decide("spend", owner, int, method, *args)
 
     def attempt(
-        self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
+        self,
+        owner: Owner,
+        method: Method,
+        now: int,
+        limits: Limits,
+        decide: Decide,
+        *,
+        factor_id: str = "",
+        login_id: str = "",
     ) -> Reservation | Refusal:
         """One script reads, and one keeps what it came to if all is as it was read; else once more."""
         _limits(limits)  # what Lua could not count with is refused now
 
-        def read(answer: list[bytes]) -> tuple[Budget, dict[str, bytes]] | None:
-            if answer == []:
-                return None
-            if type(answer) is not list or len(answer) < 5:
+        def read(answer: list[bytes]) -> Refusal | tuple[Budget, int, dict[str, bytes]]:
+            if answer == [b"none"]:
+                return Refusal("not enrolled")
+            if answer == [b"ended"]:
+                return Refusal("ended")
+            if type(answer) is not list or len(answer) < 6:
                 raise ValueError
-            records = dict(zip(map(_unescaped, answer[3::2]), answer[4::2], strict=True))
-            return Budget(*map(int, answer[:3])), records
+            records = dict(zip(map(_unescaped, answer[4::2]), answer[5::2], strict=True))
+            return Budget(*map(int, answer[:3])), int(answer[3]), records
 
         until = time.monotonic() + self._timeout
         while True:
-            args = (method, *_whole(now, below=_SUMMED), _escaped(factor_id))
+            args = (method, *_whole(now, below=_SUMMED), _escaped(factor_id), _escaped(login_id))
             there = self._decide("look", owner, read, *args, until=until)
-            if there is None:
-                return Refusal("not enrolled")
-            was, records = there
+            if isinstance(there, Refusal):
+                return there
+            was, codes, records = there
             charged, refusal = charge(was, now, limits)
             if refusal:
                 if charged == was or self._settle(owner, method, was, charged, records, until):
                     return refusal
                 continue
             factors = sorted((_factor(owner, name, raw) for name, raw in records.items()), key=_age)
-            answer = Reservation(owner, method, limits, charged, tuple(factors))
+            answer = Reservation(owner, method, limits, charged, tuple(factors), recovery_codes=codes)
             failure: BaseException | None = None
             found = None
             try:
@@ -280,23 +291,13 @@ class RedisStore:
                     raise failure
                 return answer if found is None else replace(answer, accepted=found[1])
 
-    def unlock(
-        self,
-        reservation: Reservation,
-        factor_id: str,
-        first: int,
-        step: int,
-        drift: int,
-        now: int,
-        resealed: bytes | None,
-        *,
-        disable_at: int,
-    ) -> bool:
+    def unlock(self, reservation: Reservation, accepted: Acceptance, now: int, *, disable_at: int) -> bool:
         numbers = _whole(reservation.limits.cost, disable_at)
-        args = [reservation.method, *numbers, _escaped(factor_id), _step(first), _step(step), *_whole(drift, now)]
-        read = [factor.sealed for factor in reservation.factors if factor.factor_id == factor_id]
-        if resealed is not None and read:
-            args += [read[0], resealed]
+        steps = _step(accepted.step - 1), _step(accepted.step)
+        args = [reservation.method, *numbers, _escaped(accepted.factor_id), *steps, *_whole(accepted.drift, now)]
+        read = reservation.sealed(accepted.factor_id)
+        if accepted.resealed is not None and read is not None:
+            args += [read, accepted.resealed]
         return self._decide("unlock", reservation.owner, _yes, *args)
 
     def _settle(
@@ -318,18 +319,18 @@ class RedisStore:
     def confirm(
         self,
         reservation: Reservation,
-        factor_id: str,
-        step: int,
-        drift: int,
+        accepted: Acceptance,
         now: int,
         codes: Sequence[RecoveryCode],
         max_factors: int,
         only_first: bool = False,
+        name: str = "",
     ) -> Confirmation | None:
         limits = reservation.limits
         args: list[bytes | str] = [reservation.method, *_whole(limits.cost, limits.disable_at)]
-        args += [_escaped(factor_id), _step(step)]
-        args += [*_whole(drift, now), new_epoch(), *_whole(max_factors, only_first), *_pairs(codes)]
+        args += [_escaped(accepted.factor_id), _step(accepted.step)]
+        args += [*_whole(accepted.drift, now), new_epoch(), *_whole(max_factors, only_first)]
+        args += [name.encode("utf-8", "surrogatepass"), *_pairs(codes)]
         answer = self._decide("confirm", reservation.owner, _CONFIRMED.__getitem__, *args)
         if answer == "enrolled":
             raise AlreadyEnrolled

@@ -2,8 +2,18 @@
 local spent = redis.call('HGET', KEYS[2], 'otp:spent_until')
 if spent and spent ~= '-1' then return 0 end
 
-for id in pairs(factors()) do drop(id) end -- pending ones
 local codes = 4 + 2 * number(ARGV[3])
+local passkeys = {}
+for i = 4, codes - 1, 2 do
+  if parsed(ARGV[i + 1]).kind == 'passkey' then
+    local place = of_tenant(ARGV[1], ARGV[i])
+    local whose = redis.call('HGET', KEYS[7], place)
+    if whose and whose ~= ARGV[1] then return 0 end
+    passkeys[#passkeys + 1] = place
+  end
+end
+for id in pairs(factors()) do drop(id) end -- pending ones
+for _, place in ipairs(passkeys) do redis.call('HSET', KEYS[7], place, ARGV[1]) end
 for i = 4, codes - 1, 2 do
   redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
   redis.call('ZADD', KEYS[5], 0, ARGV[1] .. '\0' .. ARGV[i])

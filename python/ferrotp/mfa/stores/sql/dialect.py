@@ -119,6 +119,8 @@ class Dialect(ABC, Generic[ConnectionT, StatementsT]):
     def _refuse(self, connection: ConnectionT, attempt: Attempt, *, reading: bool = False) -> Refusal | None:
         """Why an attempt is not counted; None if by now it would be, or if something is to be written for it."""
         statements, values = self.statements, attempt.values
+        if self._has_ended(connection, values):
+            return Refusal("ended")
         if not connection.run(statements.found[attempt.method, attempt.one_factor], values):
             return Refusal("not enrolled")
         rows = connection.run(statements.budget, values)
@@ -129,6 +131,10 @@ class Dialect(ABC, Generic[ConnectionT, StatementsT]):
         if refusal and kept != budget:
             return refusal if not reading and self._correct(connection, values, budget, kept) else None
         return refusal
+
+    def _has_ended(self, connection: ConnectionT, values: Values) -> bool:
+        """Whether an attempt is of a half-login that was ended."""
+        return values["login_id"] != "" and bool(connection.run(self.statements.ended, values))
 
     def _correct(self, connection: ConnectionT, values: Values, budget: Budget, kept: Budget) -> bool:
         """Brings the times of a budget back, if it is still as it was read."""

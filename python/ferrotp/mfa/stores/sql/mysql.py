@@ -12,9 +12,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    CheckConstraint,
     ColumnElement,
-    Table,
     and_,
     delete,
     exists,
@@ -27,7 +25,6 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.mysql.mysqldb import MySQLCompiler_mysqldb
 from sqlalchemy.dialects.mysql.pymysql import dialect as PyMySQLDialect
-from sqlalchemy.schema import AddConstraint
 from sqlalchemy.sql import Executable
 
 from ..base import METHODS, NEVER_BOUND, Budget, NewUser, Owner, Refusal, Reservation, charge, new_epoch
@@ -81,14 +78,6 @@ class MySQLStatements(ServerStatements):
 
     def _may_write(self) -> "ColumnElement[Any]":
         return literal_column("CAST(@@GLOBAL.read_only AS CHAR) IN ('0', 'OFF')", BigInteger())
-
-    def replace_check(self, table: Table, column: str) -> list[str]:
-        checks = [found for found in table.constraints if isinstance(found, CheckConstraint)]
-        (check,) = (found for found in checks if str(found.name).endswith(f"{column}_check"))
-        return [
-            f"ALTER TABLE {table.name} DROP CONSTRAINT {check.name}",
-            str(AddConstraint(check).compile(dialect=self._dialect)),
-        ]
 
     def _count(self, method: str, one_factor: bool, delays: int) -> Statement:
         """Counts an attempt, if the budget is as it was read and there still is something to try it on."""

@@ -19,10 +19,8 @@ from psycopg import pq
 from sqlalchemy import (
     BigInteger,
     Boolean,
-    CheckConstraint,
     ColumnElement,
     LargeBinary,
-    Table,
     Text,
     cast,
     column,
@@ -35,7 +33,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import URL, Engine
-from sqlalchemy.schema import AddConstraint
 from sqlalchemy.sql import Executable
 
 from ...errors import StoreRefused, StoreUnavailable
@@ -363,14 +360,6 @@ class PostgreSQLStatements(ServerStatements):
         # On for a standby, and where an administrator or a full disk made it so.
         read_only = func.current_setting(literal_column("'transaction_read_only'"))
         return cast(read_only == literal_column("'off'"), Boolean)
-
-    def replace_check(self, table: Table, column: str) -> list[str]:
-        checks = [found for found in table.constraints if isinstance(found, CheckConstraint)]
-        (check,) = (found for found in checks if str(found.name).endswith(f"{column}_check"))
-        return [
-            f"ALTER TABLE {table.name} DROP CONSTRAINT {check.name}",
-            str(AddConstraint(check).compile(dialect=self._dialect)),
-        ]
 
     def _counting(self, charged: Any, method: str, one_factor: bool) -> Executable:
         """It also gives the factors, or the recovery code, so that it is one round trip. They are as they were when it

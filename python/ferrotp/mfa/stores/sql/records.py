@@ -47,9 +47,10 @@ def factor_of(owner: Owner, row: Sequence[Any]) -> Factor:
 
 
 def otp_reservation(
-    owner: Owner, method: Any, limits: Limits, budget: Budget, rows: "Sequence[Sequence[Any]]"
+    owner: Owner, method: Any, limits: Limits, budget: Budget, rows: "Sequence[Sequence[Any]]", recovery_codes: int = 0
 ) -> Reservation:
-    return Reservation(owner, method, limits, budget, tuple([factor_of(owner, row) for row in rows]))
+    factors = tuple([factor_of(owner, row) for row in rows])
+    return Reservation(owner, method, limits, budget, factors, recovery_codes=recovery_codes)
 
 
 def recovery_reservation(

@@ -6,12 +6,13 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Literal, Protocol, TypeVar
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import CheckConstraint, ColumnElement, Table, select
+from sqlalchemy.schema import AddConstraint
 
 from ..base import Acceptance, Budget, Decide, Factor, Refusal, Reservation, charge, refund
 from .dialect import Attempt, Dialect, SQLConnection
 from .records import Values, advance_values, otp_reservation
-from .statements import Statement, Statements, number
+from .statements import Statement, Statements, counted, number
 
 
 class ServerConnection(SQLConnection, Protocol):
@@ -29,14 +30,24 @@ class ServerStatements(Statements):
 
     @cached_property
     def look(self) -> dict[bool, Statement]:
-        """The budget of an attempt and the active factors, by whether one is asked for: as they are now, without a
-        lock."""
+        """The budget of an attempt, whether its half-login has ended, how many recovery codes there are, and the active
+        factors, by whether one is asked for: as they are now, without a lock."""
         budget = self._tables.budget
-        fields = (budget.c.failures, budget.c.retry_at, budget.c.spent_until, *self._factor_fields)
+        ended = counted(self._tables.ended_login, self._ended_key).scalar_subquery()
+        counts = (budget.c.failures, budget.c.retry_at, budget.c.spent_until, ended, self._code_count)
+        fields = (*counts, *self._factor_fields)
         return {
             one_factor: self._made(select(*fields).where(self._budget_key, self._found("otp", one_factor)))
             for one_factor in (False, True)
         }
+
+    def replace_check(self, table: Table, column: str) -> list[str]:
+        checks = [found for found in table.constraints if isinstance(found, CheckConstraint)]
+        (check,) = (found for found in checks if str(found.name).endswith(f"{column}_check"))
+        return [
+            f"ALTER TABLE {table.name} DROP CONSTRAINT {check.name}",
+            str(AddConstraint(check).compile(dialect=self._dialect)),
+        ]
 
     def _as_read(self) -> "list[ColumnElement[bool]]":
         """The budget is as it was read."""
@@ -70,15 +81,18 @@ class Server(Dialect[ConnectionT, StatementsT]):
         while True:
             rows = connection.run(statements.look[attempt.one_factor], values)
             if not rows:
-                return Refusal("not enrolled")
-            was = Budget(*rows[0][:3])
+                return Refusal("ended" if self._has_ended(connection, values) else "not enrolled")
+            *budget, has_ended, codes = rows[0][:5]
+            if has_ended:
+                return Refusal("ended")
+            was = Budget(*budget)
             charged, refusal = charge(was, attempt.now, attempt.limits)
             if refusal:
                 if charged == was or self._correct(connection, values, was, charged):
                     return refusal
                 continue
-            factors = [row[3:] for row in rows]
-            answer = otp_reservation(attempt.owner, attempt.method, attempt.limits, charged, factors)
+            factors = [row[5:] for row in rows]
+            answer = otp_reservation(attempt.owner, attempt.method, attempt.limits, charged, factors, codes)
             failure: BaseException | None = None
             found = None
             try:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
-from sqlalchemy import BigInteger, ColumnElement, Table, literal_column, select, update
+from sqlalchemy import BigInteger, ColumnElement, Table, exists, literal_column, not_, select, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import Executable
 
@@ -37,6 +37,15 @@ OLDEST = (3, 37)
 """The first version with strict tables; `RETURNING` is older."""
 
 NO_VALUES: Values = {}
+
+
+def _plain(sql: str) -> Statement:
+    """A statement that takes no values."""
+    return Statement(b"", sql, (), ())
+
+
+_BEGIN, _BEGIN_READING = _plain("BEGIN IMMEDIATE"), _plain("BEGIN")
+_COMMIT, _ROLLBACK = _plain("COMMIT"), _plain("ROLLBACK")
 
 _READ_ONLY = re.compile(r"[?&](mode=ro|immutable=1)(&|$)")
 """In the URI of a file."""
@@ -109,21 +118,19 @@ class SQLiteConnection:
         self.reads_freely = False
         self._connection = connection
 
-    def execute(self, sql: str, values: Values = NO_VALUES) -> Rows:
+    def run(self, statement: Statement, values: Values = NO_VALUES) -> Rows:
         """Runs a statement, again and again while another holds the lock."""
         wait = None
-        while (rows := self._tried(sql, values)) is None:
+        while True:
+            try:
+                return self._connection.execute(statement.text, values).fetchall()
+            except sqlite3.Error as error:
+                _raise_unless_busy(error)
             wait = self._pause(wait)
-        return rows
 
-    def _tried(self, sql: str, values: Values = NO_VALUES) -> Rows | None:
-        """Runs a statement; None if another holds the lock."""
-        try:
-            return self._connection.execute(sql, values).fetchall()
-        except sqlite3.Error as error:
-            if is_sqlite_busy(error):
-                return None
-            raise _failure(error) from None
+    def execute(self, sql: str) -> Rows:
+        """The same for a text."""
+        return self.run(_plain(sql))
 
     def _pause(self, wait: LockWait | None) -> LockWait:
         """Sleeps before another try."""
@@ -139,7 +146,7 @@ class SQLiteConnection:
         return True
 
     def begin(self, *, reading: bool = False) -> None:
-        self.execute("BEGIN" if reading else "BEGIN IMMEDIATE")
+        self.run(_BEGIN_READING if reading else _BEGIN)
 
     def begin_unless(self, answer: Callable[[], _Answer | None]) -> _Answer | None:
         """Opens a transaction that writes; or asks, while another one writes, until there is an answer without.
@@ -147,21 +154,22 @@ class SQLiteConnection:
         With a rollback journal readers keep a writer from committing, so there it only waits.
         """
         wait = None
-        while self._tried("BEGIN IMMEDIATE") is None:
+        while True:
+            try:
+                self._connection.execute(_BEGIN.text)
+                return None
+            except sqlite3.Error as error:
+                _raise_unless_busy(error)
             found = answer() if self.reads_freely else None
             if found is not None:
                 return found
             wait = self._pause(wait)
-        return None
 
     def commit(self) -> None:
-        self.execute("COMMIT")
+        self.run(_COMMIT)
 
     def rollback(self) -> None:
-        self.execute("ROLLBACK")
-
-    def run(self, statement: Statement, values: Values) -> Rows:
-        return self.execute(statement.text, values)
+        self.run(_ROLLBACK)
 
     def is_writable(self) -> bool:
         return self.opened_for_writing and os.access(self.file, os.W_OK)
@@ -200,6 +208,11 @@ def _create(path: str) -> None:
         os.unlink(fresh)
 
 
+def _raise_unless_busy(error: sqlite3.Error) -> None:
+    if not is_sqlite_busy(error):
+        raise _failure(error) from None
+
+
 def _failure(error: sqlite3.Error) -> Exception:
     # The texts of SQLite name tables and columns, never a value.
     if isinstance(error, sqlite3.IntegrityError):
@@ -230,7 +243,11 @@ class SQLiteStatements(Statements):
         ]
 
     def _counting(self, charged: Any, method: str, one_factor: bool) -> Executable:
-        return charged  # type: ignore[no-any-return] # what it is tried on is read under the same lock
+        # What it is tried on is read under the same lock.
+        if method == "otp":
+            ended = exists(select(DONE).select_from(self._tables.ended_login).where(self._ended_key))
+            charged = charged.where(not_(ended)).returning(self._code_count)
+        return charged  # type: ignore[no-any-return]
 
     def _may_write(self) -> "ColumnElement[Any]":
         return literal_column("1", BigInteger())  # the connection knows
@@ -344,9 +361,10 @@ class SQLite(Dialect[SQLiteConnection, SQLiteStatements]):
 
     def reserve(self, connection: SQLiteConnection, attempt: Attempt) -> Reservation | Refusal:
         answer = self._counted(connection, attempt)
-        if isinstance(answer, Reservation):
-            connection.commit()
-        return answer
+        if isinstance(answer, Refusal):
+            return answer
+        connection.commit()
+        return replace(answer, recovery_codes=0)  # as the protocol has it: `attempt` counts them
 
     def attempt(self, connection: SQLiteConnection, attempt: Attempt, decide: Decide) -> Reservation | Refusal:
         """One transaction. The count is written before the code is looked at: a file that is read-only lets a
@@ -382,13 +400,14 @@ class SQLite(Dialect[SQLiteConnection, SQLiteStatements]):
                 raise AssertionError("the statement refused an attempt that charge() allows")
             connection.commit()
             return refusal
-        budget = Budget(*rows[0])
+        budget = Budget(*rows[0][:3])
         if method == "recovery":
             found = connection.run(statements.code, values)
             sealed = found[0][0] if found else None
             return recovery_reservation(attempt.owner, attempt.limits, budget, values["selector"], sealed)
         factors = connection.run(statements.found[method, attempt.one_factor], values)
-        return otp_reservation(attempt.owner, method, attempt.limits, budget, factors)
+        codes = rows[0][3] if method == "otp" else 0
+        return otp_reservation(attempt.owner, method, attempt.limits, budget, factors, codes)
 
     def use_device(
         self, connection: SQLiteConnection, values: Values, grace: int

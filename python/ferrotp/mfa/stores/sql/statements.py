@@ -253,6 +253,12 @@ class Statements(ABC):
             .returning(DONE)
         )
 
+    @property
+    def _code_count(self) -> "ColumnElement[int]":
+        """How many unused recovery codes the user has."""
+        count: ColumnElement[int] = counted(self._tables.recovery_code, self._code_owner).scalar_subquery()
+        return count
+
     # Acceptance.
 
     def _refund(self) -> Any:
@@ -347,6 +353,7 @@ class Statements(ABC):
                 factor.c.expires_at > number("now"),
             )
             .values(
+                name=text("name"),
                 state=literal_column("'active'"),
                 last_step=number("step"),
                 drift=number("drift"),
@@ -481,26 +488,13 @@ class Statements(ABC):
 
     @cached_property
     def codes_of(self) -> Statement:
-        return self._made(
-            select(func.count(literal_column("*"), type_=BigInteger()))
-            .select_from(self._tables.recovery_code)
-            .where(self._code_owner)
-        )
+        return self._made(counted(self._tables.recovery_code, self._code_owner))
 
     @cached_property
     def counts_of(self) -> Statement:
         """How many codes and devices there are, and whether this server takes writes."""
-        counts = [
-            select(func.count(literal_column("*"), type_=BigInteger()))
-            .select_from(table)
-            .where(owned)
-            .scalar_subquery()
-            for table, owned in (
-                (self._tables.recovery_code, self._code_owner),
-                (self._tables.device, self._device_owner),
-            )
-        ]
-        return self._made(select(*counts, self._may_write()))
+        devices = counted(self._tables.device, self._device_owner).scalar_subquery()
+        return self._made(select(self._code_count, devices, self._may_write()))
 
     @abstractmethod
     def _may_write(self) -> "ColumnElement[Any]":
@@ -599,6 +593,13 @@ class Statements(ABC):
             .select_from(passkey.join(factor, its))
             .where(passkey.c.tenant == text("tenant"), passkey.c.factor_id == text("factor_id"))
         )
+
+    @cached_property
+    def owner_of_passkey(self) -> Statement:
+        """Whose a passkey is, also if its factor should be missing."""
+        passkey = self._tables.passkey
+        mine = passkey.c.tenant == text("tenant"), passkey.c.factor_id == text("factor_id")
+        return self._made(select(passkey.c.user_id).where(*mine))
 
     @cached_property
     def claim_passkey(self) -> Statement:
@@ -701,13 +702,13 @@ class Statements(ABC):
     def add_ended(self) -> Statement:
         return self._made(self._row_or_leave(self._tables.ended_login))
 
+    @property
+    def _ended_key(self) -> "ColumnElement[bool]":
+        return and_(self._ended_owner, self._tables.ended_login.c.login_id == text("login_id"))
+
     @cached_property
     def ended(self) -> Statement:
-        return self._made(
-            select(DONE)
-            .select_from(self._tables.ended_login)
-            .where(self._ended_owner, self._tables.ended_login.c.login_id == text("login_id"))
-        )
+        return self._made(select(DONE).select_from(self._tables.ended_login).where(self._ended_key))
 
     @cached_property
     def drop_expired_ended(self) -> Statement:
@@ -761,6 +762,11 @@ class Statements(ABC):
     @cached_property
     def set_version(self) -> Statement:
         return self._made(insert(self._tables.schema).values(version=number("version")))
+
+
+def counted(table: Any, owned: "ColumnElement[bool]") -> Any:
+    """How many rows of a table are so."""
+    return select(func.count(literal_column("*"), type_=BigInteger())).select_from(table).where(owned)
 
 
 def _row(table: Any) -> "dict[str, ColumnElement[Any]]":

@@ -18,6 +18,7 @@ from ..base import (
     METHODS,
     NEVER_BOUND,
     TIMEOUT,
+    Acceptance,
     AnsweredChallenge,
     Budget,
     Confirmation,
@@ -39,6 +40,7 @@ from ..base import (
     new_epoch,
     spend,
     surplus,
+    without_others_passkeys,
 )
 from ..pool import ConnectionPool
 from .dialect import Attempt, SQLConnection
@@ -181,23 +183,43 @@ class SQLStore:
             connection.commit()
             return True
 
-    @again_if_undone
     def add_users(self, users: Sequence[NewUser]) -> list[bool]:
         # In one order, so that no two imports wait for each other. The first budget decides: it is there already, or
         # this transaction's.
         first = {user.owner: user for user in reversed(users)}
         ordered = sorted(first.values(), key=lambda user: (user.owner.tenant, user.owner.user_id))
+        added = self._add_new(ordered)
+        while added is None:  # another user came with one of the passkeys at this moment: it is seen the next time
+            added = self._add_new(ordered)
+        return [user.owner in added and first[user.owner] is user for user in users]
+
+    @again_if_undone
+    def _add_new(self, users: Sequence[NewUser]) -> set[Owner] | None:
+        """Those who were added. None, and nothing has changed: a passkey was taken in between."""
+        coming = without_others_passkeys(users, self._owner_of)
         with self._pool.borrow() as connection:
             connection.begin()
-            added = self._dialect.add_users(connection, ordered)
+            added = self._dialect.add_users(connection, coming)
+            for user in coming:
+                for factor in user.factors if user.owner in added else ():
+                    claim = {**owner_values(user.owner), "factor_id": factor.factor_id}
+                    if factor.kind == "passkey" and not connection.run(self._statements.claim_passkey, claim):
+                        connection.rollback()
+                        return None
             connection.commit()
-        return [user.owner in added and first[user.owner] is user for user in users]
+        return added
+
+    def _owner_of(self, passkey: Factor) -> Owner | None:
+        place = {"tenant": passkey.owner.tenant, "factor_id": passkey.factor_id}
+        with self._pool.borrow() as connection:
+            rows = connection.run(self._statements.owner_of_passkey, place)
+        return Owner(passkey.owner.tenant, rows[0][0]) if rows else None
 
     @again_if_undone
     def reserve(
         self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
     ) -> Reservation | Refusal:
-        attempt = self._attempt(owner, method, now, limits, factor_id, selector)
+        attempt = self._attempt(owner, method, now, limits, factor_id, selector=selector)
         with self._pool.borrow() as connection:
             if method == "unlock":
                 connection.run(self._statements.new_unlock_budget, attempt.values)
@@ -215,39 +237,33 @@ class SQLStore:
 
     @again_if_undone
     def attempt(
-        self, owner: Owner, method: Method, now: int, limits: Limits, decide: Decide, *, factor_id: str = ""
+        self,
+        owner: Owner,
+        method: Method,
+        now: int,
+        limits: Limits,
+        decide: Decide,
+        *,
+        factor_id: str = "",
+        login_id: str = "",
     ) -> Reservation | Refusal:
-        attempt = self._attempt(owner, method, now, limits, factor_id, "")
+        attempt = self._attempt(owner, method, now, limits, factor_id, login_id=login_id)
         with self._pool.borrow() as connection:
             return self._dialect.attempt(connection, attempt, decide)
 
     @again_if_undone
-    def unlock(
-        self,
-        reservation: Reservation,
-        factor_id: str,
-        first: int,
-        step: int,
-        drift: int,
-        now: int,
-        resealed: bytes | None,
-        *,
-        disable_at: int,
-    ) -> bool:
+    def unlock(self, reservation: Reservation, accepted: Acceptance, now: int, *, disable_at: int) -> bool:
         statements = self._statements
         user = owner_values(reservation.owner)
-        was = None
-        if resealed is not None:
-            was = next((factor.sealed for factor in reservation.factors if factor.factor_id == factor_id), None)
         values = {
             **user,
-            "factor_id": factor_id,
-            "first": first,
-            "step": step,
-            "drift": drift,
+            "factor_id": accepted.factor_id,
+            "first": accepted.step - 1,
+            "step": accepted.step,
+            "drift": accepted.drift,
             "now": now,
-            "was": was,
-            "resealed": resealed,
+            "was": None if accepted.resealed is None else reservation.sealed(accepted.factor_id),
+            "resealed": accepted.resealed,
         }
         with self._pool.borrow() as connection:
             connection.begin()
@@ -264,30 +280,29 @@ class SQLStore:
     def confirm(
         self,
         reservation: Reservation,
-        factor_id: str,
-        step: int,
-        drift: int,
+        accepted: Acceptance,
         now: int,
         codes: Sequence[RecoveryCode],
         max_factors: int,
         only_first: bool = False,
+        name: str = "",
     ) -> Confirmation | None:
         statements = self._statements
         user = owner_values(reservation.owner)
         otp = {**user, "method": "otp"}
+        mine = {**user, "factor_id": accepted.factor_id}
         with self._pool.borrow() as connection:
             connection.begin()
             kept = Budget(*connection.run(statements.lock, otp)[0])
-            others = [
-                factor for factor in self._factors_of(connection, reservation.owner) if factor.factor_id != factor_id
-            ]
-            if not connection.run(
-                statements.activate, {**user, "factor_id": factor_id, "step": step, "drift": drift, "now": now}
-            ):
+            factors = {factor.factor_id: factor for factor in self._factors_of(connection, reservation.owner)}
+            pending = factors.pop(accepted.factor_id, None)
+            named = name or (pending.name if pending else "")
+            last = {"step": accepted.step, "drift": accepted.drift, "now": now, "name": named}
+            if not connection.run(statements.activate, {**mine, **last}):
                 connection.rollback()
                 return None
             try:
-                check_room(others, max_factors, only_first)
+                check_room(list(factors.values()), max_factors, only_first)
             except MFAError:
                 connection.rollback()
                 raise
@@ -295,7 +310,7 @@ class SQLStore:
                 connection.run(statements.note_bound, otp)
             if kept.failures >= reservation.limits.disable_at:
                 connection.run(statements.clear, otp)
-                connection.run(statements.disable_others, {**user, "factor_id": factor_id})
+                connection.run(statements.disable_others, mine)
             connection.run(statements.make_epoch, {**user, "epoch": new_epoch()})
             self._refund(connection, reservation)
             codes_kept = bool(codes) and not connection.run(statements.codes_of, user)[0][0]
@@ -598,7 +613,15 @@ class SQLStore:
         return done
 
     def _attempt(
-        self, owner: Owner, method: Method, now: int, limits: Limits, factor_id: str, selector: str
+        self,
+        owner: Owner,
+        method: Method,
+        now: int,
+        limits: Limits,
+        factor_id: str,
+        *,
+        selector: str = "",
+        login_id: str = "",
     ) -> Attempt:
         delays = limits.delays
         values: dict[str, Any] = {
@@ -607,6 +630,7 @@ class SQLStore:
             "method": method,
             "factor_id": factor_id,
             "selector": selector,
+            "login_id": login_id,
             "now": now,
             "free": limits.free,
             "disable_at": limits.disable_at,

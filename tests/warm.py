@@ -1,0 +1,142 @@
+"""A process that has loaded modules, and forks for each program: most of what a new interpreter costs is loading."""
+
+import functools
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import traceback
+import types
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+SECONDS = 60
+
+
+class Warm:
+    """Runs programs one after the other, each in a fork of a process that has loaded modules. What is not installed
+    is not loaded.
+    """
+
+    def __init__(self, *modules: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, *modules],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+
+    def run(
+        self,
+        program: Iterable[tuple[int, str]],
+        *arguments: str,
+        name: str = "-c",
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        cwd: "str | Path | None" = None,
+    ) -> "subprocess.CompletedProcess[bytes]":
+        """As `python -c` would run a program: pieces of it, each with the line that it begins at in the file `name`."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        with tempfile.TemporaryDirectory() as folder:
+            files = [Path(folder, stream) for stream in ("stdin", "stdout", "stderr")]
+            files[0].write_bytes(stdin)
+            request = {
+                "program": list(program),
+                "arguments": [name, *arguments],
+                "name": name,
+                "env": dict(os.environ if env is None else env),
+                "cwd": str(cwd or os.getcwd()),
+                "files": [str(file) for file in files],
+            }
+            print(json.dumps(request), file=self._process.stdin, flush=True)
+            status = int(self._process.stdout.readline())
+            return subprocess.CompletedProcess([name, *arguments], status, *(file.read_bytes() for file in files[1:]))
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(timeout=SECONDS)
+
+
+@functools.cache
+def shared(*modules: str) -> Warm:
+    """One for all tests of a worker, to the end of it."""
+    return Warm(*modules)
+
+
+# As `manage.py` is run, and `django-admin`.
+MANAGE = [(1, "import sys; from django.core.management import execute_from_command_line as run; run(sys.argv)")]
+
+
+def django() -> Warm:
+    """With what Django's commands load, of modules that want no settings."""
+    return shared(
+        "django.core.management", "django.contrib.auth.hashers", "django.views.debug", "psycopg", "ferrotp.mfa"
+    )
+
+
+def _child(request: dict[str, Any]) -> None:
+    """Becomes the program: its folder, streams, variables, arguments."""
+    import atexit
+
+    signal.alarm(SECONDS)
+    os.chdir(str(request["cwd"]))
+    os.environ.clear()
+    os.environ.update(request["env"])
+    for number, file in enumerate(request["files"]):
+        os.dup2(os.open(file, os.O_RDWR | os.O_CREAT), number)
+    encoding, _, errors = os.environ.get("PYTHONIOENCODING", "utf-8").partition(":")
+    sys.stdin = open(0, encoding=encoding, errors=errors or None, closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", encoding=encoding, errors=errors or None, closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding=encoding, errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
+    sys.argv = list(request["arguments"])
+    sys.path[0] = ""
+    sys.path[1:1] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        for line, code in request["program"]:
+            exec(compile("\n" * (line - 1) + code, str(request["name"]), "exec"), main.__dict__)
+    finally:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+
+
+def _status(end: SystemExit) -> int:
+    if end.code is None or isinstance(end.code, int):
+        return end.code or 0
+    print(end.code, file=sys.stderr)
+    return 1
+
+
+def _serve() -> None:
+    for module in sys.argv[1:]:
+        with suppress(ImportError):
+            __import__(module)
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    requests = os.fdopen(os.dup(0), encoding="utf-8")
+    for line in requests:
+        request = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                _child(request)
+                status = 0
+            except SystemExit as end:
+                status = _status(end)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stderr.flush()
+                os._exit(status)
+        _, ended = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(ended), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    _serve()
