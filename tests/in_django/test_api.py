@@ -120,14 +120,16 @@ def test_a_set_up_that_has_to_be(page: Page, person: Callable[..., Person], ferr
     status, key = page.post("enroll", name="Phone")
     assert status == 201 and key["secret"] and "<svg" in key["qr_svg"]
     device = Device(key["uri"])
-    status, body = page.post("confirm", factor_id=key["factor_id"], code=device.at(bob.clock.now))
+    wrong = device.wrong(bob.clock.now)
+    assert page.post("confirm", factor_id=key["factor_id"], code=wrong, name="Tablet")[0] == 400
+    status, body = page.post("confirm", factor_id=key["factor_id"], code=device.at(bob.clock.now), name="Tablet")
     assert (status, len(body["recovery_codes"])) == (200, 10)
     assert page.client.get("/vault").status_code == 200
     assert page.client.delete(f"/mfa/api/factors/{key['factor_id']}").json()["type"].endswith("last-factor")
     assert page.client.delete(f"/mfa/api/factors/{'0' * 32}").status_code == 404
     ferrotp()
     answer = page.client.delete(f"/mfa/api/factors/{key['factor_id']}")
-    assert answer.status_code == 200 and answer.json()["name"] == "Phone"
+    assert answer.status_code == 200 and answer.json()["name"] == "Tablet"
     assert not get_mfa().status(user_id=bob.user_id).enrolled
 
 

@@ -58,7 +58,8 @@ def macos(file: Path, tag: str) -> str:
     expect(match is not None, tag)
     assert match is not None
     content = file.read_bytes()
-    libraries = list(lief.MachO.parse(str(file)))
+    both = lief.MachO.parse(str(file))  # what is in it lives no longer
+    libraries = list(both)
     expect({library.header.cpu_type for library in libraries} == CPUS[match[3]], tag)
     said = []
     for library in libraries:

@@ -10,12 +10,14 @@ A target that cannot be built is named at the end, and then the verb fails. ``AR
 
 from __future__ import annotations
 
+import platform
 import re
 import sys
 import tempfile
 import zipfile
 from pathlib import Path
 
+import arm
 import debian
 import rust
 
@@ -86,9 +88,39 @@ def check(wheel: Path) -> None:
         with tempfile.TemporaryDirectory() as place, zipfile.ZipFile(wheel) as archive:
             file = archive.extract(*extension, place)
             program = Path(__file__).with_name("binaries.py")
-            platform = wheel.stem.split("-")[-1].split(".")[-1]
-            print(f"  {debian.run(folder / 'python', program, file, platform).stdout.strip()}", flush=True)
+            tag = wheel.stem.split("-")[-1].split(".")[-1]
+            print(f"  {debian.run(folder / 'python', program, file, tag).stdout.strip()}", flush=True)
     debian.run(folder / "twine", "check", "--strict", wheel)
+
+
+def interpreter(target: str) -> Path | None:
+    """A Python of this machine or an emulated one that runs what is built for a target."""
+    if target == f"{platform.machine()}-unknown-linux-gnu":
+        return Path(sys.executable)
+    if target == arm.TARGET:
+        return arm.interpreter(debian.unpack("python-arm64", f"python{arm.PYTHON}:arm64"))
+    return None
+
+
+def panics(environment: dict[str, str], target: str) -> str:
+    """Asks whether a panic is caught in a library that is linked as the module is: says so, or that it was not run."""
+    python = interpreter(target)
+    if python is None:
+        return "no panic was tried, as nothing here runs it"
+    place = debian.WORK / "panics"
+    manifest = Path(__file__).with_name("panics") / "Cargo.toml"
+    command = ["cargo-zigbuild", "build", "--quiet", "--locked", "--release", "--target", target]
+    where = {"CARGO_TARGET_DIR": str(place)}
+    debian.run(*command, "--manifest-path", manifest, cwd=debian.ROOT, env={**environment, **where})
+    library = place / target / "release" / "libpanics.so"
+    code = f"import ctypes; caught = ctypes.CDLL({str(library)!r}).panic_and_catch; print(caught(), caught(), caught())"
+    said = debian.run(python, "-c", code, cwd=debian.WORK).stdout
+    if said != "10 10 10\n":
+        raise RuntimeError(f"a panic is not caught, or leaves something behind: {said}")
+    needed = debian.run(debian.tools("checkers", *CHECKERS) / "bin/patchelf", "--print-needed", library).stdout
+    if "libgcc_s" in needed:
+        raise RuntimeError(f"the unwinder is not linked in: {needed}")
+    return "a panic is caught"
 
 
 def with_alpine_s_name(wheel: Path, place: Path) -> Path:
@@ -144,13 +176,13 @@ def main() -> None:
             environment = rust.toolchain(target)
             wheel = rust.wheel(environment, target, TARGETS.get(target))
             check(wheel)
+            caught = panics(environment, target)
         except RuntimeError as reason:
             print(f"{target}: {reason}", flush=True)
             missing.append(target)
         else:
-            print(
-                f"{wheel.name}: {wheel.stat().st_size:,} bytes; its files, abi3, tag and metadata are right", flush=True
-            )
+            size = f"{wheel.stat().st_size:,} bytes"
+            print(f"{wheel.name}: {size}; its files, abi3, tag and metadata are right; {caught}", flush=True)
     if missing:
         sys.exit(f"not right: {', '.join(missing)}")
     return None

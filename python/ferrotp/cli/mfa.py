@@ -72,6 +72,7 @@ def _options(function: Callable[..., int]) -> Callable[..., int]:
             text("--store", envvar="FERROTP_STORE", metavar="URL", help="Where they come to."),
             text("--keys-file", metavar="FILE", help="The keys that seal.  [default: the variable FERROTP_KEYS]"),
             text("--tenant", default="", metavar="NAME", help="The service's tenant."),
+            text("--passkeys", metavar="DOMAIN", help="Take passkeys of this domain, too.  [default: leave them]"),
             text("--legacy-secrets", is_flag=True, help="Take secrets of 80 to 127 bits; the report says whose."),
             text("--no-recovery-codes", is_flag=True, help="Leave recovery codes. Hashing them takes 20 ms each."),
             text(
@@ -169,11 +170,13 @@ def import_(as_json: bool, **given: Any) -> int:
 
 
 def _run(given: dict[str, Any]) -> "ImportReport":
-    from ..mfa import MFA, Policy
+    from ..mfa import MFA, Passkeys, Policy
     from ..mfa.imports import preview_import, run_import
 
     format = _format(given)
-    policy = Policy(legacy_secrets=given["legacy_secrets"])
+    domain = given["passkeys"]
+    passkeys = Passkeys(rp_id=domain, origins=[f"https://{domain}"]) if domain else None
+    policy = Policy(legacy_secrets=given["legacy_secrets"], passkeys=passkeys)
     proofs = dict(_proof(text) for text in given["proofs"])
     with _notes(given["path"]) as on_note, _bar() as progress:
         options: dict[str, Any] = {"proofs": proofs, "progress": progress, "on_note": on_note}
@@ -241,6 +244,11 @@ def _format(given: dict[str, Any]) -> "Format":
             code_count=given["code_count"],
             code_digits=given["code_digits"],
         )
+    if name == "django-mfa2":
+        named = imports.Accounts(table=accounts.table, key="username", user_id=accounts.user_id or accounts.key)
+        return imports.DjangoMFA2(accounts=named)
+    if name == "django-mfa3":
+        return imports.DjangoMFA3(accounts=accounts)
     kind = imports.DjangoOTP if name == "django-otp" else imports.TwoFactor
     return kind(accounts=accounts, recovery_codes=codes)
 

@@ -46,6 +46,8 @@ class Rule:
     since: datetime | None
     group: str = ""
     """The name of the group that it is about, if it is about one."""
+    passkey: bool = False
+    """Whether it has to be a passkey."""
 
 
 @dataclass(frozen=True)
@@ -105,13 +107,16 @@ def conf() -> Conf:
     notify = _imported("NOTIFY", notify) if isinstance(notify, str) and notify != "mail" else notify
     if notify not in (None, False, True, "mail") and not callable(notify):
         raise ImproperlyConfigured('FERROTP["NOTIFY"] must be "mail", a function, or the path of one')
+    policy, required = _policy(given["POLICY"]), _rules(given["REQUIRED"])
+    if policy.passkeys is None and any(rule.passkey for rule in required):
+        raise ImproperlyConfigured('a rule of FERROTP["REQUIRED"] asks for passkeys, and FERROTP["POLICY"] has none')
     return Conf(
         issuer=given["ISSUER"],
         store=given["STORE"],
         database=given["DATABASE"],
         tenant=given["TENANT"],
-        policy=_policy(given["POLICY"]),
-        required=_rules(given["REQUIRED"]),
+        policy=policy,
+        required=required,
         may_sign_in=_function("MAY_SIGN_IN", given["MAY_SIGN_IN"]),
         admin=given["ADMIN"],
         exempt_backends=_backends(given["EXEMPT_BACKENDS"]),
@@ -257,13 +262,16 @@ def _rules(given: Any) -> tuple[Rule, ...]:
 
 
 def _rule(given: Any) -> Rule:
-    if not isinstance(given, Mapping) or "who" not in given or not given.keys() <= {"who", "from"}:
+    keys = {"who", "from", "passkey"}
+    is_rule = isinstance(given, Mapping) and "who" in given and given.keys() <= keys
+    if not is_rule or type(given.get("passkey", False)) is not bool:
         raise ImproperlyConfigured(
             'a rule of FERROTP["REQUIRED"] is {"who": "all" | "staff" | "superusers" | "group:NAME" | '
-            '"path.to.function" | function, "from": date or datetime or "YYYY-MM-DD"}; "from" may be left out'
+            '"path.to.function" | function, "from": date or datetime or "YYYY-MM-DD", "passkey": True | False}; '
+            'all but "who" may be left out'
         )
     who, group = _who(given["who"], "REQUIRED")
-    return Rule(who, _since(given.get("from")), group)
+    return Rule(who, _since(given.get("from")), group, given.get("passkey", False))
 
 
 def _is_fresh_seconds(given: Any) -> bool:

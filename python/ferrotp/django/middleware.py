@@ -18,7 +18,7 @@ from ferrotp.web import Login, LoginRequired, SecondFactorRequired, StepError
 
 from . import auth
 from .conf import conf
-from .service import due_date, fresh_seconds_of, gate_for, is_current, is_enrolled, is_required, now
+from .service import due_date, fresh_seconds_of, gate_for, is_current, is_enrolled, is_required, lacks_passkey, now
 from .views import unavailable
 
 
@@ -127,7 +127,7 @@ class MFAMiddleware:
             login = auth.load(request)
             if login is None:
                 return auth.redirect_to_step(request, LoginRequired())
-            must_set_up = login.stage == "set-up" or (login.stage == "full" and not login.passed)
+            must_set_up = login.stage == "set-up" or (login.stage == "full" and not login.passed) or lacks_passkey(held)
             return auth.redirect_to_step(request, SecondFactorRequired("set-up" if must_set_up else "challenge"))
         if "admin" in request.resolver_match.app_names and conf().admin and request.user.is_authenticated:
             try:
@@ -170,7 +170,7 @@ class MFAMiddleware:
                 request.mfa.held_user = None
                 return None
             # One by the password alone is not enough any more where a second factor became required since.
-            is_done = login.stage == "full" and (login.passed or not is_required(user))
+            is_done = login.stage == "full" and (login.passed or not is_required(user)) and not lacks_passkey(user)
         except LoginRequired:
             is_done = False
         except MFAError as error:

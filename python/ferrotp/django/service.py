@@ -21,7 +21,7 @@ from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.vault import VaultError
 from ferrotp.web import EpochCache, Gate, Login, Notice, Notifier, SetupError, absolute_store
 
-from .conf import conf, is_testing
+from .conf import Rule, conf, is_testing
 from .conf import forget as forget_settings
 from .conf import keys as keys_of_site
 from .texts import texts
@@ -109,6 +109,7 @@ def gate_for(user: Any) -> Gate:
     return Gate(
         get_mfa(),
         mode=mode,  # type: ignore[arg-type]
+        passkey_required=(lambda user_id: True) if must_have_passkey(user) else None,
         fresh_seconds=fresh_seconds_of(user),
         clock=now,
         epochs=_epochs,
@@ -137,11 +138,24 @@ def is_current(login: Login, seconds: int | None = None) -> bool:
 
 def is_required(user: Any) -> bool:
     """Whether this user must have a second factor by now."""
-    rules = conf().required
-    if not rules:
+    return any(_applies(rule, user) for rule in conf().required)
+
+
+def must_have_passkey(user: Any) -> bool:
+    """Whether this user must have a passkey by now."""
+    return any(rule.passkey and _applies(rule, user) for rule in conf().required)
+
+
+def lacks_passkey(user: Any) -> bool:
+    """Whether this user must have a passkey, and has none."""
+    if not must_have_passkey(user):
         return False
-    moment = now()
-    return any((rule.since is None or rule.since.timestamp() <= moment) and rule.who(user) for rule in rules)
+    factors = get_mfa().status(user_id=user_id_of(user)).factors
+    return not any(factor.kind == "passkey" and factor.state == "active" for factor in factors)
+
+
+def _applies(rule: Rule, user: Any) -> bool:
+    return (rule.since is None or rule.since.timestamp() <= now()) and rule.who(user)
 
 
 def fresh_seconds_of(user: Any) -> int:

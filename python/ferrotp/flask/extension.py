@@ -49,6 +49,8 @@ class FlaskMFA:
     :param tenant: whose users are asked for: a name, or a function that knows it by the request. None: the
         ``FERROTP_TENANT`` of the configuration, or what the service has
     :param required: for whom a second factor is an obligation in mode "optional": called with the user id
+    :param passkey_required: who must have a passkey: called with the user id. Such a user is led to add one, and once
+        there is one, codes are not accepted any more
     :param verify_password: whether this is the user's password: called with user id and password. With it, a user who
         has no second factor yet and is asked again who it is gets a page for the password. Without it, that is your
         login page, which then has to ask those who are logged in, too. Limit the attempts as your login does
@@ -73,6 +75,7 @@ class FlaskMFA:
         load_user: Callable[[str], Any] | None = None,
         tenant: str | Callable[[], str] | None = None,
         required: Callable[[str], object] | None = None,
+        passkey_required: Callable[[str], object] | None = None,
         verify_password: Callable[[str, str], object] | None = None,
         may_sign_in: Callable[[str], object] | None = None,
         translate: Translate | None = None,
@@ -87,6 +90,7 @@ class FlaskMFA:
         self._load_user = load_user
         self._tenant = tenant
         self._required = required
+        self._passkey_required = passkey_required
         self._verify_password = verify_password
         self._may_sign_in = may_sign_in
         self._translate = translate
@@ -151,6 +155,7 @@ class FlaskMFA:
                 mfa,
                 mode=config["FERROTP_MODE"],
                 required=self._required,
+                passkey_required=self._passkey_required,
                 fresh_seconds=config["FERROTP_FRESH_SECONDS"],
                 clock=mfa.clock,
             ),
