@@ -133,7 +133,7 @@ def main() -> None:
         uri = html.unescape(re.search(r'href="(otpauth:[^"]+)"', shown.content.decode())[1])  # type: ignore[index]
         phone = parse_uri(uri)
         assert "Boss%40shop.example" in uri
-        codes = browser.post("/mfa/set-up/confirm", {"code": phone.at(int(clock.now))})
+        codes = browser.post("/mfa/set-up/confirm", {"code": phone.at(int(clock.now)), "name": "Telefon"})
         assert codes.status_code == 200
         saved = browser.post("/mfa/recovery-codes/saved", {"saved": "y"})
         assert saved["Location"] == "/admin/", saved["Location"]

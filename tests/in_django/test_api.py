@@ -10,17 +10,21 @@ from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
 from django.urls import include, path
 from mfa.authenticator import Device
+from mfa.passkey_attacks import give_passkey
 
 from ferrotp.django import get_mfa
+from ferrotp.django.api import SessionAPI
 from ferrotp.django.api_urls import api
 from ferrotp.django.store import DjangoStore
 from ferrotp.django.test import Clock, MFAClient
-from ferrotp.mfa import StoreUnavailable
+from ferrotp.mfa import Event, StoreUnavailable
+from ferrotp.vault import Hashing
 from ferrotp.web.api_fields import OPERATIONS
 
 from .conftest import Person
 from .site import PASSWORD
 from .test_login import where
+from .test_passkeys import ASKED, DjangoSite
 from .urls import urlpatterns as sites_urls
 
 
@@ -116,14 +120,16 @@ def test_a_set_up_that_has_to_be(page: Page, person: Callable[..., Person], ferr
     status, key = page.post("enroll", name="Phone")
     assert status == 201 and key["secret"] and "<svg" in key["qr_svg"]
     device = Device(key["uri"])
-    status, body = page.post("confirm", factor_id=key["factor_id"], code=device.at(bob.clock.now))
+    wrong = device.wrong(bob.clock.now)
+    assert page.post("confirm", factor_id=key["factor_id"], code=wrong, name="Tablet")[0] == 400
+    status, body = page.post("confirm", factor_id=key["factor_id"], code=device.at(bob.clock.now), name="Tablet")
     assert (status, len(body["recovery_codes"])) == (200, 10)
     assert page.client.get("/vault").status_code == 200
     assert page.client.delete(f"/mfa/api/factors/{key['factor_id']}").json()["type"].endswith("last-factor")
     assert page.client.delete(f"/mfa/api/factors/{'0' * 32}").status_code == 404
     ferrotp()
     answer = page.client.delete(f"/mfa/api/factors/{key['factor_id']}")
-    assert answer.status_code == 200 and answer.json()["name"] == "Phone"
+    assert answer.status_code == 200 and answer.json()["name"] == "Tablet"
     assert not get_mfa().status(user_id=bob.user_id).enrolled
 
 
@@ -228,3 +234,35 @@ def test_a_store_that_is_away_is_a_problem_for_programs(
         answer = client.get(place, headers=headers)
         assert answer.status_code == 503 and answer.json()["type"] == "urn:ferrotp:problem:store-unavailable", place
         assert answer.json()["retry_at"] and answer.headers["Retry-After"] == "60" and "away" not in str(answer.json())
+
+
+def test_a_passkey_alone_signs_in(
+    clock: Clock, person: Callable[..., Person], events: list[Event], ferrotp: Callable[..., None]
+) -> None:
+    cheap = Hashing.argon2id(memory_kib=8, passes=1, lanes=1)
+    ferrotp(POLICY={"hashing": cheap, "passkeys": ASKED}, MAY_SIGN_IN="in_django.test_passkeys.may_sign_in")
+    site = DjangoSite(clock, person, events)
+    user_id = site.user()
+    device = give_passkey(site, user_id)
+    patterns = (path("mfa/api/", include((SessionAPI().urls, "ferrotp-api"))), *sites_urls)
+    with override_settings(ROOT_URLCONF=patterns):
+        page = Page()
+        status, asked = page.post("sign-in/challenge")
+        assert status == 200
+        answer = {"credential": device.get(asked["options"]), "sign_in_token": asked["sign_in_token"]}
+        # By another browser's token it is refused like a passkey that nobody has.
+        other = page.post("sign-in/challenge")[1]["sign_in_token"]
+        assert page.post("sign-in", **{**answer, "sign_in_token": other})[0] == 400
+        _, asked = page.post("sign-in/challenge")
+        answer = {"credential": device.get(asked["options"]), "sign_in_token": asked["sign_in_token"]}
+        assert page.post("sign-in", **answer) == (200, DONE)
+        assert page.client.get("/fresh-vault").status_code == 200
+        assert page.post("sign-in", **answer)[0] == 400  # once
+        page.client.post("/logout")
+        site.people[user_id].user.last_name = "Blocked"
+        site.people[user_id].user.save()
+        _, asked = page.post("sign-in/challenge")
+        answer = {"credential": device.get(asked["options"]), "sign_in_token": asked["sign_in_token"]}
+        status, problem = page.post("sign-in", **answer)
+        assert (status, problem["type"]) == (400, "urn:ferrotp:problem:passkey-refused")
+        assert where(page.client.get("/fresh-vault")).startswith("/login")

@@ -8,6 +8,7 @@ is decided by `ferrotp.mfa`, and what may be done when by `ferrotp.web.Gate`.
 import json
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -32,7 +33,7 @@ from ferrotp.web import Gate, Login, LoginRequired, LoginStep, NotFresh, Session
 from ferrotp.web.api_answers import factor_body, status_body
 from ferrotp.web.api_fields import MAX_TOKEN_LENGTH, PENDING_TOKEN, Body, Operation, offered
 from ferrotp.web.errors import HalfLoginEnded
-from ferrotp.web.problems import NEXT, Problem, codes_problem_of, problem_of, rfc3339
+from ferrotp.web.problems import NEXT, Problem, codes_problem_of, had_drift, problem_of, rfc3339
 
 from . import auth
 from .conf import conf
@@ -217,11 +218,11 @@ class API:
         return _answer(request, body, 201)
 
     def confirm(
-        self, request: HttpRequest, *, factor_id: str, code: str, pending_token: str | None = None
+        self, request: HttpRequest, *, factor_id: str, code: str, name: str = "", pending_token: str | None = None
     ) -> HttpResponse:
         """The first code of a new factor."""
         login, user, _ = self._asking(request, pending_token)
-        confirmed = self._gate(user).confirm(replace(login, pending_factor=factor_id), code)
+        confirmed = self._gate(user).confirm(replace(login, pending_factor=factor_id), code, name)
         return _answer(request, self._with_first_codes(request, confirmed, user))
 
     def regenerate(self, request: HttpRequest, *, end_sessions: bool = False) -> HttpResponse:
@@ -328,6 +329,8 @@ class API:
             if login.stage == "half":
                 auth.note_failure(request, user)
             problem = problem_of(error, texts, now(), recovery=recovery, two_codes=two_codes)
+            if not recovery and isinstance(error, (InvalidCode, Throttled)):
+                problem = _with_hint_at_clock(gate, login, problem)
             if problem.status == 429 and not recovery and not two_codes:
                 problem = replace(problem, next="unlock")
             raise RequestFault(problem) from None
@@ -452,6 +455,14 @@ def read_stamp(stamp: object, user: Any) -> Login | None:
 def route_of(operation: Operation) -> str:
     """The path of an operation, as Django's `path` has it."""
     return operation.path.lstrip("/").replace("{", "<str:").replace("}", ">")
+
+
+def _with_hint_at_clock(gate: Gate, login: Login, problem: Problem) -> Problem:
+    """A wrong code may be that of a device whose clock is off: the user is told so, as on the pages."""
+    with suppress(MFAError):  # what the code was is said in any case
+        if had_drift(gate.mfa.status(user_id=login.user_id)):
+            return replace(problem, message=f"{problem.message} {texts('challenge.clock')}")
+    return problem
 
 
 def _read_pending(token: str) -> tuple[Login, str]:

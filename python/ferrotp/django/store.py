@@ -829,7 +829,7 @@ _CODES_AND_ENDED = (
 _ENDED = "SELECT 1 FROM ferrotp_django_ended_login WHERE tenant = %s AND user_id = %s AND login_id = %s"
 
 
-def _read(using: str, sql: str, *values: object) -> list[tuple[Any, ...]]:
+def _read(using: str, sql: str, *values: Any) -> list[tuple[Any, ...]]:
     connection = connections[using]
     with connection.cursor() as cursor:
         cursor.execute(sql, _as_bytes(values) if connection.vendor == "mysql" else values)
@@ -847,7 +847,7 @@ def _read(using: str, sql: str, *values: object) -> list[tuple[Any, ...]]:
     ]
 
 
-def _write(using: str, sql: str, *values: object) -> None:
+def _write(using: str, sql: str, *values: Any) -> None:
     connection = connections[using]
     with connection.cursor() as cursor:
         cursor.execute(sql, _as_bytes(values) if connection.vendor == "mysql" else values)
