@@ -141,6 +141,8 @@ class _Places(cst.CSTVisitor):
     def on_visit(self, node: cst.CSTNode) -> bool:
         if _is_for_type_checkers(node) or isinstance(node, (cst.Decorator, cst.Import, cst.ImportFrom)):
             return False
+        if _is_protocol(node):
+            return False
         if isinstance(node, cst.SimpleStatementLine):
             self._statement = self._lines(node)
         if isinstance(node, (cst.ClassDef, cst.FunctionDef)):
@@ -150,6 +152,8 @@ class _Places(cst.CSTVisitor):
         return True
 
     def on_leave(self, original_node: cst.CSTNode) -> None:
+        if _is_protocol(original_node):
+            return
         if isinstance(original_node, cst.SimpleStatementLine):
             self._statement = None
         if self._functions and original_node is self._functions[-1]:
@@ -207,6 +211,13 @@ def _is_call_of(node: cst.CSTNode, names: Iterable[str]) -> bool:
 
 def _says_a_sentence(node: cst.CSTNode) -> bool:
     return isinstance(node, cst.Call) and len(node.args) == 1 and _is_sentence(node.args[0].value)
+
+
+def _is_protocol(node: cst.CSTNode) -> bool:
+    """Its methods are never run: those of what keeps it are."""
+    return isinstance(node, cst.ClassDef) and any(
+        isinstance(base.value, cst.Name) and base.value.value == "Protocol" for base in node.bases
+    )
 
 
 def _is_for_type_checkers(node: cst.CSTNode) -> bool:

@@ -3,7 +3,8 @@ directory with an environment of its own, and prints how long each step takes on
 
 usage: python benches/walkthrough.py [PATH ...]
 
-  PATH  flask (an application that has pyotp), fastapi (bearer tokens), terminal (the command line). None: all
+  PATH  index (as found there), flask (an application that has pyotp), fastapi (bearer tokens), terminal (the command
+        line). None: all
 
 A reader's own time is not in it. What is the reader's (an old application, users, typing a code) is in this file; what
 the pages say is taken from the pages. A step that fails ends the walk with what was printed.
@@ -272,7 +273,52 @@ def terminal(walk: Walk) -> None:
     walk.step("the page's examples up to verify", go_through)
 
 
-PATHS = {"flask": flask, "fastapi": fastapi, "terminal": terminal}
+def index(walk: Walk) -> None:
+    """README.md, and "In one file" of docs/cli.md: as it is found on the package index."""
+
+    def bare() -> None:
+        walk.shell("pip install ferrotp")
+        expect("ferrotp" in walk.shell("ferrotp --version"), "no version")
+        said = walk.shell("ferrotp doctor 2>&1 || true")
+        expect('pip install "ferrotp[cli]"' in said, said)
+        packages = walk.shell("PIP_QUIET=0 pip list --format freeze | grep -vi '^pip=\\|^setuptools='")
+        expect(re.fullmatch(r"ferrotp==\S+\s*", packages), packages)
+
+    def demo() -> None:
+        (command,) = re.findall(r"^pip install \"ferrotp\[demo\]\" && ferrotp demo", commands("README.md"), re.M)
+        walk.shell(f"{command} --check")
+
+    def zipped() -> None:
+        walk.shell(
+            "pip install --target zipped --no-deps ferrotp\n"
+            "printf 'import ferrotp\\n' > zipped/__main__.py\n"
+            "python -m zipapp zipped --output zipped.pyz"
+        )
+        said = walk.shell("python -I -S zipped.pyz 2>&1 || true")
+        expect("out of a zip" in said or "zip" in said.splitlines()[-1], said)
+
+    def one_folder() -> None:
+        walk.shell("pip install pyinstaller 'ferrotp[cli,sql]'")
+        walk.shell(
+            "printf 'import sys\\nfrom ferrotp.__main__ import run\\nsys.exit(run())\\n' > program.py\n"
+            "pyinstaller --log-level ERROR --noconfirm --name program program.py"
+        )
+        program = "env -i HOME=$HOME PATH=/usr/bin:/bin dist/program/program"
+        store = f"sqlite:///{walk.folder}/one-folder.db"
+        expect("secret" in walk.shell(f"{program} new alice@example.com --issuer ACME --json"), "no secret")
+        expect("kernels" in walk.shell(f"{program} doctor"), "no kernels")
+        walk.shell(f"{program} mfa init --store {store} && {program} keys new --file one-folder.txt")
+        checked = walk.shell(f"chmod 600 one-folder.db; {program} doctor --store {store} --keys-file one-folder.txt")
+        expect("nothing is wrong" in checked, checked)
+
+    walk.step("ferrotp alone, with no dependency: its version, and what its command says", bare)
+    walk.step("ferrotp demo, from the wheel, to its end", demo)
+    walk.step("ferrotp doctor", lambda: expect("[demo]" in walk.shell("ferrotp doctor"), "no extras"))
+    walk.step("a zipapp is refused in a sentence", zipped)
+    walk.step("PyInstaller: one folder with the command and a store", one_folder)
+
+
+PATHS = {"index": index, "flask": flask, "fastapi": fastapi, "terminal": terminal}
 
 
 def main(names: list[str]) -> int:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from .program import FERROTP, POSIX, environment, ok
 
-TOLD = r"1\. Open (http://127\.0\.0\.1:\d+) and log in as .*\n2\. .*\n3\. .*\nThe data (is in|stays in) ([^,.]+)[,.]"
+TOLD = (
+    r"1\. Open (http://localhost:\d+) and log in as .*\n2\. .*\n3\. .*\n4\. .*\nThe data (is in|stays in) ([^,.]+)[,.]"
+)
 
 
 def test_the_whole_story_goes_from_the_installed_package(tmp_path: Path) -> None:
@@ -24,7 +26,7 @@ def test_it_begins_anew_each_time_and_says_where_its_data_is(tmp_path: Path) -> 
             [FERROTP, "demo", *options], stdout=subprocess.PIPE, text=True, env=environment(), cwd=tmp_path
         )
         assert process.stdout is not None
-        told = re.match(TOLD, "".join(process.stdout.readline() for _ in range(4)))
+        told = re.match(TOLD, "".join(process.stdout.readline() for _ in range(5)))
         assert told
         folder = Path(told[3])
         assert "Log in" in urllib.request.urlopen(told[1] + "/login", timeout=20).read().decode()

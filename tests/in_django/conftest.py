@@ -1,6 +1,7 @@
 """What the tests of `ferrotp.django` share."""
 
 import itertools
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,8 +15,11 @@ set_up_site()
 
 from django.contrib.auth.models import User  # noqa: E402
 from django.core.management import call_command  # noqa: E402
+from django.core.signals import got_request_exception  # noqa: E402
+from django.http import HttpRequest  # noqa: E402
 from django.test import override_settings  # noqa: E402
 from django.test.utils import setup_test_environment, teardown_test_environment  # noqa: E402
+from django.views.debug import ExceptionReporter  # noqa: E402
 from mfa.authenticator import Device  # noqa: E402
 
 from ferrotp.django import get_mfa, mfa_event  # noqa: E402
@@ -139,3 +143,16 @@ def ferrotp(clock: Clock) -> Iterator[Callable[..., None]]:
     yield change
     for override in reversed(changes):
         override.disable()
+
+
+@pytest.fixture
+def reports() -> Iterator[list[str]]:
+    """Django's page about what was raised, as it is mailed to the site's admins."""
+    found: list[str] = []
+
+    def report(request: HttpRequest, **more: Any) -> None:
+        found.append(ExceptionReporter(request, *sys.exc_info(), is_email=True).get_traceback_html())
+
+    got_request_exception.connect(report)
+    yield found
+    got_request_exception.disconnect(report)

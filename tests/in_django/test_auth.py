@@ -19,7 +19,7 @@ from ferrotp.django import auth
 from ferrotp.django.service import get_mfa
 from ferrotp.django.test import Clock, MFAClient
 from ferrotp.mfa import DeviceToken, InvalidCode, StoreUnavailable
-from ferrotp.web import Login, LoginRequired, NotFresh, SecondFactorRequired, SessionEnded
+from ferrotp.web import Login, LoginRequired, NotFresh, SecondFactorRequired, SessionEnded, device_cookie
 from ferrotp.web.login import LOGIN_KEY
 
 from .conftest import Person
@@ -93,12 +93,18 @@ def test_a_login_that_no_view_has_made_proves_nothing(alice: Person) -> None:
     auth.note_login(user=alice.user, request=request)
     auth.note_login(request=request)
     assert dict(request.session) == {LOGIN_KEY: "kept"}
-    request.mfa = type("RequestMFA", (), {"in_view": False})()
+    request.mfa = type("RequestMFA", (), {"in_view": False, "vouched": False})()
     auth.note_login(user=alice.user, request=request)
     assert dict(request.session) == {LOGIN_KEY: "kept"}
     request.mfa.in_view = True
     auth.note_login(user=alice.user, request=request)
     assert dict(request.session) == {auth.PROVED_AT_KEY: int(alice.clock.now)}
+    # A receiver of the site's has said that the second factor was passed elsewhere.
+    other = visit()
+    other.session[LOGIN_KEY] = "vouched for"
+    other.mfa = type("RequestMFA", (), {"in_view": True, "vouched": True})()
+    auth.note_login(user=alice.user, request=other)
+    assert dict(other.session) == {LOGIN_KEY: "vouched for"}
 
 
 # The record
@@ -411,7 +417,7 @@ def test_the_admins_pages_lead_to_the_admins_login(clock: Clock) -> None:
 )
 def test_the_login_page_is_the_sites_or_else_the_admins(clock: Clock, url: str, admin: bool, page: str) -> None:
     with override_settings(LOGIN_URL=url):
-        assert auth.login_page(admin=admin) == page
+        assert auth.login_page(admin=admin) == page and (admin or auth.login_page() == page)
         assert auth.login_page("/a?b=c", admin=admin) == page + ("&" if "?" in page else "?") + "next=%2Fa%3Fb%3Dc"
 
 
@@ -451,7 +457,23 @@ def test_a_browser_keeps_a_devices_token_for_the_sites_paths_and_no_cache_does(a
         (cookie,) = response.cookies.values()
         assert (cookie["path"], cookie["domain"], cookie["samesite"]) == ("/app", "shop.example", "Lax")
         assert cookie["httponly"] and cookie["secure"] and "01 Jan 2030 00:00:00 GMT" in cookie["expires"]
-        assert response.headers["Cache-Control"] == "no-store"
+        assert response.headers["Cache-Control"] == "private, no-store"
+
+
+def test_two_users_of_a_browser_and_two_sites_of_a_host_keep_a_token_each(
+    alice: Person, person: Callable[..., Person], ferrotp: Any
+) -> None:
+    def name(someone: Person) -> str:
+        response = HttpResponse()
+        auth.set_device_cookie(response, someone.user, DEVICE)
+        return next(iter(response.cookies))
+
+    names = [name(alice), name(person())]
+    for changes in ({"TENANT": "other"}, {"ISSUER": "Other"}):
+        ferrotp(**changes)
+        names.append(name(alice))
+    assert len({*names}) == 4
+    assert names[0] == device_cookie(alice.user_id, "ACME", "", host=True)
 
 
 def test_a_devices_token_is_good_for_its_user_and_the_users_password(
@@ -495,7 +517,7 @@ def test_what_sessions_and_browsers_keep_is_good_after_an_update(alice: Person) 
     with override_settings(SECRET_KEY="a key"):
         assert auth.binding("hash") == BINDING
         alice.user.pk, alice.user.get_session_auth_hash = 42, lambda: "hash"
-        assert auth._device_mark("token", alice.user) == MARK
+        assert auth._device_mark("token", alice.user, "hash") == MARK
     assert (auth.PROVED_AT_KEY, auth.REAUTHENTICATE_KEY) == ("_ferrotp_proved_at", "_ferrotp_again")
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,10 @@ def test_a_good_site_has_no_fault(earnest: None) -> None:
         ({"REQUIRED": [{"whom": "all"}]}, "E001"),
         ({"REQUIRED": 7}, "E001"),
         ({"FRESH_SECONDS": 3}, "E001"),
+        ({"FRESH": [{"who": "staff", "seconds": 3}]}, "E001"),
+        ({"FRESH": [{"who": "staff"}]}, "E001"),
+        ({"FRESH": [{"who": "nobody I know", "seconds": 60}]}, "E001"),
+        ({"FRESH": "staff"}, "E001"),
         ({"CLOCK": "no.such.clock"}, "E001"),
         ({"TENANT": None}, "E001"),
     ],
@@ -137,6 +142,45 @@ def test_a_setting_that_cannot_work_is_said_in_a_sentence(earnest: None, change:
         assert names_of(check_settings()) == {sentence}
         with pytest.raises(SystemCheckError):
             call_command("check")
+
+
+def test_keys_come_from_a_function_or_a_command(
+    person: Callable[..., Person], ferrotp: Callable[..., None], client: Any
+) -> None:
+    alice, calls, key = person().enroll(), [], settings.FERROTP["KEYS"]
+
+    def fetch() -> list[str]:
+        calls.append(1)
+        return [key]
+
+    for given_keys in ({"KEYS": fetch}, {"KEYS": None, "KEY_COMMAND": [sys.executable, "-c", f"print({key!r})"]}):
+        ferrotp(**given_keys)
+        assert check_settings() == []
+        alice.log_in(client)
+        assert client.get("/vault").status_code == 200
+        client.post("/logout")
+        alice.clock.tick(60)
+    assert len(calls) == 1
+
+
+def test_a_place_of_keys_that_is_away_is_said_and_answered_503(
+    person: Callable[..., Person], ferrotp: Callable[..., None], client: Any
+) -> None:
+    alice = person().enroll()
+
+    def away() -> str:
+        raise OSError("no route to the host of the keys")
+
+    ferrotp(KEYS=away)
+    (fault,) = check_settings()
+    assert fault.id == "ferrotp.E003" and "cannot be fetched" in fault.msg and "route" not in fault.msg
+    alice.password(client)
+    assert client.post("/mfa/challenge", {"code": alice.code()}).status_code == 503
+    assert client.get("/inside").status_code == 302
+    for wrong in ("vault get", [], [7]):
+        ferrotp(KEYS=None, KEY_COMMAND=wrong)
+        (fault,) = check_settings()
+        assert "must be a list: a program, and its arguments" in fault.msg
 
 
 def test_a_store_that_does_not_open_is_said_at_start(
@@ -321,7 +365,7 @@ def test_the_report_says_who_has_none_a_legacy_one_and_a_clock_that_is_off(
     get_mfa().import_factor(user_id=carol.user_id, secret=bytes(10))
     get_mfa().verify(user_id=alice.user_id, code=alice.device.at(clock.now, 1))
     report = json.loads(run("ferrotp_report", "--json"))
-    assert {"user": bob.name, "required": True} in report["without"]
+    assert {"user": bob.name, "required": True, "due": None} in report["without"]
     assert not {alice.name, carol.name} & {user["user"] for user in report["without"]}
     assert carol.name in report["legacy"] and alice.name not in report["legacy"]
     assert {"user": alice.name, "device": "Phone", "steps": 1} in report["drift"]

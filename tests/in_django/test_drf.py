@@ -347,6 +347,35 @@ def test_the_document_has_every_operation_and_what_it_takes(api: None) -> None:
     assert "secret" in json.dumps(schema["paths"]["/own/auth/enroll"])
 
 
+def test_a_report_of_a_fault_holds_no_password_code_or_token(
+    api: None, alice: Person, monkeypatch: pytest.MonkeyPatch, reports: list[str]
+) -> None:
+    from ferrotp.django.store import DjangoStore
+
+    def broken(*arguments: Any, **more: Any) -> Any:
+        raise RuntimeError("broken")
+
+    app = App("own")
+    app.client.raise_request_exception = False
+    app.log_in(alice)
+    token, alice_code = app.token, alice.code()
+    for name in ("user", "attempt", "epoch"):
+        monkeypatch.setattr(DjangoStore, name, broken)
+    app.get("vault")
+    app.token = ""
+    app.client.post("/own/auth/login", {"username": alice.name, "password": PASSWORD}, format="json")
+    monkeypatch.undo()
+    pending = app.password(alice)["pending_token"]
+    monkeypatch.setattr(DjangoStore, "attempt", broken)
+    app.client.post("/own/auth/verify", {"code": alice_code, "pending_token": pending}, format="json")
+    assert len(reports) == 3
+    for report in reports:
+        assert "RuntimeError" in report
+        stamp = token.partition(".")[2]
+        for secret in (PASSWORD, alice_code, pending, token, stamp):
+            assert secret not in report, secret
+
+
 def test_forged_requests_find_no_session_to_use(api: None, alice: Person, clock: Clock) -> None:
     """A browser that is logged in to the site: the operations of tokens do not look at its session."""
     app = App("own")

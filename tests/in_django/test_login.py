@@ -1,6 +1,7 @@
 """The way in: each of them, and what is gated."""
 
 import asyncio
+import io
 import re
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.auth.tokens import default_token_generator
 from django.contrib.sessions.backends.db import SessionStore
 from django.core import mail
+from django.core.management import call_command
 from django.db import connection
 from django.test import RequestFactory, override_settings
 from django.test.utils import CaptureQueriesContext
@@ -529,6 +531,42 @@ def set_up(client: MFAClient, clock: Clock) -> None:
     text = client.get("/mfa/set-up").content.decode()
     device = Device("otpauth://" + text.split('href="otpauth://')[1].split('"')[0].replace("&amp;", "&"))
     assert client.post("/mfa/set-up/confirm", {"code": device.at(clock.now)}).status_code == 200
+
+
+def test_a_reminder_comes_before_the_date_and_ends_with_a_factor(
+    person: Callable[..., Person], clock: Clock, ferrotp: Any
+) -> None:
+    ferrotp(REQUIRED=[{"who": "staff", "from": "2027-03-01"}, {"who": "superusers", "from": "2027-02-01"}])
+    boss, staff, other = person(is_staff=True, is_superuser=True), person(is_staff=True), person()
+    days: dict[str, str | None] = {}
+    for someone in (boss, staff, other):
+        client = MFAClient()
+        someone.password(client)
+        days[someone.name] = client.get("/due").content.decode()
+    assert days == {boss.name: "2027-02-01", staff.name: "2027-03-01", other.name: "None"}
+    client = MFAClient()
+    assert client.get("/due").content == b"None"
+    staff.enroll().log_in(client)
+    assert client.get("/due").content == b"None"
+    out = io.StringIO()
+    call_command("ferrotp_report", stdout=out)
+    assert f"  {boss.name}  must have one from 2027-02-01 on\n" in out.getvalue()
+    clock.tick(60 * 86_400)
+    boss.password(MFAClient())
+    client = MFAClient()
+    assert where(boss.password(client)) == "/mfa/set-up"
+
+
+def test_freshness_is_shorter_for_some(person: Callable[..., Person], clock: Clock, ferrotp: Any) -> None:
+    ferrotp(FRESH=[{"who": "group:treasury", "seconds": 60}, {"who": "staff", "seconds": 90}])
+    treasurer, staff, other = person(is_staff=True).enroll(), person(is_staff=True).enroll(), person().enroll()
+    treasurer.user.groups.create(name="treasury")
+    clients = [MFAClient() for _ in range(3)]
+    for someone, client in zip((treasurer, staff, other), clients, strict=True):
+        client.force_mfa_login(someone.user)
+    for seconds, fresh in ((50, [True, True, True]), (20, [False, True, True]), (30, [False, False, True])):
+        clock.tick(seconds)
+        assert [client.get("/fresh-vault").status_code == 200 for client in clients] == fresh
 
 
 def test_required_by_a_function_of_the_site(person: Callable[..., Person], ferrotp: Any) -> None:

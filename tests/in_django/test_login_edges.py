@@ -169,6 +169,12 @@ def test_a_policy_that_only_reports_leaves_ours_in_force(client: MFAClient, alic
         "in_django.csp_of_django.ContentSecurityPolicyMiddleware": {"SECURE_CSP_REPORT_ONLY": policy, "SECURE_CSP": {}},
     }
     alice.password(client)
+    with override_settings(
+        MIDDLEWARE=["csp.middleware.CSPMiddleware", *settings.MIDDLEWARE]
+    ):  # it sends nothing at all
+        browser = MFAClient()
+        browser.cookies.update(client.cookies)
+        assert "frame-ancestors 'none'" in browser.get("/mfa/challenge").headers["Content-Security-Policy"]
     for middleware, own in reporting.items():
         with override_settings(MIDDLEWARE=[middleware, *settings.MIDDLEWARE], **own):
             browser = MFAClient()

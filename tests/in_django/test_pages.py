@@ -3,7 +3,6 @@
 import html
 import pickle
 import re
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,9 @@ import pytest
 from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.cache import caches
-from django.core.signals import got_request_exception
 from django.http import HttpRequest
 from django.test import RequestFactory, override_settings
 from django.utils import translation
-from django.views.debug import ExceptionReporter
 from mfa.authenticator import Device
 
 import ferrotp.django.texts
@@ -274,19 +271,6 @@ def test_a_page_of_the_sites_own_stands_in_the_place_of_ours(client: MFAClient, 
 
 
 # What a report of a fault tells
-
-
-@pytest.fixture
-def reports() -> Iterator[list[str]]:
-    """Django's page about what was raised, as it is mailed to the site's admins."""
-    found: list[str] = []
-
-    def report(request: HttpRequest, **more: Any) -> None:
-        found.append(ExceptionReporter(request, *sys.exc_info(), is_email=True).get_traceback_html())
-
-    got_request_exception.connect(report)
-    yield found
-    got_request_exception.disconnect(report)
 
 
 def test_a_report_of_a_fault_holds_no_code_and_no_secret(

@@ -13,10 +13,12 @@ from .conftest import Person
 from .routes import routes
 from .test_login import where
 
-# What a half-login may have: the login, logout, the challenge, and what is marked as exempt.
+# What a half-login may have: the login, by a passkey alone, too, logout, the challenge, and what is marked as exempt.
 OPEN = {f"{site}/log{way}" for site in ("/admin", "/own-admin") for way in ("in/", "out/")}
 OPEN |= {"/login", "/plain-login", "/logout", "/api"}
-OPEN |= {f"/mfa/{page}" for page in ("challenge", "recover", "cancel", "static/ferrotp.css")}
+OPEN |= {
+    f"/mfa/{page}" for page in ("challenge", "recover", "cancel", "sign-in", "sign-in/options", "static/ferrotp.css")
+}
 # What asks whom it does not know for a password of its own accord.
 ASKS = {"/custom-login", "/careless-login"}
 

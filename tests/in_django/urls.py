@@ -151,6 +151,7 @@ urlpatterns = [
     path("careless-login", careless_login),
     path("logout", LogoutView.as_view(next_page="/")),
     path("inside", login_required(say("inside")), name="inside"),
+    path("due", lambda request: HttpResponse(str(request.mfa.due and request.mfa.due.date()))),
     path("vault", mfa_required(say("vault"))),
     path("fresh-vault", fresh_mfa_required(say("fresh vault"))),
     path("async-vault", async_vault),

@@ -136,7 +136,7 @@ def test_a_new_factor_and_a_new_budget_are_unused() -> None:
 
 
 def test_a_step_that_was_never_used_leaves_step_0_open() -> None:
-    assert NEVER_USED < 0
+    assert NEVER_USED == -1, "as it stands in the stores that there are"
 
 
 def test_no_sealed_record_is_in_a_repr() -> None:
@@ -232,9 +232,16 @@ def test_an_accepted_code_moves_its_factor_on() -> None:
     assert advanced(factor, Acceptance("a", 8, -1, b"new"), NOW) == replace(moved, sealed=b"new")
 
 
+def test_the_record_of_a_factor_is_the_one_that_was_offered() -> None:
+    offered = (replace(record("a", 0), sealed=b"of a"), replace(record("b", 0), sealed=b"of b"))
+    reservation = Reservation(Owner("", "u"), "otp", LIMITS, Budget(), offered)
+    assert [reservation.sealed(factor_id) for factor_id in ("a", "b", "c")] == [b"of a", b"of b", None]
+
+
 def test_what_is_left_out_is_nothing() -> None:
     reservation = Reservation(Owner("", "u"), "otp", LIMITS, Budget())
     assert (reservation.factors, reservation.recovery_code, reservation.accepted) == ((), None, None)
+    assert reservation.recovery_codes == 0
     assert Acceptance("a", 1, 0).resealed is None
     assert NewUser(Owner("", "u"), ()).recovery_codes == ()
     assert UserState((), {}, 0).epoch == ""

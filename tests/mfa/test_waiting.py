@@ -164,6 +164,14 @@ def test_a_server_without_room_is_asked_again(connector: Connector[str], clock: 
         assert len(clock.slept) == 2 and all(0.02 <= pause <= 0.1 for pause in clock.slept)
 
 
+def test_a_driver_that_gives_up_before_the_deadline_is_asked_again(connector: Connector[str], clock: Clock) -> None:
+    """It has a limit of its own, two seconds: where processes start at once the server may need longer."""
+    for words in ("connection timeout expired", "timeout expired", "Can't connect to MySQL server on 'db' (timed out)"):
+        clock.slept.clear()
+        assert connector.connect(failing(OSError(words), OSError(words)), FAR) == "connection"
+        assert len(clock.slept) == 2
+
+
 def test_a_server_without_room_is_unavailable_at_the_deadline(connector: Connector[str], clock: Clock) -> None:
     def make() -> str:
         raise OSError("sorry, too many clients already")

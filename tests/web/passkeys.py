@@ -9,7 +9,8 @@ from playwright.sync_api import CDPSession, Page, expect
 
 from ferrotp.mfa import Passkeys, Policy
 
-from .steps import Site, go, log_in, log_out, read_codes, register, say_saved, t, title
+from .browser import fits, keep_picture, serious
+from .steps import Site, go, log_in, log_out, read_codes, register, say_saved, t, title, type_recovery_code
 
 
 def free_port() -> int:
@@ -140,6 +141,8 @@ def sign_in(page: Page, site: Site) -> None:
     log_out(page)
     go(page, site, "login")
     expect(page.get_by_role("button", name=t("sign-in.submit"))).to_be_visible()
+    assert fits(page) and not serious(page)
+    keep_picture(page, "login-passkey")
     # The virtual authenticator takes the offer as soon as there is one: nothing was typed, and nothing clicked.
     authenticator.touch(True)
     page.reload()
@@ -158,6 +161,33 @@ def sign_in(page: Page, site: Site) -> None:
     authenticator.verify(True)
     page.get_by_role("button", name=t("sign-in.submit")).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("Vault|You are inside"))
+
+
+def two_devices(page: Page, other: Page, site: Site) -> None:
+    """At another computer: in by a recovery code, and a key of its own there, on a chain with others."""
+    Authenticator(page)
+    come_in(page, site, "two@example.com")
+    add_passkey(page, site, "My laptop")
+    codes = read_codes(page)
+    say_saved(page)
+    key = Authenticator(other, transport="usb")
+    by_password(other, site, "two@example.com", key)
+    type_recovery_code(other, codes[0])
+    title(other, "settings.title")
+    add_passkey(other, site, "My key")
+    rows = other.get_by_role("list", name=t("settings.passkeys")).get_by_role("listitem")
+    expect(rows).to_have_count(2)
+    expect(rows.filter(has_text="My key")).to_contain_text(t("settings.passkeys.bound"))
+    go(other, site, "inside")
+    log_out(other)
+    by_password(other, site, "two@example.com", key)
+    other.get_by_role("button", name=t("challenge.passkey")).click()
+    other.wait_for_url("**" + site.paths["inside"])
+    # A key that keeps no list of its passkeys cannot sign in alone: where the policy has that, it is not taken.
+    third = other.context.new_page()
+    Authenticator(third, transport="usb", hasResidentKey=False)
+    add_passkey(third, site, "Old key")
+    expect(third.get_by_role("alert").filter(visible=True)).to_have_text(t("passkey.cancelled"))
 
 
 def remove(page: Page, site: Site) -> None:

@@ -335,8 +335,33 @@ def test_a_copied_half_login_dies_when_it_is_cancelled(world: World) -> None:
             gate.unlock(half, world.device.at(world.clock.now), world.device.at(world.clock.now + 30))
         with pytest.raises(HalfLoginEnded):
             gate.recover(half, world.codes[0])
+        with pytest.raises(HalfLoginEnded):
+            gate.passkey_challenge(half)
+        with pytest.raises(HalfLoginEnded):
+            gate.verify_passkey(half, {})
+    assert world.mfa.status(user_id="42").failures == 0
     # Somebody with the password alone ends nobody's login but their own.
     assert world.gate.verify(other, world.device.at(world.clock.now))[0].passed
+
+
+def test_no_code_is_looked_at_out_of_turn(world: World) -> None:
+    ended = world.log_in()
+    world.mfa.end_sessions(user_id="42", by="root")
+    set_up = replace(ended, stage="set-up", passed=False)
+    for login, refused in ((ended, SessionEnded), (set_up, SecondFactorRequired), (None, LoginRequired)):
+        code = world.device.at(world.clock.now)
+        steps: tuple[Callable[[], object], ...] = (
+            lambda login=login, code=code: world.gate.verify(login, code),  # type: ignore[misc]
+            lambda login=login: world.gate.unlock(login, "000000", "000001"),  # type: ignore[misc]
+            lambda login=login: world.gate.recover(login, world.codes[0]),  # type: ignore[misc]
+            lambda login=login: world.gate.passkey_challenge(login),  # type: ignore[misc]
+            lambda login=login: world.gate.verify_passkey(login, {}),  # type: ignore[misc]
+        )
+        for step in steps:
+            with pytest.raises(refused):
+                step()
+    status = world.mfa.status(user_id="42")
+    assert status.failures == 0 and status.recovery_codes == 10
 
 
 def test_a_copied_half_login_dies_of_a_lockout(world: World) -> None:

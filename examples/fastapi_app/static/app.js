@@ -274,7 +274,7 @@ const views = {
     show(t("setup.title"),
       h("h2", {}, `1. ${t("setup.scan")}`), h("div", { class: "ferrotp-qr" }, document.importNode(svg, true)),
       p(link(enrollment.uri, t("setup.open"))),
-      h("h2", { id: "key-title" }, t("setup.type")), key, p(t("setup.type.hint"), "ferrotp-hint"),
+      h("details", { class: "ferrotp-more" }, h("summary", { id: "key-title" }, t("setup.type")), key, p(t("setup.type.hint"), "ferrotp-hint")),
       h("h2", {}, `2. ${t("setup.confirm")}`),
       form(t("setup.submit"), async (values) => {
         const answer = await ask("POST", "/mfa/confirm", withPending({ ...values, factor_id: enrollment.factor_id }));

@@ -1,4 +1,4 @@
-"""``ferrotp mfa``: a store of the service is made, and users of other packages come into it."""
+"""``ferrotp mfa``: a store of the service is made and looked after, and users of other packages come into it."""
 
 import importlib
 import json
@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..vault import Keyring, KeyringError
+from ..web.commands import commands
 from . import output, sources
 from .errors import DONE, REFUSED, InputError
 from .settings import ALGORITHMS, Number, json_option
 
 if TYPE_CHECKING:
+    from ..mfa import MFA
     from ..mfa.imports import Accounts, Format, ImportReport, Note
 
 _FORMATS = ("pyotp-column", "django-otp", "django-two-factor-auth", "django-allauth", "flask-security")
@@ -28,7 +30,7 @@ _LAST_USED = ("time-step", "seconds", "code", "none")
 def mfa(context: click.Context) -> int:
     """Work on a store of ferrotp.mfa."""
     if context.invoked_subcommand is None:
-        raise click.UsageError("say what: init or import", context)
+        raise click.UsageError("say what: " + ", ".join(sorted(mfa.commands)), context)
     return 0
 
 
@@ -70,6 +72,7 @@ def _options(function: Callable[..., int]) -> Callable[..., int]:
             text("--store", envvar="FERROTP_STORE", metavar="URL", help="Where they come to."),
             text("--keys-file", metavar="FILE", help="The keys that seal.  [default: the variable FERROTP_KEYS]"),
             text("--tenant", default="", metavar="NAME", help="The service's tenant."),
+            text("--passkeys", metavar="DOMAIN", help="Take passkeys of this domain, too.  [default: leave them]"),
             text("--legacy-secrets", is_flag=True, help="Take secrets of 80 to 127 bits; the report says whose."),
             text("--no-recovery-codes", is_flag=True, help="Leave recovery codes. Hashing them takes 20 ms each."),
             text(
@@ -111,6 +114,33 @@ def _options(function: Callable[..., int]) -> Callable[..., int]:
     return function
 
 
+@contextmanager
+def _service(*, needs_keys: bool, store: str, keys_file: str | None, tenant: str) -> Iterator["MFA"]:
+    """The service of a command. What opens no record does without the application's keys."""
+    try:
+        from ..mfa import MFA
+    except ImportError:
+        raise InputError("this needs more packages: pip install 'ferrotp[sql]'", "usage") from None
+    keyring = _keyring(keys_file) if needs_keys else Keyring.generate()
+    service = MFA(store, issuer="ferrotp", keyring=keyring, tenant=tenant, prepare=False)
+    try:
+        yield service
+    finally:
+        service.close()
+
+
+for _command in commands(
+    _service,
+    [
+        click.option("--store", envvar="FERROTP_STORE", required=True, metavar="URL", help="Where it is."),
+        click.option("--keys-file", metavar="FILE", help="The keys.  [default: the variable FERROTP_KEYS]"),
+        click.option("--tenant", default="", metavar="NAME", help="Whose users."),
+    ],
+    failed=lambda message: InputError(message, "mfa"),
+):
+    mfa.add_command(_command)
+
+
 @mfa.command("import")
 @_options
 @json_option
@@ -140,11 +170,13 @@ def import_(as_json: bool, **given: Any) -> int:
 
 
 def _run(given: dict[str, Any]) -> "ImportReport":
-    from ..mfa import MFA, Policy
+    from ..mfa import MFA, Passkeys, Policy
     from ..mfa.imports import preview_import, run_import
 
     format = _format(given)
-    policy = Policy(legacy_secrets=given["legacy_secrets"])
+    domain = given["passkeys"]
+    passkeys = Passkeys(rp_id=domain, origins=[f"https://{domain}"]) if domain else None
+    policy = Policy(legacy_secrets=given["legacy_secrets"], passkeys=passkeys)
     proofs = dict(_proof(text) for text in given["proofs"])
     with _notes(given["path"]) as on_note, _bar() as progress:
         options: dict[str, Any] = {"proofs": proofs, "progress": progress, "on_note": on_note}
@@ -212,6 +244,11 @@ def _format(given: dict[str, Any]) -> "Format":
             code_count=given["code_count"],
             code_digits=given["code_digits"],
         )
+    if name == "django-mfa2":
+        named = imports.Accounts(table=accounts.table, key="username", user_id=accounts.user_id or accounts.key)
+        return imports.DjangoMFA2(accounts=named)
+    if name == "django-mfa3":
+        return imports.DjangoMFA3(accounts=accounts)
     kind = imports.DjangoOTP if name == "django-otp" else imports.TwoFactor
     return kind(accounts=accounts, recovery_codes=codes)
 

@@ -7,9 +7,11 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -22,8 +24,11 @@ from ferrotp.mfa.errors import moment
 from . import auth, decorators
 from .conf import conf
 from .models import Factor
-from .service import current_tenant, get_mfa, user_id_of, user_of
+from .service import current_tenant, get_mfa, is_required, user_id_of, user_of, users_of, with_groups
 from .views import non_atomic
+
+_MANY = 200
+"""Users that are reset at once."""
 
 
 class MFAAdminSiteMixin:
@@ -53,9 +58,17 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
     search_fields = ("user_id", "name")
     search_help_text = _("The name of a user or of a device, or the id of a user")
     ordering = ("tenant", "user_id", "created_at")
+    change_list_template = "admin/ferrotp/factors.html"
     fields = readonly_fields = ("user", "name", "kind", "state", "added", "last_used", "drift", "legacy", "reset_link")
-    actions = None
+    actions = ("reset_users",)
     list_display_links = ("name",)
+
+    def get_changelist(self, request: HttpRequest, **more: Any) -> Any:
+        return _FactorList
+
+    def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
+        # A filter in the address tells rows apart by any column, one that is not shown too.
+        return lookup.partition("__")[0] in self.list_filter
 
     def get_queryset(self, request: HttpRequest) -> Any:
         # The sealed secret does not even leave the database. Another tenant's ids are those of other users here.
@@ -84,11 +97,11 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
         staff: Any = request.user
         if not staff.has_perm("ferrotp.reset_user"):
             return False
-        return obj is None or staff.is_superuser or not getattr(user_of(obj.user_id), "is_superuser", False)
+        return obj is None or staff.is_superuser or not getattr(_user_of_factor(obj), "is_superuser", False)
 
     @admin.display(description=_("user"), ordering="user_id")
     def user(self, factor: Factor) -> str:
-        user = user_of(factor.user_id)
+        user = _user_of_factor(factor)
         return str(user.get_username()) if user is not None else gettext("(gone) %s") % factor.user_id
 
     @admin.display(description=_("added"), ordering="created_at")
@@ -115,7 +128,76 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
     def get_urls(self) -> Any:
         view = self.admin_site.admin_view(self.reset_user)
         view = non_atomic(_as_function(view))
-        return [path("<int:pk>/reset/", view, name="ferrotp_reset_user"), *super().get_urls()]
+        many = non_atomic(_as_function(self.admin_site.admin_view(self.reset_many)))
+        return [
+            path("<int:pk>/reset/", view, name="ferrotp_reset_user"),
+            path("reset/", many, name="ferrotp_reset_users"),
+            path("without/", self.admin_site.admin_view(self.without), name="ferrotp_without"),
+            *super().get_urls(),
+        ]
+
+    @admin.action(description=_("Reset the users of these factors"), permissions=["reset"])
+    def reset_users(self, request: HttpRequest, queryset: Any) -> HttpResponse:
+        """Leads to the page that asks."""
+        ids = ",".join(str(pk) for pk in queryset.values_list("pk", flat=True)[:_MANY])
+        return auth.SeeOther(reverse(f"{self.admin_site.name}:ferrotp_reset_users") + f"?ids={ids}")
+
+    def reset_many(self, request: HttpRequest) -> HttpResponse:
+        """Asks, and then removes all that there is of the users of some factors."""
+        request.current_app = self.admin_site.name
+        given = request.GET.get("ids", "").split(",")
+        keys = [int(pk) for pk in given if pk.isascii() and pk.isdigit() and len(pk) < 19]
+        factors = list(self.get_queryset(request).filter(pk__in=keys[:_MANY]))
+        _find_users(factors)
+        may = (self.has_view_permission, self.has_reset_permission)
+        if not factors or not all(permission(request, factor) for permission in may for factor in factors):
+            raise PermissionDenied
+        answer = decorators.refusal("require_fresh_mfa", request)
+        if answer is not None:
+            return answer
+        chosen = {factor.user_id: factor for factor in factors}
+        if request.method == "POST":
+            for user_id, factor in chosen.items():
+                get_mfa().reset(user_id=user_id, by=request.user.get_username())
+                self._note(request, factor, self.user(factor))
+            message = ngettext("One user was reset.", "%(count)d users were reset.", len(chosen))
+            messages.success(request, message % {"count": len(chosen)})
+            return auth.SeeOther(reverse(f"{self.admin_site.name}:ferrotp_factor_changelist"))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("Reset the second factors of these users"),
+            "opts": self.opts,
+            "factors": [self.user(factor) for factor in chosen.values()],
+        }
+        return TemplateResponse(request, "admin/ferrotp/reset_user.html", context)
+
+    def without(self, request: HttpRequest) -> HttpResponse:
+        """The active users who have no second factor, and whether they must."""
+        request.current_app = self.admin_site.name
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        bound = set(self.get_queryset(request).exclude(state="pending").values_list("user_id", flat=True))
+        model: Any = get_user_model()
+        users = model._base_manager.filter(is_active=True).order_by(model.USERNAME_FIELD)
+        only_required = bool(request.GET.get("required"))
+        found, total = [], 0
+        for user in with_groups(users).iterator(chunk_size=1000):
+            total += 1
+            if user_id_of(user) not in bound:
+                required = is_required(user)
+                if required or not only_required:
+                    found.append({"name": user.get_username(), "required": required})
+        page = Paginator(found, self.list_per_page).get_page(request.GET.get("p"))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("Users without a second factor"),
+            "opts": self.opts,
+            "page": page,
+            "total": total,
+            "bound": len(bound),
+            "only_required": only_required,
+        }
+        return TemplateResponse(request, "admin/ferrotp/without.html", context)
 
     def reset_user(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Asks, and then removes all that there is of a user."""
@@ -157,6 +239,24 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
             action_flag=CHANGE,
             change_message="second factor reset",
         )
+
+
+class _FactorList(ChangeList):
+    """A page of factors, whose users are looked up together."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        _find_users(self.result_list)
+
+
+def _find_users(factors: Any) -> None:
+    users = users_of(factor.user_id for factor in factors)
+    for factor in factors:
+        factor.account = users.get(factor.user_id)
+
+
+def _user_of_factor(factor: Any) -> Any:
+    return factor.account if hasattr(factor, "account") else user_of(factor.user_id)
 
 
 def _as_function(view: Any) -> Any:

@@ -6,6 +6,7 @@ is decided by `ferrotp.mfa`, and what may be done when by `ferrotp.web.Gate`.
 """
 
 import json
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -21,7 +22,6 @@ from ferrotp.mfa import (
     DeviceToken,
     EnrollmentExpired,
     FactorDisabled,
-    FactorInfo,
     InvalidCode,
     MFAError,
     NotEnrolled,
@@ -29,13 +29,14 @@ from ferrotp.mfa import (
     Throttled,
 )
 from ferrotp.web import Gate, Login, LoginRequired, LoginStep, NotFresh, SessionEnded, StepError, device_name
+from ferrotp.web.api_answers import factor_body, status_body
 from ferrotp.web.api_fields import MAX_TOKEN_LENGTH, PENDING_TOKEN, Body, Operation, offered
 from ferrotp.web.errors import HalfLoginEnded
 from ferrotp.web.problems import NEXT, Problem, codes_problem_of, problem_of, rfc3339
 
 from . import auth
 from .conf import conf
-from .service import current_tenant, gate_for, is_required, now, user_id_of
+from .service import current_tenant, gate_for, gate_for_anybody, is_sign_in_offered, now, user_id_of
 from .texts import texts
 from .views import non_atomic
 
@@ -107,39 +108,7 @@ class API:
         """What there is of the user who is logged in."""
         login, user = self._current(request)
         gate = self._gate(user)
-        login = gate.require_login(login)
-        status = gate.mfa.status(user_id=login.user_id)
-        days = gate.mfa.policy.trusted_device_days
-        body = {
-            "enrolled": status.enrolled,
-            "required": is_required(user),
-            "fresh": gate.is_fresh(login),
-            "factors": [_factor(factor) for factor in status.factors],
-            "passkeys": [
-                {
-                    "factor_id": passkey.factor_id,
-                    "synced": passkey.backup_eligible,
-                    "attachment": passkey.attachment,
-                    "transports": list(passkey.transports),
-                }
-                for passkey in gate.mfa.passkeys(user_id=login.user_id)
-            ],
-            "recovery_codes_left": status.recovery_codes,
-            "disabled": status.disabled,
-            "retry_at": None if status.retry_at is None else rfc3339(status.retry_at),
-            "trusted_device_days": days,
-            "trusted_devices": [
-                {
-                    "device_id": device.series,
-                    "name": device.name,
-                    "created_at": rfc3339(device.created_at),
-                    "last_used_at": rfc3339(device.last_used_at),
-                    "expires_at": rfc3339(device.expires_at),
-                }
-                for device in (gate.mfa.trusted_devices(user_id=login.user_id) if days else [])
-            ],
-        }
-        return _answer(request, body)
+        return _answer(request, status_body(gate, gate.require_login(login)))
 
     def verify(
         self, request: HttpRequest, *, code: str, pending_token: str | None = None, trust_device: bool = False
@@ -191,6 +160,20 @@ class API:
         login, user, _ = self._asking(request, pending_token)
         verified = self._attempt(request, login, user, lambda gate: gate.verify_passkey(login, credential))
         return self._verified(request, login, verified, user, trust_device=trust_device)
+
+    def sign_in_challenge(self, request: HttpRequest) -> HttpResponse:
+        """What the browser needs to sign in by a passkey alone."""
+        token = secrets.token_urlsafe(16)
+        options = gate_for_anybody().sign_in_challenge(token)
+        return _answer(request, {"options": options, "sign_in_token": token})
+
+    def sign_in(self, request: HttpRequest, *, credential: dict[str, Any], sign_in_token: str) -> HttpResponse:
+        """A passkey alone, as both factors."""
+        try:
+            login, user = auth.known_sign_in(gate_for_anybody().sign_in(credential, sign_in_token))
+        except PasskeyRefused as error:
+            raise RequestFault(problem_of(error, texts, now(), sign_in=True)) from None
+        return _answer(request, self._complete(request, login, user))
 
     def begin_passkey(self, request: HttpRequest, *, pending_token: str | None = None) -> HttpResponse:
         """What the browser needs to make a passkey."""
@@ -264,7 +247,7 @@ class API:
             kept, removed = self._gate(user).remove(login, factor_id)
         except NotEnrolled:
             raise RequestFault(Problem("no-such-factor", 404, texts("settings.gone"))) from None
-        return _answer(request, {**_factor(removed), "session": self._complete(request, kept, user)["session"]})
+        return _answer(request, {**factor_body(removed), "session": self._complete(request, kept, user)["session"]})
 
     def forget_devices(self, request: HttpRequest) -> HttpResponse:
         """Stops trusting all of the user's devices."""
@@ -281,7 +264,7 @@ class API:
     @property
     def operations(self) -> list[Operation]:
         """Those of this site."""
-        return offered(conf().policy.passkeys is not None)
+        return offered(conf().policy.passkeys is not None, is_sign_in_offered())
 
     @property
     def urls(self) -> list[URLPattern]:
@@ -529,15 +512,3 @@ def _answer(
     response["Cache-Control"] = "private, no-store"
     response["X-Content-Type-Options"] = "nosniff"
     return response
-
-
-def _factor(factor: FactorInfo) -> dict[str, Any]:
-    return {
-        "factor_id": factor.factor_id,
-        "kind": factor.kind,
-        "name": factor.name,
-        "state": factor.state,
-        "created_at": rfc3339(factor.created_at),
-        "last_used_at": None if factor.last_used_at is None else rfc3339(factor.last_used_at),
-        "legacy": factor.legacy,
-    }

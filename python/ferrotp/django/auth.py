@@ -348,11 +348,11 @@ def sign_in_session(request: HttpRequest) -> str:
     return salted_hmac("ferrotp.django.sign-in", request.META["CSRF_COOKIE"], algorithm="sha256").hexdigest()
 
 
-def complete_sign_in(request: HttpRequest, login: Login) -> HttpResponse:
-    """The login by a passkey alone is done, if one of the site's backends gives its user, who is active and may log in
+def known_sign_in(login: Login) -> tuple[Login, Any]:
+    """A login by a passkey alone, with its user: whom one of the site's backends gives, who is active, and may log in
     (``MAY_SIGN_IN``).
 
-    :raises PasskeyUnknown: if not. The answer is that to a passkey that nobody has
+    :raises PasskeyUnknown: if there is none. The answer is that to a passkey that nobody has
     """
     may_sign_in = conf().may_sign_in
     for path in settings.AUTHENTICATION_BACKENDS:
@@ -361,7 +361,7 @@ def complete_sign_in(request: HttpRequest, login: Login) -> HttpResponse:
             continue
         if not getattr(user, "is_active", True) or (may_sign_in is not None and not may_sign_in(user)):
             break
-        return complete_login(request, replace(login, account_name=user.get_username()), None, user, path)
+        return replace(login, account_name=user.get_username(), backend=path), user
     raise PasskeyUnknown
 
 

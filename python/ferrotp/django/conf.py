@@ -11,7 +11,7 @@ from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from ferrotp.mfa import Passkeys, Policy, PolicyError
+from ferrotp.mfa import KeySource, KeysUnavailable, Passkeys, Policy, PolicyError, keys_from_command
 from ferrotp.mfa.core import is_identifier
 from ferrotp.vault import Keyring, VaultError
 
@@ -19,6 +19,7 @@ DEFAULTS: dict[str, Any] = {
     "ISSUER": "",
     "KEYS": None,
     "KEY_FILE": None,
+    "KEY_COMMAND": None,
     "STORE": "django",
     "DATABASE": "default",
     "TENANT": "",
@@ -28,6 +29,7 @@ DEFAULTS: dict[str, Any] = {
     "ADMIN": True,
     "EXEMPT_BACKENDS": [],
     "FRESH_SECONDS": 600,
+    "FRESH": [],
     "BASE_TEMPLATE": "ferrotp/base.html",
     "NOTIFY": None,
     "CLOCK": None,
@@ -44,6 +46,8 @@ class Rule:
     since: datetime | None
     group: str = ""
     """The name of the group that it is about, if it is about one."""
+    passkey: bool = False
+    """Whether it has to be a passkey."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ class Conf:
     admin: bool
     exempt_backends: tuple[str, ...]
     fresh_seconds: int
+    fresh: tuple[tuple[Who, int], ...]
+    """For whom it is fewer."""
     base_template: str
     notify: Any
     clock: Callable[[], float] | None
@@ -91,7 +97,7 @@ def conf() -> Conf:
     _check_store(given["STORE"])
     _check_tenant(given["TENANT"])
     fresh = given["FRESH_SECONDS"]
-    if type(fresh) is not int or not 30 <= fresh <= 86_400:
+    if not _is_fresh_seconds(fresh):
         raise ImproperlyConfigured('FERROTP["FRESH_SECONDS"] must be a whole number from 30 to 86400')
     clock = given["CLOCK"]
     clock = _imported("CLOCK", clock) if isinstance(clock, str) else clock
@@ -101,21 +107,31 @@ def conf() -> Conf:
     notify = _imported("NOTIFY", notify) if isinstance(notify, str) and notify != "mail" else notify
     if notify not in (None, False, True, "mail") and not callable(notify):
         raise ImproperlyConfigured('FERROTP["NOTIFY"] must be "mail", a function, or the path of one')
+    policy, required = _policy(given["POLICY"]), _rules(given["REQUIRED"])
+    if policy.passkeys is None and any(rule.passkey for rule in required):
+        raise ImproperlyConfigured('a rule of FERROTP["REQUIRED"] asks for passkeys, and FERROTP["POLICY"] has none')
     return Conf(
         issuer=given["ISSUER"],
         store=given["STORE"],
         database=given["DATABASE"],
         tenant=given["TENANT"],
-        policy=_policy(given["POLICY"]),
-        required=_rules(given["REQUIRED"]),
+        policy=policy,
+        required=required,
         may_sign_in=_function("MAY_SIGN_IN", given["MAY_SIGN_IN"]),
         admin=given["ADMIN"],
         exempt_backends=_backends(given["EXEMPT_BACKENDS"]),
         fresh_seconds=fresh,
+        fresh=_fresh_rules(given["FRESH"]),
         base_template=given["BASE_TEMPLATE"],
         notify=notify,
         clock=clock,
     )
+
+
+def forget() -> None:
+    """Reads the settings anew, where they were changed: in tests."""
+    conf.cache_clear()
+    _key_source.cache_clear()
 
 
 def is_testing() -> bool:
@@ -124,11 +140,40 @@ def is_testing() -> bool:
 
 
 def keyring() -> Keyring:
-    """The keys: ``KEYS``, or the file ``KEY_FILE``, or the environment variable ``FERROTP_KEYS``.
+    """The keys as they are now.
+
+    :raises VaultError: if there are none, or they cannot be used
+    :raises KeysUnavailable: if they are elsewhere, and that is away
+    """
+    found = keys()
+    return found.keyring() if isinstance(found, KeySource) else found
+
+
+@cache
+def _key_source() -> KeySource | None:
+    given = raw()
+    if isinstance(given["KEYS"], KeySource):
+        return given["KEYS"]
+    if callable(given["KEYS"]) and not isinstance(given["KEYS"], Keyring):
+        return KeySource(given["KEYS"])
+    command = given["KEY_COMMAND"]
+    if command is None:
+        return None
+    if not isinstance(command, (list, tuple)) or not all(isinstance(part, str) for part in command) or not command:
+        raise ImproperlyConfigured('FERROTP["KEY_COMMAND"] must be a list: a program, and its arguments')
+    return KeySource(keys_from_command(command))
+
+
+def keys() -> Keyring | KeySource:
+    """The keys: ``KEYS``, or what ``KEY_COMMAND`` prints, or the file ``KEY_FILE``, or the environment variable
+    ``FERROTP_KEYS``.
 
     :raises VaultError: if there are none, or they cannot be used
     """
     given = raw()
+    source = _key_source()
+    if source is not None:
+        return source
     if isinstance(given["KEYS"], Keyring):
         return given["KEYS"]
     if given["KEYS"]:
@@ -142,7 +187,7 @@ def keyring_fault() -> str:
     """What is wrong with the keys; empty if nothing is."""
     try:
         keyring()
-    except (VaultError, TypeError) as error:
+    except (VaultError, TypeError, KeysUnavailable, ImproperlyConfigured) as error:
         return str(error)
     return ""
 
@@ -217,12 +262,38 @@ def _rules(given: Any) -> tuple[Rule, ...]:
 
 
 def _rule(given: Any) -> Rule:
-    if not isinstance(given, Mapping) or "who" not in given or not given.keys() <= {"who", "from"}:
+    keys = {"who", "from", "passkey"}
+    is_rule = isinstance(given, Mapping) and "who" in given and given.keys() <= keys
+    if not is_rule or type(given.get("passkey", False)) is not bool:
         raise ImproperlyConfigured(
             'a rule of FERROTP["REQUIRED"] is {"who": "all" | "staff" | "superusers" | "group:NAME" | '
-            '"path.to.function" | function, "from": date or datetime or "YYYY-MM-DD"}; "from" may be left out'
+            '"path.to.function" | function, "from": date or datetime or "YYYY-MM-DD", "passkey": True | False}; '
+            'all but "who" may be left out'
         )
-    who, group = given["who"], ""
+    who, group = _who(given["who"], "REQUIRED")
+    return Rule(who, _since(given.get("from")), group, given.get("passkey", False))
+
+
+def _is_fresh_seconds(given: Any) -> bool:
+    return type(given) is int and 30 <= given <= 86_400
+
+
+def _fresh_rules(given: Any) -> tuple[tuple[Who, int], ...]:
+    if not isinstance(given, (list, tuple)):
+        raise ImproperlyConfigured('FERROTP["FRESH"] must be a list of rules')
+    rules = []
+    for rule in given:
+        if not isinstance(rule, Mapping) or rule.keys() != {"who", "seconds"} or not _is_fresh_seconds(rule["seconds"]):
+            raise ImproperlyConfigured(
+                'a rule of FERROTP["FRESH"] is {"who": as in REQUIRED, "seconds": a whole number from 30 to 86400}'
+            )
+        rules.append((_who(rule["who"], "FRESH")[0], rule["seconds"]))
+    return tuple(rules)
+
+
+def _who(given: Any, setting: str) -> tuple[Who, str]:
+    """Whom a rule is about, and the name of the group, if it is one."""
+    who, group = given, ""
     if isinstance(who, str):
         if who in _WHO:
             who = _WHO[who]
@@ -230,14 +301,15 @@ def _rule(given: Any) -> Rule:
             group = who.removeprefix("group:")
             who = _in_group(group)
         elif "." in who:
-            who = _imported("REQUIRED", who)
+            who = _imported(setting, who)
     if not callable(who):
-        raise ImproperlyConfigured(f'FERROTP["REQUIRED"] knows no {given["who"]!r}')
-    return Rule(who, _since(given.get("from")), group)
+        raise ImproperlyConfigured(f'FERROTP["{setting}"] knows no {given!r}')
+    return who, group
 
 
 def _in_group(name: str) -> Who:
-    return lambda user: bool(user.groups.filter(name=name).exists())
+    # All of the user's, so that a page of many users can look their groups up together.
+    return lambda user: any(group.name == name for group in user.groups.all())
 
 
 def _since(given: Any) -> datetime | None:

@@ -4,16 +4,18 @@ A token carries the *stamp* of the login that it was made by: behind it (``key.s
 claim. It says by what the login was proved, and ends with it.
 """
 
+from contextlib import suppress
 from typing import Any
 
 from django.http import HttpResponse
 from django.urls import URLPattern, path
-from rest_framework.authentication import SessionAuthentication
-from rest_framework.authtoken.serializers import AuthTokenSerializer
-from rest_framework.exceptions import APIException
-from rest_framework.permissions import BasePermission
-from rest_framework.views import APIView
-from rest_framework.views import exception_handler as handler_of_drf
+from django.views.decorators.debug import sensitive_variables
+from rest_framework.authentication import SessionAuthentication  # type: ignore[import-untyped,import-not-found,unused-ignore]
+from rest_framework.authtoken.serializers import AuthTokenSerializer  # type: ignore[import-untyped,import-not-found,unused-ignore]
+from rest_framework.exceptions import APIException  # type: ignore[import-untyped,import-not-found,unused-ignore]
+from rest_framework.permissions import BasePermission  # type: ignore[import-untyped,import-not-found,unused-ignore]
+from rest_framework.views import APIView  # type: ignore[import-untyped,import-not-found,unused-ignore]
+from rest_framework.views import exception_handler as handler_of_drf  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
 from ferrotp.mfa import MFAError
 from ferrotp.web import LoginRequired, SecondFactorRequired, StepError
@@ -29,7 +31,7 @@ CLAIM = "ferrotp"
 """Where a JSON Web Token has the stamp."""
 
 
-class ProblemException(APIException):
+class ProblemException(APIException):  # type: ignore[misc]
     """A problem (RFC 9457), to be raised in a view of REST framework's: its `detail` is the document."""
 
     def __init__(self, problem: Problem) -> None:
@@ -62,6 +64,7 @@ class SecondFactorMixin:
 
     _stamp: str | None = None
 
+    @sensitive_variables()
     def authenticate(self, request: Any) -> Any:
         self._stamp = None
         found = super().authenticate(request)  # type: ignore[misc]
@@ -90,7 +93,7 @@ class SecondFactorMixin:
         return super().authenticate_credentials(bare.encode("latin-1") if isinstance(key, bytes) else bare)  # type: ignore[misc]
 
 
-class HasSecondFactor(BasePermission):
+class HasSecondFactor(BasePermission):  # type: ignore[misc]
     """For users who have passed the second factor, in this session or in the login that the token was made by."""
 
     requirement = "require_mfa"
@@ -122,7 +125,7 @@ class HasFreshSecondFactor(HasSecondFactor):
 # Tokens
 
 
-class _View(APIView):
+class _View(APIView):  # type: ignore[misc]
     """A view of the API. The gate says who may do what, and not the permissions."""
 
     permission_classes: Any = ()
@@ -138,6 +141,7 @@ class LoginView(_View):
     serializer_class = AuthTokenSerializer
     api: Any = None
 
+    @sensitive_variables()
     def post(self, request: Any, **more: Any) -> HttpResponse:
         """Name and password."""
         serializer = AuthTokenSerializer(data=request.data, context={"request": request})
@@ -180,15 +184,12 @@ def _view_class(operation: Operation) -> Any:
         return self._answer(request, **parameters)
 
     answer.__name__, answer.__doc__ = method, operation.description
-    try:
+    with suppress(ImportError):  # drf-spectacular is not there
         from .drf_schema import described
-    except ImportError:  # drf-spectacular is not there
-        described = None  # type: ignore[assignment]
-    return type(
-        f"{operation.name.title().replace('_', '')}View",
-        (OperationView,),
-        {method: described(operation)(answer) if described else answer, "__doc__": operation.description},
-    )
+
+        answer = described(operation)(answer)
+    name = f"{operation.name.title().replace('_', '')}View"
+    return type(name, (OperationView,), {method: answer, "__doc__": operation.description})
 
 
 def _page(class_: Any, **initial: Any) -> Any:

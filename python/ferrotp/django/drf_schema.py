@@ -76,6 +76,7 @@ _ANSWERS: dict[str, dict[str, Any]] = {
     "forget_device": _FORGOTTEN,
     "passkey_challenge": _OPTIONS,
     "begin_passkey": _OPTIONS,
+    "sign_in_challenge": {**_OPTIONS, "sign_in_token": _TEXT},
     "finish_passkey": {**_LOGIN, "recovery_codes": _CODES, "factor_id": _TEXT},
 }
 """What an operation gives; those that are left out give where the login stands."""

@@ -1,6 +1,7 @@
 """Every way in is gated alike: what counts is the mark in the session, and not how somebody came in."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,7 +18,7 @@ from ferrotp.web import Login, LoginRequired, SecondFactorRequired, StepError
 
 from . import auth
 from .conf import conf
-from .service import gate_for, is_current, is_enrolled, is_required, now
+from .service import due_date, fresh_seconds_of, gate_for, is_current, is_enrolled, is_required, lacks_passkey, now
 from .views import unavailable
 
 
@@ -50,9 +51,18 @@ class RequestMFA:
     def fresh(self) -> bool:
         """Whether the user has proved within the last minutes who it is."""
         login = auth.load(self._request)
-        if login is None or login.stage != "full" or not login.is_fresh(now(), conf().fresh_seconds):
+        if login is None or login.stage != "full":
+            return False
+        if not login.is_fresh(now(), fresh_seconds_of(self._request.user)):
             return False
         return is_current(login, 0)
+
+    @property
+    def due(self) -> datetime | None:
+        """When this user will have to have a second factor, and has none yet: for a reminder on the site's pages."""
+        user = self._request.user
+        moment = due_date(user) if user.is_authenticated else None
+        return None if moment is None or is_enrolled(user) else moment
 
 
 class MFAMiddleware:
@@ -117,7 +127,7 @@ class MFAMiddleware:
             login = auth.load(request)
             if login is None:
                 return auth.redirect_to_step(request, LoginRequired())
-            must_set_up = login.stage == "set-up" or (login.stage == "full" and not login.passed)
+            must_set_up = login.stage == "set-up" or (login.stage == "full" and not login.passed) or lacks_passkey(held)
             return auth.redirect_to_step(request, SecondFactorRequired("set-up" if must_set_up else "challenge"))
         if "admin" in request.resolver_match.app_names and conf().admin and request.user.is_authenticated:
             try:
@@ -160,7 +170,7 @@ class MFAMiddleware:
                 request.mfa.held_user = None
                 return None
             # One by the password alone is not enough any more where a second factor became required since.
-            is_done = login.stage == "full" and (login.passed or not is_required(user))
+            is_done = login.stage == "full" and (login.passed or not is_required(user)) and not lacks_passkey(user)
         except LoginRequired:
             is_done = False
         except MFAError as error:

@@ -2,7 +2,9 @@
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
@@ -19,7 +21,9 @@ from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.vault import VaultError
 from ferrotp.web import EpochCache, Gate, Login, Notice, Notifier, SetupError, absolute_store
 
-from .conf import conf, is_testing, keyring
+from .conf import Rule, conf, is_testing
+from .conf import forget as forget_settings
+from .conf import keys as keys_of_site
 from .texts import texts
 
 P = ParamSpec("P")
@@ -79,7 +83,7 @@ def _made(store: "Callable[[Any, str], Store | str]") -> MFA:
     if not given.issuer:
         raise ImproperlyConfigured('FERROTP["ISSUER"] is not set: the name of the site, as authenticator apps show it')
     try:
-        keys = keyring()
+        keys = keys_of_site()
     except VaultError as error:
         raise ImproperlyConfigured(f"{error}. Make a key with manage.py ferrotp_keys --new") from None
     return MFA(
@@ -105,7 +109,8 @@ def gate_for(user: Any) -> Gate:
     return Gate(
         get_mfa(),
         mode=mode,  # type: ignore[arg-type]
-        fresh_seconds=conf().fresh_seconds,
+        passkey_required=(lambda user_id: True) if must_have_passkey(user) else None,
+        fresh_seconds=fresh_seconds_of(user),
         clock=now,
         epochs=_epochs,
     )
@@ -133,11 +138,43 @@ def is_current(login: Login, seconds: int | None = None) -> bool:
 
 def is_required(user: Any) -> bool:
     """Whether this user must have a second factor by now."""
-    rules = conf().required
-    if not rules:
+    return any(_applies(rule, user) for rule in conf().required)
+
+
+def must_have_passkey(user: Any) -> bool:
+    """Whether this user must have a passkey by now."""
+    return any(rule.passkey and _applies(rule, user) for rule in conf().required)
+
+
+def lacks_passkey(user: Any) -> bool:
+    """Whether this user must have a passkey, and has none."""
+    if not must_have_passkey(user):
         return False
-    moment = now()
-    return any((rule.since is None or rule.since.timestamp() <= moment) and rule.who(user) for rule in rules)
+    factors = get_mfa().status(user_id=user_id_of(user)).factors
+    return not any(factor.kind == "passkey" and factor.state == "active" for factor in factors)
+
+
+def _applies(rule: Rule, user: Any) -> bool:
+    return (rule.since is None or rule.since.timestamp() <= now()) and rule.who(user)
+
+
+def fresh_seconds_of(user: Any) -> int:
+    """How long a proof of identity is good for this user's changes: the fewest seconds of those that apply."""
+    given = conf()
+    return min([given.fresh_seconds, *(seconds for who, seconds in given.fresh if who(user))])
+
+
+def due_date(user: Any) -> datetime | None:
+    """When this user will have to have a second factor; None: never, or by now."""
+    if is_required(user):
+        return None
+    coming = [rule.since for rule in conf().required if rule.since is not None and rule.who(user)]
+    return min(coming, default=None)
+
+
+def with_groups(users: Any) -> Any:
+    """A queryset of users, with what the rules of ``REQUIRED`` ask of each: so that it is asked once for all."""
+    return users.prefetch_related("groups") if any(rule.group for rule in conf().required) else users
 
 
 def is_enrolled(user: Any) -> bool:
@@ -175,11 +212,21 @@ def user_of(user_id: str) -> Any:
     return model._base_manager.filter(pk=key).first()
 
 
+def users_of(user_ids: Iterable[str]) -> dict[str, Any]:
+    """The same for many, by one query: those that there are."""
+    model = get_user_model()
+    keys = []
+    for user_id in set(user_ids):
+        with suppress(Exception):  # likewise
+            keys.append(model._meta.pk.to_python(user_id))
+    return {user_id_of(user): user for user in model._base_manager.filter(pk__in=keys)}
+
+
 def forget() -> None:
     """Reads the settings anew, where they were changed: in tests."""
     global _epochs
     _epochs = EpochCache()
-    conf.cache_clear()
+    forget_settings()
     for made in (get_mfa, get_mfa_outside_transaction):
         if made.cache_info().currsize:
             made().close()

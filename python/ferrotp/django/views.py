@@ -12,11 +12,12 @@ from django.contrib.auth import REDIRECT_FIELD_NAME, logout
 from django.contrib.auth.views import LoginView as DjangoLoginView
 from django.core.exceptions import PermissionDenied
 from django.db import connections, transaction
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render as render_template
 from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.utils.module_loading import import_string
 from django.utils.translation import get_language
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
@@ -65,8 +66,7 @@ def _sends_policy(middleware: str) -> bool:
     if middleware.endswith(".ContentSecurityPolicyMiddleware"):  # Django's
         return bool(getattr(site, "SECURE_CSP", None))
     if middleware == "csp.middleware.CSPMiddleware":
-        only_reports = bool(getattr(site, "CONTENT_SECURITY_POLICY_REPORT_ONLY", None))
-        return bool(getattr(site, "CONTENT_SECURITY_POLICY", None)) or not only_reports
+        return bool(import_string("csp.utils.build_policy")())
     return True
 
 
@@ -215,7 +215,8 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         else:
             try:
                 login = gate.sign_in(form.cleaned_data["credential"], auth.sign_in_session(request), next_url=next_url)
-                return auth.complete_sign_in(request, login)
+                login, user = auth.known_sign_in(login)
+                return auth.complete_login(request, login, None, user, login.backend)
             except MFAError as error:
                 problem = auth.problem_of(request, error, sign_in=True)
     message = problem.message if problem else ""
@@ -227,7 +228,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 def sign_in_options(request: HttpRequest) -> HttpResponse:
     """A new challenge, for a login page that is open for long."""
     if not is_sign_in_offered():
-        raise Http404
+        return HttpResponse(status=404)
     return JsonResponse({"options": gate_for_anybody().sign_in_challenge(auth.sign_in_session(request))})
 
 
@@ -248,7 +249,7 @@ def cancel(request: HttpRequest) -> HttpResponse:
 def set_up(request: HttpRequest) -> HttpResponse:
     """Shows the key that waits for its code, or offers to make one."""
     login, gate = _login_that_may_set_up(request)
-    if not gate.mfa.policy.codes:
+    if not gate.sets_up_codes(login.user_id):
         return _redirect_to("add_passkey")
     problem: Problem | None = None
     if request.method == "POST":

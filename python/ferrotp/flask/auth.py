@@ -162,15 +162,14 @@ def complete_sign_in(login: Login) -> Response:
     :raises PasskeyUnknown: if not. The answer is that to a passkey that nobody has
     """
     here = state()
-    by_flask_login = here.on_login is None and hasattr(current_app, "login_manager")
-    if here.may_sign_in is None and not by_flask_login:
-        raise SetupError(MAY_SIGN_IN_MISSING)
     if here.may_sign_in is not None and not here.may_sign_in(login.user_id):
         raise PasskeyUnknown
-    if by_flask_login:
+    if here.on_login is None and hasattr(current_app, "login_manager"):
         user = load_user(current_app.login_manager, login.user_id, here.load_user, here.user_id)
         if user is None or not user.is_active:
             raise PasskeyUnknown
+    elif here.may_sign_in is None:
+        raise SetupError(MAY_SIGN_IN_MISSING)
     name = here.account_name(login.user_id) if here.account_name else ""
     log_out()
     try:

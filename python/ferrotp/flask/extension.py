@@ -13,6 +13,7 @@ from ..web import Gate, SetupError, StepError, Texts, absolute_store, check_secr
 from ..web.setup import check_settings
 from ..web.texts import Translate
 from . import auth
+from .commands import add_commands
 from .rendering import check_base_template, sign_in_form, unavailable
 from .views import blueprint
 
@@ -48,6 +49,8 @@ class FlaskMFA:
     :param tenant: whose users are asked for: a name, or a function that knows it by the request. None: the
         ``FERROTP_TENANT`` of the configuration, or what the service has
     :param required: for whom a second factor is an obligation in mode "optional": called with the user id
+    :param passkey_required: who must have a passkey: called with the user id. Such a user is led to add one, and once
+        there is one, codes are not accepted any more
     :param verify_password: whether this is the user's password: called with user id and password. With it, a user who
         has no second factor yet and is asked again who it is gets a page for the password. Without it, that is your
         login page, which then has to ask those who are logged in, too. Limit the attempts as your login does
@@ -72,6 +75,7 @@ class FlaskMFA:
         load_user: Callable[[str], Any] | None = None,
         tenant: str | Callable[[], str] | None = None,
         required: Callable[[str], object] | None = None,
+        passkey_required: Callable[[str], object] | None = None,
         verify_password: Callable[[str, str], object] | None = None,
         may_sign_in: Callable[[str], object] | None = None,
         translate: Translate | None = None,
@@ -86,6 +90,7 @@ class FlaskMFA:
         self._load_user = load_user
         self._tenant = tenant
         self._required = required
+        self._passkey_required = passkey_required
         self._verify_password = verify_password
         self._may_sign_in = may_sign_in
         self._translate = translate
@@ -119,6 +124,7 @@ class FlaskMFA:
         app.register_blueprint(blueprint(passkeys=passkeys), url_prefix=config["FERROTP_URL_PREFIX"])
         app.jinja_env.globals["ferrotp_sign_in"] = sign_in_form
         app.before_request(auth.require_login_everywhere)
+        add_commands(app)
         # A view that asks the service something (`begin_login` does) may find the store away.
         app.register_error_handler(StoreUnavailable, unavailable)
         app.register_error_handler(SealedRecordError, unavailable)
@@ -149,6 +155,7 @@ class FlaskMFA:
                 mfa,
                 mode=config["FERROTP_MODE"],
                 required=self._required,
+                passkey_required=self._passkey_required,
                 fresh_seconds=config["FERROTP_FRESH_SECONDS"],
                 clock=mfa.clock,
             ),

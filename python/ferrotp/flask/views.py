@@ -246,7 +246,7 @@ def set_up() -> ResponseReturnValue:
     here = state()
     gate, texts = here.gate, here.texts
     login = gate.allow_set_up(current_login())
-    if not gate.mfa.policy.codes:
+    if not gate.sets_up_codes(login.user_id):
         return redirect(url_for("ferrotp.add_passkey"), 303)
     problem: Problem | None = None
     if request.method == "POST":

@@ -26,6 +26,7 @@ from .errors import (
     InvalidCode,
     InvalidIdentifier,
     KeyInUse,
+    KeysUnavailable,
     LastFactor,
     LoginCancelled,
     MFAError,
@@ -53,6 +54,7 @@ from .errors import (
 )
 from .events import Event
 from .foreign_users import ImportedFactor, ImportedPasskey, ImportedUser
+from .key_source import KeySource, keys_from_command
 from .policy import Passkeys, Policy
 from .results import (
     DeviceInfo,
@@ -103,6 +105,8 @@ __all__ = [
     "InvalidCode",
     "InvalidIdentifier",
     "KeyInUse",
+    "KeySource",
+    "KeysUnavailable",
     "LastFactor",
     "LoginCancelled",
     "MFAError",
@@ -140,6 +144,7 @@ __all__ = [
     "Verification",
     "WrongOrigin",
     "WrongRelyingParty",
+    "keys_from_command",
     "open_store",
     "user_id_text",
 ]

@@ -24,6 +24,7 @@ from .errors import (
     moment,
 )
 from .events import NOTIFY, Event, Kind
+from .key_source import KeySource
 from .policy import Policy
 from .results import FactorInfo, UserId
 from .stores.base import (
@@ -72,7 +73,7 @@ class Core:
         self,
         store: Store,
         issuer: str,
-        keyring: vault.Keyring,
+        keys: "vault.Keyring | KeySource",
         policy: Policy,
         tenant: str | Callable[[], str],
         clock: Callable[[], float],
@@ -80,13 +81,21 @@ class Core:
     ) -> None:
         self.store = store
         self.issuer = identifier("issuer", issuer)
-        self.keyring = keyring
+        self.keys = keys
         self.policy = policy
         self.limits = policy.limits()
         self.unlock_limits = policy.unlock_limits()
         self._tenant = tenant if callable(tenant) or tenant == "" else identifier("tenant", tenant)
         self.clock = clock
         self.on_event = on_event
+
+    @property
+    def keyring(self) -> vault.Keyring:
+        """The keys as they are now.
+
+        :raises KeysUnavailable: if they are elsewhere, and that is away
+        """
+        return self.keys.keyring() if isinstance(self.keys, KeySource) else self.keys
 
     @property
     def tenant(self) -> str:

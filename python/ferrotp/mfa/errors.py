@@ -233,6 +233,13 @@ class Overloaded(StoreUnavailable):
         return "too many hashes are under way in this process: try again in a few seconds"
 
 
+class KeysUnavailable(StoreUnavailable):
+    """The place of the keys does not give them, and those at hand are too old. Nothing was accepted."""
+
+    def __str__(self) -> str:
+        return "the keys cannot be fetched: the function or the command that gives them fails"
+
+
 class StoreDamaged(StoreUnavailable):
     """What the store keeps of the user does not fit together: records are gone, or were deleted by hand. The user is
     let in no other way than after a reset. The message says what is missing."""

@@ -45,7 +45,8 @@ class ImportedPasskey:
     public_key: bytes
     """As COSE has it (RFC 9052), of ES256, EdDSA or RS256."""
     user_handle: bytes
-    """By which the authenticator knows its user: 1 to 64 bytes, as the other system gave them when it was made."""
+    """By which the authenticator knows its user: at most 64 bytes, as the other system gave them when it was made.
+    Empty if nobody knows: its next answer after a password says so, and until then it signs in nobody alone."""
     counter: int = 0
     """Of signatures, as the other system kept it. 0 if it kept none."""
     backup_eligible: bool | None = None

@@ -56,8 +56,8 @@ def check_passkey(passkey: ImportedPasskey, policy: Policy) -> None:
     if policy.passkeys is None:
         raise PolicyError("the policy has no passkeys")
     webauthn = load_webauthn()
-    if not 1 <= len(passkey.credential_id) <= webauthn.LONGEST_CREDENTIAL_ID or not 1 <= len(passkey.user_handle) <= 64:
-        raise PolicyError("a passkey has an id of 1 to 1,023 bytes, and a user handle of 1 to 64")
+    if not 1 <= len(passkey.credential_id) <= webauthn.LONGEST_CREDENTIAL_ID or len(passkey.user_handle) > 64:
+        raise PolicyError("a passkey has an id of 1 to 1,023 bytes, and a user handle of at most 64")
     if type(passkey.counter) is not int or not 0 <= passkey.counter < 1 << 32:
         raise PolicyError("a passkey's counter is a number of 32 bits")
     is_known = set(passkey.transports) <= set(TRANSPORTS)

@@ -25,7 +25,8 @@ class Passkey:
     public_key: bytes
     """As COSE has it (RFC 9052)."""
     user_handle: bytes
-    """By which the authenticator knows its user: random, so that it says nothing of the user."""
+    """By which the authenticator knows its user: random, so that it says nothing of the user. Empty: as for
+    `backup_eligible`."""
     aaguid: str
     transports: tuple[str, ...]
     attachment: str

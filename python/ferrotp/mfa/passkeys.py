@@ -70,7 +70,7 @@ def begin(core: Core, user_id: UserId, session: str, account_name: str, display_
         raise TooManyFactors(f"a user has at most {core.policy.max_factors} factors: remove one first")
     kept = _opened(core, factors, now)
     challenge = new_challenge(core, owner, "register", identifier("session", session), now)
-    handle = kept[0][1].user_handle if kept else user_handle(core, owner, challenge)
+    handle = _handle(kept) or user_handle(core, owner, challenge)
     name = identifier("account_name", account_name)
     selection: dict[str, Any] = {
         "residentKey": "required" if asked.sign_in else "preferred",
@@ -112,7 +112,7 @@ def finish(
         passkey = Passkey(
             registration.credential_id,
             registration.public_key,
-            kept[0][1].user_handle if kept else user_handle(core, owner, challenge),
+            _handle(kept) or user_handle(core, owner, challenge),
             registration.aaguid,
             registration.transports,
             registration.attachment,
@@ -222,7 +222,10 @@ def _verify(
         found(factor)
         passkey = core.open_record(factor, now, lambda *_, factor=factor: open_passkey(core.keyring, factor))
         # Where nobody was named, it is the handle that names the user: it must be there.
-        if (purpose == _SIGN_IN or assertion.user_handle) and assertion.user_handle != passkey.user_handle:
+        if purpose == _SIGN_IN and not assertion.user_handle:
+            raise OtherUsersPasskey
+        is_known = purpose == _SIGN_IN or (assertion.user_handle and passkey.user_handle)
+        if is_known and assertion.user_handle != passkey.user_handle:
             raise OtherUsersPasskey
         load_webauthn().check_signature(passkey.public_key, assertion.signed, assertion.signature)
         if passkey.backup_eligible not in (None, said.backup_eligible):
@@ -230,7 +233,12 @@ def _verify(
         if not counts_on(factor, said.counter):
             _tell_of_copy(core, asked, factor, said.counter, now)
             raise CounterWentBack
-        used = replace(passkey, backup_eligible=said.backup_eligible, backed_up=said.backed_up)
+        used = replace(
+            passkey,
+            user_handle=passkey.user_handle or assertion.user_handle,
+            backup_eligible=said.backup_eligible,
+            backed_up=said.backed_up,
+        )
         answer = core.store.use_passkey(
             factor,
             challenge.answered_by(owner),
@@ -347,6 +355,11 @@ def _opened(core: Core, factors: "list[Factor] | tuple[Factor, ...]", now: int) 
             except vault.SealedRecordError as error:
                 core.emit("sealed record refused", now, factor.owner, factor.factor_id, reason=error.reason)
     return found
+
+
+def _handle(kept: list[tuple[Factor, Passkey]]) -> bytes:
+    """The user's, by which authenticators know the account already. Empty: none is known."""
+    return next((passkey.user_handle for _, passkey in kept if passkey.user_handle), b"")
 
 
 def _descriptor(passkey: Passkey) -> dict[str, Any]:

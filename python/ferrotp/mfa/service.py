@@ -18,6 +18,7 @@ from .enrollment import OTPKind
 from .errors import MFAError
 from .events import Event
 from .foreign_users import ImportedFactor, ImportedUser
+from .key_source import KeySource
 from .policy import Policy
 from .results import (
     DeviceInfo,
@@ -48,7 +49,7 @@ class MFA:
     :param store: a URL (``sqlite:///mfa.db``, ``postgresql+psycopg://...``, ``redis://...``), an SQLAlchemy engine, or
         a `Store`
     :param issuer: the name of the application, as authenticator apps show it
-    :param keyring: the keys that secrets are sealed with
+    :param keyring: the keys that secrets are sealed with; or a `KeySource`, where they are kept elsewhere
     :param policy: every number; the defaults follow NIST SP 800-63B-4
     :param tenant: keeps the users of several applications or customers apart in one store; or a function that says
         whose users are asked for, called each time: it finds the request by itself, and never says none
@@ -65,7 +66,7 @@ class MFA:
         store: "str | Engine | Store",
         *,
         issuer: str,
-        keyring: vault.Keyring,
+        keyring: "vault.Keyring | KeySource",
         policy: Policy | None = None,
         tenant: str | Callable[[], str] = "",
         clock: Callable[[], float] = time.time,
@@ -120,7 +121,7 @@ class MFA:
         """
         core = self._core
         other = copy(self)
-        other._core = Core(core.store, core.issuer, core.keyring, core.policy, tenant, core.clock, core.on_event)
+        other._core = Core(core.store, core.issuer, core.keys, core.policy, tenant, core.clock, core.on_event)
         return other
 
     @property

@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from fido2 import cbor
 from fido2.attestation.base import AttestationResult, AttestationVerifier, InvalidAttestation
 from fido2.cose import CoseKey
-from fido2.webauthn import AttestationObject, AuthenticatorData, CollectedClientData
+from fido2.webauthn import AttestationObject, AttestedCredentialData, AuthenticatorData, CollectedClientData
 
 from .errors import AlgorithmNotOffered, AttestationRefused, PasskeyMalformed, SignatureWrong
 from .passkey_records import TRANSPORTS, base64url, from_base64url
@@ -130,6 +130,22 @@ def read_registration(response: object) -> Registration:
         credential.attachment(),
         attestation,
     )
+
+
+def read_attested_data(raw: bytes) -> tuple[bytes, bytes, str]:
+    """Id, public key and AAGUID of a credential, as its authenticator wrote them (section 6.5.2).
+
+    :raises PasskeyMalformed: they are not whole
+    """
+    try:
+        data = AttestedCredentialData(raw)
+        is_whole = len(data) == len(raw) == 18 + len(data.credential_id) + len(cbor.encode(dict(data.public_key)))
+        public_key = cbor.encode(dict(data.public_key))
+    except _UNREADABLE:
+        raise PasskeyMalformed from None
+    if not is_whole or len(raw) > LONGEST_DATA:
+        raise PasskeyMalformed
+    return data.credential_id, public_key, str(data.aaguid)
 
 
 def read_assertion(response: object) -> Assertion:

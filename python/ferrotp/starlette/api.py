@@ -27,6 +27,8 @@ class StarletteMFA(Operations):
     :param account_name: a user's name or address, where a login began elsewhere
     :param mode: "optional": a user without a second factor is let in with the password. "required": has to set one up
     :param required: for whom it is required in mode "optional": a function of the user id, not async
+    :param passkey_required: who must have a passkey: likewise. Such a user is asked to make one (`begin_passkey`), and
+        once there is one, codes are not accepted any more
     :param flat_session: whether what `on_login` returned stands in the answer itself, too: programs for OAuth2 look for
         ``access_token`` there
     :param fresh_seconds: how long a proof of identity is good for changes

@@ -20,15 +20,14 @@ from ..mfa import (
     MFA,
     DeviceToken,
     EnrollmentExpired,
-    FactorInfo,
     InvalidIdentifier,
     MFAError,
-    PasskeyInfo,
     PasskeyUnknown,
     UserId,
     user_id_text,
 )
 from ..web import Gate, Login, LoginRequired, SetupError, StepError, Texts, check_store, device_name
+from ..web.api_answers import factor_body, status_body
 from ..web.api_fields import Operation, offered
 from ..web.gate import Mode
 from ..web.problems import NEXT, Problem, codes_problem_of, had_drift, problem_of, rfc3339
@@ -73,6 +72,7 @@ class Operations:
         account_name: Callable[[str], _MaybeAwaitable[str]] | None = None,
         mode: Mode = "optional",
         required: Callable[[str], object] | None = None,
+        passkey_required: Callable[[str], object] | None = None,
         flat_session: bool = False,
         fresh_seconds: int = 600,
         secure_cookies: bool | None = None,
@@ -89,7 +89,14 @@ class Operations:
         self._may_sign_in = may_sign_in
         self.mfa = mfa
         self._flat_session = flat_session
-        self.gate = Gate(mfa, mode=mode, required=required, fresh_seconds=fresh_seconds, clock=mfa.clock)
+        self.gate = Gate(
+            mfa,
+            mode=mode,
+            required=required,
+            passkey_required=passkey_required,
+            fresh_seconds=fresh_seconds,
+            clock=mfa.clock,
+        )
         self.texts = Texts(translate)
         self._tokens = Tokens(self.gate, secret_key)
         self._tenant = tenant
@@ -171,32 +178,7 @@ class Operations:
         """What there is of the user who is logged in."""
         gate = await self._gate(request)
         login = await self._in_thread(gate.require_login, await self._current_login(request))
-        status = await self._in_thread(gate.mfa.status, user_id=login.user_id)
-        passkeys = await self._in_thread(gate.mfa.passkeys, user_id=login.user_id)
-        days = gate.mfa.policy.trusted_device_days
-        devices = await self._in_thread(gate.mfa.trusted_devices, user_id=login.user_id) if days else []
-        body = {
-            "enrolled": status.enrolled,
-            "required": await self._in_thread(gate.is_required, login.user_id),
-            "fresh": gate.is_fresh(login),
-            "factors": [_factor_body(factor) for factor in status.factors],
-            "passkeys": [_passkey_body(passkey) for passkey in passkeys],
-            "recovery_codes_left": status.recovery_codes,
-            "disabled": status.disabled,
-            "retry_at": None if status.retry_at is None else rfc3339(status.retry_at),
-            "trusted_device_days": days,
-            "trusted_devices": [
-                {
-                    "device_id": device.series,
-                    "name": device.name,
-                    "created_at": rfc3339(device.created_at),
-                    "last_used_at": rfc3339(device.last_used_at),
-                    "expires_at": rfc3339(device.expires_at),
-                }
-                for device in devices
-            ],
-        }
-        return Answer(body)
+        return Answer(await self._in_thread(status_body, gate, login))
 
     async def verify(
         self, request: Request, *, code: str, pending_token: str | None = None, trust_device: bool = False
@@ -396,7 +378,7 @@ class Operations:
                 raise ProblemError(Problem("no-such-factor", 404, self.texts("settings.gone"))) from None
             raise
         done = await self._complete_login(request, kept)
-        return Answer({**_factor_body(removed), "session": done.body["session"]}, cookies=done.cookies)
+        return Answer({**factor_body(removed), "session": done.body["session"]}, cookies=done.cookies)
 
     async def forget_devices(self, request: Request) -> Answer:
         """Stops trusting all of the user's devices."""
@@ -537,24 +519,3 @@ def _without_factor(problem: Problem, login: Login, texts: Texts) -> Problem:
     if login.stage == "full":
         return replace(problem, message=texts("error.none"), next="enroll")
     return replace(problem, next="login")
-
-
-def _passkey_body(passkey: PasskeyInfo) -> dict[str, Any]:
-    return {
-        "factor_id": passkey.factor_id,
-        "synced": passkey.backup_eligible,
-        "attachment": passkey.attachment,
-        "transports": list(passkey.transports),
-    }
-
-
-def _factor_body(factor: FactorInfo) -> dict[str, Any]:
-    return {
-        "factor_id": factor.factor_id,
-        "kind": factor.kind,
-        "name": factor.name,
-        "state": factor.state,
-        "created_at": rfc3339(factor.created_at),
-        "last_used_at": None if factor.last_used_at is None else rfc3339(factor.last_used_at),
-        "legacy": factor.legacy,
-    }

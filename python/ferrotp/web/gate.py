@@ -15,6 +15,7 @@ from typing import Any, Literal
 from ..mfa import (
     MFA,
     AlreadyEnrolled,
+    CodesNotAccepted,
     DeviceNotTrusted,
     DeviceToken,
     Enrollment,
@@ -63,6 +64,8 @@ class Gate:
     :param mode: "optional": a user without a second factor is let in with the password. "required": such a user is led
         to set one up before anything else
     :param required: for whom it is required in mode "optional": called with the user id, each time it matters
+    :param passkey_required: who must have a passkey: called with the user id. Such a user is led to add one, and once
+        there is one, codes are not accepted any more
     :param fresh_seconds: how long a proof of identity is good for changes of a factor
     :param clock: Unix seconds, this server's
     :param epochs: for gates that live for one request: what they keep together
@@ -74,6 +77,7 @@ class Gate:
         *,
         mode: Mode = "optional",
         required: Callable[[str], object] | None = None,
+        passkey_required: Callable[[str], object] | None = None,
         fresh_seconds: int = 600,
         clock: Callable[[], float] = time.time,
         epochs: EpochCache | None = None,
@@ -81,8 +85,11 @@ class Gate:
         if mode not in ("optional", "required"):
             raise ValueError("mode must be 'optional' or 'required'")
         self.mfa = mfa
+        if passkey_required is not None and mfa.policy.passkeys is None:
+            raise ValueError("passkey_required asks for passkeys, and the policy has none")
         self.mode = mode
         self._required = required
+        self._passkey_required = passkey_required
         self.fresh_seconds = fresh_seconds
         self.now = clock
         self._epochs = EpochCache() if epochs is None else epochs
@@ -90,7 +97,21 @@ class Gate:
 
     def is_required(self, user_id: str) -> bool:
         """Whether this user must have a second factor."""
-        return self.mode == "required" or (self._required is not None and bool(self._required(user_id)))
+        if self.mode == "required" or (self._required is not None and bool(self._required(user_id))):
+            return True
+        return self.must_have_passkey(user_id)
+
+    def must_have_passkey(self, user_id: str) -> bool:
+        """Whether this user must have a passkey."""
+        return self._passkey_required is not None and bool(self._passkey_required(user_id))
+
+    def sets_up_codes(self, user_id: str) -> bool:
+        """Whether this user may set up an authenticator app."""
+        return self.mfa.policy.codes and not self.must_have_passkey(user_id)
+
+    def takes_codes(self, user_id: str, status: Status) -> bool:
+        """Whether codes of this user's apps are accepted: until there is a passkey, of one who must have one."""
+        return self.mfa.policy.codes and not (self.must_have_passkey(user_id) and _has_passkey(status))
 
     def for_tenant(self, tenant: str) -> "Gate":
         """The same gate for the users of another tenant."""
@@ -201,9 +222,9 @@ class Gate:
         :raises MFAError: what `MFA.verify` raises
         """
         self._refuse_out_of_turn(login)
-        login_id = "" if login.stage == "full" else login.nonce
+        self._refuse_codes(login)
         try:
-            verification = self.mfa.verify(user_id=login.user_id, code=code, login_id=login_id)
+            verification = self.mfa.verify(user_id=login.user_id, code=code, login_id=login.nonce)
         except LoginCancelled:
             raise HalfLoginEnded from None
         except FactorDisabled:
@@ -217,6 +238,7 @@ class Gate:
         :raises MFAError: what `MFA.unlock` raises
         """
         self.allow_challenge(login)
+        self._refuse_codes(login)
         try:
             verification = self.mfa.unlock(user_id=login.user_id, code=code, next_code=next_code)
         except FactorDisabled:
@@ -328,6 +350,8 @@ class Gate:
         is_fresh = self.is_fresh(login)
         if login.passed:
             self._refuse_ended(login, 0 if fresh and is_fresh else self.mfa.policy.session_check_seconds)
+            if not may_set_up and self._lacks_passkey(login.user_id):
+                raise SecondFactorRequired("set-up")
         else:
             status = self.mfa.status(user_id=login.user_id)
             if status.enrolled:
@@ -368,6 +392,8 @@ class Gate:
         """Begins to set up a factor: it is `Login.pending_factor`."""
         login = self.allow_set_up(login)
         self._refuse_late_set_up(login)
+        if not self.sets_up_codes(login.user_id):
+            raise CodesNotAccepted
         enrollment = self.mfa.enroll(user_id=login.user_id, account_name=login.account_name, name=tidy_name(name))
         return replace(login, pending_factor=enrollment.factor_id)
 
@@ -484,6 +510,8 @@ class Gate:
         for factor in factors:
             if factor.factor_id == factor_id:
                 active = [other for other in factors if other.state == "active"]
+                if self.must_have_passkey(login.user_id) and factor.kind == "passkey":
+                    active = [other for other in active if other.kind == "passkey"]
                 if active == [factor] and self.is_required(login.user_id):
                     raise LastFactor
                 return factor
@@ -496,6 +524,8 @@ class Gate:
         :raises LastFactor: if it must stay
         """
         login = self.require_fresh(login)
+        if self.must_have_passkey(login.user_id):
+            self.removable_factor(login, factor_id)
         epoch, keep_last = new_epoch(), self.is_required(login.user_id)
         removed = self.mfa.remove_factor(user_id=login.user_id, factor_id=factor_id, epoch=epoch, keep_last=keep_last)
         return replace(login, epoch=epoch), removed
@@ -517,6 +547,14 @@ class Gate:
         return self.mfa.forget_devices(user_id=login.user_id, series=series)
 
     # Below
+
+    def _lacks_passkey(self, user_id: str) -> bool:
+        """Whether this user must have a passkey, and has none."""
+        return self.must_have_passkey(user_id) and not _has_passkey(self.mfa.status(user_id=user_id))
+
+    def _refuse_codes(self, login: Login) -> None:
+        if self.must_have_passkey(login.user_id) and not self._lacks_passkey(login.user_id):
+            raise CodesNotAccepted
 
     def _promote(self, login: Login) -> Login:
         """The login that has just passed. One that began before there was any factor goes on in the user's epoch."""
@@ -557,6 +595,10 @@ class Gate:
         holds it also against one that comes at the same moment."""
         if login.stage == "set-up" and self.mfa.status(user_id=login.user_id).enrolled:
             raise LoginRequired
+
+
+def _has_passkey(status: Status) -> bool:
+    return any(factor.kind == "passkey" and factor.state == "active" for factor in status.factors)
 
 
 def tidy_name(text: str) -> str:

@@ -59,7 +59,8 @@ def challenge_page(gate: Gate, login: Login, texts: Texts, *, recovery: bool, er
     status = gate.mfa.status(user_id=login.user_id)
     active = [factor.kind for factor in status.factors if factor.state == "active"]
     has_passkey = policy.passkeys is not None and "passkey" in active
-    has_app = policy.codes and not status.disabled and any(kind != "passkey" for kind in active)
+    takes_codes = gate.takes_codes(login.user_id, status)
+    has_app = takes_codes and not status.disabled and any(kind != "passkey" for kind in active)
     usable = has_app or has_passkey
     again = login.stage == "full"
     two_codes = not recovery and has_app and status.retry_at is not None
@@ -142,7 +143,7 @@ def passkey_page(gate: Gate, login: Login, texts: Texts, *, name: str, error: st
     :raises MFAError: what `MFA.begin_passkey` raises
     """
     options = json.dumps(gate.begin_passkey(login))
-    return PasskeyPage(options, name, login.stage == "full", gate.mfa.policy.codes, error)
+    return PasskeyPage(options, name, login.stage == "full", gate.sets_up_codes(login.user_id), error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +315,7 @@ def settings_page(gate: Gate, login: Login, texts: Texts, *, message: str = "") 
         factors=tuple(row for row in rows if not row.is_passkey),
         passkeys=tuple(row for row in rows if row.is_passkey),
         offers_passkeys=mfa.policy.passkeys is not None,
-        offers_codes=mfa.policy.codes,
+        offers_codes=gate.sets_up_codes(login.user_id),
         codes_left=texts.plural("settings.codes.left", left) if left else texts("settings.codes.left.none"),
         codes_low=left <= 3,
         codes_unsaved=login.unsaved_codes,

@@ -1,6 +1,7 @@
 """Users of the real packages come over, log in with their apps, and no code that was used is accepted again."""
 
 import hashlib
+import json
 import sqlite3
 import time
 from pathlib import Path
@@ -10,10 +11,12 @@ import pyotp
 import pytest
 from cryptography.fernet import Fernet
 
-from ferrotp.mfa import NotEnrolled, PasskeyMalformed, Policy, SignatureWrong
+from ferrotp.mfa import NotEnrolled, OtherUsersPasskey, PasskeyMalformed, Policy, SignatureWrong
 from ferrotp.mfa.imports import (
     Accounts,
     Allauth,
+    DjangoMFA2,
+    DjangoMFA3,
     DjangoOTP,
     FlaskSecurity,
     ImportReport,
@@ -26,7 +29,7 @@ from ferrotp.mfa.imports import (
     run_import,
 )
 
-from ..passkey_device import UP, UV, Key, seeded_device
+from ..passkey_device import UP, UV, Key, seeded_device, unb64
 from .conftest import PASSKEYS, Service, Site
 from .django_site import FERNET
 from .flask_site import SECRETS
@@ -321,3 +324,33 @@ def test_users_can_come_by_another_column_and_as_uuids(tmp_path: Path, service: 
     run_import(str(where), Allauth(accounts=Accounts(table="people", key="uid", uuids=True)), service.mfa)
     users = {factor.user_id for factor in service.mfa.factors()}
     assert users == {"ann", "01234567-89ab-cdef-0123-456789abcdef"}
+
+
+@pytest.mark.parametrize("kind", [DjangoMFA2, DjangoMFA3])
+def test_users_of_django_mfa_come(kind: type[DjangoMFA2] | type[DjangoMFA3], service: Service, tmp_path: Path) -> None:
+    """By rows that the packages wrote: `django_mfa_site.py` says how."""
+    said = json.loads((Path(__file__).parent / "django_mfa_rows.json").read_text())[kind.name]
+    source = tmp_path / "site.db"
+    with sqlite3.connect(source) as connection:
+        connection.execute("CREATE TABLE auth_user (id INTEGER PRIMARY KEY, username TEXT)")
+        connection.execute("INSERT INTO auth_user VALUES (?, ?)", [said["user"], said["username"]])
+        columns = ", ".join(said["rows"][0])
+        connection.execute(f"CREATE TABLE {said['table']} ({columns})")
+        for row in said["rows"]:
+            connection.execute(f"INSERT INTO {said['table']} VALUES ({', '.join('?' * len(row))})", [*row.values()])
+    service.now = brought_at = time.time()
+    report = run_import(str(source), kind(), service.mfa)
+    assert (report.imported, report.factors, report.recovery_codes) == (1, 2, 0)
+    assert reasons(report)["recovery codes are hashed there: have new ones made"] == 1
+    assert reasons(report).get("it is switched off", 0) == (kind is DjangoMFA2)
+    holds_unknown(service, said["user"], said["secret"], brought_at)
+    device = seeded_device(said["seed"])
+    device.user_handle = said["handle"].encode()
+    if kind is DjangoMFA2:  # until its next answer says so, the handle is not known
+        with pytest.raises(OtherUsersPasskey):
+            service.mfa.verify_passkey(
+                user_id=None, session="s", response=device.get(service.mfa.passkey_challenge(user_id=None, session="s"))
+            )
+    holds_passkey(service, said["user"], said["seed"], device.user_handle, synced=False)
+    options = service.mfa.begin_passkey(user_id=str(said["user"]), session="s", account_name="zoë")
+    assert unb64(options["user"]["id"]) == device.user_handle

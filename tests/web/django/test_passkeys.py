@@ -42,7 +42,7 @@ def test_the_pages_fit_a_phone_in_the_dark_and_axe_finds_nothing(
     page = open_page(viewport=PHONE, color_scheme="dark", device_scale_factor=2, is_mobile=True, has_touch=True)
     passkeys.Authenticator(page)
     passkeys.come_in(page, site, "dark@example.com")
-    for path in ("/mfa/", "/mfa/passkeys/add"):
+    for path in ("/mfa/", "/mfa/passkeys/add", "/mfa/sign-in"):
         page.goto(site.base + path)
         assert page.url == site.base + path
         assert fits(page) and not serious(page), path

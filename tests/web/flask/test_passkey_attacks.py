@@ -11,7 +11,7 @@ import flask_login
 import pytest
 from flask.testing import FlaskClient
 from flask.typing import ResponseReturnValue
-from mfa.authenticator import Clock
+from mfa.authenticator import Clock, Device
 from mfa.passkey_attacks import PASSKEYS, POLICY, What, give_passkey, new_id, play
 from mfa.passkey_device import PasskeyDevice
 
@@ -250,3 +250,26 @@ def test_a_page_that_was_open_for_long_gets_a_new_challenge(site: FlaskSite) -> 
     assert fresh.headers["Cache-Control"] == "no-store" and fresh.json["options"]["challenge"] != old
     device = give_passkey(site, site.user())
     assert browser.post("sign in", device.get(fresh.json["options"])) == 303 and browser.is_in()
+
+
+def test_a_user_who_must_have_a_passkey_is_led_to_add_one_and_codes_end_with_it() -> None:
+    site = FlaskSite(passkey_required=lambda user_id: True)
+    user_id = site.user()
+    enrollment = site.mfa.enroll(user_id=user_id, account_name="alice")
+    app = Device(enrollment.uri)
+    site.mfa.confirm(user_id=user_id, factor_id=enrollment.factor_id, code=app.at(site.clock.now))
+    site.wait(60)
+    client = site.app.test_client()
+    client.post("/login", data={"user": user_id})
+    assert client.post("/mfa/challenge", data={"code": app.at(site.clock.now)}).status_code == 303
+    assert client.get("/vault").location == "/mfa/set-up"
+    assert client.get("/mfa/set-up").location == "/mfa/passkeys/add"
+    browser, device = FlaskBrowser(client), PasskeyDevice()
+    assert browser.post("register", device.create(browser.options("register"))) < 400 and browser.is_in()
+    site.wait(60)
+    browser = site.browser("second factor", user_id)
+    refused = browser.client.post("/mfa/challenge", data={"code": app.at(site.clock.now)})
+    assert refused.status_code == 403 and not browser.is_in()
+    assert browser.post("second factor", device.get(browser.options("second factor"))) == 303 and browser.is_in()
+    with pytest.raises(ValueError, match="passkey_required"):
+        FlaskSite(Policy.cheap_for_tests(), passkey_required=lambda user_id: True)

@@ -7,7 +7,7 @@ from flask import Flask, Response
 from playwright.sync_api import Page
 
 from .. import passkeys
-from ..browser import NARROW, PHONE, WIDE, fits, serious
+from ..browser import NARROW, PHONE, WIDE, fits, keep_picture, serious
 from .example import FlaskSite
 
 STRICT = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'"
@@ -38,6 +38,10 @@ def test_a_passkey_alone_signs_in(site: FlaskSite, open_page: Callable[..., Page
     passkeys.sign_in(open_page(viewport=WIDE), site)
 
 
+def test_a_second_computer_has_a_key_of_its_own(site: FlaskSite, open_page: Callable[..., Page]) -> None:
+    passkeys.two_devices(open_page(viewport=WIDE), open_page(viewport=WIDE), site)
+
+
 def test_a_passkey_is_removed(site: FlaskSite, open_page: Callable[..., Page]) -> None:
     passkeys.remove(open_page(viewport=PHONE), site)
 
@@ -52,10 +56,11 @@ def test_the_pages_fit_a_phone_in_the_dark_and_axe_finds_nothing(
     page = open_page(viewport=PHONE, color_scheme="dark", device_scale_factor=2, is_mobile=True, has_touch=True)
     passkeys.Authenticator(page)
     passkeys.come_in(page, site, "dark@example.com")
-    for path in ("/mfa/", "/mfa/passkeys/add"):
+    for path in ("/mfa/", "/mfa/passkeys/add", "/mfa/sign-in"):
         page.goto(site.base + path)
         assert page.url == site.base + path
         assert fits(page) and not serious(page), path
+    keep_picture(page, "sign-in-dark-phone")
 
 
 def test_a_form_without_its_token_or_a_passkey_changes_nothing(site: FlaskSite) -> None:

@@ -138,6 +138,7 @@ def test_11_the_key_can_be_selected_by_one_click(site: FlaskSite, open_page: Cal
     register(page, site, "select@example.com")
     log_in(page, site, "select@example.com")
     phone = start_set_up(page, site, "")
+    page.get_by_text(t("setup.type")).click()
     page.locator("#ferrotp-key").click()
     assert page.evaluate("getSelection().toString()").replace(" ", "").strip() == phone.secret
     page.get_by_role("button", name=t("codes.copy")).click()

@@ -135,3 +135,24 @@ def test_the_document_names_both_operations() -> None:
     answer = document["paths"]["/mfa/sign-in/challenge"]["post"]["responses"]["200"]["content"]["application/json"]
     assert answer["schema"]["$ref"].endswith("SignInOptionsAnswer")
     assert "sign_in_token" in document["components"]["schemas"]["SignInOptionsAnswer"]["properties"]
+
+
+@BOTH
+def test_a_user_who_must_have_a_passkey_is_asked_for_one_and_codes_end_with_it(kind: type[Starlette]) -> None:
+    world = World(kind, POLICY, may_sign_in=lambda user_id: True, passkey_required=lambda user_id: False)
+    token, app, _ = world.enrolled()
+    world.api.gate._passkey_required = lambda user_id: True
+    status, problem = world.ask("GET", "/guarded/mfa", token=token)
+    assert (status, problem["type"]) == (403, "urn:ferrotp:problem:second-factor-required")
+    status, problem = world.ask("POST", "/mfa/enroll", {}, token)
+    assert (status, problem["type"]) == (403, "urn:ferrotp:problem:codes-not-accepted")
+    device = PasskeyDevice()
+    options = world.ask("POST", "/mfa/passkeys/options", {}, token)[1]["options"]
+    status, made = world.ask("POST", "/mfa/passkeys", {"credential": device.create(options)}, token)
+    assert status == 201 and world.ask("GET", "/guarded/mfa", token=made["session"]["token"])[0] == 200
+    pending = {"pending_token": world.ask("POST", "/login?user=42")[1]["pending_token"]}
+    status, problem = world.ask("POST", "/mfa/verify", {"code": app.at(world.clock.now), **pending})
+    assert (status, problem["type"]) == (403, "urn:ferrotp:problem:codes-not-accepted")
+    options = world.ask("POST", "/mfa/passkey/challenge", pending)[1]["options"]
+    answer = {"credential": device.get(options), **pending}
+    assert world.ask("POST", "/mfa/passkey/verify", answer)[0] == 200

@@ -214,6 +214,21 @@ def test_set_up_comes_before_anything_else_where_it_is_required(kind: type[Starl
     assert world.ask("POST", "/mfa/enroll", pending)[0] == 401
 
 
+@pytest.mark.parametrize("kind", [Starlette, FastAPI])
+def test_a_second_factor_is_required_of_some_users(kind: type[Starlette]) -> None:
+    bosses = {"7"}
+    world = World(kind, required=lambda user_id: user_id in bosses)
+    other = world.ask("POST", "/login?user=42")[1]["session"]["token"]
+    assert world.ask("GET", "/mfa/status", token=other)[1]["required"] is False
+    login = world.ask("POST", "/login?user=7")[1]
+    assert (login["status"], login["next"], login["session"]) == ("pending", "enroll", None)
+    assert world.logged_in == ["42"]
+    # A user who becomes one is led to set-up in the session that there is.
+    bosses.add("42")
+    status, problem = world.ask("GET", "/guarded/login", token=other)
+    assert (status, problem["next"]) == (403, "enroll")
+
+
 def test_guards_say_what_leads_on(world: World) -> None:
     status, problem = world.ask("GET", "/guarded/login")
     assert (status, problem["type"]) == (401, "urn:ferrotp:problem:login-required")

@@ -6,6 +6,7 @@ One file for each format. `preview_import` says what would come and what would n
 
 from .allauth import Allauth
 from .database import Accounts, SourceError
+from .django_mfa import DjangoMFA2, DjangoMFA3
 from .django_otp import DjangoOTP
 from .fernet import decryptor
 from .flask_security import FlaskSecurity
@@ -21,6 +22,8 @@ __all__ = [
     "FORMATS",
     "Accounts",
     "Allauth",
+    "DjangoMFA2",
+    "DjangoMFA3",
     "DjangoOTP",
     "FlaskSecurity",
     "Format",
@@ -36,5 +39,13 @@ __all__ = [
     "run_import",
 ]
 
-FORMATS = (PyotpColumn.name, DjangoOTP.name, TwoFactor.name, Allauth.name, FlaskSecurity.name)
+FORMATS = (
+    PyotpColumn.name,
+    DjangoOTP.name,
+    TwoFactor.name,
+    Allauth.name,
+    DjangoMFA2.name,
+    DjangoMFA3.name,
+    FlaskSecurity.name,
+)
 """The names, as `--from` takes them."""

@@ -252,9 +252,9 @@ class _ImportRun:
             else:
                 self._report.already += 1
                 with_passkeys = any(isinstance(factor, ImportedPasskey) for factor in user.factors)
-                if with_passkeys and self._mfa is not None and not self._is_there(self._mfa, user.user_id):
+                if with_passkeys and self._mfa is not None and not self._is_there(self._mfa, str(user.user_id)):
                     reason = "the user was here before, or brings a passkey of another user"
-                    self._report_note(Note(user.user_id, "passkey", "error", reason))
+                    self._report_note(Note(str(user.user_id), "passkey", "error", reason))
 
     def _check_proof(self, users: Users, user_id: str, code: str) -> None:
         for rows in users.values():

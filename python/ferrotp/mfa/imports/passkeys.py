@@ -44,12 +44,24 @@ def add_key(user: SourceUser, what: str, credential_id: Any, public_key: Any, ha
     """
     credential_id, public_key = _bytes(credential_id), _bytes(public_key)
     counter = more.pop("counter", 0)
-    if not credential_id or not public_key or not handle or type(counter) is not int or not 0 <= counter < 1 << 32:
+    if not credential_id or not public_key or type(counter) is not int or not 0 <= counter < 1 << 32:
         user.skip(what, _NO_KEY)
         return
     user.factors.append(
         ImportedPasskey(credential_id=credential_id, public_key=public_key, user_handle=handle, counter=counter, **more)
     )
+
+
+def add_attested_data(user: SourceUser, what: str, kept: Any, handle: bytes, name: str = "") -> None:
+    """One of which the authenticator's own record was kept, in base64url."""
+    try:
+        credential_id, public_key, aaguid = load_webauthn().read_attested_data(_bytes(kept))
+    except PasskeyRefused:
+        user.skip(what, _NO_KEY)
+    except PolicyError as error:  # fido2 is not installed
+        user.skip(what, str(error))
+    else:
+        add_key(user, what, credential_id, public_key, handle, aaguid=aaguid, name=name)
 
 
 def readable(text: Any) -> str:

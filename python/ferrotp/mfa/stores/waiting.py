@@ -27,14 +27,17 @@ _MOST_MOVED = 30.0
 
 _SQLITE_BUSY, _SQLITE_LOCKED = 5, 6
 
-_NO_ROOM = (
+_ASK_AGAIN = (
     "too many clients",
     "too many connections",
     "connection slots are reserved",
     "is starting up",
     "max_user_connections",
+    "timeout expired",
+    "timed out",
 )
-"""What servers say, in any case, when they will take a connection in a moment. libpq gives no number for it."""
+"""What servers say, in any case, when they will take a connection in a moment, and what drivers say whose own limit is
+over before the deadline. libpq gives no number for it."""
 
 
 class LockWait:
@@ -109,17 +112,17 @@ class Connector(Generic[T]):
         self._threads = FairSemaphore(POOL_SIZE)
 
     def connect(self, make: Callable[[], T], deadline: float) -> T:
-        """What `make` gives. A server that has no room for a connection is asked again until the deadline.
+        """What `make` gives. A server that has no room for a connection, or no time, is asked again until the deadline.
 
         :raises StoreUnavailable: if there is no connection by the deadline
         """
         while True:
             try:
                 return self._attempt(make, deadline)
-            except _NoRoom:
+            except _NotYet:
                 left = deadline - monotonic()
                 if left <= 0:
-                    raise StoreUnavailable(f"{self._name} takes no more connections") from None
+                    raise StoreUnavailable(f"{self._name} takes no more connections, or not in time") from None
                 sleep(min(uniform(0.02, 0.1), left))  # noqa: S311 - so that no two stay in step
 
     def _attempt(self, make: Callable[[], T], deadline: float) -> T:
@@ -160,13 +163,13 @@ class Connector(Generic[T]):
             raise StoreUnavailable(f"{self._name} did not take the connection in time")
         if isinstance(failed[0], self._tell):
             raise failed[0]
-        if any(words in str(failed[0]).lower() for words in _NO_ROOM):
-            raise _NoRoom
+        if any(words in str(failed[0]).lower() for words in _ASK_AGAIN):
+            raise _NotYet
         raise StoreUnavailable(f"{self._name} did not take the connection ({type(failed[0]).__name__})")
 
 
-class _NoRoom(Exception):
-    """The server is there, and takes no more connections for now."""
+class _NotYet(Exception):
+    """The server takes no more connections for now, or has not answered as fast as the driver wants."""
 
 
 class Watchdog:

@@ -16,7 +16,7 @@ from ferrotp.django.conf import conf, keyring
 from ferrotp.django.service import get_mfa, now, user_id_of
 from ferrotp.mfa import MFA, MFAError
 
-_FORMATS = ("pyotp-column", "django-otp", "django-two-factor-auth", "django-allauth")
+_FORMATS = ("pyotp-column", "django-otp", "django-two-factor-auth", "django-allauth", "django-mfa2", "django-mfa3")
 _COLUMN = ("table", "user_column", "secret_column", "last_used", "last_used_column", "confirmed_column")
 
 
@@ -131,7 +131,7 @@ def source_of(alias: str) -> Any:
 
 
 def _format(options: dict[str, Any]) -> Any:
-    from ferrotp.mfa.imports import Accounts, Allauth, DjangoOTP, PyotpColumn, TwoFactor
+    from ferrotp.mfa.imports import Accounts, Allauth, DjangoMFA2, DjangoMFA3, DjangoOTP, PyotpColumn, TwoFactor
 
     codes = not options["no_recovery_codes"]
     if options["name"] == "pyotp-column":
@@ -155,5 +155,11 @@ def _format(options: dict[str, Any]) -> Any:
             code_count=settings.RECOVERY_CODE_COUNT,
             code_digits=settings.RECOVERY_CODE_DIGITS,
         )
+    if options["name"] == "django-mfa2":
+        name: Any = meta.get_field(str(get_user_model().USERNAME_FIELD))
+        named = Accounts(table=meta.db_table, key=name.column, user_id=key.column, uuids=accounts.uuids)
+        return DjangoMFA2(accounts=named)
+    if options["name"] == "django-mfa3":
+        return DjangoMFA3(accounts=accounts)
     kind = DjangoOTP if options["name"] == "django-otp" else TwoFactor
     return kind(accounts=accounts, recovery_codes=codes)

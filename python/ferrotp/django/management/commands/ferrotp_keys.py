@@ -31,7 +31,7 @@ class Command(BaseCommand):
             return
         try:
             keys = keyring()
-        except VaultError as error:
+        except (VaultError, MFAError) as error:
             raise CommandError(f"{error}. Make a key with: manage.py ferrotp_keys --new") from None
         try:
             if options["retire"]:

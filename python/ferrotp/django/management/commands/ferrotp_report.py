@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 
-from ferrotp.django.service import get_mfa, is_required, user_id_of
+from ferrotp.django.service import due_date, get_mfa, is_required, user_id_of, with_groups
 from ferrotp.mfa import FactorInfo, MFAError
 
 
@@ -29,13 +30,13 @@ class Command(BaseCommand):
         model = get_user_model()
         bound = {factor.user_id for factor in factors}
         # All rows: a user whom the site's manager hides logs in, too.
-        users = list(model._base_manager.filter(is_active=True).order_by("pk"))
+        users = list(with_groups(model._base_manager.filter(is_active=True).order_by("pk")))
         names = {user_id_of(user): user.get_username() for user in users}
         found: dict[str, Any] = {
             "users": len(users),
             "factors": report.factors,
             "without": [
-                {"user": user.get_username(), "required": is_required(user)}
+                {"user": user.get_username(), "required": is_required(user), "due": _day(due_date(user))}
                 for user in users
                 if user_id_of(user) not in bound
             ],
@@ -63,7 +64,8 @@ class Command(BaseCommand):
         write(f"{found['users']} active users, {found['factors']} factors")
         write(f"\nWithout a factor: {len(found['without'])}")
         for user in found["without"]:
-            write(f"  {user['user']}{'  must have one' if user['required'] else ''}")
+            due = f"  must have one from {user['due']} on" if user["due"] else ""
+            write(f"  {user['user']}{'  must have one' if user['required'] else due}")
         for title, key in (("With a legacy secret, to enroll again", "legacy"), ("With a disabled factor", "disabled")):
             write(f"\n{title}: {len(found[key])}")
             for name in found[key]:
@@ -74,3 +76,7 @@ class Command(BaseCommand):
         if found["clock_suspect"]:
             text = f"\nMost devices are off to the same side ({found['median_drift']:+g}): it is this server's clock."
             write(self.style.ERROR(text))
+
+
+def _day(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.date().isoformat()

@@ -1,7 +1,5 @@
 """``manage.py ferrotp_reset USER``: the way out for a user who lost everything."""
 
-import getpass
-import os
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -9,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from ferrotp.django.service import get_mfa, user_id_of, user_of
 from ferrotp.mfa import MFAError
+from ferrotp.web.operators import operator
 
 
 class Command(BaseCommand):
@@ -30,22 +29,15 @@ class Command(BaseCommand):
         if options["interactive"] and input(f"Reset the second factor of {name}? [y/N] ").strip().lower() != "y":
             raise CommandError("nothing was done")
         try:
-            removed = get_mfa().reset(user_id=user_id_of(user), by=options["by"] or f"{_operator()} (manage.py)")
+            removed = get_mfa().reset(user_id=user_id_of(user), by=options["by"] or f"{operator()} (manage.py)")
         except MFAError as error:
             raise CommandError(str(error)) from None
         self.stdout.write(f"{name} had {removed} factor{'' if removed == 1 else 's'}, and has none now.")
 
 
 def _user_of_name(name: str) -> Any:
-    model = get_user_model()
+    model: Any = get_user_model()
     try:
-        return model._default_manager.get_by_natural_key(name)  # type: ignore[attr-defined]
+        return model._default_manager.get_by_natural_key(name)
     except model.DoesNotExist:  # or the site's manager hides this user
         return model._base_manager.filter(**{model.USERNAME_FIELD: name}).first()
-
-
-def _operator() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # in a container, an id without a name
-        return f"uid {os.getuid()}"

@@ -39,6 +39,10 @@ class Command(MoveCommand):
             raise LeftAsItIs("the site's adapter does not decrypt it") from None
         return True
 
+    def user_of_factor(self, row: Any) -> Any:
+        is_new = row.type == Authenticator.Type.TOTP and not factor_of(row.data["secret"])
+        return row.user if is_new else None
+
     def back(self, row: Any, by: str) -> bool:
         factor_id = factor_of(row.data.get("secret", ""))
         if not factor_id:

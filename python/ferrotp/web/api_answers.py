@@ -1,0 +1,56 @@
+"""What the JSON API answers of a user, in every framework."""
+
+from typing import Any
+
+from ..mfa import FactorInfo
+from .gate import Gate
+from .login import Login
+from .problems import rfc3339
+
+
+def status_body(gate: Gate, login: Login) -> dict[str, Any]:
+    """What there is of the user who is logged in."""
+    mfa, user_id = gate.mfa, login.user_id
+    status, days = mfa.status(user_id=user_id), mfa.policy.trusted_device_days
+    return {
+        "enrolled": status.enrolled,
+        "required": gate.is_required(user_id),
+        "fresh": gate.is_fresh(login),
+        "factors": [factor_body(factor) for factor in status.factors],
+        "passkeys": [
+            {
+                "factor_id": passkey.factor_id,
+                "synced": passkey.backup_eligible,
+                "attachment": passkey.attachment,
+                "transports": list(passkey.transports),
+            }
+            for passkey in mfa.passkeys(user_id=user_id)
+        ],
+        "recovery_codes_left": status.recovery_codes,
+        "disabled": status.disabled,
+        "retry_at": None if status.retry_at is None else rfc3339(status.retry_at),
+        "trusted_device_days": days,
+        "trusted_devices": [
+            {
+                "device_id": device.series,
+                "name": device.name,
+                "created_at": rfc3339(device.created_at),
+                "last_used_at": rfc3339(device.last_used_at),
+                "expires_at": rfc3339(device.expires_at),
+            }
+            for device in (mfa.trusted_devices(user_id=user_id) if days else [])
+        ],
+    }
+
+
+def factor_body(factor: FactorInfo) -> dict[str, Any]:
+    """One factor."""
+    return {
+        "factor_id": factor.factor_id,
+        "kind": factor.kind,
+        "name": factor.name,
+        "state": factor.state,
+        "created_at": rfc3339(factor.created_at),
+        "last_used_at": None if factor.last_used_at is None else rfc3339(factor.last_used_at),
+        "legacy": factor.legacy,
+    }

@@ -1,0 +1,1 @@
+"""The application of a shop: its own users."""

@@ -1,0 +1,155 @@
+"""Passkeys at the gate: each step of a login by one, or of setting one up, in its turn, and bound to its login."""
+
+from dataclasses import replace
+
+import pytest
+from mfa.authenticator import Clock
+from mfa.passkey_device import ORIGIN, PasskeyDevice
+
+from ferrotp.mfa import MFA, Event, OtherSession, Passkeys, PasskeyUnknown, Policy
+from ferrotp.mfa.stores.memory import MemoryStore
+from ferrotp.vault import Keyring
+from ferrotp.web import Gate, Login, LoginRequired, SecondFactorRequired
+
+
+class World:
+    """A site where a second factor is required, and a browser with a passkey."""
+
+    def __init__(self, *, sign_in: bool = False) -> None:
+        self.clock, self.events, self.device = Clock(), list[Event](), PasskeyDevice()
+        asked = Passkeys(rp_id="example.com", origins=[ORIGIN], sign_in=sign_in)
+        self.mfa = MFA(
+            MemoryStore(),
+            issuer="ACME",
+            keyring=Keyring.generate(),
+            policy=replace(Policy.cheap_for_tests(), passkeys=asked),
+            clock=self.clock,
+            on_event=self.events.append,
+        )
+        self.gate = Gate(self.mfa, mode="required", clock=self.clock)
+
+    def begin(self) -> Login:
+        return self.gate.begin("42", "alice@example.com").login
+
+    def set_up(self, login: Login) -> Login:
+        return self.gate.finish_passkey(login, self.device.create(self.gate.begin_passkey(login)), "phone")[0]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_a_passkey_ends_a_set_up_and_then_a_half_login(world: World) -> None:
+    half = world.begin()
+    response = world.device.create(world.gate.begin_passkey(half))
+    login, passkey = world.gate.finish_passkey(half, response, "  My\tphone ")
+    assert half.stage == "set-up" and passkey.name == "My phone"
+    assert world.gate.require_fresh_mfa(login) == login and login.epoch == world.mfa.epoch(user_id="42")
+    assert world.mfa.status(user_id="42").recovery_codes == 0  # they come by `first_codes`
+    again = world.begin()
+    assert again.stage == "half"
+    verified = world.gate.verify_passkey(again, world.device.get(world.gate.passkey_challenge(again)))
+    assert world.gate.require_fresh_mfa(verified) == verified
+
+
+def test_what_a_browser_answers_is_good_for_the_login_that_asked(world: World) -> None:
+    half, other = world.begin(), world.begin()
+    response = world.device.create(world.gate.begin_passkey(half))
+    for login, session in ((other, ""), (half, "another")):
+        with pytest.raises(OtherSession):
+            world.gate.finish_passkey(login, response, "phone", session)
+    world.gate.finish_passkey(half, response, "phone")
+    half, other = world.begin(), world.begin()
+    used = world.device.get(world.gate.passkey_challenge(half))
+    for login, session in ((other, ""), (half, "another")):
+        with pytest.raises(OtherSession):
+            world.gate.verify_passkey(login, used, session)
+    assert world.gate.verify_passkey(half, used).passed
+
+
+def test_a_login_that_has_no_id_of_its_own_says_which_session_it_is(world: World) -> None:
+    half = world.begin()
+    response = world.device.create(world.gate.begin_passkey(half, "of the application"))
+    world.gate.finish_passkey(world.begin(), response, "phone", "of the application")
+    used = world.device.get(world.gate.passkey_challenge(world.begin(), "of the application"))
+    assert world.gate.verify_passkey(world.begin(), used, "of the application").passed
+
+
+def test_the_password_alone_binds_no_passkey_where_a_factor_came_meanwhile(world: World) -> None:
+    thief = world.begin()
+    response = world.device.create(world.gate.begin_passkey(thief))
+    world.mfa.import_factor(user_id="42", secret=b"12345678901234567890", last_step=1)
+    told = len(world.events)
+    with pytest.raises(LoginRequired):
+        world.gate.begin_passkey(thief)
+    with pytest.raises(LoginRequired):
+        world.gate.finish_passkey(thief, response, "phone")
+    assert len(world.events) == told  # the service was not asked
+    # It came at the same moment.
+    world.gate._refuse_late_set_up = lambda login: None  # type: ignore[method-assign]
+    with pytest.raises(LoginRequired):
+        world.gate.finish_passkey(thief, response, "phone")
+    world.gate.allow_set_up = lambda login: login  # type: ignore[method-assign, assignment, return-value]
+    full = replace(thief, stage="full")
+    response = world.device.create(world.gate.begin_passkey(full))
+    with pytest.raises(SecondFactorRequired) as raised:
+        world.gate.finish_passkey(full, response, "phone")
+    assert raised.value.next_page == "challenge" and world.mfa.passkeys(user_id="42") == []
+
+
+def test_a_login_that_has_passed_adds_another_passkey(world: World) -> None:
+    login = world.set_up(world.begin())
+    world.device = PasskeyDevice()
+    assert world.set_up(login).passed and len(world.mfa.passkeys(user_id="42")) == 2
+
+
+# Signing in by a passkey alone
+
+
+def signing_in() -> World:
+    """A site that lets people sign in by a passkey, with a user who has one."""
+    world = World(sign_in=True)
+    world.set_up(world.begin())
+    world.clock.now += 60
+    return world
+
+
+def answer(world: World, session: str = "browser") -> dict[str, object]:
+    return world.device.get(world.gate.sign_in_challenge(session))
+
+
+def test_a_passkey_alone_is_a_whole_login() -> None:
+    world = signing_in()
+    login = world.gate.sign_in(answer(world), "browser", next_url="/vault", remember=True)
+    assert (login.user_id, login.account_name, login.issuer, login.tenant) == ("42", "42", "ACME", "")
+    assert (login.stage, login.passed, login.next, login.remember) == ("full", True, "/vault", True)
+    assert login.since == login.fresh_at == int(world.clock.now)
+    assert login.epoch == world.mfa.epoch(user_id="42") and world.gate.require_fresh_mfa(login) == login
+    other = world.gate.sign_in(answer(world), "browser", next_url="https://evil.example/")
+    assert (other.next, other.remember) == ("", None) and other.nonce != login.nonce
+
+
+def test_signing_in_is_of_the_tenant_that_asked() -> None:
+    world = signing_in()
+    world.gate, world.device = world.gate.for_tenant("other"), PasskeyDevice()
+    world.set_up(world.begin())
+    login = world.gate.sign_in(answer(world), "browser")
+    assert login.tenant == "other" and world.gate.load(login.dump()) == login
+
+
+def test_signing_in_is_bound_to_the_browser_that_asked() -> None:
+    world = signing_in()
+    with pytest.raises(OtherSession):
+        world.gate.sign_in(answer(world), "another browser")
+
+
+@pytest.mark.parametrize("state", ["disabled", "another's"])
+def test_a_passkey_that_was_taken_away_meanwhile_signs_nobody_in(monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+    world = signing_in()
+    status = world.mfa.status(user_id="42")
+    (factor,) = status.factors
+    now = replace(factor, state="disabled") if state == "disabled" else replace(factor, factor_id="another")
+    monkeypatch.setattr(world.mfa, "status", lambda **user: replace(status, factors=(now,)))
+    with pytest.raises(PasskeyUnknown):
+        world.gate.sign_in(answer(world), "browser")
