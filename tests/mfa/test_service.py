@@ -1238,6 +1238,8 @@ def test_the_log_warns_of_changes_and_refusals_and_only_informs_of_the_rest(
     levels = {record.message.partition(":")[0]: record.levelname for record in caplog.records}
     assert {kind for kind, level in levels.items() if level == "INFO"} == {
         "enrollment started",
+        "passed elsewhere",
+        "impersonated",
         "verified",
         "unlocked",
         "device recognized",

@@ -853,9 +853,9 @@ def _write(using: str, sql: str, *values: Any) -> None:
         cursor.execute(sql, _as_bytes(values) if connection.vendor == "mysql" else values)
 
 
-def _as_bytes(values: Sequence[object]) -> Sequence[Any]:
+def _as_bytes(values: Sequence[Any]) -> tuple[Any, ...]:
     """As `ExactTextField` has texts there."""
-    return [value.encode() if isinstance(value, str) else value for value in values]
+    return tuple(value.encode() if isinstance(value, str) else value for value in values)
 
 
 def _record(
