@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from ferrotp.mfa.errors import AlreadyEnrolled, LastFactor, StoreDamaged, TooManyFactors
+from ferrotp.mfa.errors import AlreadyEnrolled, LastFactor, PasskeyTaken, StoreDamaged, TooManyFactors
 from ferrotp.mfa.stores.base import (
     CLOCKS_APART,
     METHODS,
@@ -23,6 +23,7 @@ from ferrotp.mfa.stores.base import (
     advanced,
     charge,
     check_not_last,
+    check_passkey,
     check_room,
     check_whole,
     is_just_renewed,
@@ -30,6 +31,7 @@ from ferrotp.mfa.stores.base import (
     refund,
     spend,
     surplus,
+    without_others_passkeys,
 )
 
 NOW = 1_000_000
@@ -250,3 +252,29 @@ def test_what_is_left_out_is_nothing() -> None:
 def test_no_epoch_comes_twice() -> None:
     assert len({new_epoch() for _ in range(100)}) == 100
     assert len(bytes.fromhex(new_epoch())) == 16
+
+
+def test_a_passkey_that_the_user_has_is_taken_before_all_else() -> None:
+    mine = replace(record("a", 0), kind="passkey", state="active")
+    for max_factors, only_first in ((10, False), (1, False), (10, True)):
+        with pytest.raises(PasskeyTaken):
+            check_passkey([mine], mine, max_factors, only_first)
+    check_passkey([mine], replace(mine, factor_id="b"), 10, False)
+    with pytest.raises(TooManyFactors):
+        check_passkey([mine], replace(mine, factor_id="b"), 1, False)
+    with pytest.raises(AlreadyEnrolled):
+        check_passkey([mine], replace(mine, factor_id="b"), 10, True)
+
+
+def test_of_users_who_are_added_none_brings_anothers_passkey() -> None:
+    def bringing(user_id: str, *factor_ids: str, tenant: str = "", kind: str = "passkey") -> NewUser:
+        owner = Owner(tenant, user_id)
+        return NewUser(owner, tuple(replace(record(name, 0), owner=owner, kind=kind) for name in factor_ids))  # type: ignore[arg-type]
+
+    first, thief, free = bringing("first", "a", "b"), bringing("thief", "b", "c"), bringing("free", "c")
+    elsewhere, app = bringing("thief", "a", tenant="other"), bringing("app", "a", kind="totp")
+    users = [first, thief, free, elsewhere, app]
+    assert without_others_passkeys(users, lambda passkey: None) == [first, free, elsewhere, app]
+    kept = {"c": Owner("", "somebody"), "a": first.owner}
+    found = without_others_passkeys(users[:3], lambda passkey: kept.get(passkey.factor_id))
+    assert found == [first]

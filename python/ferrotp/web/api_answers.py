@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..mfa import FactorInfo
+from ..mfa import DeviceInfo, FactorInfo
 from .gate import Gate
 from .login import Login
 from .problems import rfc3339
@@ -30,16 +30,7 @@ def status_body(gate: Gate, login: Login) -> dict[str, Any]:
         "disabled": status.disabled,
         "retry_at": None if status.retry_at is None else rfc3339(status.retry_at),
         "trusted_device_days": days,
-        "trusted_devices": [
-            {
-                "device_id": device.series,
-                "name": device.name,
-                "created_at": rfc3339(device.created_at),
-                "last_used_at": rfc3339(device.last_used_at),
-                "expires_at": rfc3339(device.expires_at),
-            }
-            for device in (mfa.trusted_devices(user_id=user_id) if days else [])
-        ],
+        "trusted_devices": [device_body(device) for device in (mfa.trusted_devices(user_id=user_id) if days else [])],
     }
 
 
@@ -53,4 +44,15 @@ def factor_body(factor: FactorInfo) -> dict[str, Any]:
         "created_at": rfc3339(factor.created_at),
         "last_used_at": None if factor.last_used_at is None else rfc3339(factor.last_used_at),
         "legacy": factor.legacy,
+    }
+
+
+def device_body(device: DeviceInfo) -> dict[str, Any]:
+    """One trusted device."""
+    return {
+        "device_id": device.series,
+        "name": device.name,
+        "created_at": rfc3339(device.created_at),
+        "last_used_at": rfc3339(device.last_used_at),
+        "expires_at": rfc3339(device.expires_at),
     }

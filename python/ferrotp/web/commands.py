@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 
 import click
 
-from ..mfa import MFA, DeviceInfo, FactorInfo, MFAError
+from ..mfa import MFA, FactorInfo, MFAError
+from .api_answers import device_body, factor_body
 from .operators import operator
 from .problems import rfc3339
 
@@ -86,7 +87,7 @@ def commands(
         with opened(given) as mfa:
             found = mfa.trusted_devices(user_id=user)
             forgotten = mfa.forget_devices(user_id=user) if forget else 0
-        body = {"user_id": user, "devices": [_device(device) for device in found], "forgotten": forgotten}
+        body = {"user_id": user, "devices": [device_body(device) for device in found], "forgotten": forgotten}
         lines = [f"{device.series}  {device.name}  until {rfc3339(device.expires_at)}" for device in found]
         if forget:
             lines.append(f"{forgotten} forgotten")
@@ -183,26 +184,7 @@ def _say(body: dict[str, Any], lines: Sequence[str], as_json: bool) -> None:
 
 
 def _factor(factor: FactorInfo) -> dict[str, Any]:
-    return {
-        "factor_id": factor.factor_id,
-        "kind": factor.kind,
-        "name": factor.name,
-        "state": factor.state,
-        "created_at": rfc3339(factor.created_at),
-        "last_used_at": None if factor.last_used_at is None else rfc3339(factor.last_used_at),
-        "drift": factor.drift,
-        "legacy": factor.legacy,
-    }
-
-
-def _device(device: DeviceInfo) -> dict[str, Any]:
-    return {
-        "device_id": device.series,
-        "name": device.name,
-        "created_at": rfc3339(device.created_at),
-        "last_used_at": rfc3339(device.last_used_at),
-        "expires_at": rfc3339(device.expires_at),
-    }
+    return {**factor_body(factor), "drift": factor.drift}
 
 
 def _line(factor: FactorInfo) -> str:
