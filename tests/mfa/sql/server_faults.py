@@ -56,7 +56,8 @@ def each_is_unavailable(store: SQLStore, but: "set[str]", breaks: Callable[[], C
 class ServerFaults:
     """The tests. `server` is a fixture of the module: a server to break."""
 
-    def test_paused_at_every_call(self, server: BrokenServer) -> None:
+    def test_paused_at_every_call(self, server: BrokenServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("ferrotp.mfa.stores.sql.store.START_TIMEOUT", 1.0)  # of `prepare`
         store = SQLStore(server.database(), timeout=0.4)
         store.prepare()
 
