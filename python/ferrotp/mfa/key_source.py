@@ -14,7 +14,7 @@ from .. import vault
 from .._tracebacks import attempt
 from .errors import KeysUnavailable
 
-Keys: TypeAlias = "vault.Keyring | str | Sequence[str]"
+Keys: TypeAlias = vault.Keyring | str | Sequence[str]
 
 
 class KeySource:
