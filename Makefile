@@ -11,7 +11,7 @@ DJANGO42 := target/django-4.2
 SOURCES := build.rs Cargo.toml Cargo.lock pyproject.toml README.md $(shell find src python -name '*.rs' -o -name '*.py' -o -name '*.pyi' -o -name '*.lua' -o -name '*.html' -o -name '*.pot' -o -name '*.css' -o -name '*.js' -o -name py.typed)
 
 .DEFAULT_GOAL := help
-.PHONY: help docs demo demo-terminal screenshots test test-rust test-python test-django42 test-release lint format bench bench-qr bench-verify bench-logins bench-growth bench-import bench-login bench-django bench-adapters count attack mutants fuzz real-programs soak wheel clean test-pythons test-mod-wsgi test-arm faults test-asan test-tsan miri model wheels pyotp-suites pyotp-newest
+.PHONY: help docs demo demo-terminal screenshots test test-rust test-python test-django42 test-release lint format bench bench-qr bench-verify bench-logins bench-pairs bench-growth bench-import bench-login bench-django bench-adapters count attack mutants fuzz real-programs soak wheel clean test-pythons test-mod-wsgi test-arm faults test-asan test-tsan miri model wheels pyotp-suites pyotp-newest
 
 help:  ## List the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -117,6 +117,9 @@ bench-verify: $(VENV)-bench-verify/installed  ## Compare a whole login check wit
 
 bench-logins: $(VENV)-bench-verify/installed  ## Compare logins a second with another version's, on each database (ARGS="--old FOLDER --quick")
 	@$(VENV)-bench-verify/bin/python benches/logins.py $(ARGS)
+
+bench-pairs: $(VENV)/installed $(VENV)/tools  ## Compare each row of `make bench` with another version's, in turns (ARGS=THE OTHER ONE'S PYTHON)
+	@$(PY) benches/pairs.py $(ARGS)
 
 bench-growth: $(VENV)/installed $(VENV)/tools  ## Compare logins at 1,000 and at 1,000,000 users in PostgreSQL (ARGS=--quick: 20,000)
 	@$(PY) benches/growth.py $(ARGS)
