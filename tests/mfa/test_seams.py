@@ -167,7 +167,7 @@ def test_new_sets_of_codes_are_bounded_by_user_before_anything_is_hashed(
             made.append(arguments[1])
             return new_recovery_codes(world.keyring, *arguments, **named)
 
-    monkeypatch.setattr(world.mfa._core, "keyring", Counting())
+    monkeypatch.setattr(world.mfa._core, "keys", Counting())
     answers = Counter[str]()
 
     def post() -> None:
@@ -216,7 +216,7 @@ def test_few_slow_hashes_are_under_way_and_who_cannot_wait_is_refused_uncounted(
             return world.keyring.new_recovery_codes(*arguments, **named)
 
     monkeypatch.setattr(hashing, "LONGEST_WAIT", 30.0)
-    monkeypatch.setattr(world.mfa._core, "keyring", Slow())
+    monkeypatch.setattr(world.mfa._core, "keys", Slow())
     waiting = [
         threading.Thread(target=world.mfa.regenerate_recovery_codes, kwargs={"user_id": user_id})
         for user_id in range(hashing.AT_ONCE + hashing.WAITING)
