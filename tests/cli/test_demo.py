@@ -8,7 +8,10 @@ from pathlib import Path
 
 from .program import FERROTP, POSIX, environment, ok
 
-TOLD = r"1\. Open (http://localhost:\d+) and log in as .*\n2\. .*\n3\. .*\n4\. .*\nThe data (is in|stays in) (.+?)(?:, and goes|\. The)"
+TOLD = (
+    r"1\. Open (http://localhost:\d+) and log in as .*\n2\. .*\n3\. .*\n4\. .*\n"
+    r"The data (is in|stays in) (.+?)(?:, and goes|\. The)"
+)
 
 
 def test_the_whole_story_goes_from_the_installed_package(tmp_path: Path) -> None:
