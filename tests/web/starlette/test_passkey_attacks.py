@@ -186,6 +186,6 @@ def test_a_user_without_the_factor_that_was_asked_for_is_told_which_other_there_
     assert (status, problem["type"], problem["next"]) == (403, "urn:ferrotp:problem:not-enrolled", "verify")
     assert world.ask("POST", "/mfa/verify", {"code": app.at(world.clock.now), **pending})[0] == 200
     # What a half-login began with may go.
-    world.mfa.reset(user_id="42")
+    world.mfa.reset(user_id="42", by="support")
     status, problem = world.ask("POST", "/mfa/recover", {"code": "1", **pending})
     assert (status, problem["type"], problem["next"]) == (403, "urn:ferrotp:problem:not-enrolled", "login")
