@@ -167,10 +167,8 @@ def problem_of(
     if isinstance(error, CodesNotAccepted):
         return Problem("codes-not-accepted", 403, texts("error.codes"))
     if isinstance(error, NoFactor):
-        message_id = {"set-up": "error.none", "add-passkey": "error.none", "password": "error.gone"}.get(
-            error.next_page
-        )
-        message = texts(message_id or "error.passkey.unknown")  # of another kind there is one
+        gone = {"set-up": "error.none", "add-passkey": "error.none", "password": "error.gone"}
+        message = texts(gone.get(error.next_page, "error.passkey.unknown"))
         return Problem("not-enrolled", 403, message, next=NEXT[error.next_page])
     if isinstance(error, NotEnrolled):
         return Problem("not-enrolled", 403, texts("error.gone"))
