@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -266,3 +267,42 @@ def test_a_passkey_alone_signs_in(
         status, problem = page.post("sign-in", **answer)
         assert (status, problem["type"]) == (400, "urn:ferrotp:problem:passkey-refused")
         assert where(page.client.get("/fresh-vault")).startswith("/login")
+
+
+@contextmanager
+def passkey_page(ferrotp: Callable[..., None], *, codes: bool = True, **given: Any) -> Iterator[Page]:
+    """A page of a site that has passkeys."""
+    ferrotp(POLICY={"passkeys": ASKED, "codes": codes}, **given)
+    operations = path("mfa/api/", include((SessionAPI().urls, "ferrotp-api")))
+    with override_settings(ROOT_URLCONF=(path("api-login", api_login), operations, *sites_urls)):
+        yield Page()
+
+
+def test_what_leads_on_is_a_passkey_where_nothing_else_will_do(
+    person: Callable[..., Person], ferrotp: Callable[..., None]
+) -> None:
+    with passkey_page(ferrotp, REQUIRED=[{"who": "staff", "passkey": True}]) as page:
+        assert page.password(person(is_staff=True))["next"] == "begin_passkey"
+        status, problem = page.post("verify", code="000000")
+        assert (status, problem["next"]) == (403, "begin_passkey")
+        assert page.post("passkeys/options")[0] == 200
+    with passkey_page(ferrotp, codes=False) as page:
+        assert page.password(person()) == DONE
+        status, problem = page.post("passkey/challenge")
+        assert (status, problem["type"]) == (403, "urn:ferrotp:problem:not-enrolled")
+        assert problem["next"] == "begin_passkey"
+
+
+def test_a_user_without_the_factor_that_was_asked_for_is_told_which_other_there_is(
+    alice: Person, person: Callable[..., Person], ferrotp: Callable[..., None]
+) -> None:
+    with passkey_page(ferrotp) as page:
+        page.password(alice)
+        status, problem = page.post("passkey/challenge")
+        assert (status, problem["type"], problem["next"]) == (403, "urn:ferrotp:problem:not-enrolled", "verify")
+        assert page.post("verify", code=alice.code()) == (200, DONE)
+    with passkey_page(ferrotp) as page:
+        assert page.password(person()) == DONE
+        status, problem = page.post("verify", code="000000")
+        assert (status, problem["type"], problem["next"]) == (403, "urn:ferrotp:problem:not-enrolled", "enroll")
+        assert problem["detail"] == "There is no two-step login for this account yet. Set it up first."

@@ -9,8 +9,13 @@ from playwright.sync_api import CDPSession, Page, expect
 
 from ferrotp.mfa import Passkeys, Policy
 
-from .browser import fits, keep_picture, serious
+from .browser import PHONE, fits, keep_picture, serious
 from .steps import Site, go, log_in, log_out, read_codes, register, say_saved, t, title, type_recovery_code
+
+DARK_PHONE: dict[str, Any] = {
+    "viewport": PHONE, "color_scheme": "dark", "device_scale_factor": 2, "is_mobile": True, "has_touch": True
+}  # fmt: skip
+"""For `open_page`."""
 
 
 def free_port() -> int:
@@ -20,8 +25,8 @@ def free_port() -> int:
         return port
 
 
-def policy_at(port: int) -> Policy:
-    passkeys = Passkeys(rp_id="localhost", origins=[f"http://localhost:{port}"], sign_in=True)
+def policy_at(port: int, *, sign_in: bool = True) -> Policy:
+    passkeys = Passkeys(rp_id="localhost", origins=[f"http://localhost:{port}"], sign_in=sign_in)
     return replace(Policy.cheap_for_tests(), trusted_device_days=30, passkeys=passkeys)
 
 
@@ -141,7 +146,7 @@ def sign_in(page: Page, site: Site) -> None:
     log_out(page)
     go(page, site, "login")
     expect(page.get_by_role("button", name=t("sign-in.submit"))).to_be_visible()
-    assert fits(page) and not serious(page)
+    looks_right(page)
     keep_picture(page, "login-passkey")
     # The virtual authenticator takes the offer as soon as there is one: nothing was typed, and nothing clicked.
     authenticator.touch(True)
@@ -163,44 +168,83 @@ def sign_in(page: Page, site: Site) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("Vault|You are inside"))
 
 
-def two_devices(page: Page, other: Page, site: Site) -> None:
-    """At another computer: in by a recovery code, and a key of its own there, on a chain with others."""
-    Authenticator(page)
-    come_in(page, site, "two@example.com")
-    add_passkey(page, site, "My laptop")
+def phone_and_key(page: Page, other: Page, site: Site) -> None:
+    """On a phone with a passkey of its own; then at another computer, by a key on a chain."""
+    email = "two@example.com"
+    phone = Authenticator(page)
+    come_in(page, site, email)
+    go(page, site, "settings")
+    looks_right(page)
+    page.get_by_role("link", name=t("settings.passkeys.add")).click()
+    title(page, "passkey.title")
+    looks_right(page)
+    page.get_by_label(t("passkey.name")).fill("My phone")
+    page.get_by_role("button", name=t("passkey.create")).click()
     codes = read_codes(page)
+    looks_right(page)
     say_saved(page)
+    go(page, site, "inside")
+    phone.touch(False)
+    log_out(page)
+    by_password(page, site, email, phone)
+    expect(page.get_by_role("button", name=t("challenge.passkey"))).to_be_visible()
+    looks_right(page)
+    page.get_by_role("button", name=t("challenge.passkey")).click()
+    page.wait_for_url("**" + site.paths["inside"])
+
+    # The other computer: in by a recovery code, and a key of its own there.
     key = Authenticator(other, transport="usb")
-    by_password(other, site, "two@example.com", key)
+    by_password(other, site, email, key)
     type_recovery_code(other, codes[0])
     title(other, "settings.title")
     add_passkey(other, site, "My key")
     rows = other.get_by_role("list", name=t("settings.passkeys")).get_by_role("listitem")
     expect(rows).to_have_count(2)
     expect(rows.filter(has_text="My key")).to_contain_text(t("settings.passkeys.bound"))
+    # One that keeps no list of its passkeys, or asks for no PIN, cannot sign in alone: where the policy has that, it is
+    # not taken.
+    for lacks in ("hasResidentKey", "hasUserVerification"):
+        third = other.context.new_page()
+        Authenticator(third, transport="usb", **{lacks: False})
+        add_passkey(third, site, "Old key")
+        expect(third.get_by_role("alert").filter(visible=True)).to_have_text(t("passkey.cancelled"))
+        third.close()
     go(other, site, "inside")
+    key.touch(False)
     log_out(other)
-    by_password(other, site, "two@example.com", key)
+    by_password(other, site, email, key)
     other.get_by_role("button", name=t("challenge.passkey")).click()
     other.wait_for_url("**" + site.paths["inside"])
-    # A key that keeps no list of its passkeys cannot sign in alone: where the policy has that, it is not taken.
-    third = other.context.new_page()
-    Authenticator(third, transport="usb", hasResidentKey=False)
-    add_passkey(third, site, "Old key")
-    expect(third.get_by_role("alert").filter(visible=True)).to_have_text(t("passkey.cancelled"))
+
+    # The key is lost: the phone removes it.
+    phone.touch(False)  # it would say yes to what a login page offers
+    go(page, site, "settings")
+    page.get_by_role("link", name=t("settings.remove.which", name="My key")).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(t("remove.title", name="My key"))
+    looks_right(page)
+    page.get_by_role("button", name=t("remove.submit")).click()
+    expect(page.get_by_role("status")).to_have_text(t("settings.removed", name="My key"))
+    expect(page.get_by_role("list", name=t("settings.passkeys")).get_by_role("listitem")).to_have_count(1)
 
 
-def remove(page: Page, site: Site) -> None:
-    """From the settings."""
-    Authenticator(page)
-    come_in(page, site, "leaves@example.com")
+def second_factor_alone(page: Page, site: Site) -> None:
+    """Where a passkey signs in nobody alone: a key that keeps no list of its passkeys and asks for no PIN will do."""
+    key = Authenticator(page, transport="usb", hasResidentKey=False, hasUserVerification=False, isUserVerified=False)
+    come_in(page, site, "old@example.com")
     add_passkey(page, site, "Old key")
     say_saved(page)
-    page.get_by_role("link", name=t("settings.remove.which", name="Old key")).click()
-    expect(page.get_by_role("heading", level=1)).to_have_text(t("remove.title", name="Old key"))
-    page.get_by_role("button", name=t("remove.submit")).click()
-    expect(page.get_by_role("status")).to_have_text(t("settings.removed", name="Old key"))
-    expect(page.get_by_text(t("settings.off"))).to_be_visible()
+    assert [credential["isResidentCredential"] for credential in key.credentials] == [False]
+    go(page, site, "inside")
+    log_out(page)
+    log_in(page, site, "old@example.com")
+    expect(page.get_by_role("button", name=t("sign-in.submit"))).to_have_count(0)
+    page.get_by_role("button", name=t("challenge.passkey")).click()
+    page.wait_for_url("**" + site.paths["inside"])
+
+
+def looks_right(page: Page) -> None:
+    """Nothing sticks out, and axe finds nothing serious."""
+    assert fits(page) and not serious(page), page.url
 
 
 def without_scripts(page: Page, site: Site) -> None:

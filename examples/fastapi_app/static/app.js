@@ -118,6 +118,9 @@ async function ask(method, path, body) {
   }
 }
 
+// Where the operation is that `next` names.
+const PLACES = { verify: "challenge", recover: "recover", enroll: "set-up", begin_passkey: "add-passkey", login: "login" };
+
 // Leads to what must come first, if that is what is wrong; else says what it is.
 function told(answer) {
   const kind = (answer.type ?? "").replace("urn:ferrotp:problem:", "");
@@ -130,7 +133,7 @@ function told(answer) {
   if (["second-factor-required", "fresh-authentication-required"].includes(kind)) {
     after = location.hash.slice(1);
     if (answer.next === "login") note = answer.detail;
-    go({ verify: "challenge", recover: "recover", enroll: "set-up", login: "login" }[answer.next]);
+    go(PLACES[answer.next]);
     return "";
   }
   if (answer.retry_at && answer.code === 429) return t("error.wait", { when: span("in", answer.retry_at) });
@@ -149,7 +152,7 @@ function entered(place) {
 function follow(answer) {
   if (answer.status === "done") return entered("inside");
   pending = answer.pending_token;
-  go({ verify: "challenge", recover: "recover", enroll: "set-up" }[answer.next]);
+  go(PLACES[answer.next]);
 }
 
 // Passkeys: what a browser makes of the options, as JSON for the API. A browser has one request at a time.

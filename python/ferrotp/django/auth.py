@@ -58,7 +58,12 @@ _NO_STEPS = ("settings", "set_up", "add_passkey")
 """Our pages that a user may have wanted: the others are steps of a login."""
 _STEPS = ("challenge", "recover", "passkey", "cancel", "confirm", "saved")
 """Our pages that nobody comes back to."""
-PAGES = {"challenge": "ferrotp:challenge", "recover": "ferrotp:recover", "set-up": "ferrotp:set_up"}
+PAGES = {
+    "challenge": "ferrotp:challenge",
+    "recover": "ferrotp:recover",
+    "set-up": "ferrotp:set_up",
+    "add-passkey": "ferrotp:set_up",  # which leads there itself
+}
 
 
 class SeeOther(HttpResponseRedirect):

@@ -20,7 +20,12 @@ from .users import check_user, load_user, stable_user_id
 
 _NO_STEPS = {f"ferrotp.{name}" for name in ("settings", "set_up", "add_passkey", "new_codes", "end_sessions", "remove")}
 """Our pages that a user may have wanted: the others are steps of a login."""
-PAGES = {"challenge": "ferrotp.challenge", "recover": "ferrotp.recover", "set-up": "ferrotp.set_up"}
+PAGES = {
+    "challenge": "ferrotp.challenge",
+    "recover": "ferrotp.recover",
+    "set-up": "ferrotp.set_up",
+    "add-passkey": "ferrotp.set_up",  # which leads there itself
+}
 
 MAY_SIGN_IN_MISSING = (
     "the policy lets users sign in by a passkey alone, and Flask-Login does not log them in: pass"

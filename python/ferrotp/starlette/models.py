@@ -43,7 +43,9 @@ class LoginAnswer(BaseModel):
     """Where a login stands."""
 
     status: Literal["done", "pending"]
-    next: Literal["verify", "recover", "enroll"] | None = Field(description="The operation that leads on.")
+    next: Literal["verify", "recover", "enroll", "begin_passkey"] | None = Field(
+        description="The operation that leads on."
+    )
     pending_token: str | None = Field(description="For that operation. It is no session, and opens nothing else.")
     expires_at: datetime | None = Field(description="Of the pending token.")
     session: dict[str, Any] | None = Field(description="What the application gives when the login is done.")
@@ -183,7 +185,7 @@ class Problem(BaseModel):
         None, description="When the next code is looked at. The header Retry-After has it in seconds."
     )
     reason: str | None = Field(None, description="Why a passkey was refused.", examples=["wrong origin"])
-    next: Literal["verify", "unlock", "recover", "enroll", "login"] | None = Field(
+    next: Literal["verify", "unlock", "recover", "enroll", "begin_passkey", "login"] | None = Field(
         None, description="What leads on. login: the application's own, with the password."
     )
     errors: list[FieldError] | None = None

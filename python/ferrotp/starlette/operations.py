@@ -483,11 +483,7 @@ class Operations:
             if making_codes:
                 raise ProblemError(codes_problem_of(error, self.texts, self.gate.now())) from None
             about = {"recovery": recovery, "two_codes": two_codes, "sign_in": signing_in}
-            problem = problem_of(error, self.texts, self.gate.now(), **about)
-            login = arguments[0] if arguments else None
-            if problem.kind == "not-enrolled" and isinstance(login, Login):
-                problem = _without_factor(problem, login, self.texts)
-            raise ProblemError(problem) from None
+            raise ProblemError(problem_of(error, self.texts, self.gate.now(), **about)) from None
 
     def _user_id_text(self, user_id: UserId) -> str:
         """The id in the service's text. A text that is no id may come from a visitor: nobody has it. Another type is
@@ -512,10 +508,3 @@ async def _call_application(function: Callable[_P, _MaybeAwaitable[_T]], *argume
     else:
         given = await run_sync(call)
     return cast(_T, await given if inspect.isawaitable(given) else given)
-
-
-def _without_factor(problem: Problem, login: Login, texts: Texts) -> Problem:
-    """Who is logged in may set one up. A pending login had one when it began: it begins again."""
-    if login.stage == "full":
-        return replace(problem, message=texts("error.none"), next="enroll")
-    return replace(problem, next="login")

@@ -2,8 +2,11 @@
 
 from typing import Literal
 
-NextPage = Literal["challenge", "recover", "set-up", "password"]
-"""The page that comes before a step. "password" is the application's login page."""
+from ..mfa import NotEnrolled
+
+NextPage = Literal["challenge", "recover", "set-up", "add-passkey", "password"]
+"""The page that comes before a step. "set-up" is for what the user likes, "add-passkey" for users whose codes are not
+accepted. "password" is the application's login page."""
 
 
 class StepError(Exception):
@@ -37,3 +40,12 @@ class SecondFactorRequired(StepError):
 class NotFresh(StepError):
     """It is too long ago that the user proved who it is (ASVS 7.5.1): ask for a code, or, where there is no second
     factor, for the password."""
+
+
+class NoFactor(NotEnrolled):
+    """The user has no factor of the kind that was asked for: `next_page` leads on instead. "challenge" and "recover":
+    there is one of another kind. "password": what the half-login began with is gone."""
+
+    def __init__(self, next_page: NextPage) -> None:
+        super().__init__(next_page)
+        self.next_page = next_page

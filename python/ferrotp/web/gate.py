@@ -6,8 +6,8 @@ too early is raised, as a `StepError`.
 
 import re
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -38,7 +38,7 @@ from ..mfa import (
 )
 from ..mfa.stores.base import new_epoch
 from .epochs import EpochCache
-from .errors import HalfLoginEnded, LoginRequired, NotFresh, SecondFactorRequired, SessionEnded
+from .errors import HalfLoginEnded, LoginRequired, NoFactor, NotFresh, SecondFactorRequired, SessionEnded
 from .login import Login, Stage
 from .safety import device_cookie, safe_next
 
@@ -53,7 +53,7 @@ class LoginStep:
     """Where a login stands after the password."""
 
     login: Login
-    next_page: Literal["challenge", "recover", "set-up", "done"]
+    next_page: Literal["challenge", "recover", "set-up", "add-passkey", "done"]
     device: DeviceToken | None = None
     """To be kept by the browser instead of the one that it showed."""
 
@@ -109,6 +109,10 @@ class Gate:
         """Whether this user may set up an authenticator app."""
         return self.mfa.policy.codes and not self.must_have_passkey(user_id)
 
+    def set_up_page(self, user_id: str) -> Literal["set-up", "add-passkey"]:
+        """Where this user sets up a factor."""
+        return "set-up" if self.sets_up_codes(user_id) else "add-passkey"
+
     def takes_codes(self, user_id: str, status: Status) -> bool:
         """Whether codes of this user's apps are accepted: until there is a passkey, of one who must have one."""
         return self.mfa.policy.codes and not (self.must_have_passkey(user_id) and _has_passkey(status))
@@ -159,7 +163,7 @@ class Gate:
 
         if not status.enrolled:
             if self.is_required(user_id):
-                return LoginStep(login("set-up"), "set-up")
+                return LoginStep(login("set-up"), self.set_up_page(user_id))
             return LoginStep(replace(login("full"), fresh_at=int(now)), "done")
         page = _code_page(status)
         if device_token and page == "challenge":
@@ -183,7 +187,7 @@ class Gate:
         """
         step = self.begin(user_id, account_name, device_token=device_token)
         login = replace(step.login, fresh_at=0 if step.login.passed else proved_at)
-        if step.next_page == "set-up" and not self.is_fresh(login):
+        if login.stage == "set-up" and not self.is_fresh(login):
             raise LoginRequired
         return replace(step, login=login)
 
@@ -224,7 +228,8 @@ class Gate:
         self._refuse_out_of_turn(login)
         self._refuse_codes(login)
         try:
-            verification = self.mfa.verify(user_id=login.user_id, code=code, login_id=login.nonce)
+            with self._saying_what_is_there_instead(login):
+                verification = self.mfa.verify(user_id=login.user_id, code=code, login_id=login.nonce)
         except LoginCancelled:
             raise HalfLoginEnded from None
         except FactorDisabled:
@@ -240,7 +245,8 @@ class Gate:
         self.allow_challenge(login)
         self._refuse_codes(login)
         try:
-            verification = self.mfa.unlock(user_id=login.user_id, code=code, next_code=next_code)
+            with self._saying_what_is_there_instead(login):
+                verification = self.mfa.unlock(user_id=login.user_id, code=code, next_code=next_code)
         except FactorDisabled:
             self.cancel(login)
             raise
@@ -254,10 +260,11 @@ class Gate:
         """What the browser needs to use a passkey instead of a code.
 
         :param session: names the login, where its own id does not last from request to request
-        :raises NotEnrolled: if the user has no active one
+        :raises NoFactor: if the user has no active one
         """
         self.allow_challenge(login)
-        return self.mfa.passkey_challenge(user_id=login.user_id, session=session or login.nonce)
+        with self._saying_what_is_there_instead(login):
+            return self.mfa.passkey_challenge(user_id=login.user_id, session=session or login.nonce)
 
     def verify_passkey(self, login: Login, response: object, session: str = "") -> Login:
         """A passkey instead of a code: what the browser made of `passkey_challenge`.
@@ -296,7 +303,8 @@ class Gate:
         """The same by a recovery code."""
         self.allow_challenge(login)
         try:
-            verification = self.mfa.recover(user_id=login.user_id, code=code)
+            with self._saying_what_is_there_instead(login):
+                verification = self.mfa.recover(user_id=login.user_id, code=code)
         except FactorDisabled:
             self.cancel(login)
             raise
@@ -346,12 +354,12 @@ class Gate:
         if login is None:
             raise LoginRequired
         if login.stage != "full":
-            raise SecondFactorRequired("set-up" if login.stage == "set-up" else "challenge")
+            raise SecondFactorRequired(self._page_of_half_login(login))
         is_fresh = self.is_fresh(login)
         if login.passed:
             self._refuse_ended(login, 0 if fresh and is_fresh else self.mfa.policy.session_check_seconds)
             if not may_set_up and self._lacks_passkey(login.user_id):
-                raise SecondFactorRequired("set-up")
+                raise SecondFactorRequired("add-passkey")
         else:
             status = self.mfa.status(user_id=login.user_id)
             if status.enrolled:
@@ -360,7 +368,7 @@ class Gate:
                 raise SessionEnded
             # It may have become required since.
             if passed or (not may_set_up and self.is_required(login.user_id)):
-                raise SecondFactorRequired("set-up")
+                raise SecondFactorRequired(self.set_up_page(login.user_id))
         if fresh and not is_fresh:
             status = self.mfa.status(user_id=login.user_id)
             raise NotFresh(_code_page(status) if status.enrolled else "password")
@@ -548,6 +556,21 @@ class Gate:
 
     # Below
 
+    def _page_of_half_login(self, login: Login) -> Literal["challenge", "set-up", "add-passkey"]:
+        return self.set_up_page(login.user_id) if login.stage == "set-up" else "challenge"
+
+    @contextmanager
+    def _saying_what_is_there_instead(self, login: Login) -> Iterator[None]:
+        """For a step that asks for a factor which the user may not have."""
+        try:
+            yield
+        except NotEnrolled:
+            status = self.mfa.status(user_id=login.user_id)
+            if status.enrolled:
+                raise NoFactor(_code_page(status)) from None
+            # A half-login had a factor when it began: it begins again.
+            raise NoFactor(self.set_up_page(login.user_id) if login.stage == "full" else "password") from None
+
     def _lacks_passkey(self, user_id: str) -> bool:
         """Whether this user must have a passkey, and has none."""
         return self.must_have_passkey(user_id) and not _has_passkey(self.mfa.status(user_id=user_id))
@@ -573,7 +596,7 @@ class Gate:
         if login is None:
             raise LoginRequired
         if login.stage == "set-up":
-            raise SecondFactorRequired("set-up")
+            raise SecondFactorRequired(self._page_of_half_login(login))
         if login.passed:
             self._refuse_ended(login, 0)
         return login

@@ -36,7 +36,7 @@ from ..mfa import (
     WrongOrigin,
     WrongRelyingParty,
 )
-from .errors import HalfLoginEnded, LoginRequired, NotFresh, SecondFactorRequired, StepError
+from .errors import HalfLoginEnded, LoginRequired, NoFactor, NotFresh, SecondFactorRequired, StepError
 from .texts import Texts
 
 URN = "urn:ferrotp:problem:"
@@ -62,7 +62,13 @@ TITLES = {
     "broken": "The second factor cannot be checked",
 }
 """Every kind: the last part of `type`, and `title`."""
-NEXT = {"challenge": "verify", "recover": "recover", "set-up": "enroll", "password": "login"}
+NEXT = {
+    "challenge": "verify",
+    "recover": "recover",
+    "set-up": "enroll",
+    "add-passkey": "begin_passkey",
+    "password": "login",
+}
 """What leads on, by the names of the operations. "login" is the application's own."""
 STORE_RETRY_SECONDS = 60
 """When to try again what a store did not answer."""
@@ -90,7 +96,7 @@ class Problem:
     @property
     def ends_login(self) -> bool:
         """Whether the half-login has died of it (lockout, or the factor is gone): begin with the password."""
-        return self.kind in ("factor-disabled", "not-enrolled")
+        return self.kind in ("factor-disabled", "not-enrolled") and self.next not in ("verify", "recover")
 
     @property
     def expired(self) -> bool:
@@ -160,6 +166,10 @@ def problem_of(
         return Problem("passkey-refused", 400, texts(_passkey_words(error)), reason=error.reason)
     if isinstance(error, CodesNotAccepted):
         return Problem("codes-not-accepted", 403, texts("error.codes"))
+    if isinstance(error, NoFactor):
+        gone = {"set-up": "error.none", "add-passkey": "error.none", "password": "error.gone"}
+        message = texts(gone.get(error.next_page, "error.passkey.unknown"))
+        return Problem("not-enrolled", 403, message, next=NEXT[error.next_page])
     if isinstance(error, NotEnrolled):
         return Problem("not-enrolled", 403, texts("error.gone"))
     if isinstance(error, EnrollmentExpired):

@@ -16,7 +16,15 @@ import pytest
 import redis
 
 from ferrotp.mfa import StoreUnavailable
-from ferrotp.mfa.stores.base import Acceptance, AnsweredChallenge, RecoveryCode, Refusal, Reservation
+from ferrotp.mfa.stores.base import (
+    Acceptance,
+    AnsweredChallenge,
+    NewUser,
+    Owner,
+    RecoveryCode,
+    Refusal,
+    Reservation,
+)
 from ferrotp.mfa.stores.redis import RedisStore
 from ferrotp.mfa.testing import advance
 
@@ -27,6 +35,7 @@ HANG = 60
 """Seconds after which it is a hang, and no slow machine."""
 
 CODE = RecoveryCode(ALICE, "AB", b"sealed code")
+BOB = Owner("acme", "bob")
 
 
 @contextmanager
@@ -222,13 +231,27 @@ def test_a_server_without_enough_replicas_is_unavailable(own: Server, filled: Re
 
 def test_a_full_server_is_unavailable_and_keeps_no_half_of_a_decision(own: Server, filled: RedisStore) -> None:
     verbs = operations(filled)
+    assert filled.add_factor(factor(BOB, "waits", state="pending", expires_at=NOW + 1000), NOW, 5, 5)
     client = own.client()
     client.config_set("maxmemory-policy", "noeviction")
     client.config_set("maxmemory", "1")
-    for name in ("add_factor", "reserve", "attempt", "confirm"):
+    removals = {"remove_factor", "use_device again", "unknown device", "remove_devices", "reset", "delete_users"}
+    reads_only = {"epoch", "has_ended", "end_half_login"}  # the last drops what expired, and may go on
+    decisions = {name: verb for name, verb in verbs.items() if name not in removals | reads_only}
+    assert {"attempt", "use_passkey", "add_passkey", "redeem", "replace_recovery_codes"} <= {*decisions}
+    # Those that make room first where there are as many as may be.
+    waits = factor(factor_id="another that waits", state="pending", expires_at=NOW + 1000)
+    decisions |= {
+        "the oldest enrollment goes": lambda: filled.add_factor(waits, NOW, 5, 1),
+        "the oldest device goes": lambda: filled.add_device(DEVICE, NOW, 1),
+        "an enrollment goes for a user who comes": lambda: filled.add_users(
+            [NewUser(BOB, (factor(BOB),), (replace(CODE, owner=BOB),))]
+        ),
+    }
+    for name, verb in decisions.items():
         before = contents(own)
         with unavailable():
-            verbs[name]()
+            verb()
         assert contents(own) == before, name
     # What only removes goes through, as a whole.
     assert filled.remove_factor(ALICE, "passkey", "moved") is not None

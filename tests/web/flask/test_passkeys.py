@@ -7,7 +7,7 @@ from flask import Flask, Response
 from playwright.sync_api import Page
 
 from .. import passkeys
-from ..browser import NARROW, PHONE, WIDE, fits, keep_picture, serious
+from ..browser import NARROW, WIDE, keep_picture
 from .example import FlaskSite
 
 STRICT = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'"
@@ -34,33 +34,32 @@ def test_a_passkey_is_added_used_and_missed(site: FlaskSite, open_page: Callable
     passkeys.walk(open_page(viewport=WIDE), site)
 
 
-def test_a_passkey_alone_signs_in(site: FlaskSite, open_page: Callable[..., Page]) -> None:
+def test_the_story_of_a_passkey_that_signs_in_alone(site: FlaskSite, open_page: Callable[..., Page]) -> None:
     passkeys.sign_in(open_page(viewport=WIDE), site)
 
 
-def test_a_second_computer_has_a_key_of_its_own(site: FlaskSite, open_page: Callable[..., Page]) -> None:
-    passkeys.two_devices(open_page(viewport=WIDE), open_page(viewport=WIDE), site)
+def test_the_story_of_a_phone_in_the_dark_and_a_key_that_is_lost(
+    site: FlaskSite, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(**passkeys.DARK_PHONE)
+    passkeys.phone_and_key(page, open_page(viewport=WIDE), site)
+    page.goto(site.base + "/mfa/sign-in")
+    passkeys.looks_right(page)
+    keep_picture(page, "sign-in-dark-phone")
 
 
-def test_a_passkey_is_removed(site: FlaskSite, open_page: Callable[..., Page]) -> None:
-    passkeys.remove(open_page(viewport=PHONE), site)
+def test_an_old_key_is_a_second_factor(
+    tmp_path_factory: pytest.TempPathFactory, open_page: Callable[..., Page]
+) -> None:
+    port = passkeys.free_port()
+    site = FlaskSite(tmp_path_factory.mktemp("old"), policy=passkeys.policy_at(port, sign_in=False), port=port)
+    site.base = f"http://localhost:{port}"
+    passkeys.second_factor_alone(open_page(viewport=NARROW), site)
+    site.close()
 
 
 def test_without_scripts_the_page_says_what_works_instead(site: FlaskSite, open_page: Callable[..., Page]) -> None:
     passkeys.without_scripts(open_page(viewport=NARROW, java_script_enabled=False), site)
-
-
-def test_the_pages_fit_a_phone_in_the_dark_and_axe_finds_nothing(
-    site: FlaskSite, open_page: Callable[..., Page]
-) -> None:
-    page = open_page(viewport=PHONE, color_scheme="dark", device_scale_factor=2, is_mobile=True, has_touch=True)
-    passkeys.Authenticator(page)
-    passkeys.come_in(page, site, "dark@example.com")
-    for path in ("/mfa/", "/mfa/passkeys/add", "/mfa/sign-in"):
-        page.goto(site.base + path)
-        assert page.url == site.base + path
-        assert fits(page) and not serious(page), path
-    keep_picture(page, "sign-in-dark-phone")
 
 
 def test_a_form_without_its_token_or_a_passkey_changes_nothing(site: FlaskSite) -> None:

@@ -144,6 +144,7 @@ def test_a_user_who_must_have_a_passkey_is_asked_for_one_and_codes_end_with_it(k
     world.api.gate._passkey_required = lambda user_id: True
     status, problem = world.ask("GET", "/guarded/mfa", token=token)
     assert (status, problem["type"]) == (403, "urn:ferrotp:problem:second-factor-required")
+    assert problem["next"] == "begin_passkey"
     status, problem = world.ask("POST", "/mfa/enroll", {}, token)
     assert (status, problem["type"]) == (403, "urn:ferrotp:problem:codes-not-accepted")
     device = PasskeyDevice()
@@ -156,3 +157,35 @@ def test_a_user_who_must_have_a_passkey_is_asked_for_one_and_codes_end_with_it(k
     options = world.ask("POST", "/mfa/passkey/challenge", pending)[1]["options"]
     answer = {"credential": device.get(options), **pending}
     assert world.ask("POST", "/mfa/passkey/verify", answer)[0] == 200
+
+
+@BOTH
+def test_what_leads_on_is_a_passkey_where_nothing_else_will_do(kind: type[Starlette]) -> None:
+    always = {"may_sign_in": lambda user_id: True, "passkey_required": lambda user_id: True}
+    world = World(kind, POLICY, **always)
+    begun = world.ask("POST", "/login?user=42")[1]
+    assert (begun["status"], begun["next"]) == ("pending", "begin_passkey")
+    pending = {"pending_token": begun["pending_token"]}
+    status, problem = world.ask("POST", "/mfa/verify", {"code": "000000", **pending})
+    assert (status, problem["next"]) == (403, "begin_passkey")
+    assert world.ask("POST", "/mfa/passkeys/options", pending)[0] == 200
+    # A policy that takes no codes of anybody.
+    world = World(kind, replace(POLICY, codes=False), may_sign_in=lambda user_id: True)
+    token = world.ask("POST", "/login?user=42")[1]["session"]["token"]
+    assert world.ask("GET", "/guarded/mfa", token=token)[1]["next"] == "begin_passkey"
+    status, problem = world.ask("POST", "/mfa/passkey/challenge", {}, token)
+    assert (status, problem["type"], problem["next"]) == (403, "urn:ferrotp:problem:not-enrolled", "begin_passkey")
+
+
+@BOTH
+def test_a_user_without_the_factor_that_was_asked_for_is_told_which_other_there_is(kind: type[Starlette]) -> None:
+    world = World(kind, POLICY, may_sign_in=lambda user_id: True)
+    _, app, _ = world.enrolled()
+    pending = {"pending_token": world.ask("POST", "/login?user=42")[1]["pending_token"]}
+    status, problem = world.ask("POST", "/mfa/passkey/challenge", pending)
+    assert (status, problem["type"], problem["next"]) == (403, "urn:ferrotp:problem:not-enrolled", "verify")
+    assert world.ask("POST", "/mfa/verify", {"code": app.at(world.clock.now), **pending})[0] == 200
+    # What a half-login began with may go.
+    world.mfa.reset(user_id="42", by="support")
+    status, problem = world.ask("POST", "/mfa/recover", {"code": "1", **pending})
+    assert (status, problem["type"], problem["next"]) == (403, "urn:ferrotp:problem:not-enrolled", "login")

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from uuid import UUID
 
-from ..foreign_users import MAX_CODES, ImportedFactor
+from ..errors import PolicyError
+from ..foreign_users import MAX_CODES, ImportedFactor, secret_bytes
 from . import passkeys
 from .database import LONGEST, Accounts, Database, Query
 from .source_user import Moment, Row, SourceUser, factor_id
@@ -73,8 +74,8 @@ class Allauth:
             user.skip(what, "its data is not the JSON of allauth")
             return
         secret = self._decrypted(data["secret"])
-        if secret is None:
-            user.skip(what, "its secret does not open with what was given")
+        if secret is None or not _is_base32(secret):  # encrypted still, perhaps
+            user.hold_back(what, "its secret does not open with what was given")
             return
         user.factors.append(
             ImportedFactor(
@@ -122,6 +123,14 @@ class Allauth:
         except Exception:  # the application's own function: what it raises may hold what it was given
             return None
         return opened if isinstance(opened, str) and opened else None
+
+
+def _is_base32(secret: str) -> bool:
+    try:
+        secret_bytes(secret)
+    except PolicyError:
+        return False
+    return True
 
 
 def _handle(key: Any) -> bytes:

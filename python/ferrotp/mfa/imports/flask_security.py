@@ -123,6 +123,9 @@ class FlaskSecurity:
             return
         try:
             factor = wallet.factor_of_record(text, self.secrets, "", factor_id("flask-security", what, user.user_id))
+        except wallet.NoSecretError as error:
+            user.hold_back(what, str(error))
+            return
         except wallet.WalletError as error:
             user.skip(what, str(error))
             return

@@ -41,6 +41,8 @@ report: no policy."""
 PROOF_WINDOW = 2
 """Time steps that a proof may be off by, whatever the policy: it shows that keys are right, and lets nobody in."""
 
+HELD_BACK = "a factor does not open, so nothing of the user comes: run it again with the right keys"
+
 FindUsers = Callable[[Sequence[str]], Mapping[str, str]]
 """Gives for ids of the source the application's own: those that are missing are nobody's."""
 Progress = Callable[[int, int], None]
@@ -236,9 +238,11 @@ class _ImportRun:
             user.skip("recovery codes", "there is no factor that they would go with")
         if factors and any(code_bits(code) < GOOD_BITS for code in codes):
             user.flag("recovery codes", "recovery codes of fewer than 64 bits: have new ones made")
+        if user.is_held_back:
+            user.notes.append(Note(user.user_id, "user", "error", HELD_BACK))
         for note in user.notes:
             self._report_note(note)
-        if not factors:
+        if not factors or user.is_held_back:
             return None
         return ImportedUser(user_id=user.user_id, factors=tuple(factors), recovery_codes=tuple(codes))
 

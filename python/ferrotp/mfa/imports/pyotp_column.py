@@ -15,6 +15,10 @@ from .source_user import Moment, Row, SourceUser, factor_id
 LastUsed = Literal["time-step", "seconds", "code", "none"]
 """What a column of the last use holds: the time step of the last code, when it was (in Unix seconds), or the code."""
 
+_CLOSED = (
+    "its secret does not open with the key that was given",
+    "its secret is encrypted, and no key was given",
+)
 OLDEST = 1_072_915_200
 """2004, before any TOTP: a last use before it is of another kind than was said."""
 CLOCK_TROUBLE = 3600
@@ -73,7 +77,7 @@ class PyotpColumn:
                 continue
             key = self._key(row["secret"])
             if isinstance(key, str):
-                user.skip(what, key)
+                (user.hold_back if key in _CLOSED else user.skip)(what, key)
                 continue
             last = self._last(row.get("last"), key, moment)
             if isinstance(last, str):
@@ -104,9 +108,9 @@ class PyotpColumn:
         if self.decrypt is not None:
             text = self.decrypt(text.strip())
             if text is None:
-                return "its secret does not open with the key that was given"
+                return _CLOSED[0]
         elif text.startswith("gAAAA"):
-            return "its secret is encrypted, and no key was given"
+            return _CLOSED[1]
         key = _native.decode_base32("".join(text.split()))
         return key if isinstance(key, bytes) else "its secret is not base32"
 

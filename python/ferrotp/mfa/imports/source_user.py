@@ -45,10 +45,17 @@ class SourceUser:
     factors: list[ImportedFactor | ImportedPasskey] = field(default_factory=list)
     recovery_codes: list[str] = field(default_factory=list, repr=False)
     notes: list[Note] = field(default_factory=list)
+    is_held_back: bool = False
+    """Whether nothing of the user comes: of those who are there already, no later run brings the rest."""
 
     def skip(self, what: str, reason: str) -> None:
         """Says of a row why it is left."""
         self.notes.append(Note(self.user_id, what, "skipped", reason))
+
+    def hold_back(self, what: str, reason: str) -> None:
+        """Says of a factor that it does not open with the keys that were given, as it may with others."""
+        self.skip(what, reason)
+        self.is_held_back = True
 
     def flag(self, what: str, reason: str) -> None:
         """Says of a row that it needs a look."""

@@ -21,6 +21,10 @@ class WalletError(Exception):
     """A record that is none. The reason is one of a fixed set."""
 
 
+class NoSecretError(WalletError):
+    """A record that another of the application's secrets opens."""
+
+
 def parse_secrets(text: str) -> dict[str, bytes]:
     """The application's secrets by tag, as `SECURITY_TOTP_SECRETS` has them: JSON, or lines of ``tag: secret``."""
     pairs: list[tuple[Any, Any]] = []
@@ -70,7 +74,7 @@ def _decrypted(enckey: Any, secrets: Mapping[str, bytes]) -> bytes:
     if type(cost) is not int or not 0 <= cost <= COSTLIEST:
         raise WalletError("a TOTP record of passlib with a cost that is none")
     if not isinstance(tag, str) or tag not in secrets:
-        raise WalletError("its TOTP secret is not among those that were given")
+        raise NoSecretError("its TOTP secret is not among those that were given")
     salt, sealed = _base32(enckey.get("s")), _base32(enckey.get("k"))
     try:
         from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes

@@ -12,13 +12,14 @@ for i = 4, codes - 1, 2 do
     passkeys[#passkeys + 1] = place
   end
 end
+
+for _, method in ipairs(METHODS) do clear(method) end
 for id in pairs(factors()) do drop(id) end -- pending ones
 for _, place in ipairs(passkeys) do redis.call('HSET', KEYS[7], place, ARGV[1]) end
 for i = 4, codes - 1, 2 do
   redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
   redis.call('ZADD', KEYS[5], 0, ARGV[1] .. '\0' .. ARGV[i])
 end
-for _, method in ipairs(METHODS) do clear(method) end
 made_epoch(ARGV[2])
 replace_codes(codes)
 return 1

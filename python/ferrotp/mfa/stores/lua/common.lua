@@ -1,5 +1,6 @@
 -- Put before each of the scripts beside this file. A script reads, then decides, then writes: one that fails after its
--- first write would leave half a decision, for Redis takes nothing back.
+-- first write would leave half a decision, for Redis takes nothing back. What keeps something writes that first, and
+-- removes afterwards: a full server refuses the first write if it takes memory, and no later one.
 --
 -- KEYS[1] the user's factors     hash: id -> record
 -- KEYS[2] the user's budgets     hash: "otp:failures" and so on -> number; "epoch" -> text;
@@ -157,8 +158,8 @@ local function was_answered(challenge, now)
 end
 
 local function answer(challenge, expires, now)
-  redis.call('ZREMRANGEBYSCORE', KEYS[8], '-inf', now)
   redis.call('ZADD', KEYS[8], expires, of_tenant(ARGV[1], challenge))
+  redis.call('ZREMRANGEBYSCORE', KEYS[8], '-inf', now)
 end
 
 local function put(id, one)
@@ -235,12 +236,12 @@ end
 
 -- The codes are ARGV[first], its sealed hash, and so on to the end.
 local function replace_codes(first)
+  clear('recovery')
   drop_codes()
   for i = first, #ARGV, 2 do
     redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 1])
     redis.call('ZADD', KEYS[6], 0, ARGV[1] .. '\0' .. ARGV[i])
   end
-  clear('recovery')
 end
 
 -- A device's record: a line of numbers, the last two of them lengths; the token to come, the one before; the name.
