@@ -140,6 +140,7 @@ def main() -> None:
         # The admin: in German, with times of this place, and the user by address.
         admin = browser.get("/admin/ferrotp/factor/").content.decode()
         assert "Boss@shop.example" in admin and "Telefon" in admin and 'lang="de"' in admin
+        assert "Zweite Faktoren" in admin and "zuletzt verwendet" in admin.lower() and "last used" not in admin.lower()
         assert "ann@shop.example" in browser.get("/admin/ferrotp/factor/without/").content.decode()
         kept = repr([*caches["default"]._cache.values()])  # type: ignore[attr-defined]
         secret = re.search(r"secret=([A-Z2-7]+)", uri)[1]  # type: ignore[index]

@@ -1,9 +1,9 @@
-"""The pages: one design with the other frameworks', in any language, and to be replaced."""
+"""The pages: one design with the other frameworks', and to be replaced."""
 
 import html
 import pickle
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,8 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.core.cache import caches
 from django.http import HttpRequest
 from django.test import RequestFactory, override_settings
-from django.utils import translation
 from mfa.authenticator import Device
 
-import ferrotp.django.texts
 from ferrotp.django import forms, views
 from ferrotp.django.store import DjangoStore
 from ferrotp.django.test import Clock, MFAClient
@@ -116,72 +114,6 @@ def test_each_page_is_what_flask_shows(alice: Person, in_flask: Callable[..., st
         request = RequestFactory().get("/mfa/")
         shown = views.render(request, template, **values).content.decode()
         assert _normal(shown) == _normal(in_flask(template, **values)), (template, values)
-
-
-# Languages
-
-
-def _compile(path: Path, messages: dict[str, str]) -> None:
-    """A catalogue as msgfmt makes it."""
-    import struct
-
-    messages = {"": "Content-Type: text/plain; charset=UTF-8\nPlural-Forms: nplurals=3; plural=(n==1?0:n<5?1:2);\n",
-                **messages}  # fmt: skip
-    ids, texts = b"", b""
-    places = []
-    for key in sorted(messages):
-        one, other = key.encode(), messages[key].encode()
-        places.append((len(one), len(ids), len(other), len(texts)))
-        ids, texts = ids + one + b"\0", texts + other + b"\0"
-    start = 28 + 16 * len(places)
-    table = [struct.pack("<2I", a, start + b) for a, b, _, _ in places]
-    table += [struct.pack("<2I", c, start + len(ids) + d) for _, _, c, d in places]
-    head = struct.pack("<7I", 0x950412DE, 0, len(places), 28, 28 + 8 * len(places), 0, start)
-    path.parent.mkdir(parents=True)
-    path.write_bytes(head + b"".join(table) + ids + texts)
-
-
-@pytest.fixture
-def czech(tmp_path: Path) -> Iterator[None]:
-    _compile(
-        tmp_path / "cs" / "LC_MESSAGES" / "django.mo",
-        {
-            ENGLISH["challenge.title"]: "Zadejte kód",
-            ENGLISH["challenge.hint"]: "Má {digits} číslic & mění se po {period} s.",
-            ENGLISH["in.seconds.one"] + "\0" + ENGLISH["in.seconds.other"]:
-                "za {count} sekundu\0za {count} sekundy\0za {count} sekund",
-            ENGLISH["error.wait"]: "Mnoho chyb. Zkuste to {when}.",
-        },
-    )  # fmt: skip
-    translation.trans_real._translations.clear()
-    with override_settings(LOCALE_PATHS=[str(tmp_path)]):
-        yield
-    translation.trans_real._translations.clear()
-
-
-def test_pages_speak_the_visitors_language_with_its_plurals(czech: None, client: MFAClient, alice: Person) -> None:
-    alice.password(client)
-    page = client.get("/mfa/challenge", headers={"Accept-Language": "cs"}).content.decode()
-    assert (
-        '<html lang="cs">' in page and "<h1>Zadejte kód</h1>" in page and "Má 6 číslic &amp; mění se po 30 s." in page
-    )
-    assert ENGLISH["challenge.submit"] in page  # what is not translated is in English
-    for _ in range(5):
-        page = client.post(
-            "/mfa/challenge", {"code": alice.wrong()}, headers={"Accept-Language": "cs"}
-        ).content.decode()
-    assert "Zkuste to za 30 sekund." in page
-    alice.clock.tick(27)
-    page = client.post("/mfa/challenge", {"code": "1"}, headers={"Accept-Language": "cs"}).content.decode()
-    assert "Zkuste to za 3 sekundy." in page
-
-
-def test_the_translators_catalogue_has_every_word(tables: None) -> None:
-    path = Path(ferrotp.django.texts.__file__).parent / "locale" / "django.pot"
-    stale = "python -m ferrotp.django.texts > python/ferrotp/django/locale/django.pot"
-    assert path.read_text(encoding="utf-8") == ferrotp.django.texts.catalogue(), stale
-    for text in ENGLISH.values():
-        assert ferrotp.django.texts._quoted(text) in path.read_text(encoding="utf-8")
 
 
 # Replaced by the site

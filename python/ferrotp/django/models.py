@@ -3,11 +3,11 @@
 from typing import Any, ClassVar
 
 from django.db import models
-from django.utils.translation import gettext_lazy as _
 
 from ferrotp.mfa.stores.base import Factor as FactorRecord
 
 from .fields import ExactTextField
+from .words import lazy_word as _
 
 
 class Factor(models.Model):

@@ -264,7 +264,15 @@ def _tell(event: Event) -> None:
     mfa_event.send_robust(sender=MFA, event=event)
     notify = conf().notify
     if notify and event.notify_user:
-        Notifier(_mail if notify == "mail" or notify is True else notify, issuer=conf().issuer, texts=texts)(event)
+        send = _mail if notify == "mail" or notify is True else notify
+        Notifier(send, issuer=conf().issuer, language=_mail_language, texts=texts)(event)
+
+
+def _mail_language(user_id: str) -> str:
+    """The user's, if the site knows it, or the site's own; not the request's, which may be an attacker's."""
+    choose, user = conf().mail_language, user_of(user_id)
+    chosen = choose(user) if choose is not None and user is not None else None
+    return f"{chosen or ''},{settings.LANGUAGE_CODE}"
 
 
 def _mail(notice: Notice) -> None:

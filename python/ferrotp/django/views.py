@@ -18,7 +18,6 @@ from django.shortcuts import render as render_template
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.module_loading import import_string
-from django.utils.translation import get_language
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods
@@ -491,7 +490,7 @@ def render(request: HttpRequest, template: str, problem: Problem | None = None, 
     context = {
         "heading": _heading(template, values.get("page")),
         "ferrotp_base": conf().base_template,
-        "ferrotp_lang": get_language() or site.LANGUAGE_CODE,
+        "ferrotp_lang": texts.language,
         "wait": None if problem is None else problem.retry_after,
         **values,
     }

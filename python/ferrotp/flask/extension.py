@@ -11,9 +11,9 @@ from flask.typing import ResponseReturnValue
 from ..mfa import MFA, EnrollmentLost, Event, Policy, SealedRecordError, StoreUnavailable, UserId, user_id_text
 from ..web import Gate, SetupError, StepError, Texts, absolute_store, check_secret_key, check_store, open_mfa
 from ..web.setup import check_settings
-from ..web.texts import Translate
 from . import auth
 from .commands import add_commands
+from .languages import texts_of
 from .rendering import check_base_template, sign_in_form, unavailable
 from .views import blueprint
 
@@ -24,7 +24,7 @@ _DEFAULTS: dict[str, Any] = {
     "FERROTP_LOGIN_VIEW": None,
     "FERROTP_AFTER_LOGIN": "/",
     "FERROTP_FRESH_SECONDS": 600,
-    "FERROTP_LANG": "en",
+    "FERROTP_LANG": None,
     "FERROTP_STORE": None,
     "FERROTP_ISSUER": None,
     "FERROTP_KEYS": None,
@@ -56,7 +56,8 @@ class FlaskMFA:
         login page, which then has to ask those who are logged in, too. Limit the attempts as your login does
     :param may_sign_in: whether a user who signs in by a passkey alone is there, and may log in: called with the user
         id. With Flask-Login, such a user is loaded and has to be active in any case; without it, this is needed
-    :param translate: the pages' words in other languages; see `ferrotp.web.texts`
+    :param language: of the pages: a tag (``de``), or a function that says it for the request. None: ``FERROTP_LANG``,
+        or what Flask-Babel has chosen
 
     :raises SetupError: from `init_app`, if the application cannot start like this
     """
@@ -78,7 +79,7 @@ class FlaskMFA:
         passkey_required: Callable[[str], object] | None = None,
         verify_password: Callable[[str, str], object] | None = None,
         may_sign_in: Callable[[str], object] | None = None,
-        translate: Translate | None = None,
+        language: str | Callable[[], str] | None = None,
     ) -> None:
         self._mfa = mfa
         self._policy = policy
@@ -93,7 +94,7 @@ class FlaskMFA:
         self._passkey_required = passkey_required
         self._verify_password = verify_password
         self._may_sign_in = may_sign_in
-        self._translate = translate
+        self._language = language
         if app is not None:
             self.init_app(app)
 
@@ -109,14 +110,15 @@ class FlaskMFA:
         if not app.testing:
             check_secret_key(app.secret_key)
         check_base_template(app, config["FERROTP_BASE_TEMPLATE"])
+        texts = texts_of(app, self._language)
         mfa = mfa or self._mfa
         if mfa is None and not config["FERROTP_KEYS"] and not os.environ.get("FERROTP_KEYS"):
             check_settings(config["FERROTP_STORE"], config["FERROTP_ISSUER"])
             # `flask db`, a shell and tests do without keys, and so the application starts. It serves nothing.
             app.logger.warning("FERROTP_KEYS is not set: the application starts, and answers no request without keys")
-            app.extensions["ferrotp"] = auth.Later(lambda: self._state(app, None))
+            app.extensions["ferrotp"] = auth.Later(lambda: self._state(app, None, texts))
         else:
-            app.extensions["ferrotp"] = self._state(app, mfa)
+            app.extensions["ferrotp"] = self._state(app, mfa, texts)
         policy = mfa.policy if mfa is not None else self._policy
         passkeys = policy.passkeys if policy is not None else None
         if passkeys is not None and passkeys.sign_in and self._on_login is not None and self._may_sign_in is None:
@@ -135,7 +137,7 @@ class FlaskMFA:
             return
         signals.user_logged_out.connect(_logged_out, app)
 
-    def _state(self, app: Flask, mfa: MFA | None) -> auth.State:
+    def _state(self, app: Flask, mfa: MFA | None, texts: Texts) -> auth.State:
         config = app.config
         if mfa is None:
             store = config["FERROTP_STORE"]
@@ -159,7 +161,7 @@ class FlaskMFA:
                 fresh_seconds=config["FERROTP_FRESH_SECONDS"],
                 clock=mfa.clock,
             ),
-            Texts(self._translate),
+            texts,
             self._on_login,
             self._current_user_id,
             self._account_name,

@@ -87,7 +87,7 @@ def _html(template: str, **values: Any) -> str:
         csrf=generate_csrf,
         csrf_field=config.get("WTF_CSRF_FIELD_NAME", "csrf_token"),
         ferrotp_base=config["FERROTP_BASE_TEMPLATE"],
-        ferrotp_lang=config["FERROTP_LANG"],
+        ferrotp_lang=state().texts.language,
         **values,
     )
 

@@ -38,7 +38,9 @@ class StarletteMFA(Operations):
         has it
     :param may_sign_in: whether a user who signs in by a passkey alone is there, and may log in: called with the user
         id. It is needed where the policy has `Passkeys(sign_in=True)`: with a password, your login has looked at that
-    :param translate: the words of `detail` in other languages; see `ferrotp.web.texts`
+    :param language: of `detail`: a tag (``de``), or a function of the request that says one, or several in the form of
+        ``Accept-Language``
+    :param translations: folders of the application's own words: see `ferrotp.web.Texts`
     :raises SetupError: if the application cannot start like this
 
     The callables may be async; those that are not run in the thread pool.

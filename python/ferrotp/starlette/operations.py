@@ -8,6 +8,7 @@ import functools
 import inspect
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any, ParamSpec, TypeAlias, TypeVar, cast
@@ -31,7 +32,7 @@ from ..web.api_answers import factor_body, status_body
 from ..web.api_fields import Operation, offered
 from ..web.gate import Mode
 from ..web.problems import NEXT, Problem, codes_problem_of, had_drift, problem_of, rfc3339
-from ..web.texts import Translate
+from ..web.texts import Folders
 from .problems import HEADERS, ProblemError, pending_login_expired
 from .tokens import Tokens
 
@@ -41,6 +42,12 @@ _MaybeAwaitable: TypeAlias = _T | Awaitable[_T]
 
 _GATE = "ferrotp.gate"
 """Where a request keeps the gate for its tenant."""
+
+_SPEAKS = "ferrotp.language"
+"""Where a request keeps that its language is known."""
+
+_language: ContextVar[str] = ContextVar("ferrotp_language", default="en")
+"""What the request that is answered wants to read."""
 
 
 @dataclass(slots=True)
@@ -76,7 +83,8 @@ class Operations:
         flat_session: bool = False,
         fresh_seconds: int = 600,
         secure_cookies: bool | None = None,
-        translate: Translate | None = None,
+        language: str | Callable[[Request], _MaybeAwaitable[str]] = "en",
+        translations: Folders = (),
         tenant: Callable[[Request], _MaybeAwaitable[str]] | None = None,
         may_sign_in: Callable[[str], _MaybeAwaitable[object]] | None = None,
     ) -> None:
@@ -97,7 +105,8 @@ class Operations:
             fresh_seconds=fresh_seconds,
             clock=mfa.clock,
         )
-        self.texts = Texts(translate)
+        self._language = language
+        self.texts = Texts(language=_language.get if callable(language) else language, translations=translations)
         self._tokens = Tokens(self.gate, secret_key)
         self._tenant = tenant
         self._current_user = current_user
@@ -395,7 +404,10 @@ class Operations:
     # Below
 
     async def _gate(self, request: Request) -> Gate:
-        """The gate for the tenant of a request, asked for once."""
+        """The gate for the tenant of a request, asked for once. Every operation begins here."""
+        if callable(self._language) and _SPEAKS not in request.scope:
+            request.scope[_SPEAKS] = True
+            _language.set(await _call_application(self._language, request))
         if self._tenant is None:
             return self.gate
         if _GATE not in request.scope:  # which is of one request alone

@@ -29,11 +29,23 @@ class Notifier:
 
     ``MFA(..., on_event=Notifier(send, issuer="ACME"))``; `send` is called with a `Notice` after the change. It should
     not make the user wait: put the mail into a queue.
+
+    :param language: which language to write in: a tag (``de``), or a function of the user id. A request does not say
+        it: a notice may warn of those who sent it
+    :param texts: the words, where the application has its own
     """
 
-    def __init__(self, send: Callable[[Notice], None], *, issuer: str, texts: Texts | None = None) -> None:
+    def __init__(
+        self,
+        send: Callable[[Notice], None],
+        *,
+        issuer: str,
+        language: str | Callable[[str], str] = "en",
+        texts: Texts | None = None,
+    ) -> None:
         self._send = send
         self._issuer = issuer
+        self._language = language
         self._texts = texts or Texts()
 
     def __call__(self, event: Event) -> None:
@@ -41,8 +53,10 @@ class Notifier:
             return
         kind = _OF_PASSKEYS.get(event.kind, event.kind) if event.method == "passkey" else event.kind
         what = "notice." + kind.replace(" ", "-")
-        text = self._texts(what if what in ENGLISH else "notice.other", issuer=self._issuer)
+        language = self._language(event.user_id) if callable(self._language) else self._language
+        texts = self._texts.in_language(language)
+        text = texts(what if what in ENGLISH else "notice.other", issuer=self._issuer)
         when = f"{event.at:%Y-%m-%d %H:%M} UTC"
-        body = self._texts("notice.body", what=text, when=when, issuer=self._issuer)
-        subject = self._texts("notice.subject", issuer=self._issuer)
+        body = texts("notice.body", what=text, when=when, issuer=self._issuer)
+        subject = texts("notice.subject", issuer=self._issuer)
         self._send(Notice(event.user_id, subject, body, event))

@@ -316,13 +316,13 @@ def settings_page(gate: Gate, login: Login, texts: Texts, *, message: str = "") 
         passkeys=tuple(row for row in rows if row.is_passkey),
         offers_passkeys=mfa.policy.passkeys is not None,
         offers_codes=gate.sets_up_codes(login.user_id),
-        codes_left=texts.plural("settings.codes.left", left) if left else texts("settings.codes.left.none"),
+        codes_left=texts("settings.codes.left", count=left) if left else texts("settings.codes.left.none"),
         codes_low=left <= 3,
         codes_unsaved=login.unsaved_codes,
         devices=tuple(
             DeviceRow(
                 device.series,
-                device.name,
+                device.name or texts("settings.unnamed.device"),
                 texts("settings.used", when=texts.ago(device.last_used_at, now)),
                 texts("settings.devices.until", date=f"{device.expires_at:%Y-%m-%d}"),
             )

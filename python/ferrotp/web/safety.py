@@ -62,7 +62,8 @@ _SYSTEMS = (
 
 
 def device_name(user_agent: str) -> str:
-    """What to call a browser: "Firefox on Linux". Nothing of the header itself gets into a page."""
-    browser = next((name for mark, name in _BROWSERS if mark in user_agent), "Browser")
+    """What to call a browser, in any language: "Firefox, Linux"; empty, if it is not known. Nothing of the header
+    itself gets into a page."""
+    browser = next((name for mark, name in _BROWSERS if mark in user_agent), "")
     system = next((name for mark, name in _SYSTEMS if mark in user_agent), "")
-    return f"{browser} on {system}" if system else browser
+    return ", ".join(filter(None, (browser, system)))

@@ -1,9 +1,14 @@
-"""Every word of the pages and notices, by message id: one catalogue, to be translated as one."""
+"""Every word of the pages and notices, by message id; and the words in the language of the reader."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
 from types import MappingProxyType
+from typing import cast
+
+from .catalogues import Catalogue, Catalogues
 
 ENGLISH: Mapping[str, str] = MappingProxyType(
     {
@@ -23,7 +28,8 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "challenge.second.hint": "The one that comes next. Wait until the code changes.",
         "challenge.clock": "Your last code came early or late: if your device's clock is off, let the device set its "
         "time by itself.",
-        "challenge.trust": "Trust this device for {days} days",
+        "challenge.trust.one": "Trust this device for one day",
+        "challenge.trust.other": "Trust this device for {count} days",
         "challenge.trust.hint": "You will not be asked for a code here. Only on a device that nobody else uses.",
         "challenge.submit": "Continue",
         "challenge.recover": "Use a recovery code instead",
@@ -125,6 +131,7 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "settings.passkeys.synced": "In your password manager, on all your devices",
         "settings.passkeys.bound": "On this one device or key",
         "settings.unnamed.passkey": "Passkey",
+        "settings.unnamed.device": "Browser",
         "settings.disabled.passkey": "Switched off: remove it and add a new one.",
         "settings.remove": "Remove",
         "settings.remove.which": "Remove {name}",
@@ -247,27 +254,49 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
 )
 """Message id to text. Ids that end in ``.one`` and ``.other`` are chosen by ``{count}``."""
 
-Translate = Callable[[str, str, Mapping[str, object]], str]
-"""Given the message id, the English text and the values that go into it: the text to show, with the same braces. A
-language with more plurals than English looks at the values."""
+Folders = Iterable[str | Path]
 
 
 class Texts:
-    """The words, in the language of the reader."""
+    """The words, in the language of the reader.
 
-    def __init__(self, translate: Translate | None = None) -> None:
-        self._translate = translate
+    :param language: which one is wanted: a tag (``de``, ``pt-BR``), or several in the form of ``Accept-Language``; or a
+        function that says so each time. A language that is not there is English, all of it
+    :param translations: folders of the application's own catalogues, ``LANGUAGE/LC_MESSAGES/ferrotp.mo``, or a function
+        that gives them. A sentence there goes before ours; see `docs/languages.md`
+    """
+
+    def __init__(
+        self, *, language: str | Callable[[], str] = "en", translations: Folders | Callable[[], Folders] = ()
+    ) -> None:
+        self._language = language
+        self._translations = translations if callable(translations) else tuple(translations)
+
+    def in_language(self, language: str) -> "Texts":
+        """The same in another language."""
+        return Texts(language=language, translations=self._translations)
+
+    @property
+    def language(self) -> str:
+        """What these words are in, for ``lang``: not what was wanted."""
+        return self._catalogue().language
+
+    @property
+    def catalogues(self) -> Catalogues:
+        """The languages that there are."""
+        folders = self._translations() if callable(self._translations) else self._translations
+        return _catalogues(tuple(map(str, folders)))
 
     def __call__(self, message_id: str, /, **values: object) -> str:
-        """The text of a message. The values go in as they are: the template escapes."""
-        text = ENGLISH[message_id]
-        if self._translate is not None:
-            text = self._translate(message_id, text, values)
+        """The text of a message; what is counted is given as `count`. The values go in as they are: the template
+        escapes."""
+        catalogue = self._catalogue()
+        counted = catalogue.counted.get(message_id)
+        text = catalogue.texts[message_id] if counted is None else counted(cast(int, values["count"]))
         return text.format_map(values) if values else text
 
-    def plural(self, message_id: str, count: int, /, **values: object) -> str:
-        """The text for one or for more."""
-        return self(f"{message_id}.{'one' if count == 1 else 'other'}", count=count, **values)
+    def _catalogue(self) -> Catalogue:
+        return self.catalogues.best(self._language() if callable(self._language) else self._language)
 
     def until(self, moment: datetime, now: float) -> str:
         """``in 2 minutes``, rounded up: after so long a code is looked at."""
@@ -282,12 +311,18 @@ class Texts:
         seconds = now - moment.timestamp()
         for unit, size in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
             if seconds >= size:
-                return self.plural(f"ago.{unit}", int(seconds // size))
+                return self(f"ago.{unit}", count=int(seconds // size))
         return self("ago.now")
 
     def _span(self, what: str, seconds: float) -> str:
         for unit, size, limit in (("seconds", 1, 60), ("minutes", 60, 60), ("hours", 3600, 48)):
             count = math.ceil(seconds / size)
             if count < limit:
-                return self.plural(f"{what}.{unit}", count)
-        return self.plural(f"{what}.days", math.ceil(seconds / 86_400))
+                return self(f"{what}.{unit}", count=count)
+        return self(f"{what}.days", count=math.ceil(seconds / 86_400))
+
+
+@lru_cache(maxsize=32)
+def _catalogues(folders: tuple[str, ...]) -> Catalogues:
+    """Read once: pages and mails share them."""
+    return Catalogues(ENGLISH, folders)

@@ -47,4 +47,4 @@ def test_the_admin_is_gated_and_resets_a_user(site: DjangoSite, open_page: Calla
     row.get_by_role("link", name="Reset this user").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("admin@example.com")
     page.get_by_role("button", name="Reset").click()
-    expect(page.get_by_text("had one factor, and has none now")).to_be_visible()
+    expect(page.get_by_text("had 1 factor, and has none now")).to_be_visible()

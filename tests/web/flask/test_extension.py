@@ -422,13 +422,7 @@ def test_a_store_that_is_away_lets_nobody_in(world: World, monkeypatch: pytest.M
 def test_pages_can_be_overridden_and_translated(tmp_path: Path) -> None:
     (tmp_path / "ferrotp").mkdir()
     (tmp_path / "ferrotp" / "challenge.html").write_text("mine: {{ t('challenge.title') }}")
-
-    class German(World):
-        def options(self) -> dict[str, Any]:
-            german = {"challenge.title": "Code eingeben", "settings.title": "Anmeldung in zwei Schritten"}
-            return {"translate": lambda message_id, english, values: german.get(message_id, english)}
-
-    world = German(templates=str(tmp_path), FERROTP_LANG="de", FERROTP_URL_PREFIX="/zwei")
+    world = World(templates=str(tmp_path), FERROTP_LANG="de", FERROTP_URL_PREFIX="/zwei")
     world.enrolled()
     client = world.client()
     client.post("/login/7")

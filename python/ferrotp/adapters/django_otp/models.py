@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.db import models, router, transaction
-from django.utils.translation import gettext_lazy as _
 from django_otp.models import Device, DeviceManager, VerifyNotAllowed  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
 from ferrotp.django.fields import ExactTextField
 from ferrotp.django.service import get_mfa_outside_transaction, user_id_of, user_of
+from ferrotp.django.words import lazy_word as _
 from ferrotp.mfa import (
     EnrollmentExpired,
     Event,

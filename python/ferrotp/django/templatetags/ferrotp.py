@@ -16,7 +16,7 @@ register = template.Library()
 
 @register.simple_tag(name="t")
 def text(message_id: str, **values: object) -> str:
-    """``{% t "challenge.trust" days=30 %}``"""
+    """``{% t "challenge.trust" count=30 %}``"""
     return texts(message_id, **values)
 
 
@@ -33,4 +33,9 @@ def ferrotp_sign_in(context: Any, next_url: str | None = None) -> dict[str, Any]
     if next_url is None:
         next_url = request.POST.get(REDIRECT_FIELD_NAME, request.GET.get(REDIRECT_FIELD_NAME, ""))
     page = sign_in_page(gate_for_anybody(), sign_in_session(request), next_url=next_url)
-    return {"page": page, "request": request, "csrf_token": context.get("csrf_token")}
+    return {
+        "page": page,
+        "request": request,
+        "csrf_token": context.get("csrf_token"),
+        "ferrotp_lang": texts.language,
+    }
