@@ -10,6 +10,8 @@ for _, series in ipairs(redis.call('HKEYS', KEYS[4])) do
 end
 local gone = surplus(mine, now, max_devices - 1)
 
-for _, series in ipairs(gone) do redis.call('HDEL', KEYS[4], series) end
 redis.call('HSET', KEYS[4], ARGV[4], ARGV[5])
+for _, series in ipairs(gone) do
+  if series ~= ARGV[4] then redis.call('HDEL', KEYS[4], series) end
+end
 return 1

@@ -14,9 +14,9 @@ if bound >= max_factors then return 0 end
 if new.state == 'pending' then max_pending = max_pending - 1 end
 local gone = surplus(pending, now, max_pending)
 
-for _, id in ipairs(gone) do drop(id) end
 redis.call('HSET', KEYS[1], ARGV[5], ARGV[6])
 redis.call('ZADD', KEYS[5], 0, ARGV[1] .. '\0' .. ARGV[5])
+for _, id in ipairs(gone) do drop(id) end
 for _, method in ipairs(METHODS) do
   if redis.call('HEXISTS', KEYS[2], method .. ':failures') == 0 then
     keep(method, {failures = 0, retry_at = 0, spent_until = method == 'otp' and -1 or 0})
