@@ -46,6 +46,8 @@ EXTRAS = {
     "ferrotp/django/management/commands/ferrotp_import.py": {"allauth", "sqlalchemy"},
     "ferrotp/mfa/imports/": {"cryptography", "sqlalchemy"},
     "ferrotp/mfa/stores/redis.py": {"redis"},
+    "ferrotp/mfa/stores/redis_cluster.py": {"redis"},
+    "ferrotp/mfa/stores/redis_nodes.py": {"redis"},
     "ferrotp/mfa/webauthn.py": {"cryptography", "fido2"},
     "ferrotp/mfa/sqlalchemy_events.py": {"sqlalchemy"},
     "ferrotp/mfa/service.py": {"sqlalchemy"},  # the type of an engine that it may get

@@ -1,6 +1,8 @@
 """Redis passes what every store passes."""
 
 import functools
+import os
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
@@ -8,8 +10,10 @@ import pytest
 
 from ferrotp.mfa.stores.base import Factor, Owner, Store
 from ferrotp.mfa.stores.redis import RedisStore, _owner
+from ferrotp.mfa.stores.redis_cluster import RedisClusterStore
 from ferrotp.mfa.testing import StoreContract
 
+from ..redis_cluster import cluster
 from ..redis_server import programs, server
 
 
@@ -25,7 +29,8 @@ class Contract(StoreContract):
             yield
 
     def lose_factors(self, store: Any, owner: Owner) -> None:
-        store._client.delete(store._hashes[Factor] + _owner(owner))
+        user = _owner(owner)
+        store._ask(time.monotonic() + 30, "DEL", store._keys(user).hashes[Factor] + user)
 
     def opener(self) -> Callable[[], Store]:
         # The machine of the tests may be small, and 64 processes race: what a deadline does has tests of its own.
@@ -41,3 +46,27 @@ class TestValkey(Contract):
     program = "valkey"
     # The scripts are the same: the races in full are run on one of the two.
     rounds = StoreContract.rounds // 10 if "redis" in programs() else StoreContract.rounds
+
+
+class TestCluster(Contract):
+    """Three shards."""
+
+    in_order = False
+    rounds = StoreContract.rounds // 10
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def _server(cls) -> Iterator[None]:
+        with cluster() as one:
+            cls.url = one.url
+            yield
+
+    def opener(self) -> Callable[[], Store]:
+        return functools.partial(RedisClusterStore.from_url, self.url, timeout=30)
+
+
+if not os.environ.get("FERROTP_SOAK"):
+    # A decision about one user is the script that races above. What several users want is decided elsewhere here.
+    for _name, _test in vars(StoreContract).items():
+        if getattr(_test, "is_race", False) and _name != "test_one_passkey_that_many_users_come_with_at_once_is_of_one":
+            setattr(TestCluster, _name, None)

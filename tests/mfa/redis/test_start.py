@@ -151,7 +151,7 @@ def test_a_cluster_serves_if_it_is_one_shard() -> None:
         assert len({client.execute_command("CLUSTER KEYSLOT", key) for key in client.scan_iter()}) == 1
 
 
-def test_a_cluster_of_several_shards_is_refused() -> None:
+def test_a_cluster_of_several_shards_is_another_store() -> None:
     port, other = free_port(), free_port()
     with (
         server(port=str(port), cluster_enabled="yes") as one,

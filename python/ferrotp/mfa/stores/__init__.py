@@ -13,7 +13,7 @@ def open_store(where: "str | Engine | Store", *, timeout: float = TIMEOUT) -> St
     """The store that a URL names, or an engine of SQLAlchemy holds. A store is given back as it is.
 
     :param where: ``sqlite:///file.db``, ``postgresql+psycopg://...``, ``mysql+pymysql://...``, ``redis://...``,
-        ``rediss://...``, ``unix://...``, an engine, or a store
+        ``rediss://...``, ``unix://...``, ``redis+cluster://...``, ``rediss+cluster://...``, an engine, or a store
     :param timeout: seconds within which each of its operations answers or raises `StoreUnavailable`
     :raises StoreRefused: for another URL, or if the extra that it needs is not installed
     """
@@ -29,6 +29,10 @@ def open_store(where: "str | Engine | Store", *, timeout: float = TIMEOUT) -> St
             from .sql import SQLStore
 
             return SQLStore(where, timeout=timeout)
+        if where.partition(":")[0] in ("redis+cluster", "rediss+cluster"):
+            from .redis_cluster import RedisClusterStore
+
+            return RedisClusterStore.from_url(where, timeout=timeout)
         if scheme in ("redis", "rediss", "unix"):
             from .redis import RedisStore
 

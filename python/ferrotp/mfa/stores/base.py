@@ -607,10 +607,15 @@ class Store(Protocol):
         """
 
     def factors(self, after: Factor | None, limit: int) -> list[Factor]:
-        """The next `limit` factors of all users after one, by tenant, user and id. To go through all of them."""
+        """The next `limit` factors of all users after one, by tenant, user and id. To go through all of them.
+
+        A store that is spread over several servers may have another order of users, which stays, with the factors of
+        each together.
+        """
 
     def recovery_codes(self, after: RecoveryCode | None, limit: int) -> list[RecoveryCode]:
-        """The next `limit` unused recovery codes of all users after one, by tenant, user and selector."""
+        """The next `limit` unused recovery codes of all users after one, by tenant, user and selector; or as `factors`
+        may have it."""
 
     def reseal(self, changes: "Sequence[tuple[Factor | RecoveryCode, bytes]]") -> int:
         """Replaces the sealed record of each, where it is still what was read. How many were."""

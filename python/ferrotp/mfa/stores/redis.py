@@ -6,8 +6,8 @@ records look there, are in the folder `lua` beside this file.
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import replace
 from functools import cache, lru_cache
@@ -75,6 +75,32 @@ _STEPS = 2**64
 """Steps and counters are compared as text, and may be as large as a counter is in RFC 4226."""
 
 
+class SlotKeys:
+    """The names of the keys that are in one hash slot, so that a script may change a user and the lists of all there.
+
+    :param start: what all of them begin with. What is in braces chooses the slot
+    """
+
+    def __init__(self, start: bytes) -> None:
+        self.start = start
+        self.hashes = {Factor: start + b"factors:", RecoveryCode: start + b"codes:"}
+        """A user's records, by kind: behind it stands the user."""
+        self.indexes = {Factor: start + b"factors", RecoveryCode: start + b"codes"}
+        """Of all users' records, by kind."""
+        self.passkeys = start + b"passkeys"
+        self._of_each = (self.hashes[Factor], start + b"budgets:", self.hashes[RecoveryCode], start + b"devices:")
+        self._of_all = (self.indexes[Factor], self.indexes[RecoveryCode], self.passkeys, start + b"challenges")
+
+    def of_user(self, user: bytes) -> tuple[bytes, ...]:
+        """What is kept of one user."""
+        factors, budgets, codes, devices = self._of_each
+        return factors + user, budgets + user, codes + user, devices + user
+
+    def of_decision(self, user: bytes) -> tuple[bytes, ...]:
+        """All that a decision about a user may touch, in the order of `lua/common.lua`."""
+        return self.of_user(user) + self._of_all
+
+
 class RedisStore:
     """Factors, recovery codes and budgets in one Redis database.
 
@@ -103,33 +129,21 @@ class RedisStore:
         self._allow_loss = allow_loss
         self._timeout = timeout
         self._deadline = threading.local()
+        self._prefix = prefix.encode()
+        self._all_keys = SlotKeys(b"{%b}:" % self._prefix)
+        self._open(client)
+
+    def _open(self, client: Any) -> None:
+        """Makes what reaches the server. It connects nowhere yet."""
         self._client = redis.Redis(connection_pool=self._pool(client))
-        # The braces put all keys into one hash slot, so that a script may change a user and the index together.
-        tag = b"{%b}" % prefix.encode()
-        self._hashes = {Factor: tag + b":factors:", RecoveryCode: tag + b":codes:"}
-        self._budgets = tag + b":budgets:"
-        self._devices = tag + b":devices:"
-        self._indexes = {Factor: tag + b":factors", RecoveryCode: tag + b":codes"}
-        self._passkeys = tag + b":passkeys"
-        self._answered = tag + b":challenges"
 
     @classmethod
     def from_url(cls, url: str, *, timeout: float = TIMEOUT) -> "RedisStore":
         """A store by ``redis://``, ``rediss://`` or ``unix://``, as redis-py takes them, and in the query also
         ``prefix``, ``allow_eviction=1`` and ``allow_loss=1``."""
-        place, _, query = url.partition("?")
-        ours: dict[str, Any] = {}
-        theirs = []
         with suppress(ValueError, LookupError, TypeError):
-            for name, value in parse_qsl(query, keep_blank_values=True):
-                if name == "prefix":
-                    ours[name] = value
-                elif name in ("allow_eviction", "allow_loss"):
-                    ours[name] = {"0": False, "1": True}[value]
-                else:
-                    theirs.append((name, value))
-            pool = redis.ConnectionPool.from_url(f"{place}?{urlencode(theirs)}")
-            return cls(redis.Redis(connection_pool=pool), timeout=timeout, **ours)
+            client, settings = client_of(url)
+            return cls(client, timeout=timeout, **settings)
         # Raised out here: what went wrong in there may repeat the URL, and the password in it.
         raise StoreRefused(
             "not the URL of a Redis: redis://, rediss:// or unix://, settings of redis-py, and each switch 0 or 1"
@@ -137,7 +151,27 @@ class RedisStore:
 
     def prepare(self) -> bool:
         """Refuses a server that could lose what was decided. There is nothing to create."""
-        info = self._answer_to("INFO")
+        if self._check_server(self._client).get("cluster_enabled"):
+            _refuse(
+                self._answer_to(self._client, "CLUSTER INFO").get("cluster_size") != "1",
+                "a Redis Cluster of several shards: name it by redis+cluster://, or use one with a single shard",
+            )
+            _refuse(
+                bool(self._ask(time.monotonic() + self._timeout, "EXISTS", self._mark)),
+                "the store under this prefix is spread over a Cluster: name it by redis+cluster://",
+            )
+        # That it may run scripts on these keys is better known now than at the first login.
+        self.factors(None, 1)
+        return False
+
+    @property
+    def _mark(self) -> bytes:
+        """The key that says that the store of this prefix is one of `RedisClusterStore`."""
+        return self._all_keys.start + b"cluster"
+
+    def _check_server(self, client: "redis.Redis") -> dict[str, Any]:
+        """Refuses a server that could lose what was decided. What it tells of itself, or nothing if it may not."""
+        info = self._answer_to(client, "INFO")
         if not info:
             _refuse(
                 not (self._allow_eviction and self._allow_loss),
@@ -150,10 +184,6 @@ class RedisStore:
             f"Redis {version} is too old: 6.2 or newer",
         )
         _refuse(info.get("role", "master") != "master", "this server is a replica: name the primary")
-        _refuse(
-            bool(info.get("cluster_enabled")) and self._answer_to("CLUSTER INFO").get("cluster_size") != "1",
-            "a Redis Cluster of several shards is not followed: use one with a single shard, or no Cluster",
-        )
         if info and not self._allow_eviction:
             policy = str(info.get("maxmemory_policy", "unknown"))
             # "volatile" policies take only keys that expire, and none of ours does.
@@ -168,13 +198,11 @@ class RedisStore:
                 " allow_loss",
             )
             _refuse(
-                self._answer_to("CONFIG GET", "appendfsync").get("appendfsync") == "no",
+                self._answer_to(client, "CONFIG GET", "appendfsync").get("appendfsync") == "no",
                 "Redis leaves it to the system when its log reaches the disk: set appendfsync always (or everysec), or"
                 " say allow_loss",
             )
-        # That it may run scripts on these keys is better known now than at the first login.
-        self.factors(None, 1)
-        return False
+        return info
 
     def faults(self) -> list[str]:
         """What is wrong with the place, each with what to do: what `ferrotp doctor` says. Nothing is changed.
@@ -186,11 +214,14 @@ class RedisStore:
             self.prepare()
         except StoreRefused as error:
             found.append(str(error))
+        return found + self._clock_faults(self._client)
+
+    def _clock_faults(self, client: "redis.Redis") -> list[str]:
         before = time.time()
-        seconds, _ = self._ask(time.monotonic() + self._timeout, "TIME")
+        seconds, _ = self._ask(time.monotonic() + self._timeout, "TIME", execute=client.execute_command)
         if not before - CLOCKS_APART - 1 < int(seconds) < time.time() + CLOCKS_APART:
-            found.append("the server's clock is not this machine's: set both by the network")
-        return found
+            return ["the server's clock is not this machine's: set both by the network"]
+        return []
 
     def close(self) -> None:
         self._client.connection_pool.disconnect()
@@ -204,11 +235,7 @@ class RedisStore:
         return _yes(answer)
 
     def add_users(self, users: Sequence[NewUser]) -> list[bool]:
-        def parts(user: NewUser) -> list[bytes | str]:
-            factors = [part for factor in user.factors for part in (_escaped(factor.factor_id), _record(factor))]
-            return [new_epoch(), *_whole(len(user.factors)), *factors, *_pairs(user.recovery_codes)]
-
-        return [self._decide("add_user", user.owner, _yes, *parts(user)) for user in users]
+        return [self._decide("add_user", user.owner, _yes, *_new_user(user)) for user in users]
 
     def reserve(
         self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
@@ -332,11 +359,7 @@ class RedisStore:
         args += [*_whole(accepted.drift, now), new_epoch(), *_whole(max_factors, only_first)]
         args += [name.encode("utf-8", "surrogatepass"), *_pairs(codes)]
         answer = self._decide("confirm", reservation.owner, _CONFIRMED.__getitem__, *args)
-        if answer == "enrolled":
-            raise AlreadyEnrolled
-        if answer == "full":
-            raise TooManyFactors(f"a user has at most {max_factors} factors: remove one first")
-        return answer
+        return _unless_refused(answer, max_factors)
 
     def add_passkey(
         self,
@@ -347,18 +370,16 @@ class RedisStore:
         max_factors: int,
         only_first: bool = False,
     ) -> Confirmation | None:
-        args: list[bytes | str] = [_escaped(answered.challenge), *_whole(answered.expires_at, now)]
-        args += [_escaped(passkey.factor_id), _record(passkey), *_whole(max_factors, only_first), new_epoch()]
-        answer = self._decide("add_passkey", passkey.owner, _ADDED.__getitem__, *args, *_pairs(codes))
-        if answer == "taken":
-            raise PasskeyTaken
-        if answer == "enrolled":
-            raise AlreadyEnrolled
-        if answer == "full":
-            raise TooManyFactors(f"a user has at most {max_factors} factors: remove one first")
-        return answer
+        args = _new_passkey(passkey, answered, now, codes, max_factors, only_first)
+        answer = self._decide("add_passkey", passkey.owner, _ADDED.__getitem__, *args)
+        return _unless_refused(answer, max_factors)
 
     def passkey(self, tenant: str, factor_id: str) -> Factor | None:
+        return self._passkey_in(self._all_keys, tenant, factor_id)
+
+    def _passkey_in(self, keys: SlotKeys, tenant: str, factor_id: str) -> Factor | None:
+        """The passkey, if its user is one of this slot."""
+
         def read(answer: list[bytes]) -> Factor | None:
             if not answer:
                 return None
@@ -366,8 +387,8 @@ class RedisStore:
             _, user_id = map(_unescaped, user.split(b"\0"))
             return _factor(Owner(tenant, user_id), factor_id, raw)
 
-        place, last = _escaped(tenant) + b"\0" + _escaped(factor_id), _escaped(factor_id)
-        return self._run("passkey", [self._passkeys], [self._hashes[Factor], place, last], read)
+        args = (keys.hashes[Factor], _of_tenant(tenant, factor_id), _escaped(factor_id))
+        return self._run("passkey", [keys.passkeys], args, read)
 
     def use_passkey(
         self, passkey: Factor, answered: AnsweredChallenge, counter: int, sealed: bytes, now: int, *, disable_at: int
@@ -404,16 +425,18 @@ class RedisStore:
         return self._decide("reset", owner, _count)
 
     def delete_users(self, owners: Sequence[Owner]) -> list[int]:
-        users = {owner: _owner(owner) for owner in owners}
-        places = (self._hashes[Factor], self._budgets, self._hashes[RecoveryCode], self._devices)
-        keys = [place + user for user in users.values() for place in places]
-        keys += [self._indexes[Factor], self._indexes[RecoveryCode], self._passkeys]
+        gone = self._delete_in(self._all_keys, {owner: _owner(owner) for owner in owners})
+        return [gone.pop(owner, 0) for owner in owners]
 
-        def read(counts: list[int]) -> list[int]:
-            gone = dict(zip(users, map(_count, counts), strict=True))
-            return [gone.pop(owner, 0) for owner in owners]
+    def _delete_in(self, keys: SlotKeys, users: Mapping[Owner, bytes]) -> dict[Owner, int]:
+        """Removes users of one slot. How many factors each had."""
+        names = [name for user in users.values() for name in keys.of_user(user)]
+        names += [keys.indexes[Factor], keys.indexes[RecoveryCode], keys.passkeys]
 
-        return self._run("delete_users", keys, [*users.values()], read)
+        def read(counts: list[int]) -> dict[Owner, int]:
+            return dict(zip(users, map(_count, counts), strict=True))
+
+        return self._run("delete_users", names, [*users.values()], read)
 
     def move_epoch(self, owner: Owner, epoch: str, was: str | None) -> int | None:
         args = [epoch] if was is None else [epoch, was]
@@ -470,33 +493,38 @@ class RedisStore:
         return self._list(RecoveryCode, place, limit, RecoveryCode)
 
     def reseal(self, changes: "Sequence[tuple[Factor | RecoveryCode, bytes]]") -> int:
+        return self._reseal_in(self._all_keys, changes)
+
+    def _reseal_in(self, slot: SlotKeys, changes: "Sequence[tuple[Factor | RecoveryCode, bytes]]") -> int:
+        """The same for records of one slot."""
         keys: list[bytes] = []
         args: list[bytes | str] = []
         for read, sealed in changes:
-            keys.append(self._hashes[type(read)] + _owner(read.owner))
+            keys.append(slot.hashes[type(read)] + _owner(read.owner))
             if isinstance(read, Factor):
                 args += ["factor", _escaped(read.factor_id), read.sealed, sealed]
             else:
                 args += ["code", _escaped(read.selector), read.sealed, sealed]
         return self._run("reseal", keys, args, _count)
 
+    def _keys(self, user: bytes) -> SlotKeys:
+        """Those of the slot that a user is in."""
+        return self._all_keys
+
     def _decide(
         self, script: str, owner: Owner, read: Callable[[Any], T], *args: bytes | str, until: float | None = None
     ) -> T:
         user = _owner(owner)
-        keys = (
-            self._hashes[Factor] + user,
-            self._budgets + user,
-            self._hashes[RecoveryCode] + user,
-            self._devices + user,
-            self._indexes[Factor],
-            self._indexes[RecoveryCode],
-            self._passkeys,
-            self._answered,
-        )
-        return self._run(script, keys, (user, *args), read, until)
+        return self._run(script, self._keys(user).of_decision(user), (user, *args), read, until)
 
     def _list(self, kind: type, after: bytes, limit: int, make: Callable[[Owner, str, bytes], T]) -> list[T]:
+        return self._list_in(self._all_keys, kind, after, limit, make)
+
+    def _list_in(
+        self, keys: SlotKeys, kind: type, after: bytes, limit: int, make: Callable[[Owner, str, bytes], T]
+    ) -> list[T]:
+        """The records of one slot."""
+
         def read(flat: list[bytes]) -> list[T]:
             found = []
             for member, raw in zip(flat[::2], flat[1::2], strict=True):
@@ -504,7 +532,16 @@ class RedisStore:
                 found.append(make(Owner(tenant, user_id), last, raw))
             return found
 
-        return self._run("list", [self._indexes[kind]], [self._hashes[kind], after, *_whole(limit)], read)
+        return self._run("list", [keys.indexes[kind]], [keys.hashes[kind], after, *_whole(limit)], read)
+
+    @contextmanager
+    def _one_deadline(self) -> Iterator[None]:
+        """All that is asked in here has the time of one operation together."""
+        self._deadline.whole = time.monotonic() + self._timeout
+        try:
+            yield
+        finally:
+            self._deadline.whole = None
 
     def _run(
         self,
@@ -516,7 +553,7 @@ class RedisStore:
     ) -> T:
         """A script's answer, as `read` makes it out. One round trip, unless the server has to be sent the script."""
         if until is None:
-            until = time.monotonic() + self._timeout
+            until = getattr(self._deadline, "whole", None) or time.monotonic() + self._timeout
         digest, text = _script(name)
         answer = self._ask(until, "EVALSHA", digest, len(keys), *keys, *args)
         if answer is _NOT_LOADED:
@@ -525,10 +562,14 @@ class RedisStore:
             return read(answer)
         raise StoreUnavailable("Redis: the answer is none of the script's")
 
-    def _ask(self, until: float, *command: Any) -> Any:
+    def _execute(self, *command: Any) -> Any:
+        """What the server that the command is for answers."""
+        return self._client.execute_command(*command)  # type: ignore[no-untyped-call, unused-ignore]
+
+    def _ask(self, until: float, *command: Any, execute: Callable[..., Any] | None = None) -> Any:
         self._deadline.until = until
         try:
-            return self._client.execute_command(*command)  # type: ignore[no-untyped-call, unused-ignore]
+            return (execute or self._execute)(*command)
         except NoScriptError:
             return _NOT_LOADED
         except (RedisError, OSError) as error:
@@ -539,11 +580,11 @@ class RedisStore:
         # Raised out here: redis-py's error, and the frames that it holds, know the command and the credentials.
         raise (StoreDamaged if damaged else StoreUnavailable)(f"Redis: {reason}")
 
-    def _answer_to(self, *command: str) -> dict[str, Any]:
-        """What the server tells of itself. Empty if it may not be asked."""
+    def _answer_to(self, client: "redis.Redis", *command: str) -> dict[str, Any]:
+        """What a server tells of itself. Empty if it may not be asked."""
         self._deadline.until = time.monotonic() + self._timeout
         try:
-            told = self._client.execute_command(*command)  # type: ignore[no-untyped-call, unused-ignore]
+            told = client.execute_command(*command)  # type: ignore[no-untyped-call, unused-ignore]
             return {_text(name): _text(value) for name, value in told.items()}
         except (RedisError, OSError) as error:
             if isinstance(error, NoPermissionError) or "unknown command" in str(error):
@@ -553,13 +594,14 @@ class RedisStore:
             self._deadline.until = None
         raise StoreUnavailable(f"Redis: {reason}")
 
-    def _pool(self, client: "redis.Redis", share: int = 1) -> "redis.ConnectionPool":
+    def _pool(self, client: "redis.Redis", share: int = 1, **place: Any) -> "redis.ConnectionPool":
         """A pool like the client's, with what this store needs of its connections.
 
         It is redis-py's, and not `ferrotp.mfa.stores.pool`: it knows Sentinel and TLS, minds forks, and has room for
         any number of connections, so that nobody queues for one.
 
         :param share: each wait takes at most this part of what is left of the time
+        :param place: settings in place of the client's
         """
         theirs: Any = getattr(client, "connection_pool", None)
         if type(theirs) not in (redis.ConnectionPool, redis.BlockingConnectionPool, SentinelConnectionPool):
@@ -579,6 +621,7 @@ class RedisStore:
             "protocol": 2,
             "decode_responses": False,
             "retry": Retry(NoBackoff(), 0),
+            **place,
         }
         if isinstance(theirs, SentinelConnectionPool):
             if not theirs.is_master:
@@ -653,10 +696,29 @@ _NOT_LOADED: Final = object()
 
 @cache
 def _script(name: str) -> tuple[str, str]:
-    """A script's digest, by which Redis knows it, and its text."""
+    """A script's digest, by which Redis knows it, and its text. A name may be of several files, one after the other."""
     folder = Path(__file__).with_name("lua")
-    text = "".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in ("common", name))
+    text = "".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in ("common", *name.split()))
     return sha1(text.encode(), usedforsecurity=False).hexdigest(), text
+
+
+def client_of(url: str) -> "tuple[redis.Redis, dict[str, Any]]":
+    """A client, and the store's own settings: those of `RedisStore`.
+
+    :raises ValueError: for another URL, as `LookupError` and `TypeError`; it may repeat a password
+    """
+    place, _, query = url.partition("?")
+    ours: dict[str, Any] = {}
+    theirs = []
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name == "prefix":
+            ours[name] = value
+        elif name in ("allow_eviction", "allow_loss"):
+            ours[name] = {"0": False, "1": True}[value]
+        else:
+            theirs.append((name, value))
+    pool = redis.ConnectionPool.from_url(f"{place}?{urlencode(theirs)}")
+    return redis.Redis(connection_pool=pool), ours
 
 
 def _refuse(fault: bool, message: str) -> None:
@@ -671,6 +733,19 @@ def _yes(answer: int) -> bool:
 def _count(answer: int) -> int:
     if type(answer) is not int:
         raise TypeError
+    return answer
+
+
+def _unless_refused(
+    answer: Confirmation | Literal["taken", "enrolled", "full"] | None, max_factors: int
+) -> Confirmation | None:
+    """What a script says of a new factor, with what it refuses as an exception."""
+    if answer == "taken":
+        raise PasskeyTaken
+    if answer == "enrolled":
+        raise AlreadyEnrolled
+    if answer == "full":
+        raise TooManyFactors(f"a user has at most {max_factors} factors: remove one first")
     return answer
 
 
@@ -705,6 +780,26 @@ def _pairs(codes: Sequence[RecoveryCode]) -> list[bytes]:
     return [part for code in codes for part in (_escaped(code.selector), code.sealed)]
 
 
+def _new_user(user: NewUser) -> list[bytes | str]:
+    """What `lua/add_user.lua` takes."""
+    factors = [part for factor in user.factors for part in (_escaped(factor.factor_id), _record(factor))]
+    return [new_epoch(), *_whole(len(user.factors)), *factors, *_pairs(user.recovery_codes)]
+
+
+def _new_passkey(
+    passkey: Factor,
+    answered: AnsweredChallenge,
+    now: int,
+    codes: Sequence[RecoveryCode],
+    max_factors: int,
+    only_first: bool,
+) -> list[bytes | str]:
+    """What `lua/add_passkey.lua` takes."""
+    args: list[bytes | str] = [_escaped(answered.challenge), *_whole(answered.expires_at, now)]
+    args += [_escaped(passkey.factor_id), _record(passkey), *_whole(max_factors, only_first), new_epoch()]
+    return [*args, *_pairs(codes)]
+
+
 # Keys and members of the indexes are compared byte by byte. With NUL between tenant, user and id, and NUL itself
 # escaped, that gives the order of the three, and no two owners the same key.
 
@@ -719,6 +814,11 @@ def _unescaped(raw: bytes) -> str:
 
 def _owner(owner: Owner) -> bytes:
     return _escaped(owner.tenant) + b"\0" + _escaped(owner.user_id)
+
+
+def _of_tenant(tenant: str, name: str) -> bytes:
+    """What names a passkey, or a challenge, among all users' of a tenant."""
+    return _escaped(tenant) + b"\0" + _escaped(name)
 
 
 def _member(owner: Owner, last: str) -> bytes:

@@ -10,13 +10,8 @@ if was_answered(challenge, now) then
 end
 local all = factors()
 if all[id] then return 'taken' end
-local bound = 0
-for _, other in pairs(all) do
-  if other.state ~= 'pending' then bound = bound + 1 end
-end
--- `check_room` of base.py.
-if bound > 0 and only_first then return 'enrolled' end
-if bound >= max_factors then return 'full' end
+local why = refused(all, max_factors, only_first)
+if why then return why end
 if redis.call('HEXISTS', KEYS[7], of_tenant(ARGV[1], id)) == 1 then return 'taken' end
 local with_codes = #ARGV > 9 and redis.call('HLEN', KEYS[3]) == 0
 

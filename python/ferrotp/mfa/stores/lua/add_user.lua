@@ -12,14 +12,17 @@ for i = 4, codes - 1, 2 do
     passkeys[#passkeys + 1] = place
   end
 end
-
-for _, method in ipairs(METHODS) do clear(method) end
-for id in pairs(factors()) do drop(id) end -- pending ones
+local pending, stays = factors(), {}
 for _, place in ipairs(passkeys) do redis.call('HSET', KEYS[7], place, ARGV[1]) end
 for i = 4, codes - 1, 2 do
+  stays[ARGV[i]] = true
   redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
   redis.call('ZADD', KEYS[5], 0, ARGV[1] .. '\0' .. ARGV[i])
 end
+for id in pairs(pending) do
+  if not stays[id] then drop(id) end
+end
+for _, method in ipairs(METHODS) do clear(method) end
 made_epoch(ARGV[2])
 replace_codes(codes)
 return 1

@@ -2,6 +2,10 @@
 -- first write would leave half a decision, for Redis takes nothing back. What keeps something writes that first, and
 -- removes afterwards: a full server refuses the first write if it takes memory, and no later one.
 --
+-- While a Cluster moves a slot, its old node runs a script if all of KEYS are there, and refuses each command on a key
+-- that is not, in the middle of a script too. So what comes is written before what goes is removed, and a key that may
+-- have been emptied is not asked for again.
+--
 -- KEYS[1] the user's factors     hash: id -> record
 -- KEYS[2] the user's budgets     hash: "otp:failures" and so on -> number; "epoch" -> text;
 --                             "ended:" and a login's id -> when that expires
@@ -101,6 +105,17 @@ local function is_bound()
     if one.state ~= 'pending' then return true end
   end
   return false
+end
+
+-- `check_room` of base.py: what is refused, of a user with these factors.
+local function refused(all, max_factors, only_first)
+  local bound = 0
+  for _, one in pairs(all) do
+    if one.state ~= 'pending' then bound = bound + 1 end
+  end
+  if bound > 0 and only_first then return 'enrolled' end
+  if bound >= max_factors then return 'full' end
+  return nil
 end
 
 -- `check_whole` of base.py; and what an index has of a user, and the hash has not, was lost with the hash.
@@ -236,12 +251,21 @@ end
 
 -- The codes are ARGV[first], its sealed hash, and so on to the end.
 local function replace_codes(first)
-  clear('recovery')
-  drop_codes()
+  local old = redis.call('HKEYS', KEYS[3])
+  local listed = redis.call('ZRANGEBYLEX', KEYS[6], '[' .. ARGV[1] .. '\0', '(' .. ARGV[1] .. '\1')
+  local stays = {}
   for i = first, #ARGV, 2 do
+    stays[ARGV[i]] = true
     redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 1])
     redis.call('ZADD', KEYS[6], 0, ARGV[1] .. '\0' .. ARGV[i])
   end
+  for _, selector in ipairs(old) do
+    if not stays[selector] then redis.call('HDEL', KEYS[3], selector) end
+  end
+  for _, member in ipairs(listed) do
+    if not stays[member:sub(#ARGV[1] + 2)] then redis.call('ZREM', KEYS[6], member) end
+  end
+  clear('recovery')
 end
 
 -- A device's record: a line of numbers, the last two of them lengths; the token to come, the one before; the name.

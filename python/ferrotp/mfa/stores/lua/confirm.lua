@@ -6,13 +6,8 @@ check_whole()
 local all = factors()
 local one = all[id]
 if not one or one.state ~= 'pending' or number(one.expires) <= now then return 'gone' end
-local bound = 0
-for _, other in pairs(all) do
-  if other.state ~= 'pending' then bound = bound + 1 end
-end
--- `check_room` of base.py.
-if bound > 0 and only_first then return 'enrolled' end
-if bound >= max_factors then return 'full' end
+local why = refused(all, max_factors, only_first)
+if why then return why end
 local used_up = budget('otp').failures >= number(ARGV[4])
 local back = refunded(budget(ARGV[2]), number(ARGV[3]))
 local with_codes = #ARGV > 12 and redis.call('HLEN', KEYS[3]) == 0
