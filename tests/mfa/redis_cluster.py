@@ -61,6 +61,10 @@ class Cluster:
             replica.cluster("REPLICATE", shards[0].node_id)
             until(lambda replica=replica: replica.client().info("replication").get("master_link_status") == "up")  # type: ignore[misc]
 
+    def serves(self) -> bool:
+        """Whether each shard serves, and knows the others."""
+        return all(node.knows(len(self.nodes)) for node in self.nodes)
+
     def dump(self) -> dict[bytes, object]:
         """All keys, with what they are."""
         found: dict[bytes, object] = {}

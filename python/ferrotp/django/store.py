@@ -39,6 +39,7 @@ from ferrotp.mfa.stores.base import (
     check_passkey,
     check_room,
     check_whole,
+    cleans_up,
     is_just_renewed,
     new_epoch,
     refund,
@@ -583,10 +584,11 @@ def _claim(using: str, owner: Owner, factor_id: str) -> bool:
 
 
 def _answer(using: str, answered: AnsweredChallengeRecord, now: int) -> bool:
-    """Remembers that a challenge was answered, if it was not. What has expired goes."""
+    """Remembers that a challenge was answered, if it was not. What has expired goes now and then."""
     rows = AnsweredChallenge.objects.using(using)
     fresh = AnsweredChallenge(tenant=answered.tenant, challenge=answered.challenge, expires_at=answered.expires_at)
-    rows.filter(expires_at__lte=now).delete()
+    if cleans_up():
+        rows.filter(expires_at__lte=now).delete()
     before = rows.filter(tenant=answered.tenant, challenge=answered.challenge).exists()
     if before:
         return False

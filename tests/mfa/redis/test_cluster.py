@@ -1,7 +1,10 @@
 """A Cluster of several shards: one that stops takes its own users along and no others, a slot may be moved while logins
 run, and what is unique among all users is claimed in a slot of its own."""
 
+import multiprocessing
+import random
 import re
+import secrets
 import signal
 import threading
 import time
@@ -371,6 +374,53 @@ def test_a_passkey_answers_a_challenge_once_whatever_the_challenges_slot_forgets
     shared.owner[key_slot(key)].client().delete(key)
     passkey = replace(passkey, sealed=b"used")
     assert store.use_passkey(passkey, challenge(), 0, b"again", NOW, disable_at=100) == "answered"
+
+
+def register(url: str, tell: Any, number: int) -> None:
+    """Adds one passkey to a user again and again, and looks whether another user has it at that moment."""
+    store = RedisClusterStore.from_url(url)
+    owners = [Owner("acme", f"{other}") for other in range(3)]
+    owner = owners[number]
+    while True:
+        with suppress(StoreUnavailable, PasskeyTaken):
+            added = store.add_passkey(passkey_of(owner), challenge(secrets.token_hex(8)), NOW, [], 5)
+            theirs = [other for other in owners if other != owner and store.user(other).factors]
+            tell.send((number, bool(added), len(theirs)))
+        # Also what was added although nobody was told.
+        with suppress(StoreUnavailable):
+            store.remove_factor(owner, "passkey", "moved")
+
+
+def test_a_passkey_is_one_users_whatever_dies_in_between(own: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With claims that stand for shorter than an operation takes: what comes too late is late, and never a second."""
+    monkeypatch.setattr(RedisClusterStore, "_lasts", b"3")
+    context = multiprocessing.get_context("fork")
+    mine, theirs = context.Pipe(duplex=False)
+
+    def worker(number: int) -> "multiprocessing.process.BaseProcess":
+        made = context.Process(target=register, args=(own.url, theirs, number), daemon=True)
+        made.start()
+        return made
+
+    workers = [worker(number) for number in range(3)]
+    told: list[tuple[int, bool, int]] = []
+    for kill in range(60):
+        time.sleep(random.expovariate(20))
+        workers[kill % 3].kill()
+        workers[kill % 3].join()
+        while mine.poll():
+            told.append(mine.recv())
+        workers[kill % 3] = worker(kill % 3)
+    for one in workers:
+        one.kill()
+        one.join()
+    assert {number for number, added, _ in told if added} == {0, 1, 2} and len(told) > 60
+    assert {others for _, _, others in told} == {0}
+    store = RedisClusterStore.from_url(own.url)
+    holders = [found.owner for found in store.factors(None, 10)]
+    assert len(holders) <= 1
+    found = store.passkey("acme", "passkey")
+    assert [found.owner] == holders if found else not holders
 
 
 # A shard that stops.

@@ -1,5 +1,6 @@
 """What `docs/scale.md` says of the tables: no index covers what a login changes, and they can be dealt out by user."""
 
+import random
 import re
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import psycopg
 import pytest
 from sqlalchemy import UniqueConstraint
 
-from ferrotp.mfa.stores.base import AnsweredChallenge, Factor, NewUser, Owner
+from ferrotp.mfa.stores.base import CLEAN_UP, AnsweredChallenge, Factor, NewUser, Owner
 from ferrotp.mfa.stores.sql import SQLStore, tables
 from ferrotp.mfa.testing import advance
 
@@ -78,6 +79,25 @@ def test_each_change_of_a_login_leaves_the_index_alone(url: str) -> None:
     while [changed for _, changed, _ in counts()] != [300, 300] and time.monotonic() < end:
         time.sleep(0.1)  # a session tells what it did when it ends
     assert counts() == [("ferrotp_budget", 300, 300), ("ferrotp_factor", 300, 300)]
+
+
+def test_answers_that_have_expired_are_removed_now_and_then(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = SQLStore(url)
+    store.prepare()
+    passkey = _of(OWNER, kind="passkey", last_step=0)
+    turns: list[int] = []
+    monkeypatch.setattr(random, "randrange", lambda every: turns.append(every) or (len(turns) - 1) % every)
+    assert store.add_passkey(passkey, AnsweredChallenge("", "first", NOW), NOW - 1, [], 9)
+    for number in range(1, 103):
+        answered = AnsweredChallenge("", f"{number}", NOW + number)
+        assert (
+            store.use_passkey(passkey, answered, number, passkey.sealed, NOW + number - 1, disable_at=9) == "accepted"
+        )
+    # The hundredth after the first found a hundred that had expired.
+    assert len(turns) == 103 and turns[0] == CLEAN_UP == 100
+    assert question(url, "SELECT count(*) FROM ferrotp_answered_challenge") == [(3,)]
+    assert store.use_passkey(passkey, answered, 200, passkey.sealed, NOW, disable_at=9) == "answered"
+    store.close()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ All times are Unix times in whole milliseconds, from the service's clock; a stor
 are. `ferrotp.mfa.testing` has the suite that holds a store to what is said here.
 """
 
+import random
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -355,6 +356,16 @@ def is_just_renewed(renewed_at: int, now: int, grace: int) -> bool:
     """Whether a device's token was renewed so short a while ago that the one before it may still be on its way. A clock
     that was set back makes it no shorter."""
     return -DEVICE_SKEW <= now - renewed_at <= grace
+
+
+CLEAN_UP = 100
+"""One of so many answers to challenges removes those of all users that have expired."""
+
+
+def cleans_up() -> bool:
+    """Whether it is this one's turn. What belongs to all users is touched rarely: of two who remove the same rows at
+    one moment, one waits for the other's commit."""
+    return random.randrange(CLEAN_UP) == 0  # noqa: S311 - whose turn it is, is no secret
 
 
 def refund(budget: Budget, limits: Limits) -> Budget:

@@ -660,7 +660,7 @@ class Statements(ABC):
 
     @cached_property
     def drop_expired_answers(self) -> Statement:
-        """Of all users: there are as many as passkeys are used in two minutes."""
+        """Of all users: there are as many as passkeys are used in two minutes, and up to a few hundred older ones."""
         answered = self._tables.answered_challenge
         return self._made(delete(answered).where(answered.c.expires_at <= number("now")))
 

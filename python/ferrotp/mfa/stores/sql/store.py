@@ -37,6 +37,7 @@ from ..base import (
     check_passkey,
     check_room,
     check_whole,
+    cleans_up,
     new_epoch,
     spend,
     surplus,
@@ -332,7 +333,8 @@ class SQLStore:
         statements = self._statements
         owner, user = passkey.owner, owner_values(passkey.owner)
         with self._pool.borrow() as connection:
-            connection.run(statements.drop_expired_answers, {"now": now})
+            if cleans_up():
+                connection.run(statements.drop_expired_answers, {"now": now})
             connection.begin()
             budgets = {
                 method: Budget(*connection.run(statements.lock, {**user, "method": method})[0]) for method in METHODS
@@ -379,7 +381,8 @@ class SQLStore:
         }
         otp = {**user, "method": "otp"}
         with self._pool.borrow() as connection:
-            connection.run(statements.drop_expired_answers, {"now": now})
+            if cleans_up():
+                connection.run(statements.drop_expired_answers, {"now": now})
             connection.begin()
             failures = connection.run(statements.lock, otp)[0][0]
             if not connection.run(statements.answer, _answer_values(answered)):
