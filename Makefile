@@ -167,7 +167,7 @@ soak: $(VENV)/installed $(VENV)/tools  ## Compare with pyotp on a million cases;
 	FERROTP_SOAK=1 $(PY) -m pytest tests/pyotp/test_differential.py $(ARGS)
 	FERROTP_SOAK=1 $(PY) -m pytest tests/mfa/redis/test_contract.py tests/mfa/redis/test_crashes.py $(ARGS)
 	FERROTP_SOAK=1 $(PY) -m pytest tests/mfa/sql/test_contract.py tests/mfa/crash $(ARGS)
-	FERROTP_SOAK=1 $(PY) -m pytest tests/in_django/test_contract.py $(ARGS)
+	FERROTP_SOAK=1 $(PY) -m pytest tests/in_django/test_contract.py tests/in_django/test_kills.py $(ARGS)
 
 wheel: $(WHEELS)/built  ## Build the wheel for this machine, in release mode; its glibc is this machine's
 
