@@ -88,7 +88,7 @@ def pages() -> dict[str, str]:
     found: dict[str, str] = {}
 
     def keep(name: str, answer: Any) -> str:
-        match = re.search(r'<div class="ferrotp">.*</div>', answer.text, re.S)
+        match = re.search(r'<div class="ferrotp"[^>]*>.*</div>', answer.text, re.S)
         assert match, answer.text
         found[name] = match[0]
         return str(answer.text)

@@ -1531,6 +1531,7 @@ class StoreContract:
             turns = dict.fromkeys(owners, 0)
             failures: list[BaseException] = []
             everybody = threading.Barrier(size)
+            begun = threading.Event()  # they wake one after the other: what counts begins when each has had a turn
 
             def loop(owner: Owner) -> None:
                 try:
@@ -1540,6 +1541,9 @@ class StoreContract:
                     while sum(turns.values()) < size * share and not failures:
                         assert isinstance(store.reserve(owner, "otp", NOW, _GENEROUS), Reservation)
                         turns[owner] += 1
+                        if not begun.is_set() and all(turns.values()):
+                            begun.set()
+                            turns.update(dict.fromkeys(owners, 0))
                 except BaseException as error:
                     failures.append(error)
                     everybody.abort()
@@ -1551,7 +1555,7 @@ class StoreContract:
                 thread.join()
             assert not failures, failures
             # One whose turn takes long, for the machine is busy, has fewer; nobody has those of others.
-            assert min(turns.values()) >= 1 and max(turns.values()) <= share * 4, [*turns.values()]
+            assert begun.is_set() and min(turns.values()) >= 1 and max(turns.values()) <= share * 4, [*turns.values()]
 
     def teardown_class(self) -> None:
         """Closes the store in the processes, which wait for the next one's tests."""
