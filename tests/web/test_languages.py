@@ -107,6 +107,11 @@ def test_the_first_wanted_language_that_is_there_is_shown(wanted: str, shown: st
     assert (texts("challenge.title") == ENGLISH["challenge.title"]) == (shown == "en")
 
 
+def test_a_language_may_be_said_by_an_object_and_by_nobody() -> None:
+    locale = Locale("pt", "BR")
+    assert Texts(language=lambda: locale).language == "pt-BR" and Texts(language=lambda: None).language == "en"
+
+
 def test_what_is_counted_takes_the_plural_of_its_language() -> None:
     def minutes(language: str) -> list[str]:
         return [Texts(language=language)("in.minutes", count=count) for count in (1, 2, 5, 21)]
@@ -206,4 +211,7 @@ def test_a_mail_is_in_the_language_of_its_reader_all_of_it() -> None:
     ukrainian, english = mails
     assert ukrainian.subject == "ACME: ваш двоетапний вхід змінено" and "додано програму" in ukrainian.body
     assert not re.search(r"\b(you|your|the|was|an)\b", ukrainian.body + ukrainian.subject)
+    notifier = Notifier(mails.append, issuer="ACME", texts=Texts(language="de"))
+    notifier(english.event)
+    assert mails[-1].subject == "ACME: Ihre Anmeldung in zwei Schritten wurde geändert"
     assert english.subject == "ACME: your two-step login was changed" and "was added to your account" in english.body

@@ -77,6 +77,7 @@ DATABASES["default"]["ATOMIC_REQUESTS"] = "EXAMPLE_ATOMIC_REQUESTS" in os.enviro
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English")]  # what this site's own pages speak; ferrotp's speak more
 USE_TZ = True
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [HERE.parent.parent / "flask_app" / "static"]  # one style for both examples

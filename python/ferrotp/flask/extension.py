@@ -79,7 +79,7 @@ class FlaskMFA:
         passkey_required: Callable[[str], object] | None = None,
         verify_password: Callable[[str, str], object] | None = None,
         may_sign_in: Callable[[str], object] | None = None,
-        language: str | Callable[[], str] | None = None,
+        language: str | Callable[[], object] | None = None,
     ) -> None:
         self._mfa = mfa
         self._policy = policy

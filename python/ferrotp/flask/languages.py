@@ -9,7 +9,7 @@ from flask import Flask, current_app
 from ..web import SetupError, Texts
 
 
-def texts_of(app: Flask, language: str | Callable[[], str] | None) -> Texts:
+def texts_of(app: Flask, language: str | Callable[[], object] | None) -> Texts:
     """The words of an application, with its own from where Flask-Babel looks for catalogues: ``translations``.
 
     :param language: None: ``FERROTP_LANG``

@@ -407,7 +407,7 @@ class Operations:
         """The gate for the tenant of a request, asked for once. Every operation begins here."""
         if callable(self._language) and _SPEAKS not in request.scope:
             request.scope[_SPEAKS] = True
-            _language.set(await _call_application(self._language, request))
+            _language.set(await _call_application(self._language, request) or "en")
         if self._tenant is None:
             return self.gate
         if _GATE not in request.scope:  # which is of one request alone

@@ -53,14 +53,18 @@ class Catalogues:
                 name = file.parents[1].name.replace("_", "-")
                 self._files.setdefault(name.lower(), []).append(file)
                 self._names.setdefault(name.lower(), name)
-        self.best = lru_cache(maxsize=128)(self._best)
+        self._found = lru_cache(maxsize=128)(self._find)
         self._load = lru_cache(maxsize=None)(self._read)
 
-    def _best(self, wanted: str) -> Catalogue:
+    def best(self, wanted: str) -> Catalogue:
         """The first of the wanted languages that is there; English, where none is.
 
-        :param wanted: a tag (``de``, ``pt_BR``), or several as browsers send them: ``de-AT,de;q=0.9,en;q=0.8``
+        :param wanted: a tag (``de``, ``pt_BR``), or several as browsers send them: ``de-AT,de;q=0.9,en;q=0.8``. What
+            is longer than anybody's list is cut
         """
+        return self._found(wanted[:200])
+
+    def _find(self, wanted: str) -> Catalogue:
         for tag in _in_order(wanted):
             for name in _names_of(tag):
                 found = self._load(name) if name in self._files else None
@@ -156,7 +160,7 @@ def _fits(text: str, english: str) -> bool:
 
 def _in_order(wanted: str) -> list[str]:
     """The tags of a list, the most wanted one first."""
-    found = [_WANTED.fullmatch(part) for part in wanted[:500].replace(" ", "").split(",")]
+    found = [_WANTED.fullmatch(part) for part in wanted.replace(" ", "").split(",")]
     ranked = [(match[1], float(match[2] or 1)) for match in found if match]
     return [tag for tag, quality in sorted(ranked, key=lambda pair: -pair[1]) if quality]
 

@@ -31,8 +31,8 @@ class Notifier:
     not make the user wait: put the mail into a queue.
 
     :param language: which language to write in: a tag (``de``), or a function of the user id. A request does not say
-        it: a notice may warn of those who sent it
-    :param texts: the words, where the application has its own
+        it: a notice may warn of those who sent it. None: that of `texts`
+    :param texts: the words, where the application has its own. None: ours, in English
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Notifier:
         send: Callable[[Notice], None],
         *,
         issuer: str,
-        language: str | Callable[[str], str] = "en",
+        language: str | Callable[[str], str | None] | None = None,
         texts: Texts | None = None,
     ) -> None:
         self._send = send
@@ -54,7 +54,7 @@ class Notifier:
         kind = _OF_PASSKEYS.get(event.kind, event.kind) if event.method == "passkey" else event.kind
         what = "notice." + kind.replace(" ", "-")
         language = self._language(event.user_id) if callable(self._language) else self._language
-        texts = self._texts.in_language(language)
+        texts = self._texts if language is None else self._texts.in_language(language)
         text = texts(what if what in ENGLISH else "notice.other", issuer=self._issuer)
         when = f"{event.at:%Y-%m-%d %H:%M} UTC"
         body = texts("notice.body", what=text, when=when, issuer=self._issuer)

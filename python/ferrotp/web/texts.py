@@ -261,13 +261,14 @@ class Texts:
     """The words, in the language of the reader.
 
     :param language: which one is wanted: a tag (``de``, ``pt-BR``), or several in the form of ``Accept-Language``; or a
-        function that says so each time. A language that is not there is English, all of it
+        function that says so each time, as a text or what becomes one. A language that is not there, and None, is
+        English, all of it
     :param translations: folders of the application's own catalogues, ``LANGUAGE/LC_MESSAGES/ferrotp.mo``, or a function
         that gives them. A sentence there goes before ours; see `docs/languages.md`
     """
 
     def __init__(
-        self, *, language: str | Callable[[], str] = "en", translations: Folders | Callable[[], Folders] = ()
+        self, *, language: str | Callable[[], object] = "en", translations: Folders | Callable[[], Folders] = ()
     ) -> None:
         self._language = language
         self._translations = translations if callable(translations) else tuple(translations)
@@ -296,7 +297,8 @@ class Texts:
         return text.format_map(values) if values else text
 
     def _catalogue(self) -> Catalogue:
-        return self.catalogues.best(self._language() if callable(self._language) else self._language)
+        wanted = self._language() if callable(self._language) else self._language
+        return self.catalogues.best(str(wanted or "en"))
 
     def until(self, moment: datetime, now: float) -> str:
         """``in 2 minutes``, rounded up: after so long a code is looked at."""
