@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
         print(__doc__, file=sys.stderr)
         return 2
     version = importlib.metadata.version("ferrotp")
-    sphinx = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet"]
+    sphinx = [sys.executable, "-m", "sphinx", "--fresh-env", "--fail-on-warning", "--keep-going", "--quiet"]
     sphinx += ["--doctree-dir", str(BUILT / "doctrees"), str(ROOT / "docs")]
     for builder, folder in [("html", version), *([("linkcheck", "links")] if arguments else [])]:
         done = subprocess.run([*sphinx, "--builder", builder, str(BUILT / folder)], check=False)

@@ -61,6 +61,7 @@ def register(page: Page, site: Site, email: str) -> None:
     page.get_by_label("E-mail address").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Register").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Log in")
 
 
 def log_in(page: Page, site: Site, email: str, *, remember: bool = False) -> None:
@@ -74,7 +75,9 @@ def log_in(page: Page, site: Site, email: str, *, remember: bool = False) -> Non
 
 
 def log_out(page: Page) -> None:
-    page.get_by_role("button", name="Log out").click()
+    button = page.get_by_role("button", name="Log out")
+    button.click()
+    expect(button).to_have_count(0)
 
 
 def title(page: Page, message_id: str) -> None:

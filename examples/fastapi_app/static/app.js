@@ -12,6 +12,7 @@ let enrollment = null;
 let codes = null;
 let after = ""; // where a step that came between leads back to
 let note = "";
+let turn = 0; // of pages: how many were asked for
 
 // Words
 
@@ -104,7 +105,14 @@ function go(place) {
 
 // The API
 
+// What the API answers. A page that was left meanwhile hears nothing more: it would show itself over the next one.
 async function ask(method, path, body) {
+  const mine = turn;
+  const answer = await reply(method, path, body);
+  return mine === turn ? answer : new Promise(() => {});
+}
+
+async function reply(method, path, body) {
   try {
     const answer = await fetch(path, {
       method,
@@ -474,6 +482,7 @@ async function logOut() {
 }
 
 async function render() {
+  turn += 1;
   offered?.abort();
   const [name, argument] = (location.hash.slice(1) || "inside").split("/");
   const out = ["login", "register"].includes(name) || (pending && name !== "codes");

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from ..browser import NARROW, PHONE, WIDE, fits, keep_picture, scan, serious
 from ..steps import (
@@ -228,3 +228,22 @@ def test_a_name_is_shown_as_text(site: FastAPISite, open_page: Callable[..., Pag
     title(page, "settings.title")
     expect(page.get_by_text("<img src=x onerror=alert(1)>")).to_be_visible()
     assert not page.locator("main img").count()
+
+
+def test_an_answer_that_comes_late_is_not_shown_over_the_next_page(
+    site: FastAPISite, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(viewport=WIDE)
+    register(page, site, "late@example.com")
+    log_in(page, site, "late@example.com")
+    expect(page.get_by_role("heading", level=1)).to_have_text("You are inside")
+    held: list[Route] = []
+    page.route("**/mfa/status", lambda route: held.append(route))
+    with page.expect_request("**/mfa/status"):
+        go(page, site, "settings")
+    go(page, site, "inside")
+    expect(page.get_by_role("heading", level=1)).to_have_text("You are inside")
+    with page.expect_response("**/mfa/status"):
+        held[0].continue_()
+    page.evaluate("fetch('/texts').then((answer) => answer.text())")  # by then the page has read the late one, too
+    expect(page.get_by_role("heading", level=1)).to_have_text("You are inside")
