@@ -12,6 +12,8 @@ from pathlib import Path
 import debian
 
 MATURIN, ZIG, ZIGBUILD = "maturin==1.16.0", "ziglang==0.17.1", "cargo-zigbuild==0.24.1"
+# From 1.13 to 1.16 it asks zig to export `PyInit_ferrotp._native`, with the package's name (PyO3/maturin#3274).
+MATURIN_FOR_WINDOWS = "maturin==1.12.6"
 # Whose standard library Debian has. The others' is compiled with the wheel, from Debian's sources.
 TARGETS = {"aarch64-unknown-linux-gnu": "arm64", "x86_64-unknown-linux-gnu": "amd64"}
 
@@ -41,7 +43,9 @@ def toolchain(*targets: str, compile_std: bool = False) -> dict[str, str]:
         elif not place.exists():
             other = debian.unpack(f"rust-{TARGETS[target]}", f"libstd-rust-dev:{TARGETS[target]}", alone=True)
             link(place, other / "usr/lib/rustlib" / target)
-    programs = debian.tools("rust", MATURIN, ZIG, ZIGBUILD) / "bin"
+    windows = any("windows" in target for target in targets)
+    name, maturin = ("rust-windows", MATURIN_FOR_WINDOWS) if windows else ("rust", MATURIN)
+    programs = debian.tools(name, maturin, ZIG, ZIGBUILD) / "bin"
     return {
         **os.environ,
         **more,
