@@ -43,6 +43,8 @@ def toolchain(*targets: str, compile_std: bool = False) -> dict[str, str]:
         elif not place.exists():
             other = debian.unpack(f"rust-{TARGETS[target]}", f"libstd-rust-dev:{TARGETS[target]}", alone=True)
             link(place, other / "usr/lib/rustlib" / target)
+    if any("apple" in target for target in targets):
+        _lend_objcopy(root)
     windows = any("windows" in target for target in targets)
     name, maturin = ("rust-windows", MATURIN_FOR_WINDOWS) if windows else ("rust", MATURIN)
     programs = debian.tools(name, maturin, ZIG, ZIGBUILD) / "bin"
@@ -54,6 +56,17 @@ def toolchain(*targets: str, compile_std: bool = False) -> dict[str, str]:
         "CARGO_TARGET_DIR": str(debian.WORK / "build"),
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
     }
+
+
+def _lend_objcopy(root: Path) -> None:
+    """What rustc strips Apple's files with is not in Debian's packages of it: the machine's own toolchain has one."""
+    sysroot = Path(debian.run("rustc", "--print", "sysroot", cwd=debian.ROOT).stdout.strip())
+    found = next(sysroot.glob("lib/rustlib/*/bin/rust-objcopy"), None)
+    if found is None:
+        raise debian.NotHere("a wheel for macOS wants the rust-objcopy of a rustup toolchain")
+    place = root / "usr/lib/rustlib" / found.parts[-3] / "bin" / found.name
+    place.parent.mkdir(exist_ok=True)
+    link(place, found)
 
 
 def link(place: Path, to: Path) -> None:
