@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 from ..base import Budget, Decide, Limits, Method, NewUser, Owner, Refusal, Reservation, charge, is_just_renewed
 from ..pool import Connection
 from .records import Rows, Values
-from .statements import Statement, Statements, StatementsT
+from .statements import Statement, StatementsT
 
 
 class SQLConnection(Connection, Protocol):
