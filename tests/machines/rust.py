@@ -12,8 +12,6 @@ from pathlib import Path
 import debian
 
 MATURIN, ZIG, ZIGBUILD = "maturin==1.16.0", "ziglang==0.17.1", "cargo-zigbuild==0.24.1"
-# From 1.13 to 1.16 it asks zig to export `PyInit_ferrotp._native`, with the package's name (PyO3/maturin#3274).
-MATURIN_FOR_WINDOWS = "maturin==1.12.6"
 # Whose standard library Debian has. The others' is compiled with the wheel, from Debian's sources.
 TARGETS = {"aarch64-unknown-linux-gnu": "arm64", "x86_64-unknown-linux-gnu": "amd64"}
 
@@ -45,9 +43,7 @@ def toolchain(*targets: str, compile_std: bool = False) -> dict[str, str]:
             link(place, other / "usr/lib/rustlib" / target)
     if any("apple" in target for target in targets):
         _lend_objcopy(root)
-    windows = any("windows" in target for target in targets)
-    name, maturin = ("rust-windows", MATURIN_FOR_WINDOWS) if windows else ("rust", MATURIN)
-    programs = debian.tools(name, maturin, ZIG, ZIGBUILD) / "bin"
+    programs = debian.tools("rust", MATURIN, ZIG, ZIGBUILD) / "bin"
     return {
         **os.environ,
         **more,
@@ -69,6 +65,19 @@ def _lend_objcopy(root: Path) -> None:
     link(place, found)
 
 
+def _without_definition() -> Path:
+    """A rustc that leaves out the list of exports which maturin 1.13 to 1.16 writes for zig on Windows. It names
+    `PyInit_ferrotp._native`, with the package, which is nowhere (PyO3/maturin#3274); rustc's own list is right."""
+    script = debian.WORK / "rustc-without-definition"
+    script.write_text(
+        "#!/bin/sh\nfor argument; do\n  shift\n"
+        '  case $argument in link-arg=*.def) argument=link-args= ;; esac\n  set -- "$@" "$argument"\ndone\nexec "$@"\n',
+        encoding="utf-8",
+    )
+    script.chmod(0o755)
+    return script
+
+
 def link(place: Path, to: Path) -> None:
     """Makes `place` a link, whatever link was there."""
     if place.is_symlink():
@@ -85,6 +94,8 @@ def wheel(environment: dict[str, str], target: str, compatibility: str | None) -
     debian.say(f"building the wheel for {out.name}")
     command = ["maturin", "build", "--quiet", "--release", "--locked", "--zig", "--target", target, "--out", out]
     tag = ["--compatibility", compatibility] if compatibility else []
+    if "windows" in target:
+        environment = {**environment, "RUSTC_WRAPPER": str(_without_definition())}
     debian.run(*command, *tag, cwd=debian.ROOT, env=environment)
     (built,) = out.glob("*.whl")
     return built
