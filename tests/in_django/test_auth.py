@@ -415,7 +415,7 @@ def test_a_form_comes_back_to_its_page_and_to_no_step_of_a_login(clock: Clock, s
         ("/mfa/set-up", "GET", {}, "/mfa/set-up"),
         ("/mfa/passkeys/add", "GET", {}, "/mfa/passkeys/add"),
         ("/mfa/challenge", "GET", {}, ""),
-        ("/mfa/recovery-codes", "GET", {}, ""),
+        ("/mfa/recovery-codes", "GET", {}, "/mfa/recovery-codes"),
     ],
 )
 def test_after_the_step_the_user_is_where_the_page_was_and_at_no_picture_or_step(
