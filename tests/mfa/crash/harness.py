@@ -36,6 +36,8 @@ NOW = 1_800_000_000_000
 LIMITS = Limits(free=10**9, delays=(1,), disable_at=10**9, cost=1, horizon=10**12)
 USERS = 3
 WORKERS = 3
+HANG = 300
+"""Seconds after which it is a hang, and no slow machine."""
 
 
 @dataclass
@@ -85,7 +87,7 @@ def torture(opener: Callable[[], Store], directory: Path, kills: int = KILLS, se
     while killed < kills:
         # Some at one moment: all that the others do meanwhile costs more than the kills.
         victims = rng.sample(range(len(workers)), rng.randint(1, WORKERS))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + HANG
         for number in victims:
             while not workers[number][1].exists():  # it writes when it is connected
                 assert time.monotonic() < deadline, "a worker does not start"
