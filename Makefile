@@ -56,7 +56,7 @@ test-rust:  ## Run cargo test, on the core alone: no Python is looked for
 	done
 
 test-release:  ## Run the Rust tests whose promise depends on how the compiler optimises
-	cargo test --locked --release --test zeroization --test constant_time
+	cargo test --locked --release --manifest-path tests/release/Cargo.toml --target-dir target
 
 test-python: $(VENV)/installed $(VENV)/tools  ## Run pytest on the installed wheel (WORKERS=0: one test after the other; ARGS for pytest)
 	$(PY) -m pytest tests --numprocesses=$(WORKERS) $(ARGS)
@@ -93,8 +93,10 @@ lint: $(VENV)/installed $(VENV)/tools  ## Check formatting, lints and types
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo fmt --check --manifest-path tests/model/Cargo.toml
+	cargo fmt --check --manifest-path tests/release/Cargo.toml
 	cargo clippy --locked --all-targets -- -D warnings
-	PYO3_PYTHON=$(abspath $(PY)) cargo clippy --locked --all-targets --features python -- -D warnings
+	@# The library alone: tests in Rust know nothing of the bindings.
+	PYO3_PYTHON=$(abspath $(PY)) cargo clippy --locked --lib --features python -- -D warnings
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 
@@ -105,6 +107,7 @@ format: $(VENV)/tools  ## Format Rust and Python
 	cargo fmt
 	cargo fmt --manifest-path fuzz/Cargo.toml
 	cargo fmt --manifest-path tests/model/Cargo.toml
+	cargo fmt --manifest-path tests/release/Cargo.toml
 	$(PY) -m ruff format
 	$(PY) -m ruff check --fix
 

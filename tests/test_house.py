@@ -253,6 +253,21 @@ def test_the_version_is_said_once() -> None:
     assert 'dynamic = ["version"]' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 
+def test_release_tests_are_compiled_as_what_ships_is() -> None:
+    """Of the same crates and by the same profile, in a package without what the other tests use."""
+    whole, apart = ROOT, ROOT / "tests" / "release"
+    profiles = [
+        re.findall(r"^\[profile\.release\].*\n((?:\w.*\n)+)", (place / "Cargo.toml").read_text(), re.M)
+        for place in (whole, apart)
+    ]
+    assert profiles[0] == profiles[1] != []
+    crates = [
+        {*re.findall(r'^name = "(.+)"\nversion = "(.+)"$', (place / "Cargo.lock").read_text(), re.M)}
+        for place in (whole, apart)
+    ]
+    assert crates[1] - crates[0] == {("ferrotp-release-tests", "0.0.0")}
+
+
 def test_each_decision_has_a_date_and_a_status_and_stands_in_the_index() -> None:
     folder = ROOT / "docs" / "decisions"
     index = (folder / "README.md").read_text(encoding="utf-8")

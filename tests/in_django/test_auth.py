@@ -9,18 +9,21 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.signals import user_logged_in
+from django.contrib.messages import get_messages
 from django.contrib.sessions.backends.db import SessionStore
 from django.http import HttpResponse
 from django.test import RequestFactory, override_settings
-from django.urls import resolve
+from django.urls import resolve, reverse
 
 from ferrotp.django import auth
 from ferrotp.django.service import get_mfa
 from ferrotp.django.test import Clock, MFAClient
-from ferrotp.mfa import DeviceToken, InvalidCode, StoreUnavailable
+from ferrotp.mfa import DeviceToken, InvalidCode, PasskeyUnknown, StoreUnavailable
 from ferrotp.web import Login, LoginRequired, NotFresh, SecondFactorRequired, SessionEnded, device_cookie
-from ferrotp.web.login import LOGIN_KEY
+from ferrotp.web.login import LOGIN_KEY, LOST_FORM_KEY
 
 from .conftest import Person
 from .test_login import MODEL, OTHER, begun, where
@@ -360,6 +363,46 @@ def test_only_who_is_asked_for_the_password_once_more_is_marked(clock: Clock) ->
         assert request.session.get(auth.REAUTHENTICATE_KEY, False) is marked
 
 
+def test_a_view_of_the_api_answers_with_a_problem_whatever_is_asked_for(clock: Clock) -> None:
+    request = visit(accept=HTML)
+    assert not auth.wants_json(request)
+    request.resolver_match.func.ferrotp_api = True
+    try:
+        assert auth.wants_json(request)
+    finally:
+        del request.resolver_match.func.ferrotp_api
+
+
+def test_a_lost_form_is_said_by_the_step_or_by_djangos_messages_and_of_the_last_request_alone(
+    client: MFAClient, alice: Person, person: Callable[..., Person], clock: Clock
+) -> None:
+    def posted(path: str) -> list[str]:
+        return [str(message) for message in get_messages(client.post(path).wsgi_request)]
+
+    alice.log_in(client)
+    clock.tick(601)
+    assert posted("/fresh-vault") == []  # the challenge says it
+    assert LOST_FORM_KEY in client.session
+    assert where(client.get("/fresh-vault")) == "/mfa/challenge"
+    assert LOST_FORM_KEY not in client.session
+    client.logout()
+    person().password(client, "/plain-login")
+    assert ["has not been done" in said for said in posted("/vault")] == [True]  # the page to set one up does not
+    # A site may have no messages.
+    assert auth.redirect_to_step(visit(method="POST"), SecondFactorRequired("set-up")).status_code == 303
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_form_comes_back_to_its_page_and_to_no_step_of_a_login(clock: Clock, scheme: str) -> None:
+    request, site = visit(), f"{scheme}://testserver"
+    assert auth._site_url(request, f"{site}/inside?a=1") == "/inside?a=1"
+    assert auth._site_url(request, f"{site}/mfa/") == "/mfa/"
+    for step in ("challenge", "recover", "passkey", "cancel", "confirm", "saved"):
+        assert auth._site_url(request, site + reverse(f"ferrotp:{step}")) == ""
+    assert auth._site_url(request, f"{scheme}://elsewhere/inside") == ""
+    assert auth._site_url(request, "ftp://testserver/inside") == ""
+
+
 @pytest.mark.parametrize(
     ("path", "method", "headers", "kept"),
     [
@@ -524,3 +567,118 @@ def test_what_sessions_and_browsers_keep_is_good_after_an_update(alice: Person) 
 def test_a_user_model_without_a_password_has_an_empty_hash(alice: Person) -> None:
     assert auth._password_hash(object()) == ""
     assert auth._password_hash(alice.user) == alice.user.get_session_auth_hash()
+
+
+# Who signs in
+
+
+class OfPermissions:
+    """A backend that knows no users."""
+
+
+class OfNobody(ModelBackend):
+    """A backend that does not know the user."""
+
+    def get_user(self, user_id: Any) -> None:
+        return None
+
+
+class Plain:
+    """A user whose model says nothing of being active."""
+
+    def __init__(self, user: Any) -> None:
+        self._user = user
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "is_active":
+            raise AttributeError(name)
+        return getattr(self._user, name)
+
+
+class OfPlainUsers(ModelBackend):
+    def get_user(self, user_id: Any) -> Any:
+        return Plain(super().get_user(user_id))
+
+
+def test_a_passkey_alone_is_of_an_active_user_whichever_backend_has_it(alice: Person) -> None:
+    _, login = half_login(alice)
+    for others, path in (
+        (["OfPermissions", "OfNobody"], MODEL),
+        (["OfNobody"], OTHER),
+        ([], f"{__name__}.OfPlainUsers"),
+    ):
+        with override_settings(AUTHENTICATION_BACKENDS=[*(f"{__name__}.{name}" for name in others), path]):
+            found, user = auth.known_sign_in(login)
+        assert (found.backend, found.account_name, user.pk) == (path, alice.name, alice.user.pk)
+    with override_settings(AUTHENTICATION_BACKENDS=[f"{__name__}.OfNobody"]), pytest.raises(PasskeyUnknown):
+        auth.known_sign_in(login)
+    alice.user.is_active = False
+    alice.user.save()
+    for path in (MODEL, OTHER):  # one that gives no inactive user, and one that does
+        with override_settings(AUTHENTICATION_BACKENDS=[path]), pytest.raises(PasskeyUnknown):
+            auth.known_sign_in(login)
+
+
+def test_a_user_who_is_gone_has_no_login_even_where_users_have_no_password(alice: Person) -> None:
+    _, login = half_login(alice)
+    with pytest.raises(LoginRequired):
+        auth.user_of_token(replace(login, user_id="999999999", bound=auth.binding(""), backend=MODEL))
+
+
+def test_nothing_passed_elsewhere_for_somebody_who_is_not_logged_in(
+    alice: Person, person: Callable[..., Person]
+) -> None:
+    logged_in = SessionStore()
+    logged_in[SESSION_KEY] = person().user_id
+    for request in (visit(), visit(user=alice.user), visit(user=alice.user, session=logged_in)):
+        with pytest.raises(LoginRequired):
+            auth.login_has_passed(request, by="sso")
+        assert LOGIN_KEY not in request.session
+
+
+def test_a_login_by_a_token_is_told_to_those_who_listen_to_its_users_model(alice: Person) -> None:
+    told: list[Any] = []
+
+    def listen(user: Any, **more: Any) -> None:
+        told.append(user)
+
+    user_logged_in.connect(listen, sender=type(alice.user))
+    try:
+        auth.note_token(visit(), alice.user)
+    finally:
+        user_logged_in.disconnect(listen, sender=type(alice.user))
+    assert told == [alice.user]
+
+
+def test_a_hash_that_django_would_not_renew_is_another_password(alice: Person) -> None:
+    auth.note_rehash(instance=alice.user, update_fields=frozenset({"password"}))
+    assert not hasattr(alice.user, "_ferrotp_earlier_password")
+
+
+def test_the_hash_before_is_looked_up_where_the_user_is_kept() -> None:
+    places: list[Any] = []
+
+    class Kept:
+        def using(self, place: Any) -> Any:
+            places.append(place)
+            return self
+
+        def filter(self, **more: Any) -> Any:
+            return self
+
+        def values_list(self, *names: Any, **more: Any) -> Any:
+            return self
+
+        def first(self) -> str:
+            return "no hash"
+
+    class User:
+        pk, _base_manager = 1, Kept()
+
+    auth.note_rehash(instance=User(), update_fields=frozenset({"password"}), using="second")
+    assert places == ["second"]
+
+
+def test_only_where_nobody_was_named_it_is_not_said_whose_a_passkey_is(clock: Clock) -> None:
+    error = PasskeyUnknown()
+    assert auth.problem_of(visit(), error) != auth.problem_of(visit(), error, sign_in=True)

@@ -5,7 +5,6 @@ import json
 import secrets
 import sys
 import threading
-import time
 import traceback
 import urllib.request
 from collections.abc import Iterator
@@ -161,10 +160,12 @@ def test_what_the_fetch_raises_is_told_to_nobody(kms: KMS) -> None:
 
 def test_many_threads_ask_once_and_none_waits_for_another_that_has_keys(kms: KMS) -> None:
     calls, now = [], [0.0]
+    asked, answer = threading.Event(), threading.Event()
 
     def slow() -> str:
         calls.append(1)
-        time.sleep(0.2)
+        asked.set()
+        answer.wait(60)
         return key
 
     key = new_key()
@@ -173,16 +174,20 @@ def test_many_threads_ask_once_and_none_waits_for_another_that_has_keys(kms: KMS
     threads = [threading.Thread(target=lambda: found.append(source.keyring().writes_with)) for _ in range(8)]
     for thread in threads:
         thread.start()
+    assert asked.wait(60)
+    answer.set()
     for thread in threads:
         thread.join()
     assert len(calls) == 1 and found == 8 * [Keyring(key).writes_with]
     now[0] += 301
+    asked.clear()
+    answer.clear()
     asking = threading.Thread(target=source.keyring)
     asking.start()
-    time.sleep(0.05)
-    before = time.monotonic()
+    assert asked.wait(60)
     assert source.keyring().writes_with == found[0]
-    assert time.monotonic() - before < 0.1
+    assert asking.is_alive()  # it has no answer yet, and this one did not wait for it
+    answer.set()
     asking.join()
     assert len(calls) == 2
 
