@@ -124,6 +124,13 @@ def test_it_takes_the_permissions_a_choice_and_a_fresh_code(
     assert not bob.user.groups.exists()
 
 
+def test_keys_are_no_numbers_to_be_read(client: MFAClient, desk: Person, person: Callable[..., Person]) -> None:
+    User.objects.create_user("distant", id=1_234_567)
+    client.force_mfa_login(desk.user)
+    with override_settings(USE_THOUSAND_SEPARATOR=True):
+        assert 'value="1234567"' in client.get(WITHOUT).content.decode()
+
+
 # Who is reminded
 
 
