@@ -15,13 +15,13 @@ from .test_checks_and_commands import AUTH, LOCAL, OURS, SESSION, earnest
 
 __all__ = ["earnest"]
 
+MADE = "as ferrotp.vault.new_key() makes it"
 MODEL = "django.contrib.auth.backends.ModelBackend"
 BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"FERROTP": given(ISSUER="")}, 'E002: FERROTP["ISSUER"] is not set.'),
     (
         {"FERROTP": given(KEYS="short")},
-        "E003: There is no usable keyring: a key is 'ferrotp1_' and 43 characters of base64url, as "
-        "ferrotp.vault.new_key() makes it",
+        f"E003: There is no usable keyring: a key is 'ferrotp1_' and 43 characters of base64url, {MADE}",
     ),
     ({"FERROTP": given(STORE="memory")}, 'E005: FERROTP["STORE"] is "memory": for tests only.'),
     ({"FERROTP": given(DATABASE="nowhere")}, "E006: FERROTP[\"DATABASE\"] names 'nowhere', which is not in DATABASES."),

@@ -7,7 +7,7 @@ handle, which is in the session, too. What is listed is what Django still has.
 import secrets
 from base64 import b32decode
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import datetime, timezone
 from importlib import import_module
 from typing import Any
@@ -172,7 +172,7 @@ def _living(login: Login) -> dict[str, dict[str, Any]]:
 def _savepoint() -> Any:
     """What keeps a refused statement from spoiling the transaction around it, as in tests of a site."""
     alias = conf().database
-    return transaction.atomic(using=alias, savepoint=connections[alias].in_atomic_block)
+    return transaction.atomic(using=alias) if connections[alias].in_atomic_block else nullcontext()
 
 
 def _engine() -> Any:
