@@ -60,6 +60,7 @@ def test_users_are_put_under_the_obligation_after_a_page_that_asks(
     client.force_mfa_login(desk.user)
     page = client.get(WITHOUT).content.decode()
     assert f'value="{bob.user_id}"' in page and "Require a second factor" in page
+    assert bob.name in client.post(WITHOUT, {"require": "Require", "user": [bob.user_id]}).content.decode()
     chosen = {"action": "require", "user": [bob.user_id, alice.user_id, "x", "999999"]}
     asked = client.post(WITHOUT, chosen).content.decode()
     assert bob.name in asked and "two-step" in asked and alice.name not in asked and carl.name not in asked
