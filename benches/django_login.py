@@ -9,6 +9,9 @@ needs; then `login` and `django_otp.login`.
 ferrotp's secrets are sealed; django-otp's and allauth's are in clear. allauth keeps used codes in Django's cache, here
 in the same database. All are on one database, with the same middleware but for their own. Each round posts once with
 each library, in changing order; a ratio is the median of the rounds' own.
+
+``--alone`` posts with ferrotp only, and prints the milliseconds of processor time of a post, on SQLite: for two
+releases, each in an environment of its own with nothing but Django, whose processes take turns.
 """
 
 import argparse
@@ -46,7 +49,8 @@ MIDDLEWARE = {
 }
 
 
-def set_up(database: dict[str, Any]) -> None:
+def set_up(database: dict[str, Any], *, alone: bool = False) -> None:
+    others = ["django_otp", "django_otp.plugins.otp_totp", "allauth", "allauth.account", "allauth.mfa"]
     settings.configure(
         SECRET_KEY=secrets.token_hex(32),
         ALLOWED_HOSTS=["*"],
@@ -54,12 +58,12 @@ def set_up(database: dict[str, Any]) -> None:
         CACHES={"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}},
         INSTALLED_APPS=[
             "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions", "django.contrib.messages",
-            "ferrotp.django", "django_otp", "django_otp.plugins.otp_totp",
-            "allauth", "allauth.account", "allauth.mfa",
+            "ferrotp.django", *([] if alone else others),
         ],
-        MIDDLEWARE=[*COMMON, *MIDDLEWARE.values()],  # which `Side` takes apart
+        MIDDLEWARE=[*COMMON, *([] if alone else MIDDLEWARE.values())],  # which `Side` takes apart
         AUTHENTICATION_BACKENDS=[
-            "django.contrib.auth.backends.ModelBackend", "allauth.account.auth_backends.AuthenticationBackend",
+            "django.contrib.auth.backends.ModelBackend",
+            *([] if alone else ["allauth.account.auth_backends.AuthenticationBackend"]),
         ],
         PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
         TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True, "OPTIONS": {
@@ -80,7 +84,7 @@ def set_up(database: dict[str, Any]) -> None:
     call_command("createcachetable", verbosity=0)
 
 
-def urls() -> list[Any]:
+def urls(*, alone: bool = False) -> list[Any]:
     from django.contrib.auth import login
     from django.contrib.auth.models import User
     from django.db import transaction
@@ -106,8 +110,8 @@ def urls() -> list[Any]:
         path("login", LoginView.as_view()),
         path("mfa/", include("ferrotp.django.urls")),
         path("otp", otp),
-        path("accounts/", include("allauth.urls")),
         path("inside", lambda request: HttpResponse("inside")),
+        *([] if alone else [path("accounts/", include("allauth.urls"))]),
     ]
 
 
@@ -140,6 +144,7 @@ class Side:
             from ferrotp.django import get_mfa
 
             get_mfa().import_factor(user_id=str(user.pk), secret=secret)
+            get_mfa().regenerate_recovery_codes(user_id=str(user.pk))  # who has none is led to the settings
             answer = client.post("/login", {"username": name, "password": PASSWORD})
             assert answer["Location"] == "/mfa/challenge", answer["Location"]
             where, field = "/mfa/challenge", "code"
@@ -183,6 +188,22 @@ def measure(rounds: int) -> dict[str, list[float]]:
     return times
 
 
+def alone(rounds: int) -> None:
+    """One line, to be compared with that of another release."""
+    with tempfile.TemporaryDirectory() as folder:
+        set_up({"ENGINE": "django.db.backends.sqlite3", "NAME": f"{folder}/db.sqlite3"}, alone=True)
+        globals()["urlpatterns"] = urls(alone=True)
+        side = Side("ferrotp")
+        posts = [side.ready(number) for number in range(rounds)]
+        times = []
+        for post in posts:
+            started = time.process_time()
+            answer = post()
+            times.append(time.process_time() - started)
+            assert answer["Location"] == "/inside", answer
+        print(f"ferrotp {version('ferrotp')}  {1000 * statistics.median(times[rounds // 10 :]):.3f} ms")
+
+
 def report(title: str, times: dict[str, list[float]]) -> None:
     print(title)
     for name, found in times.items():
@@ -198,7 +219,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="40 rounds and not 300")
     parser.add_argument("--database", choices=["sqlite", "sqlite-wal", "postgresql"], help=argparse.SUPPRESS)
+    parser.add_argument("--alone", action="store_true", help="ferrotp only, in processor time, on SQLite")
     options = parser.parse_args()
+    if options.alone:
+        alone(60 if options.quick else 300)
+        return 0
     if options.database is None:
         print(", ".join(f"{name} {version(name)}" for name in ("Django", "django-otp", "django-allauth")))
         for database in ("sqlite", "sqlite-wal", "postgresql"):

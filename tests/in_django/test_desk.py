@@ -60,6 +60,7 @@ def test_users_are_put_under_the_obligation_after_a_page_that_asks(
     client.force_mfa_login(desk.user)
     page = client.get(WITHOUT).content.decode()
     assert f'value="{bob.user_id}"' in page and "Require a second factor" in page
+    assert bob.name in client.post(WITHOUT, {"require": "Require", "user": [bob.user_id]}).content.decode()
     chosen = {"action": "require", "user": [bob.user_id, alice.user_id, "x", "999999"]}
     asked = client.post(WITHOUT, chosen).content.decode()
     assert bob.name in asked and "two-step" in asked and alice.name not in asked and carl.name not in asked
@@ -122,6 +123,13 @@ def test_it_takes_the_permissions_a_choice_and_a_fresh_code(
     forged.force_mfa_login(desk.user)
     assert forged.post(WITHOUT, {**chosen, "action": "require"}).status_code == 403
     assert not bob.user.groups.exists()
+
+
+def test_keys_are_no_numbers_to_be_read(client: MFAClient, desk: Person, person: Callable[..., Person]) -> None:
+    User.objects.create_user("distant", id=1_234_567)
+    client.force_mfa_login(desk.user)
+    with override_settings(USE_THOUSAND_SEPARATOR=True):
+        assert 'value="1234567"' in client.get(WITHOUT).content.decode()
 
 
 # Who is reminded

@@ -383,6 +383,18 @@ def test_a_page_costs_nothing_with_a_second_factor_and_one_query_without(
         assert len(captured) == queries, path
 
 
+def test_what_the_steps_of_a_login_ask_of_the_sites_database(client: MFAClient, alice: Person) -> None:
+    """Django's own session and user among them; the decision about the code is on the store's connection. One more than
+    before a session was noted for the list of the settings page."""
+    counts = []
+    for step in (lambda: alice.password(client), lambda: client.post("/mfa/challenge", {"code": alice.code()})):
+        with CaptureQueriesContext(connection) as captured:
+            step()
+        counts.append(len(captured))
+    password, code = counts
+    assert password <= 8 and code <= 13, counts
+
+
 # A login ends with what it was proved by
 
 

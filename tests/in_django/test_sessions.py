@@ -13,7 +13,7 @@ from django.db import connection
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
-from ferrotp.django import get_mfa
+from ferrotp.django import get_mfa, sessions
 from ferrotp.django.models import UserSession
 from ferrotp.django.test import AsyncMFAClient, Clock, MFAClient
 
@@ -196,6 +196,22 @@ def test_of_an_account_that_is_gone_nothing_stays(alice: Person) -> None:
     assert UserSession.objects.filter(user_id=alice.user_id).count() == 1
     User.objects.get(pk=alice.user.pk).delete()
     assert not UserSession.objects.filter(user_id=alice.user_id).exists()
+
+
+def test_now_and_then_rows_of_sessions_that_are_gone_are_removed(
+    alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And those of sessions that were prolonged stay."""
+    laptop, phone, tablet = browsers(alice, FIREFOX, SAFARI, "curl")
+    mine = UserSession.objects.filter(user_id=alice.user_id)
+    UserSession.objects.exclude(user_id=alice.user_id).delete()
+    phone.post("/logout")
+    mine.exclude(handle=tablet.session["_ferrotp_session"]["handle"]).update(expires_at=1)
+    monkeypatch.setattr(sessions.secrets, "token_hex", lambda size: "00" * size)
+    (other,) = browsers(alice, SAFARI)
+    handles = {each.session["_ferrotp_session"]["handle"] for each in (laptop, tablet, other)}
+    assert {row.handle for row in mine} == handles and not mine.filter(expires_at=1).exists()
+    assert len(rows(laptop)) == 3
 
 
 def test_it_costs_a_login_one_statement_and_a_page_none(alice: Person) -> None:

@@ -44,19 +44,25 @@ def scan(page: Page) -> str:
     return str(found[0].text)
 
 
-def keep_picture(page: Page, name: str) -> None:
-    """A picture of the page for docs/images: where FERROTP_SCREENSHOTS is set (`make screenshots`)."""
+def keep_picture(page: Page, name: str, *, whole: bool = True) -> None:
+    """A picture of the page for docs/images: where FERROTP_SCREENSHOTS is set (`make screenshots`).
+
+    :param whole: False: of what is seen without scrolling
+    """
     if os.environ.get("FERROTP_SCREENSHOTS"):
         IMAGES.mkdir(exist_ok=True)
-        picture = Image.open(io.BytesIO(page.screenshot(full_page=True))).convert("RGB")
+        picture = Image.open(io.BytesIO(page.screenshot(full_page=whole))).convert("RGB")
         picture.quantize(64).save(IMAGES / f"{name}.png", optimize=True)
 
 
-def serious(page: Page) -> list[str]:
-    """What axe finds serious or critical on the page."""
+def serious(page: Page, part: str | None = None) -> list[str]:
+    """What axe finds serious or critical on the page.
+
+    :param part: the selector of that part of it that is looked at; None: all of it
+    """
     from axe_playwright_python.sync_playwright import Axe
 
-    found: dict[str, Any] = Axe().run(page).response
+    found: dict[str, Any] = Axe().run(page, context=part).response
     return [
         f"{fault['id']}: {fault['help']}: {[node['html'][:120] for node in fault['nodes']]}"
         for fault in found["violations"]

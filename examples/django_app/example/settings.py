@@ -97,11 +97,14 @@ if "EXAMPLE_CHEAP_PASSWORDS" in os.environ:  # for tests
 ORIGIN = os.environ.get("EXAMPLE_ORIGIN", "")
 PASSKEYS = {"passkeys": {"rp_id": "localhost", "origins": [ORIGIN], "sign_in": True}} if ORIGIN else {}
 
+# Who must have a second factor: "all", or such as "staff,group:finance".
+REQUIRED = "all" if os.environ.get("EXAMPLE_MODE") == "required" else os.environ.get("EXAMPLE_REQUIRED", "")
+
 FERROTP = {  # MFA
     "ISSUER": "Ferrotp example",
     "KEYS": kept(FOLDER / "mfa-key", new_key),
     "POLICY": {"trusted_device_days": 30, **PASSKEYS},
-    "REQUIRED": [{"who": "all"}] if os.environ.get("EXAMPLE_MODE") == "required" else [],
+    "REQUIRED": [{"who": who} for who in REQUIRED.split(",") if who],
     "BASE_TEMPLATE": "base.html",
     "NOTIFY": "mail",
     "CLOCK": os.environ.get("EXAMPLE_CLOCK"),

@@ -227,7 +227,9 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
 
     def _ask_users(self, request: HttpRequest) -> HttpResponse | None:
         """Asks whether to, and then does it. None: there is nothing to be done, and a message says why."""
-        action, actions = request.POST.get("action", ""), self._actions_on_users(request)
+        actions = self._actions_on_users(request)
+        pressed = next((name for name in actions if name in request.POST), "")  # or the page that asked
+        action = request.POST.get("action", pressed)
         if action not in actions:
             raise PermissionDenied
         users = self._chosen_users(request)

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
 from django.dispatch import Signal
 
 from ferrotp.mfa import MFA, AsyncMFA, Event, InvalidIdentifier, user_id_text
@@ -237,6 +238,8 @@ def _store(given: Any, database: str) -> "Store | str":
     if given == "django":
         from .store import DjangoStore
 
+        if database not in connections.settings:
+            raise ImproperlyConfigured(f'FERROTP["DATABASE"] names {database!r}, which is not in DATABASES')
         return DjangoStore(database)
     if given == "memory":
         if not is_testing():

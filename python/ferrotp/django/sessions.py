@@ -7,7 +7,7 @@ handle, which is in the session, too. What is listed is what Django still has.
 import secrets
 from base64 import b32decode
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import datetime, timezone
 from importlib import import_module
 from typing import Any
@@ -37,6 +37,8 @@ _FILL = b"session: "
 """Before the key: the vault seals ten bytes and more."""
 _FIRST = 200
 """Sessions that are looked at for a page."""
+_AT_ONCE = 500
+"""Rows that one login looks after."""
 _AWAY = (DatabaseError, MFAError, VaultError, ImproperlyConfigured)
 """Why a session is not noted: it is not in the list then, and its user goes on."""
 
@@ -141,10 +143,11 @@ class _Rows:
         return UserSession.objects.using(conf().database).filter(tenant=self._tenant, user_id=self._user_id)
 
     def add(self, handle: str, sealed: bytes, expires_at: int) -> None:
-        rows = self.all()
-        if handle.startswith("00"):  # one login in 256 removes all rows, of all users, that are good for nothing
-            rows.model.objects.using(rows.db).filter(expires_at__lt=int(site_time.now().timestamp())).delete()
-        rows.create(tenant=self._tenant, user_id=self._user_id, handle=handle, sealed=sealed, expires_at=expires_at)
+        if handle.startswith("00"):  # one login in 256 looks after the rows of all users
+            _remove_ended()
+        self.all().create(
+            tenant=self._tenant, user_id=self._user_id, handle=handle, sealed=sealed, expires_at=expires_at
+        )
 
 
 def _rows_of(user_id: str) -> _Rows:
@@ -169,10 +172,27 @@ def _living(login: Login) -> dict[str, dict[str, Any]]:
     return found
 
 
+def _remove_ended() -> None:
+    """Removes rows whose sessions Django has no more. One that was to end by now may go on: each use may prolong it."""
+    from .models import UserSession
+
+    model, at = _engine().get_model_class(), site_time.now()
+    late = int(at.timestamp())
+    rows = UserSession.objects.using(conf().database).filter(tenant=current_tenant(), expires_at__lt=late)
+    keys = {}
+    for row in rows[:_AT_ONCE]:
+        keys[row.pk] = _open(_rows_of(row.user_id).owner(row.handle), row.sealed)
+    living = model.objects.filter(session_key__in=filter(None, keys.values()), expire_date__gt=at)
+    there = set(living.values_list("session_key", flat=True))
+    kept = [pk for pk, key in keys.items() if key in there]
+    rows.filter(pk__in=kept).update(expires_at=late + settings.SESSION_COOKIE_AGE)
+    rows.filter(pk__in=keys.keys() - set(kept)).delete()
+
+
 def _savepoint() -> Any:
     """What keeps a refused statement from spoiling the transaction around it, as in tests of a site."""
     alias = conf().database
-    return transaction.atomic(using=alias, savepoint=connections[alias].in_atomic_block)
+    return transaction.atomic(using=alias) if connections[alias].in_atomic_block else nullcontext()
 
 
 def _engine() -> Any:

@@ -137,7 +137,8 @@ def _posted_code() -> object:
 
 
 def _deleted(instance: Any, **more: Any) -> None:
-    factor_id = factor_of(instance.data.get("secret") or "")
+    # An odd row goes as any other: its user could not be deleted otherwise.
+    factor_id = factor_of(instance.data.get("secret")) if isinstance(instance.data, dict) else None
     if factor_id:
         with suppress(NotEnrolled):
             get_mfa_outside_transaction().remove_factor(user_id=_user_id(instance), factor_id=factor_id)

@@ -47,9 +47,9 @@ def factor_text(factor_id: str) -> str:
     return _FACTOR + factor_id
 
 
-def factor_of(text: str) -> str | None:
-    """The factor of such a text; None if it is no such text."""
-    return text.removeprefix(_FACTOR) if text.startswith(_FACTOR) else None
+def factor_of(text: object) -> str | None:
+    """The factor of such a text; None if it is no such text, or none at all."""
+    return text.removeprefix(_FACTOR) if isinstance(text, str) and text.startswith(_FACTOR) else None
 
 
 def _sealed_for(number: int, count: int) -> tuple[str, str, str]:
