@@ -138,6 +138,10 @@ _Sealed = bytes | bytearray | memoryview
 _Owner = tuple[str, str, str]
 _Kind = Literal["totp", "hotp"]
 
+def wallet_keys(secret: bytes, salts: list[bytes], iterations: int) -> list[bytes]:
+    """The keys that passlib's records are encrypted under: PBKDF2 with HMAC-SHA-256 of an application's secret and of
+    each record's salt, 48 bytes each. They are derived side by side; other threads run meanwhile."""
+
 def new_key() -> str:
     """The text form of a new key: 32 bytes from the operating system's generator.
 
