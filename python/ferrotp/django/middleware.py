@@ -16,7 +16,7 @@ from django.views.static import serve
 from ferrotp.mfa import DeviceToken, EnrollmentLost, MFAError, SealedRecordError, StoreUnavailable
 from ferrotp.web import Login, LoginRequired, SecondFactorRequired, StepError
 
-from . import auth
+from . import auth, sessions
 from .conf import conf
 from .service import due_date, fresh_seconds_of, gate_for, is_current, is_enrolled, is_required, lacks_passkey, now
 from .views import unavailable
@@ -89,7 +89,10 @@ class MFAMiddleware:
             answer = self.get_response(request)
         if self._was_sent_to_login(request, answer):
             answer = self._lead_on(request, answer)
-        return self._finish_response(request, answer)
+        answer = self._finish_response(request, answer)
+        if sessions.is_unnoted(request):
+            sessions.note(request)
+        return answer
 
     async def _call_async(self, request: HttpRequest) -> HttpResponse:
         answer = await sync_to_async(self._begin_request, thread_sensitive=True)(request)
@@ -97,7 +100,10 @@ class MFAMiddleware:
             answer = await self.get_response(request)
         if self._was_sent_to_login(request, answer):
             answer = await sync_to_async(self._lead_on, thread_sensitive=True)(request, answer)
-        return self._finish_response(request, answer)
+        answer = self._finish_response(request, answer)
+        if sessions.is_unnoted(request):
+            await sync_to_async(sessions.note, thread_sensitive=True)(request)
+        return answer
 
     def process_view(
         self, request: Any, view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]

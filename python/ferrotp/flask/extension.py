@@ -9,7 +9,17 @@ from flask import Flask, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from ..mfa import MFA, EnrollmentLost, Event, Policy, SealedRecordError, StoreUnavailable, UserId, user_id_text
-from ..web import Gate, SetupError, StepError, Texts, absolute_store, check_secret_key, check_store, open_mfa
+from ..web import (
+    Gate,
+    SetupError,
+    StepError,
+    Texts,
+    UserSessions,
+    absolute_store,
+    check_secret_key,
+    check_store,
+    open_mfa,
+)
 from ..web.setup import check_settings
 from . import auth
 from .commands import add_commands
@@ -56,6 +66,8 @@ class FlaskMFA:
         login page, which then has to ask those who are logged in, too. Limit the attempts as your login does
     :param may_sign_in: whether a user who signs in by a passkey alone is there, and may log in: called with the user
         id. With Flask-Login, such a user is loaded and has to be active in any case; without it, this is needed
+    :param sessions: lists the sessions of a user, and ends one, where the application keeps them on the server: the
+        settings page shows them then
     :param language: of the pages: a tag (``de``), or a function that says it for the request. None: ``FERROTP_LANG``,
         or what Flask-Babel has chosen
 
@@ -79,6 +91,7 @@ class FlaskMFA:
         passkey_required: Callable[[str], object] | None = None,
         verify_password: Callable[[str, str], object] | None = None,
         may_sign_in: Callable[[str], object] | None = None,
+        sessions: UserSessions | None = None,
         language: str | Callable[[], object] | None = None,
     ) -> None:
         self._mfa = mfa
@@ -94,6 +107,7 @@ class FlaskMFA:
         self._passkey_required = passkey_required
         self._verify_password = verify_password
         self._may_sign_in = may_sign_in
+        self._sessions = sessions
         self._language = language
         if app is not None:
             self.init_app(app)
@@ -169,6 +183,7 @@ class FlaskMFA:
             self._load_user,
             self._verify_password,
             self._may_sign_in,
+            self._sessions,
         )
 
     @property

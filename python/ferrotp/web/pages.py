@@ -18,6 +18,7 @@ from .gate import Gate, tidy_name
 from .login import Login
 from .problems import had_drift
 from .safety import safe_next
+from .sessions import SessionInfo
 from .texts import Texts
 
 _T = TypeVar("_T")
@@ -261,6 +262,16 @@ class DeviceRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A session of the user's own."""
+
+    handle: str
+    name: str
+    began: str
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SettingsPage:
     """What there is of the user, and what can be changed."""
 
@@ -277,6 +288,8 @@ class SettingsPage:
     trust_days: int
     """0: the policy has no trusted devices, and the page does not speak of them."""
     message: str = ""
+    sessions: tuple[SessionRow, ...] = ()
+    """Empty: the application cannot list them."""
 
 
 def factor_row(factor: FactorInfo, texts: Texts, now: float, passkey: PasskeyInfo | None = None) -> FactorRow:
@@ -301,8 +314,20 @@ def factor_row(factor: FactorInfo, texts: Texts, now: float, passkey: PasskeyInf
     )
 
 
-def settings_page(gate: Gate, login: Login, texts: Texts, *, message: str = "") -> SettingsPage:
-    """For a user who is logged in."""
+def session_row(session: SessionInfo, texts: Texts, now: float) -> SessionRow:
+    """A session in words."""
+    name = session.browser or texts("settings.unnamed.device")
+    began = texts("settings.sessions.began", when=texts.ago(session.began_at, now))
+    return SessionRow(session.handle, name, began, session.current)
+
+
+def settings_page(
+    gate: Gate, login: Login, texts: Texts, *, message: str = "", sessions: Iterable[SessionInfo] = ()
+) -> SettingsPage:
+    """For a user who is logged in.
+
+    :param sessions: the user's, where they can be listed
+    """
     mfa, now = gate.mfa, gate.now()
     status = mfa.status(user_id=login.user_id)
     left = status.recovery_codes
@@ -330,6 +355,7 @@ def settings_page(gate: Gate, login: Login, texts: Texts, *, message: str = "") 
         ),
         trust_days=trust_days,
         message=message,
+        sessions=tuple(session_row(session, texts, now) for session in sessions),
     )
 
 
@@ -350,3 +376,20 @@ def remove_page(gate: Gate, factor: FactorInfo, texts: Texts) -> RemovePage:
     return RemovePage(
         row, texts("remove.title", name=row.name), [other.factor_id for other in factors] == [row.factor_id]
     )
+
+
+@dataclass(frozen=True, slots=True)
+class EndSessionPage:
+    """Asks before one session is ended."""
+
+    session: SessionRow
+    title: str
+
+
+def end_session_page(gate: Gate, texts: Texts, sessions: Iterable[SessionInfo], handle: str) -> EndSessionPage | None:
+    """For a session of the user's own, and not the one that asks. None: there is none of that handle."""
+    for session in sessions:
+        if session.handle == handle and not session.current:
+            row = session_row(session, texts, gate.now())
+            return EndSessionPage(row, texts("session.title", name=row.name))
+    return None

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 from ..base import Budget, Decide, Limits, Method, NewUser, Owner, Refusal, Reservation, charge, is_just_renewed
 from ..pool import Connection
 from .records import Rows, Values
-from .statements import Statement, Statements
+from .statements import Statement, StatementsT
 
 
 class SQLConnection(Connection, Protocol):
@@ -40,7 +40,6 @@ class SQLConnection(Connection, Protocol):
 
 
 ConnectionT = TypeVar("ConnectionT", bound=SQLConnection)
-StatementsT = TypeVar("StatementsT", bound=Statements)
 
 
 @dataclass(frozen=True, slots=True)
