@@ -95,13 +95,11 @@ macro_rules! hmac {
                     *hashed = to_bytes(&hash(INITIAL, key, 0));
                     fill(&mut block, &*hashed);
                 }
-                [0x36, 0x5c].map(|pad| {
-                    let mut padded = Wiped::<BLOCK>::zeros();
-                    for (to, from) in padded.iter_mut().zip(block.iter()) {
-                        *to = from ^ pad;
-                    }
+                // The outer pad is laid over the inner one.
+                [0x36, 0x36 ^ 0x5c].map(|pad| {
+                    block.iter_mut().for_each(|byte| *byte ^= pad);
                     let mut state = INITIAL;
-                    $compress(&mut state, core::slice::from_ref(&*padded)); // lent: a copy would not be wiped
+                    $compress(&mut state, core::slice::from_ref(&*block)); // lent: a copy would not be wiped
                     state
                 })
             }
@@ -535,6 +533,15 @@ impl Keys {
             wipe(blocks.as_flattened_mut());
         }
         true
+    }
+
+    /// What PBKDF2 makes of the first group's keys: see [`lanes::sha256_sums`]. `None` if they are none of SHA-256, too.
+    #[cfg(feature = "vault")]
+    pub(crate) fn sums(&self, first: &[[u32; LANES]; 8], further: u32) -> Option<[[u32; LANES]; 8]> {
+        match &self.0 {
+            Groups::Sha256(keys) => lanes::sha256_sums(keys.groups.first()?, keys.length, first, further),
+            _ => None,
+        }
     }
 
     /// [`HmacKey::truncated`] of each key of a group. `None` if there is no such group.

@@ -14,6 +14,8 @@
 
 pub mod algorithm;
 pub mod batch;
+#[cfg(feature = "vault")]
+mod derivation;
 pub mod error;
 pub mod hotp;
 mod lanes;

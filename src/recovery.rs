@@ -12,6 +12,7 @@ use argon2::{Argon2, Block, Version};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::derivation::{Source, derive};
 use crate::vault::{Keyring, Owner, Plain, Purpose, VaultError};
 use crate::wipe::{Wiped, with_wiped_stack};
 
@@ -185,11 +186,27 @@ impl Hasher {
                     .map_err(|_| VaultError::Hashing)?;
             }
             Scheme::Pbkdf2 { iterations } => {
-                pbkdf2::pbkdf2::<hmac::Hmac<sha2::Sha256>>(code, salt, iterations, &mut *hash)
-                    .map_err(|_| VaultError::Hashing)?;
+                let source = Source { password: code, salt };
+                if let [key] = derive(&[source], iterations)?.as_slice() {
+                    *hash = *key;
+                }
             }
         }
         Ok(hash)
+    }
+
+    /// Those of a set, in its order: PBKDF2's side by side.
+    fn hash_all(&mut self, set: &[(&[u8], &[u8; SALT])]) -> Result<Zeroizing<Vec<[u8; HASH]>>, VaultError> {
+        if let Scheme::Pbkdf2 { iterations } = self.scheme {
+            let sources: Vec<_> =
+                set.iter().map(|(code, salt)| Source { password: code, salt: *salt }).collect();
+            return derive(&sources, iterations);
+        }
+        let mut hashes = Zeroizing::new(Vec::with_capacity(set.len()));
+        for (code, salt) in set {
+            hashes.push(*self.hash(code, salt)?);
+        }
+        Ok(hashes)
     }
 }
 
@@ -307,27 +324,47 @@ impl Keyring {
         if !(1..=MAX_COUNT).contains(&count) {
             return Err(VaultError::Count);
         }
-        let mut hasher = Hasher::for_set(hashing)?;
-        let mut set: Vec<NewCode> = Vec::with_capacity(count);
+        Owner::new(tenant, user, "any")?; // wrong names are refused before anything is hashed
+        let mut set: Vec<(RecoveryCode, [u8; SALT])> = Vec::with_capacity(count);
         for _ in 0..MAX_DRAWS {
             if set.len() == count {
-                return Ok(set);
+                break;
             }
             let code = RecoveryCode::generate()?;
-            if set.iter().any(|other| other.code.selector() == code.selector()) {
+            if set.iter().any(|(other, _)| other.selector() == code.selector()) {
                 continue;
             }
-            let owner = Owner::new(tenant, user, code.selector())?;
             let mut salt = [0; SALT];
             getrandom::fill(&mut salt).map_err(|_| VaultError::NoRandomness)?;
-            let record = self.seal(&owner, Purpose::Recovery, |plain| {
-                hashing.write(plain)?;
-                plain.push(&salt)?;
-                plain.push(&*hasher.hash(&**code.0, &salt)?)
-            })?;
-            set.push(NewCode { code, record });
+            set.push((code, salt));
         }
-        Err(VaultError::NoRandomness)
+        if set.len() < count {
+            return Err(VaultError::NoRandomness);
+        }
+        let to_hash: Vec<_> = set.iter().map(|(code, salt)| (code.0.as_slice(), salt)).collect();
+        let hashes = with_wiped_stack(|| Hasher::for_set(hashing)?.hash_all(&to_hash))?;
+        let sealed = set.into_iter().zip(hashes.iter()).map(|((code, salt), hash)| {
+            let record = self.seal_hash(tenant, user, code.selector(), hashing, &salt, hash)?;
+            Ok(NewCode { code, record })
+        });
+        sealed.collect()
+    }
+
+    /// The record of a code's hash.
+    fn seal_hash(
+        &self,
+        tenant: &str,
+        user: &str,
+        selector: &str,
+        hashing: Hashing,
+        salt: &[u8; SALT],
+        hash: &[u8; HASH],
+    ) -> Result<Vec<u8>, VaultError> {
+        self.seal(&Owner::new(tenant, user, selector)?, Purpose::Recovery, |plain| {
+            hashing.write(plain)?;
+            plain.push(salt)?;
+            plain.push(hash)
+        })
     }
 
     /// Whether `text` is the code of a record. The record is opened in any case, so that a changed one is found; what
@@ -406,26 +443,25 @@ impl Keyring {
         if !(1..=MAX_COUNT).contains(&codes.len()) {
             return Err(VaultError::Count);
         }
-        let mut hasher = Hasher::for_set(hashing)?;
+        Owner::new(tenant, user, "any")?; // wrong names are refused before anything is hashed
         let mut salt = [0; SALT];
         getrandom::fill(&mut salt).map_err(|_| VaultError::NoRandomness)?;
         let mut known: Vec<Zeroizing<Vec<u8>>> = Vec::with_capacity(codes.len());
-        let mut records = Vec::with_capacity(codes.len());
         for text in codes {
             let code = folded(text).ok_or(VaultError::Count)?;
-            if known.contains(&code) {
-                continue; // two records of one code would be two uses of it
+            // Two records of one code would be two uses of it.
+            if !known.contains(&code) {
+                known.push(code);
             }
-            let selector = format!("~{:02}", known.len());
-            let record = self.seal(&Owner::new(tenant, user, &selector)?, Purpose::Recovery, |plain| {
-                hashing.write(plain)?;
-                plain.push(&salt)?;
-                plain.push(&*hasher.hash(&code, &salt)?)
-            })?;
-            records.push((selector, record));
-            known.push(code);
         }
-        Ok(records)
+        let to_hash: Vec<_> = known.iter().map(|code| (code.as_slice(), &salt)).collect();
+        let hashes = with_wiped_stack(|| Hasher::for_set(hashing)?.hash_all(&to_hash))?;
+        let sealed = hashes.iter().enumerate().map(|(place, hash)| {
+            let selector = format!("~{place:02}");
+            let record = self.seal_hash(tenant, user, &selector, hashing, &salt, hash)?;
+            Ok((selector, record))
+        });
+        sealed.collect()
     }
 
     /// Which of these records, as `(selector, record)`, is that of the code, if any is. Every record is opened and

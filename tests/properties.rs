@@ -1,5 +1,6 @@
 //! What holds for every input.
 
+use base32ct::{Base32UpperUnpadded, Encoding};
 use ferrotp::uri::{Moving, OtpAuth};
 use ferrotp::{Algorithm, Digits, Error, HmacKey, Hotp, Secret, Totp, hotp, random, secret, steam, totp};
 use hmac::{Hmac, KeyInit, Mac};
@@ -90,6 +91,13 @@ proptest! {
             prop_assert_eq!(secret.as_bytes(), bytes.as_slice());
             prop_assert_eq!(secret::decoded_len(form.as_bytes()), Ok(bytes.len()));
         }
+    }
+
+    #[test]
+    fn base32_is_decoded_as_by_the_crate(text in "[A-Za-z2-7]{0,130}") {
+        let expected = Base32UpperUnpadded::decode_vec(&text.to_ascii_uppercase()).ok();
+        let decoded = Secret::from_base32(&text).ok().map(|secret| secret.as_bytes().to_vec());
+        prop_assert_eq!(decoded, expected);
     }
 
     #[test]

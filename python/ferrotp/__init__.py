@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from .qr import QR
 
 _names = globals()
+_parse_uri = _native.parse_uri
 
 
 def parse_uri(uri: str) -> OTP:
@@ -64,7 +65,7 @@ def parse_uri(uri: str) -> OTP:
 
     :raises ValueError: if it is not such a URI, or if the class refuses its secret, digits or period
     """
-    otp: OTP | None = _native.parse_uri(uri, _names)
+    otp: OTP | None = _parse_uri(uri, _names)
     if otp is not None:
         return otp
     from . import _tracebacks, _uri

@@ -44,7 +44,9 @@ _registry: Final[object]
 def register(
     class_: type[OTPBase], kind: Literal["otp", "hotp", "totp", "steam"], legacy: bool, watched: tuple[type, ...]
 ) -> None: ...
-def watch(names: dict[str, Any], functions: list[str], legacy: bool) -> None: ...
+def watch(
+    names: dict[str, Any], functions: list[str], by: Literal["comparing", "uris"], legacy: bool
+) -> None: ...
 
 # Constructors: whether the arguments were ordinary, and are set.
 def init_hotp(
@@ -135,6 +137,10 @@ class QRBase:
 _Sealed = bytes | bytearray | memoryview
 _Owner = tuple[str, str, str]
 _Kind = Literal["totp", "hotp"]
+
+def wallet_keys(secret: bytes, salts: list[bytes], iterations: int) -> list[bytes]:
+    """The keys that passlib's records are encrypted under: PBKDF2 with HMAC-SHA-256 of an application's secret and of
+    each record's salt, 48 bytes each. They are derived side by side; other threads run meanwhile."""
 
 def new_key() -> str:
     """The text form of a new key: 32 bytes from the operating system's generator.

@@ -26,6 +26,7 @@ _T = TypeVar("_T")
 _Item = TOTP | str
 _Progress = Callable[[int, int | None], object]
 
+_verify_one = _native.verify_one  # at hand, as in `otp`
 _CHUNK = 8192  # items between two looks at `cancel`; twenty times that of a KeySet, whose items cost less
 _PROBE = TOTP("A" * 32)  # ordinary as long as nobody has patched what a string stands for
 _SECONDS = TOTP("A" * 32, interval=1)
@@ -230,7 +231,7 @@ def verify_one(secret: str, code: str, at: "Time | None" = None, window: int = 0
     """
     if at is None:
         at = time.time()
-    verdict = _native.verify_one(_PROBE, secret, code, at, window)
+    verdict = _verify_one(_PROBE, secret, code, at, window)
     return TOTP(secret).verify(code, at, window) if verdict is None else verdict
 
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
         def __call__(self, length: int = ..., chars: Sequence[str] = ...) -> str: ...
 
 
+# At hand: to ask `_native` takes longer, since it makes some of its names at first use.
+_generate, _random_base32 = _native.generate, _native.random_base32
+
+
 class _Modern:
     """Where pyotp 2.12 has rules of its own."""
 
@@ -51,44 +55,6 @@ class _Modern:
             offsets = range(-valid_window, valid_window + 1)
             return any(equal(str(otp), str(totp.generate_otp(timecode + offset))) for offset in offsets)
         return equal(str(otp), str(totp.generate_otp(timecode)))
-
-
-class _Legacy:
-    """Where pyotp 2.10 and before have rules of their own: `ferrotp.legacy`."""
-
-    @staticmethod
-    def check_digits(digits: int) -> None:
-        if digits > 10:
-            raise ValueError("digits must be no greater than 10")
-        if digits < 1:
-            # pyotp 2.10 takes 0, and then every secret has the code 10000000000.
-            raise ValueError("digits must be at least 1")
-
-    @staticmethod
-    def check_interval(interval: int) -> None:
-        # pyotp 2.10 takes any, and with these fails at every use.
-        if isinstance(interval, (int, float)) and interval <= 0:
-            raise ValueError("interval must be positive")
-
-    @staticmethod
-    def check_steam_interval(interval: int) -> None:
-        """Any will do: it is ignored."""
-
-    @staticmethod
-    def check_secret(otp: "_OTPVerbs") -> None:
-        """Not at construction: the secret is decoded at first use."""
-
-    @staticmethod
-    def initial_count(given: int | None, own: int) -> int:
-        """That of a URI. 0 counts as absent."""
-        return given or own
-
-    @staticmethod
-    def verify(totp: "Any", equal: "Callable[[str, str], bool]", otp: str, for_time: "Any", valid_window: int) -> bool:
-        if valid_window:
-            offsets = range(-valid_window, valid_window + 1)
-            return any(equal(str(otp), str(totp.at(for_time, offset))) for offset in offsets)
-        return equal(str(otp), str(totp.at(for_time)))
 
 
 class _Sha1:
@@ -126,7 +92,7 @@ class _OTPVerbs(_native.OTPBase):
     """The methods of both surfaces' OTP. Each asks the native floor first. It answers while object and input are
     ordinary; otherwise it returns None and the plain rules, pyotp's own, decide."""
 
-    _pyotp_rules: "type[_Modern | _Legacy]"
+    _pyotp_rules: "type[_Modern]"
     min_secret_length_bits: "ClassVar[int]"
 
     def __init__(
@@ -166,7 +132,7 @@ class _OTPVerbs(_native.OTPBase):
         :param input: the counter, or for TOTP the time step; 0 or more, of any size
         :raises ValueError: if it is negative, or if the digest is shorter than 18 bytes
         """
-        code = _native.generate(self, input)
+        code = _generate(self, input)
         if code is not None:
             return code
         if input < 0:
@@ -302,7 +268,7 @@ def _secret_functions(module: "dict[str, Any]", find: "Callable[[str], Any]") ->
         if length < 32:
             raise ValueError("Secrets should be at least 160 bits")
         if chars is _BASE32 and "random" not in module and ("compat" not in module or module["compat"].is_genuine()):
-            text = _native.random_base32(length)
+            text = _random_base32(length)
             if text is not None:
                 return text
         random = find("random")

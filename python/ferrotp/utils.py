@@ -99,5 +99,6 @@ def strings_equal(s1: str, s2: str) -> bool:
     return compare_digest(s1.encode("utf-8"), s2.encode("utf-8"))
 
 
-_native.watch(globals(), ["build_uri", "strings_equal", "compare_digest", "unicodedata"], False)
-_native.watch(vars(unicodedata), ["normalize"], False)
+_native.watch(globals(), ["build_uri"], "uris", False)
+_native.watch(globals(), ["strings_equal", "compare_digest", "unicodedata"], "comparing", False)
+_native.watch(vars(unicodedata), ["normalize"], "comparing", False)

@@ -240,6 +240,32 @@ macro_rules! kernels_of_32 {
                 (7, 18, 3),
                 (17, 19, 10)
             );
+
+            /// The sums of PBKDF2: see `lanes::sha256_sums`.
+            #[target_feature(enable = $features)]
+            pub(in crate::lanes) fn sums(
+                [inner, outer]: &Group<u32, 8>,
+                first: &[[u32; LANES]; 8],
+                further: u32,
+            ) -> [[u32; LANES]; 8] {
+                let mut sums = *first;
+                for part in 0..LANES / WIDTH {
+                    let inner = inner.each_ref().map(|words| load(words, part));
+                    let outer = outer.each_ref().map(|words| load(words, part));
+                    let mut tag = first.each_ref().map(|words| load(words, part));
+                    let mut sum = tag;
+                    for _ in 0..further {
+                        tag = compress(outer, last_block(compress(inner, last_block(tag))));
+                        for (sum, word) in sum.iter_mut().zip(tag) {
+                            *sum = xor(*sum, word);
+                        }
+                    }
+                    for (words, word) in sums.iter_mut().zip(sum) {
+                        store(words, part, word);
+                    }
+                }
+                sums
+            }
         }
 
     };

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString};
 
 use super::codes::{WIDEST_WINDOW, is_over, is_totp, plain_text};
-use super::guard::{Kind, Registry};
+use super::guard::{Kind, Registry, Use};
 use super::state::MODERN_KEY_BYTES;
 use crate::batch::{KeySet, Numbers, Refused, in_parts};
 use crate::{Digits, Error, HmacKey};
@@ -28,7 +28,7 @@ fn with_key<R>(
     seconds: u64,
     mut use_key: impl FnMut(&HmacKey, Numbers) -> R + Send,
 ) -> Option<R> {
-    let pristine = registry?.pristine_with_utils(otp).filter(is_totp)?;
+    let pristine = registry?.pristine_for(Use::Comparing, otp).filter(is_totp)?;
     let class = pristine.class;
     if pristine.base.dict().is_some_and(|names| !names.is_empty()) {
         return None; // a verb of its own, perhaps
@@ -48,7 +48,7 @@ fn base32<'a>(item: &'a Bound<'_, PyAny>) -> Option<&'a [u8]> {
 }
 
 fn is_pristine(registry: Option<&Registry>, otp: &Bound<'_, PyAny>) -> bool {
-    registry.is_some_and(|registry| registry.pristine_with_utils(otp).is_some())
+    registry.is_some_and(|registry| registry.pristine_for(Use::Comparing, otp).is_some())
 }
 
 /// A fault of ours: sizes and keys were right when the call began.

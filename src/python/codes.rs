@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyString};
 
 use super::fastcall::{add, verb};
-use super::guard::{Kind, Pristine, Registry};
+use super::guard::{Kind, Pristine, Registry, Use};
 use super::state::{MadeKey, Ready};
 use crate::{Algorithm, Code, Digits, HmacKey, hotp, steam, totp};
 
@@ -91,7 +91,7 @@ fn find(
     for_time: &Bound<'_, PyAny>,
     valid_window: &Bound<'_, PyAny>,
 ) -> Option<Option<u64>> {
-    let pristine = registry.pristine_with_utils(slf).filter(is_totp)?;
+    let pristine = registry.pristine_for(Use::Comparing, slf).filter(is_totp)?;
     let class = pristine.class;
     let text = plain_text(otp)?;
     let window = counter(valid_window).filter(|window| *window <= WIDEST_WINDOW)?;
@@ -190,7 +190,7 @@ verb!(HotpAt, c"hotp_at", c"The code of a count.", registry, |slf, count| {
 
 verb!(HotpVerify, c"hotp_verify", c"Whether a code is that of a count.", registry, |slf, otp, count| {
     let text = plain_text(otp)?;
-    let pristine = registry.pristine_with_utils(slf);
+    let pristine = registry.pristine_for(Use::Comparing, slf);
     to_bool(
         slf.py(),
         with_hotp(pristine, count, |key, counter, digits| hotp::verify(key, counter, digits, text))?,
@@ -206,7 +206,7 @@ verb!(
         let (text, next_text) = (plain_text(otp)?, plain_text(next_otp)?);
         let more = self::counter(window).filter(|window| *window <= WIDEST_WINDOW)?;
         let first = self::counter(counter)?;
-        let found = with_hotp(registry.pristine_with_utils(slf), counter, |key, start, digits| {
+        let found = with_hotp(registry.pristine_for(Use::Comparing, slf), counter, |key, start, digits| {
             let last = start.checked_add(more)?;
             let found = hotp::resync(key, start, last, digits, text, next_text).ok()?;
             // In counts, which begin at the object's initial count.
@@ -225,7 +225,7 @@ verb!(
     c"Whether a code is that of a base32 secret, by the ordinary rules. The probe stands for what a string does.",
     registry,
     |probe, secret, otp, for_time, valid_window| {
-        registry.pristine_with_utils(probe).filter(is_totp)?;
+        registry.pristine_for(Use::Comparing, probe).filter(is_totp)?;
         let text = plain_text(otp)?;
         let window = counter(valid_window).filter(|window| *window <= WIDEST_WINDOW)?;
         let seconds = seconds(for_time, false)?;

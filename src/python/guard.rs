@@ -92,19 +92,37 @@ impl WatchedModule {
     }
 }
 
+/// What the functions of `utils` are for. A verb looks at those that its plain rules would call.
+#[derive(Clone, Copy)]
+pub(super) enum Use {
+    /// Comparing codes: `strings_equal` and what it calls, here and in `unicodedata`.
+    Comparing,
+    /// Writing URIs: `build_uri`.
+    Uris,
+}
+
 /// The watched functions of one surface. A module that is loaded again takes the place of its predecessor, which is
 /// kept for a call that may be looking at it.
 #[derive(Default)]
 struct Watched {
-    /// `utils` and what it calls; null until it is imported, and what is not imported is not patched.
-    current: [AtomicPtr<WatchedModule>; 2],
+    /// By their use. Null until `utils` is imported: what is not imported is not patched.
+    comparing: [AtomicPtr<WatchedModule>; 2],
+    uris: [AtomicPtr<WatchedModule>; 1],
     earlier: Mutex<Vec<AtomicPtr<WatchedModule>>>,
 }
 
 impl Watched {
+    #[inline(always)]
+    fn current(&self, by: Use) -> &[AtomicPtr<WatchedModule>] {
+        match by {
+            Use::Comparing => &self.comparing,
+            Use::Uris => &self.uris,
+        }
+    }
+
     /// Takes the place of the module with the same names, or an empty one. False if there is none.
-    fn put(&self, module: WatchedModule) -> bool {
-        let place = self.current.iter().find(|place| {
+    fn put(&self, module: WatchedModule, by: Use) -> bool {
+        let place = self.current(by).iter().find(|place| {
             Self::at(place).is_none_or(|old| {
                 let (old, new) = (old.genuine.iter(), module.genuine.iter());
                 old.map(|(name, _)| name.as_ptr()).eq(new.map(|(name, _)| name.as_ptr()))
@@ -125,15 +143,15 @@ impl Watched {
     }
 
     #[inline(always)]
-    fn is_patched(&self, py: Python<'_>) -> bool {
-        self.current.iter().filter_map(Self::at).any(|module| module.is_patched(py))
+    fn is_patched(&self, by: Use, py: Python<'_>) -> bool {
+        self.current(by).iter().filter_map(Self::at).any(|module| module.is_patched(py))
     }
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
         let earlier = self.earlier.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for place in self.current.iter_mut().chain(earlier) {
+        for place in self.comparing.iter_mut().chain(&mut self.uris).chain(earlier) {
             let module = core::mem::replace(place.get_mut(), null_mut());
             if !module.is_null() {
                 // SAFETY: made by `Box::into_raw` in `put`, and in one place alone.
@@ -174,7 +192,8 @@ impl Registry {
         }
         for watched in [&self.modern, &self.legacy] {
             let earlier = watched.earlier.try_lock();
-            for place in watched.current.iter().chain(earlier.iter().flat_map(|earlier| earlier.iter())) {
+            let current = watched.comparing.iter().chain(&watched.uris);
+            for place in current.chain(earlier.iter().flat_map(|earlier| earlier.iter())) {
                 if let Some(module) = Watched::at(place) {
                     visit.call(&module.names)?;
                     visit_names(&module.genuine, &visit)?;
@@ -265,15 +284,16 @@ impl Registry {
         Some(public)
     }
 
-    /// Lets an object of a public class pass while its class, its instance and `utils` are as they were: for what calls a
-    /// function of `utils`.
+    /// Lets an object of a public class pass while its class, its instance and what `utils` has for this use are as they
+    /// were.
     #[inline(always)]
-    pub(super) fn pristine_with_utils<'a, 'py>(
+    pub(super) fn pristine_for<'a, 'py>(
         &self,
+        by: Use,
         object: &'a Bound<'py, PyAny>,
     ) -> Option<Pristine<'a, 'py>> {
         let pristine = self.pristine(object)?;
-        (!self.watched(pristine.class.legacy).is_patched(object.py())).then_some(pristine)
+        (!self.watched(pristine.class.legacy).is_patched(by, object.py())).then_some(pristine)
     }
 
     /// Lets an object of a public class pass while its class and its instance are as they were.
@@ -442,20 +462,22 @@ fn has_only_python_s_names(names: &Bound<'_, PyDict>) -> bool {
     })
 }
 
-/// Lets the guard see when one of a module's functions is replaced.
+/// Lets the guard see when one of a module's functions is replaced, of those for comparing codes or for URIs.
 #[pyfunction]
 #[pyo3(pass_module)]
 pub(super) fn watch(
     module: &Bound<'_, PyModule>,
     names: Bound<'_, PyDict>,
     functions: Vec<String>,
+    by: &str,
     legacy: bool,
 ) -> PyResult<()> {
+    let by = if by == "uris" { Use::Uris } else { Use::Comparing };
     let py = names.py();
     let functions: Vec<&str> = functions.iter().map(String::as_str).collect();
     let genuine = genuine(py, &functions, |name| names.as_any().get_item(name))?;
     let watched = WatchedModule { names: names.unbind(), genuine };
-    match Registry::of_module(module)?.get().watched(legacy).put(watched) {
+    match Registry::of_module(module)?.get().watched(legacy).put(watched, by) {
         true => Ok(()),
         false => Err(PyRuntimeError::new_err("there is no room to watch another module's functions")),
     }

@@ -34,14 +34,12 @@ pub(super) fn init(
     if class.kind != kind {
         return None;
     }
-    let py = base.py();
     let legacy = class.legacy;
-    let number = |number: u8| number.into_pyobject(py).ok().map(Bound::into_any);
     let mut ordinary = Ordinary::default();
 
-    let (digits, digits_value) = match arguments.digits {
-        None => (default_digits, number(default_digits.get())?),
-        Some(value) => (ordinary_digits(value)?, value.clone()),
+    let digits = match arguments.digits {
+        None => default_digits,
+        Some(value) => ordinary_digits(value)?,
     };
     if !legacy && digits.get() < 6 {
         return None;
@@ -49,9 +47,9 @@ pub(super) fn init(
     ordinary.digits = Some(digits);
 
     let (moving, default) = if kind == Kind::Hotp { (Field::InitialCount, 0) } else { (Field::Interval, 30) };
-    let (moving_number, moving_value) = match arguments.moving {
-        None => (u32::from(default), number(default)?),
-        Some(value) => (small_number(value)?, value.clone()),
+    let moving_number = match arguments.moving {
+        None => default,
+        Some(value) => small_number(value)?,
     };
     if moving == Field::InitialCount {
         ordinary.set_initial_count(Some(moving_number));
@@ -75,25 +73,24 @@ pub(super) fn init(
     }
 
     let name = match arguments.name.filter(|name| !name.is_none()) {
-        None => intern!(py, "Secret").as_any(),
-        Some(name) if name.cast_exact::<PyString>().ok()?.is_empty().ok()? => intern!(py, "Secret").as_any(),
-        Some(name) => name,
+        Some(name) if !name.cast_exact::<PyString>().ok()?.is_empty().ok()? => Some(name),
+        _ => None,
     };
-    let issuer = match arguments.issuer {
-        None => py.None().into_bound(py),
-        Some(issuer) => issuer.clone(),
-    };
+    let issuer = arguments.issuer.filter(|issuer| !issuer.is_none());
+    (ordinary.default_name, ordinary.no_issuer) = (name.is_none(), issuer.is_none());
 
+    // What `ordinary` says whole is not held: see `Ordinary::value`.
+    let held = |value: Option<&Bound<'_, PyAny>>| value.map(|value| value.clone().unbind());
     let mut values = [
-        (moving, Some(moving_value.unbind())),
-        (Field::Digits, Some(digits_value.unbind())),
-        (Field::Digest, digest.map(|digest| digest.clone().unbind())),
-        (Field::Secret, Some(secret.clone().unbind())),
-        (Field::Name, Some(name.clone().unbind())),
-        (Field::Issuer, Some(issuer.unbind())),
+        (moving, None),
+        (Field::Digits, None),
+        (Field::Digest, held(digest)),
+        (Field::Secret, held(Some(secret))),
+        (Field::Name, held(name)),
+        (Field::Issuer, held(issuer)),
     ];
     let set = base.state().with(|state| !state.in_dict && state.swap(&mut values, ordinary));
-    release(py, values.map(|(_, value)| value));
+    release(base.py(), values.map(|(_, value)| value));
     set.then_some(())
 }
 
@@ -104,6 +101,12 @@ pub(super) fn init_totp(
     kwargs: Option<&Bound<'_, PyDict>>,
 ) -> Option<()> {
     let py = object.py();
+    if args.len() == 1 && kwargs.is_none() {
+        // The secret alone, as nearly everybody calls it.
+        let secret = args.get_borrowed_item(0).ok()?;
+        let arguments = Arguments { secret: Some(&secret), ..Arguments::default() };
+        return init(Registry::pristine_object(object)?, Kind::Totp, Digits::SIX, &arguments);
+    }
     let mut given: [Option<Bound<'_, PyAny>>; 6] = Default::default();
     if args.len() > given.len() {
         return None;

@@ -9,7 +9,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyType};
 
 use super::locked::Locked;
-use super::state::{Field, MadeKey, Ordinary, Ready, State, UriFields, Value, bound, hashlib_function};
+use super::state::{Field, MadeKey, Ordinary, Ready, State, UriFields, Value, bound};
 
 /// The memory of an object. Subclasses in Python add nothing in front of it.
 #[repr(C)]
@@ -145,12 +145,12 @@ impl<'a, 'py> Base<'a, 'py> {
 
     pub(super) fn get(self, field: Field) -> PyResult<Bound<'py, PyAny>> {
         let py = self.py();
-        let (value, algorithm) = self.state().with(|state| (state.value(field), state.ordinary.algorithm));
+        let (value, ordinary) = self.state().with(|state| (state.value(field), state.ordinary));
         if let Some(value) = value {
             return Ok(bound(py, value));
         }
-        if let Some(algorithm) = algorithm.filter(|_| field == Field::Digest) {
-            return hashlib_function(py, algorithm);
+        if let Some(value) = ordinary.value(py, field)? {
+            return Ok(value);
         }
         // Moved there, or set while a class attribute of this name stood in the way.
         if let Some(dict) = self.dict()
@@ -193,17 +193,17 @@ impl<'a, 'py> Base<'a, 'py> {
     /// The attributes that are set, as name and value, and the number of writes so far.
     pub(super) fn attributes(self) -> PyResult<(Attributes<'py>, u16)> {
         let py = self.py();
-        let (values, algorithm, writes) = self.state().with(|state| {
-            (Field::ALL.map(|(field, _)| state.value(field)), state.ordinary.algorithm, state.writes)
-        });
+        let (values, ordinary, writes) = self
+            .state()
+            .with(|state| (Field::ALL.map(|(field, _)| state.value(field)), state.ordinary, state.writes));
         let values = values.map(|value| value.map(|value| bound(py, value)));
         let mut set = Vec::new();
         for ((field, name), value) in Field::ALL.into_iter().zip(values) {
-            match (field, value, algorithm) {
-                (_, Some(value), _) => set.push((name, value)),
-                (Field::Digest, None, Some(algorithm)) => set.push((name, hashlib_function(py, algorithm)?)),
-                _ => {}
-            }
+            let value = match value {
+                Some(value) => Some(value),
+                None => ordinary.value(py, field)?,
+            };
+            set.extend(value.map(|value| (name, value)));
         }
         Ok((set, writes))
     }

@@ -26,6 +26,11 @@ use pyo3::prelude::*;
 /// It asks for the GIL: nobody has shown it without, and the registries and an object's dict are read under it.
 #[pymodule(gil_used = true)]
 mod _native {
+    use pyo3::exceptions::PyAttributeError;
+
+    use super::batch::KeySetBase;
+    use super::qr::QrBase;
+    use super::vault::{PyHashing, PyKeyring};
     use super::*;
 
     #[pymodule_export]
@@ -33,7 +38,7 @@ mod _native {
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
     #[pymodule_export]
-    use super::batch::{KeySetBase, batch_codes, batch_verify};
+    use super::batch::{batch_codes, batch_verify};
     #[pymodule_export]
     use super::codes::kernels;
     #[pymodule_export]
@@ -41,13 +46,27 @@ mod _native {
     #[pymodule_export]
     use super::object::{getstate, instance_dict, set_instance_dict, setstate};
     #[pymodule_export]
-    use super::qr::QrBase;
-    #[pymodule_export]
     use super::text::decode_base32;
     #[pymodule_export]
     use super::transfer::{migration_decode, migration_encode, pskc_read};
     #[pymodule_export]
-    use super::vault::{PyHashing, PyKeyring, new_key};
+    use super::vault::{new_key, wallet_keys};
+
+    /// A class that most programs never ask for: it is made at first use.
+    #[pyfunction]
+    #[pyo3(pass_module)]
+    fn __getattr__<'py>(module: &Bound<'py, PyModule>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+        match name {
+            "KeySetBase" => module.add_class::<KeySetBase>(),
+            "QRBase" => module.add_class::<QrBase>(),
+            "Hashing" => module.add_class::<PyHashing>(),
+            "Keyring" => module.add_class::<PyKeyring>(),
+            _ => {
+                Err(PyAttributeError::new_err(format!("module 'ferrotp._native' has no attribute '{name}'")))
+            }
+        }?;
+        module.getattr(name)
+    }
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

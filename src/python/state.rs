@@ -53,7 +53,14 @@ pub(super) struct Ordinary {
     /// Seconds.
     pub(super) interval: u32,
     initial_count_and_one: Option<NonZeroU32>,
+    /// The name is [`DEFAULT_NAME`], and not held.
+    pub(super) default_name: bool,
+    /// The issuer is None, and not held.
+    pub(super) no_issuer: bool,
 }
+
+/// The name of an object that was given none.
+pub(super) const DEFAULT_NAME: &str = "Secret";
 
 impl Ordinary {
     pub(super) fn initial_count(self) -> Option<u32> {
@@ -75,6 +82,21 @@ impl Ordinary {
             Field::Secret | Field::Name | Field::Issuer => {}
         }
         Ok(ordinary)
+    }
+
+    /// The value of a field that is not held, made for somebody who asks: a default, or a number that a constructor was
+    /// given.
+    pub(super) fn value<'py>(self, py: Python<'py>, field: Field) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let number = |number: u32| Ok(number.into_pyobject(py)?.into_any());
+        match field {
+            Field::Digits => self.digits.map(|digits| number(digits.get().into())).transpose(),
+            Field::Digest => self.algorithm.map(|algorithm| hashlib_function(py, algorithm)).transpose(),
+            Field::Interval => (self.interval != 0).then(|| number(self.interval)).transpose(),
+            Field::InitialCount => self.initial_count().map(number).transpose(),
+            Field::Name => Ok(self.default_name.then(|| intern!(py, DEFAULT_NAME).clone().into_any())),
+            Field::Issuer => Ok(self.no_issuer.then(|| py.None().into_bound(py))),
+            Field::Secret => Ok(None),
+        }
     }
 
     /// Whether a field's value means something.
@@ -112,11 +134,12 @@ pub(super) struct Ready<'a> {
     pub(super) initial_count: Option<u32>,
 }
 
-/// Attributes as a URI needs them; the interval is 0 where the object has none.
+/// Attributes as a URI needs them; a name or an issuer that is the default is `None`, and the interval 0 where the object
+/// has none.
 pub(super) struct UriFields<V> {
     pub(super) secret: V,
-    pub(super) name: V,
-    pub(super) issuer: V,
+    pub(super) name: Option<V>,
+    pub(super) issuer: Option<V>,
     pub(super) algorithm: Algorithm,
     pub(super) digits: Digits,
     pub(super) interval: u32,
@@ -128,8 +151,8 @@ impl<V> UriFields<V> {
     pub(super) fn map<W>(self, to: impl Fn(V) -> W) -> UriFields<W> {
         UriFields {
             secret: to(self.secret),
-            name: to(self.name),
-            issuer: to(self.issuer),
+            name: self.name.map(&to),
+            issuer: self.issuer.map(&to),
             algorithm: self.algorithm,
             digits: self.digits,
             interval: self.interval,
@@ -212,7 +235,9 @@ impl State {
             Field::Digest => self.ordinary.algorithm = meaning.algorithm,
             Field::Interval => self.ordinary.interval = meaning.interval,
             Field::InitialCount => self.ordinary.initial_count_and_one = meaning.initial_count_and_one,
-            Field::Secret | Field::Name | Field::Issuer => {}
+            Field::Name => self.ordinary.default_name = meaning.default_name,
+            Field::Issuer => self.ordinary.no_issuer = meaning.no_issuer,
+            Field::Secret => {}
         }
         if matches!(field, Field::Secret | Field::Digest) {
             self.key = None;
@@ -282,10 +307,15 @@ impl State {
     }
 
     pub(super) fn uri_fields(&self) -> Option<UriFields<Value>> {
+        // `None` inside is the default, and outside an attribute that was deleted.
+        let held = |field, is_default: bool| match self.field(field) {
+            None => is_default.then_some(None),
+            value => Some(value),
+        };
         let fields = UriFields {
             secret: self.field(Field::Secret)?,
-            name: self.field(Field::Name)?,
-            issuer: self.field(Field::Issuer)?,
+            name: held(Field::Name, self.ordinary.default_name)?,
+            issuer: held(Field::Issuer, self.ordinary.no_issuer)?,
             algorithm: self.ordinary.algorithm?,
             digits: self.ordinary.digits?,
             interval: self.ordinary.interval,

@@ -7,10 +7,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyString};
 
 use super::fastcall::{add, verb};
-use super::guard::Kind;
+use super::guard::{Kind, Use};
 use super::init::{Arguments, init};
 use super::object::new_object;
-use super::state::{UriFields, hashlib_function, with_key_bytes};
+use super::state::{DEFAULT_NAME, UriFields, hashlib_function, with_key_bytes};
 use crate::uri::{Moving, OtpAuth};
 use crate::{Algorithm, Digits, random};
 
@@ -39,12 +39,17 @@ fn uri<'py>(
     let secret = fields.secret.cast_exact::<PyString>().ok()?.to_str().ok()?;
     let account = match argument(name)? {
         Some(name) => name,
-        None => fields.name.cast_exact::<PyString>().ok()?.to_str().ok()?,
+        None => match &fields.name {
+            Some(name) => name.cast_exact::<PyString>().ok()?.to_str().ok()?,
+            None => DEFAULT_NAME,
+        },
     };
-    let issuer = match argument(issuer_name)? {
-        Some(issuer) => Some(issuer),
-        None if fields.issuer.is_none() => None,
-        None => Some(fields.issuer.cast_exact::<PyString>().ok()?.to_str().ok()?),
+    let issuer = match (argument(issuer_name)?, &fields.issuer) {
+        (Some(issuer), _) => Some(issuer),
+        (None, Some(issuer)) if !issuer.is_none() => {
+            Some(issuer.cast_exact::<PyString>().ok()?.to_str().ok()?)
+        }
+        (None, _) => None,
     };
     let uri = OtpAuth {
         secret: Cow::Borrowed(secret),
@@ -64,7 +69,7 @@ verb!(
     registry,
     |slf, name, issuer_name| {
         let pristine =
-            registry.pristine_with_utils(slf).filter(|pristine| pristine.class.kind != Kind::Hotp)?;
+            registry.pristine_for(Use::Uris, slf).filter(|pristine| pristine.class.kind != Kind::Hotp)?;
         let fields = pristine.base.uri_fields()?;
         let period = Some(fields.interval).filter(|interval| *interval != 0)?;
         uri(&fields, name, issuer_name, Moving::Period(period.into()))
@@ -78,7 +83,7 @@ verb!(
     registry,
     |slf, name, initial_count, issuer_name| {
         let pristine =
-            registry.pristine_with_utils(slf).filter(|pristine| pristine.class.kind == Kind::Hotp)?;
+            registry.pristine_for(Use::Uris, slf).filter(|pristine| pristine.class.kind == Kind::Hotp)?;
         let fields = pristine.base.uri_fields()?;
         let given = match initial_count.is_none() {
             true => None,

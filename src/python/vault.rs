@@ -3,6 +3,7 @@
 //! The methods are native up to the caller, so that no Python frame, which a traceback would keep, holds a code, a
 //! secret or a key.
 
+use core::num::NonZeroU32;
 use std::path::PathBuf;
 
 use pyo3::exceptions::{PyMemoryError, PyOverflowError, PyTypeError, PyValueError};
@@ -10,8 +11,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyInt, PyList, PyMemoryView, PyString, PyTuple, PyType};
 use zeroize::Zeroizing;
 
+use crate::derivation::{Source, derive};
 use crate::recovery::{self, Hashing, RecoveryCode, Scheme};
 use crate::vault::{self, Key, Keyring, Kind, Owner, Parameters, Purpose};
+use crate::wipe::with_wiped_stack;
 use crate::{Algorithm, Digits, VaultError};
 
 /// The exception of `ferrotp.vault` for an error.
@@ -232,6 +235,23 @@ fn parameters(
 pub(super) fn new_key(py: Python<'_>) -> PyResult<Bound<'_, PyString>> {
     let key = Key::generate().map_err(|error| raised(py, error))?;
     Ok(PyString::new(py, &key.to_text()))
+}
+
+/// The keys that passlib's records are encrypted under: PBKDF2 with HMAC-SHA-256 of an application's secret and of each
+/// record's salt, 48 bytes each. They are derived side by side; other threads run meanwhile.
+#[pyfunction]
+pub(super) fn wallet_keys<'py>(
+    py: Python<'py>,
+    secret: &Bound<'py, PyBytes>,
+    salts: Vec<Bound<'py, PyBytes>>,
+    iterations: NonZeroU32,
+) -> PyResult<Bound<'py, PyList>> {
+    let password = secret.as_bytes();
+    let sources: Vec<_> = salts.iter().map(|salt| Source { password, salt: salt.as_bytes() }).collect();
+    let keys = py
+        .detach(|| with_wiped_stack(|| derive::<48>(&sources, iterations.get())))
+        .map_err(|error| raised(py, error))?;
+    PyList::new(py, keys.iter().map(|key| PyBytes::new(py, key)))
 }
 
 /// How recovery codes are hashed. Made by `argon2id` or `pbkdf2`.

@@ -66,6 +66,13 @@ def is_fast_to_verify(otp: Any) -> bool:
     return verdict is not None
 
 
+def is_fast_to_write_a_uri(otp: Any) -> bool:
+    """The same for `provisioning_uri`."""
+    kind = type(otp).__name__
+    uri = _native.hotp_uri(otp, None, None, None) if kind == "HOTP" else _native.totp_uri(otp, None, None)
+    return uri is not None
+
+
 def kinds(module: types.ModuleType) -> dict[str, Any]:
     """The public classes."""
     return {"OTP": module.OTP, "HOTP": module.HOTP, "TOTP": module.TOTP, "Steam": module.contrib.Steam}

@@ -45,5 +45,6 @@ def strings_equal(s1: str, s2: str) -> bool:
     return compare_digest(s1.encode("utf-8"), s2.encode("utf-8"))
 
 
-_native.watch(globals(), ["build_uri", "strings_equal", "compare_digest", "unicodedata"], True)
-_native.watch(vars(unicodedata), ["normalize"], True)
+_native.watch(globals(), ["build_uri"], "uris", True)
+_native.watch(globals(), ["strings_equal", "compare_digest", "unicodedata"], "comparing", True)
+_native.watch(vars(unicodedata), ["normalize"], "comparing", True)

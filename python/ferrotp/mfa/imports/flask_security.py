@@ -1,8 +1,8 @@
 """Flask-Security: passlib's TOTP records on the user's row, and recovery codes in one comma-separated text."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from sqlalchemy import or_, select
@@ -40,6 +40,7 @@ class FlaskSecurity:
     passkey_table: str = "web_authn"
     """Of the model ``WebAuthn``, if there is one."""
     recovery_codes: bool = True
+    _keys: Mapping[wallet.Lock, bytes] = field(default_factory=dict, repr=False)
 
     @property
     def needs_proof(self) -> bool:
@@ -75,6 +76,14 @@ class FlaskSecurity:
         )
         return database.with_owner(select(*fields), joined, database.column(self.table, self.user_column), None)
 
+    def prepared(self, users: Sequence[dict[str, list[Row]]]) -> "FlaskSecurity":
+        """Itself, with the keys of these users' records, which take a fifth of the time where several are derived at
+        once."""
+        if not self.secrets:
+            return self
+        texts = (text for rows in users for row in rows["user"] for text in _records(row))
+        return replace(self, _keys=wallet.derived_keys(texts, self.secrets))
+
     def read(self, user: SourceUser, rows: dict[str, list[Row]], moment: Moment) -> None:
         """Puts into `user` what the rows of one user hold."""
         for row in rows.get("passkeys", ()):
@@ -104,11 +113,8 @@ class FlaskSecurity:
                 self._codes(user, row["codes"])
 
     def _unified(self, user: SourceUser, text: Any) -> None:
-        try:
-            secrets = json.loads(text) if isinstance(text, str) and len(text) <= LONGEST else None
-        except (ValueError, RecursionError):
-            secrets = None
-        if not isinstance(secrets, dict):
+        secrets = _unified(text)
+        if secrets is None:
             user.skip("us_totp_secrets", "it is not the JSON of Flask-Security")
             return
         for method, record in secrets.items():
@@ -122,7 +128,8 @@ class FlaskSecurity:
             user.skip(what, "no TOTP record of passlib")
             return
         try:
-            factor = wallet.factor_of_record(text, self.secrets, "", factor_id("flask-security", what, user.user_id))
+            own_id = factor_id("flask-security", what, user.user_id)
+            factor = wallet.factor_of_record(text, self.secrets, self._keys, "", own_id)
         except wallet.NoSecretError as error:
             user.hold_back(what, str(error))
             return
@@ -143,3 +150,19 @@ class FlaskSecurity:
             user.skip("recovery codes", "they are encrypted, and no key was given")
             return
         user.recovery_codes += [code for code in opened if code]
+
+
+def _unified(text: Any) -> dict[str, Any] | None:
+    """Flask-Security's secrets by method; None for what is not its JSON."""
+    try:
+        secrets = json.loads(text) if isinstance(text, str) and len(text) <= LONGEST else None
+    except (ValueError, RecursionError):
+        return None
+    return secrets if isinstance(secrets, dict) else None
+
+
+def _records(row: Row) -> Iterator[str]:
+    """The records that `read` opens of a user's row."""
+    for text in (row.get("secret"), (_unified(row.get("unified")) or {}).get("authenticator")):
+        if isinstance(text, str) and len(text) <= LONGEST:
+            yield text

@@ -8,6 +8,8 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import chain, islice
 
 from sqlalchemy import Engine
 
@@ -30,7 +32,7 @@ from ..service import MFA
 from ..time_step import time_step_of
 from .database import Accounts, Database, Row, SourceError, Users, identifier
 from .report import ImportReport
-from .source_user import Format, Moment, Note, SourceUser
+from .source_user import Format, FormatForMany, Moment, Note, SourceUser
 
 CODES_AT_ONCE = 200
 """Recovery codes that are hashed between two commits: a few seconds' work, which is all that a kill takes back. A size
@@ -38,6 +40,8 @@ of work, so no policy."""
 GOOD_BITS = 64
 """Of a recovery code: fewer are flagged (NIST SP 800-63B-4, section 3.1.2.2). The standard's number, and only said in a
 report: no policy."""
+TOGETHER = 8
+"""Users whose records are opened at once, so that their keys are derived side by side: a size of work, so no policy."""
 PROOF_WINDOW = 2
 """Time steps that a proof may be off by, whatever the policy: it shows that keys are right, and lets nobody in."""
 
@@ -45,6 +49,8 @@ HELD_BACK = "a factor does not open, so nothing of the user comes: run it again 
 
 FindUsers = Callable[[Sequence[str]], Mapping[str, str]]
 """Gives for ids of the source the application's own: those that are missing are nobody's."""
+_Newcomer = tuple[str, dict[str, list[Row]]]
+"""A user's id, and the rows by their tables."""
 Progress = Callable[[int, int], None]
 """Called with how many users were looked at, and how many there are."""
 
@@ -140,8 +146,8 @@ class _ImportRun:
                 for page in self._database.pages(queries):
                     # Opening the records of a page may take a while, and lets other threads run.
                     users_of_page = self._users_of(page)
-                    sources = pool.map(self._read, self._newcomers(users_of_page))
-                    accepted = filter(None, map(self._within_policy, sources))
+                    parts = pool.map(self._read_some, _parts(self._newcomers(users_of_page)))
+                    accepted = filter(None, map(self._within_policy, chain.from_iterable(parts)))
                     for users in _batches(accepted):
                         self._import(users)
                     self._count_enrolled(users_of_page)
@@ -177,7 +183,7 @@ class _ImportRun:
                 own[found[user_id]] = rows
         return own
 
-    def _newcomers(self, users: dict[str, dict[str, list[Row]]]) -> Iterator[tuple[str, dict[str, list[Row]]]]:
+    def _newcomers(self, users: dict[str, dict[str, list[Row]]]) -> Iterator[_Newcomer]:
         """Those who are not there already."""
         for user_id, rows in users.items():
             if self._mfa is not None and self._is_there(self._mfa, user_id):
@@ -195,11 +201,17 @@ class _ImportRun:
         # Not all whom the store knows: `import_users` decides. It saves opening the records of most of them.
         return bool(mfa.status(user_id=user_id).factors)
 
-    def _read(self, newcomer: tuple[str, dict[str, list[Row]]]) -> SourceUser:
-        user_id, rows = newcomer
+    def _read_some(self, newcomers: Sequence[_Newcomer]) -> list[SourceUser]:
+        format = self._format
+        if isinstance(format, FormatForMany):
+            with suppress(Exception):  # whatever a row holds: `read` says of whom it is, and the others come
+                format = format.prepared([rows for _, rows in newcomers])
+        return [self._read(format, user_id, rows) for user_id, rows in newcomers]
+
+    def _read(self, format: Format, user_id: str, rows: dict[str, list[Row]]) -> SourceUser:
         user = SourceUser(user_id)
         try:
-            self._format.read(user, rows, Moment(self._clock(), self._policy.window))
+            format.read(user, rows, Moment(self._clock(), self._policy.window))
         except SourceError:
             raise
         except Exception as error:  # whatever a row holds, the others come; its text may be anything
@@ -262,7 +274,7 @@ class _ImportRun:
 
     def _check_proof(self, users: Users, user_id: str, code: str) -> None:
         for rows in users.values():
-            for factor in self._read((user_id, rows)).factors:
+            for factor in self._read(self._format, user_id, rows).factors:
                 if (
                     isinstance(factor, ImportedFactor)
                     and factor.kind == "totp"
@@ -281,6 +293,11 @@ def _is_code_of(factor: ImportedFactor, code: str, now: float) -> bool:
     key = secret_bytes(factor.secret)
     step = time_step_of(key, code, now, PROOF_WINDOW, factor.algorithm, factor.digits, factor.period)
     return step is not None
+
+
+def _parts(newcomers: Iterator[_Newcomer]) -> Iterator[list[_Newcomer]]:
+    while part := list(islice(newcomers, TOGETHER)):
+        yield part
 
 
 def _batches(users: Iterator[ImportedUser]) -> Iterator[list[ImportedUser]]:

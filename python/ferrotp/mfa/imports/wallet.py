@@ -4,12 +4,12 @@ It has no MAC, so a wrong secret opens every record, to garbage that nobody can 
 asked for.
 """
 
-import hashlib
 import json
 from base64 import b32decode
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
+from ... import _native
 from ..foreign_users import ImportedFactor
 from .database import SourceError
 
@@ -42,12 +42,43 @@ def parse_secrets(text: str) -> dict[str, bytes]:
     return secrets
 
 
-def factor_of_record(text: str, secrets: Mapping[str, bytes], name: str, key: str) -> ImportedFactor:
-    """The factor of a record."""
+class Lock(NamedTuple):
+    """What a record's key is derived from."""
+
+    tag: str
+    """Of the application's secret."""
+    cost: int
+    """The power of two of PBKDF2's rounds."""
+    salt: bytes
+
+
+def derived_keys(texts: Iterable[str], secrets: Mapping[str, bytes]) -> dict[Lock, bytes]:
+    """The keys of the records that are encrypted, derived side by side. What is no such record is passed over."""
+    salts: dict[tuple[str, int], set[bytes]] = {}
+    for text in texts:
+        try:
+            lock = _lock(_parsed(text).get("enckey"), secrets)
+        except WalletError:
+            continue
+        salts.setdefault(lock[:2], set()).add(lock.salt)
+    keys = {}
+    for (tag, cost), together in salts.items():
+        found = _native.wallet_keys(bytes(secrets[tag]), list(together), 1 << cost)
+        keys.update({Lock(tag, cost, salt): key for salt, key in zip(together, found, strict=True)})
+    return keys
+
+
+def factor_of_record(
+    text: str, secrets: Mapping[str, bytes], keys: Mapping[Lock, bytes], name: str, key: str
+) -> ImportedFactor:
+    """The factor of a record.
+
+    :param keys: those that are derived already
+    """
     record = _parsed(text)
     if record.get("type") != "totp" or record.get("v") != 1:
         raise WalletError("no TOTP record of passlib")
-    secret = _decrypted(record["enckey"], secrets) if "enckey" in record else _base32(record.get("key"))
+    secret = _decrypted(record["enckey"], secrets, keys) if "enckey" in record else _base32(record.get("key"))
     algorithm = record.get("alg", "sha1")
     digits, period = record.get("digits", 6), record.get("period", 30)
     if not isinstance(algorithm, str) or type(digits) is not int or type(period) is not int:
@@ -67,7 +98,7 @@ def _parsed(text: str) -> dict[str, Any]:
     return record
 
 
-def _decrypted(enckey: Any, secrets: Mapping[str, bytes]) -> bytes:
+def _lock(enckey: Any, secrets: Mapping[str, bytes]) -> Lock:
     if not isinstance(enckey, dict) or enckey.get("v") != 1:
         raise WalletError("no TOTP record of passlib")
     cost, tag = enckey.get("c"), enckey.get("t")
@@ -75,13 +106,20 @@ def _decrypted(enckey: Any, secrets: Mapping[str, bytes]) -> bytes:
         raise WalletError("a TOTP record of passlib with a cost that is none")
     if not isinstance(tag, str) or tag not in secrets:
         raise NoSecretError("its TOTP secret is not among those that were given")
-    salt, sealed = _base32(enckey.get("s")), _base32(enckey.get("k"))
+    return Lock(tag, cost, _base32(enckey.get("s")))
+
+
+def _decrypted(enckey: Any, secrets: Mapping[str, bytes], keys: Mapping[Lock, bytes]) -> bytes:
+    lock = _lock(enckey, secrets)
+    sealed = _base32(enckey.get("k"))
     try:
         from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
     except ImportError:
         raise SourceError("encrypted sources need: pip install 'ferrotp[import]'") from None
-    derived = hashlib.pbkdf2_hmac("sha256", secrets[tag], salt, 1 << cost, 48)
-    decryptor = Cipher(algorithms.AES(derived[:32]), modes.CTR(derived[32:])).decryptor()
+    key = keys.get(lock)
+    if key is None:
+        (key,) = _native.wallet_keys(bytes(secrets[lock.tag]), [lock.salt], 1 << lock.cost)
+    decryptor = Cipher(algorithms.AES(key[:32]), modes.CTR(key[32:])).decryptor()
     return decryptor.update(sealed) + decryptor.finalize()
 
 
