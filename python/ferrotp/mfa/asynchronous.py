@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from .._tracebacks import awaited_without_frames
-from .results import AuditEntry, AuditMark, FactorInfo
+from .results import AuditEntry, AuditMark, FactorInfo, UserId
 from .service import MFA
 from .stores.pool import POOL_SIZE
 from .threads import Threads
@@ -81,9 +81,9 @@ class AsyncMFA:
             for factor in batch:
                 yield factor
 
-    async def audit_entries(self) -> AsyncIterator[AuditEntry]:
-        """All rows of the audit of this tenant, user by user, the oldest first."""
-        found = await self._call(MFA.audit_entries, self.mfa)
+    async def audit_entries(self, *, user_id: UserId | None = None) -> AsyncIterator[AuditEntry]:
+        """The rows of a user, or all of this tenant, user by user; the oldest first."""
+        found = await self._call(MFA.audit_entries, self.mfa, user_id=user_id)
         while batch := await self._call(list, islice(found, _BATCH)):
             for entry in batch:
                 yield entry

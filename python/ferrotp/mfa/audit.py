@@ -8,7 +8,7 @@ from itertools import chain
 
 from .. import vault
 from .audit_chain import fault_of_head, fault_of_row, link_of, sealed_head, sealed_row
-from .core import Core
+from .core import OF_THE_STORE, Core
 from .errors import moment
 from .results import AuditEntry, AuditFault, AuditMark, AuditReport, UserId
 from .stores.base import AuditHead, AuditRow, Factor, Owner, Store
@@ -22,15 +22,6 @@ TRIES = 5
 LONGEST_PAGE = 1000
 """Rows that `activity` gives at most."""
 
-OF_THE_STORE = Owner("", "")
-"""Whose rows say when the audit began and which keys were rotated. They are never removed."""
-
-
-def begin(core: Core) -> None:
-    """Says once that from now on each event is a row: what a factor was used for before has none."""
-    if core.audited and core.store.audit_head(OF_THE_STORE).number == 0:
-        core.emit("audit began", core.now(), OF_THE_STORE)
-
 
 def activity(core: Core, user_id: UserId, limit: int, before: int | None) -> list[AuditEntry]:
     """`MFA.activity`."""
@@ -39,10 +30,10 @@ def activity(core: Core, user_id: UserId, limit: int, before: int | None) -> lis
     return list(map(_entry, rows))
 
 
-def entries(core: Core) -> Iterator[AuditEntry]:
+def entries(core: Core, user_id: UserId | None) -> Iterator[AuditEntry]:
     """`MFA.audit_entries`."""
     tenant = core.tenant
-    for owner in _owners(core.store):
+    for owner in _owners(core.store) if user_id is None else [core.owner(user_id)]:
         if owner.tenant == tenant:
             yield from map(_entry, _rows(core.store, owner))
 
@@ -70,12 +61,13 @@ def verify(core: Core, user_id: UserId | None, marks: Iterable[AuditMark]) -> Au
     return AuditReport(users, rows, tuple(faults))
 
 
-def prune(core: Core) -> int:
+def prune(core: Core, days: int | None) -> int:
     """`MFA.prune_audit`."""
-    if not core.policy.audit_days:
+    days = core.policy.audit_days if days is None else days
+    if not days:
         return 0
     now, tenant = core.now(), core.tenant
-    oldest = now - 86_400_000 * core.policy.audit_days
+    oldest = now - 86_400_000 * days
     removed = 0
     for owner in _owners(core.store):
         if owner.tenant == tenant and owner != OF_THE_STORE:

@@ -29,10 +29,16 @@ LONGEST_TEXT = 255
 """Characters of an address or a user agent that are kept: clients send any. A bound of the tables."""
 
 
+providers: "dict[str, Callable[[], AuditContext | None]]" = {}
+"""The same of frameworks that know the request of a thread: by name, what says who asks; None: nobody."""
+
+
 def context_of_request() -> AuditContext:
-    """What `request_context` says now."""
+    """Who asks, as the framework of this moment says it."""
     found = request_context.get()
-    return found() if callable(found) else found
+    if found is not BY_ITSELF:
+        return found() if callable(found) else found
+    return next((context for provide in providers.values() if (context := provide()) is not None), BY_ITSELF)
 
 
 def appends(keyring: vault.Keyring, events: Iterable[Event], context: AuditContext) -> list[AuditAppend]:

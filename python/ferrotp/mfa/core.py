@@ -70,6 +70,22 @@ _REFUSED: dict[Method, Kind] = {
 }
 
 
+OF_THE_STORE = Owner("", "")
+"""Whose rows of the audit say when it began and which keys were rotated. They are never removed."""
+
+
+class Audited:
+    """What the services of one store have in common whose events are rows.
+
+    :param context: where the request of this moment comes from
+    """
+
+    def __init__(self, context: Callable[[], AuditContext]) -> None:
+        self.context = context
+        self.has_begun = False
+        """Whether the store is known to say when the audit began."""
+
+
 class Core:
     """The store, the keys and the policy of one service. It keeps nothing else: what is decided, the store decides."""
 
@@ -82,7 +98,7 @@ class Core:
         tenant: str | Callable[[], str],
         clock: Callable[[], float],
         on_event: Callable[[Event], None] | None,
-        audit_context: Callable[[], AuditContext] | None = None,
+        audit: "Audited | None" = None,
     ) -> None:
         self.store = store
         self.issuer = identifier("issuer", issuer)
@@ -93,13 +109,12 @@ class Core:
         self._tenant = tenant if callable(tenant) or tenant == "" else identifier("tenant", tenant)
         self.clock = clock
         self.on_event = on_event
-        self.audit_context = audit_context
-        """Where a request comes from; None for a service without an audit."""
+        self.audit = audit
 
     @property
     def audited(self) -> bool:
         """Whether each event is a row, too."""
-        return self.audit_context is not None
+        return self.audit is not None
 
     @property
     def keyring(self) -> vault.Keyring:
@@ -148,6 +163,7 @@ class Core:
             answer = verb(*arguments, **named)
             events(self, answer)
             return answer
+        self.begin_audit()
         told: list[Event] = []
         quiet = self._telling(told.append)
         answers: list[_T] = []
@@ -349,8 +365,9 @@ class Core:
     def _note_all(self, events: Sequence[Event]) -> None:
         coming: list[AuditAppend] = []
         if self.audited:
-            coming = self._appends(events)
             try:
+                self.begin_audit()
+                coming = self._appends(events)
                 if coming:
                     self.store.append_audit(coming)
             except MFAError:
@@ -360,13 +377,25 @@ class Core:
         self._tell_all(events)
         self._tell_damaged(coming)
 
+    def begin_audit(self) -> None:
+        """Says once that from now on each event is a row: what a factor was used for before has none."""
+        if self.audit is None or self.audit.has_begun:
+            return
+        self.audit.has_begun = True
+        try:
+            if self.store.audit_head(OF_THE_STORE).number == 0:
+                self.emit("audit began", self.now(), OF_THE_STORE)
+        except BaseException:
+            self.audit.has_begun = False
+            raise
+
     def _appends(self, events: Sequence[Event]) -> list[AuditAppend]:
         """The rows of events. What somebody does who has shown nothing is no row of anybody's: the log has it."""
         rows = [event for event in events if event.user_id or event.kind != "passkey refused"]
-        if not rows or self.audit_context is None:
+        if not rows or self.audit is None:
             return []
         try:
-            context = self.audit_context()
+            context = self.audit.context()
         except Exception:
             # As with `on_event`: a decision does not hang on what the application knows of a request.
             _log.error("audit_context raised: the row has no address")

@@ -15,7 +15,7 @@ from .._tracebacks import without_frames
 from . import audit as audit_rows
 from . import devices, enrollment, factors, importing, maintenance, passkeys, recovery, verification
 from .audit_chain import context_of_request
-from .core import Core, identifier, user_id_text
+from .core import Audited, Core, identifier, user_id_text
 from .enrollment import OTPKind
 from .errors import MFAError
 from .events import AuditContext, Event
@@ -85,12 +85,12 @@ class MFA:
     ) -> None:
         policy = Policy() if policy is None else policy
         passkeys.check_policy(policy)
-        context = (audit_context or context_of_request) if audit else None
-        self._core = Core(open_store(store), issuer, keyring, policy, tenant, clock, on_event, context)
+        audited = Audited(audit_context or context_of_request) if audit else None
+        self._core = Core(open_store(store), issuer, keyring, policy, tenant, clock, on_event, audited)
         if prepare:
             if self.store.prepare():
                 core = self._core
-                audit_rows.begin(core)
+                core.begin_audit()
                 core.emit("store created", core.now(), Owner(core.fixed_tenant, ""), store=repr(self.store))
             self.check()
 
@@ -133,7 +133,7 @@ class MFA:
         """
         core = self._core
         other = copy(self)
-        told = core.on_event, core.audit_context
+        told = core.on_event, core.audit
         other._core = Core(core.store, core.issuer, core.keys, core.policy, tenant, core.clock, *told)
         return other
 
@@ -150,7 +150,7 @@ class MFA:
         :raises StoreRefused: if the tables are not there
         """
         maintenance.check_keyring(self.store, self.keyring)
-        audit_rows.begin(self._core)
+        self._core.begin_audit()
 
     def close(self) -> None:
         """Lets go of the store's connections."""
@@ -604,9 +604,9 @@ class MFA:
         """
         return audit_rows.activity(self._core, user_id, limit, before)
 
-    def audit_entries(self) -> Iterator[AuditEntry]:
-        """All rows of this tenant, user by user, the oldest first."""
-        return audit_rows.entries(self._core)
+    def audit_entries(self, *, user_id: UserId | None = None) -> Iterator[AuditEntry]:
+        """The rows of a user, or all of this tenant, user by user; the oldest first."""
+        return audit_rows.entries(self._core, user_id)
 
     def audit_marks(self) -> Iterator[AuditMark]:
         """How far the rows go now, of each user of all tenants: to be kept elsewhere, for `verify_audit`."""
@@ -621,13 +621,14 @@ class MFA:
         return audit_rows.verify(self._core, user_id, marks)
 
     @without_frames
-    def prune_audit(self) -> int:
-        """Removes the rows of this tenant that are older than the policy's `audit_days`. What is left still shows what
-        was changed in it. Rows of a user that are not right stay, all of them: look at them first.
+    def prune_audit(self, *, days: int | None = None) -> int:
+        """Removes the rows of this tenant that are older. What is left still shows what was changed in it. Rows of a
+        user that are not right stay, all of them: look at them first.
 
+        :param days: None: as the policy's `audit_days` says; 0: none is too old
         :return: how many there were
         """
-        return audit_rows.prune(self._core)
+        return audit_rows.prune(self._core, days)
 
     # All users
 

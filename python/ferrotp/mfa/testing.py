@@ -2322,7 +2322,7 @@ def _replay(store: Store, rng: random.Random) -> None:
                 named = {"factor_id": rng.choice(("", *ids)) if method != "recovery" else ""}
                 if method == "recovery":
                     named["selector"] = rng.choice(("00", "01", "zz"))
-                expected = model.reserve(owner, method, now, limits, **named)  # type: ignore[arg-type]
+                expected = model.reserve(owner, method, now, limits, **named)
                 found = store.reserve(owner, method, now, limits, **named)  # type: ignore[arg-type]
                 if isinstance(expected, Reservation) and isinstance(found, Reservation):
                     assert _in_order(found) == _in_order(expected)

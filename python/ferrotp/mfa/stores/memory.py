@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import wraps
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal
 
 from ..errors import FactorExists, PasskeyTaken
 from .base import (
@@ -46,10 +46,8 @@ from .base import (
 
 _NEVER_BOUND = Budget(spent_until=NEVER_BOUND)
 
-_Decision = TypeVar("_Decision", bound=Callable[..., Any])
 
-
-def _audited(decision: _Decision) -> _Decision:
+def _audited(decision: Callable[..., Any]) -> Any:
     """A decision with the rows that it makes: both, or neither."""
 
     @wraps(decision)
@@ -66,7 +64,7 @@ def _audited(decision: _Decision) -> _Decision:
                 raise
             return answer
 
-    return cast(_Decision, decided)
+    return decided
 
 
 class MemoryStore:
@@ -184,7 +182,7 @@ class MemoryStore:
         with self._lock:
             if login_id and (owner, login_id) in self._ended:
                 return Refusal("ended")
-            answer = self.reserve(owner, method, now, limits, factor_id=factor_id)
+            answer: Reservation | Refusal = self.reserve(owner, method, now, limits, factor_id=factor_id)
             if isinstance(answer, Refusal):
                 return answer
             answer = replace(answer, recovery_codes=self._codes_of(owner))
