@@ -142,9 +142,7 @@ def _service(*, needs_keys: bool, decides: bool, store: str, keys_file: str | No
 
 def _is_audited(store: "Store") -> bool:
     """Whether an application has begun an audit in this store: then what is decided here is a row, too."""
-    from ..mfa.core import OF_THE_STORE
-
-    return store.audit_head(OF_THE_STORE).number > 0
+    return bool(store.audit_owners(None, 1))
 
 
 def _this_program() -> "AuditContext":
