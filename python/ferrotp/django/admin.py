@@ -305,7 +305,7 @@ class AuditEntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
         return _EntryList
 
     def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
-        return False  # but for the filter, which is no lookup
+        return lookup == _KindFilter.parameter_name
 
     def get_queryset(self, request: HttpRequest) -> Any:
         mine = super().get_queryset(request).using(conf().database).filter(tenant=current_tenant())
@@ -321,6 +321,9 @@ class AuditEntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return conf().audit and super().has_module_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return conf().audit and super().has_view_permission(request, obj)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
