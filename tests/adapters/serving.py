@@ -197,6 +197,33 @@ class Site:
         return int(self.browser().get("/_failures", id=user_id).json["failures"])
 
 
+FACTORS = "/admin/ferrotp/factor/"
+
+
+def reset_link(browser: Browser, name: str) -> str:
+    """Where a member of staff resets a user: as the admin's list leads there."""
+    page = browser.get(FACTORS, q=name)
+    assert page.status == 200, page.location
+    (number,) = set(re.findall(rf'href="{FACTORS}(\d+)/reset/"', page.text))
+    return f"{FACTORS}{number}/reset/"
+
+
+def reset_in_admin(browser: Browser, name: str) -> None:
+    """The page that asks, and then its button."""
+    link = reset_link(browser, name)
+    asked = browser.get(link)
+    assert asked.status == 200 and name in asked.text, asked.location
+    done = browser.post(link)
+    assert (done.status, done.location) == (303, FACTORS), done.text
+
+
+ENROLLED = """
+from django.contrib.auth.models import User
+from ferrotp.django import get_mfa
+print("enrolled:", get_mfa().status(user_id=User.objects.get(username={name!r}).pk).enrolled)
+"""
+
+
 class Person:
     """A user with an authenticator."""
 

@@ -84,7 +84,7 @@ def test_it_shows_factors_and_no_secret(client: MFAClient, person: Callable[...,
     assert alice.name in text and "Phone" in text and "active" in text
     for secret in (bytes(row.sealed).hex(), repr(bytes(row.sealed)), "sealed", "memory at", *alice.codes):
         assert secret not in text
-    assert not any('"sealed"' in query["sql"] for query in queries.captured_queries)
+    assert not any('"ferrotp_django_factor"."sealed"' in query["sql"] for query in queries.captured_queries)
     assert "Reset this user" not in text
     assert client.get(f"{CHANGELIST}{row.pk}/reset/").status_code == 403
     assert client.post(f"{CHANGELIST}{row.pk}/reset/").status_code == 403
@@ -248,8 +248,8 @@ def test_the_admin_says_who_has_none_and_who_must(
         page = client.get(f"{CHANGELIST}without/").content.decode()
     assert len(queries) < 12
     assert late.name in page and free.name in page and alice.name not in page
-    assert "must have one" in page.split(late.name)[1].split("</tr>")[0]
-    assert "must have one" not in page.split(free.name)[1].split("</tr>")[0]
+    assert "must have one" in page.split(f">{late.name}<")[1].split("</tr>")[0]
+    assert "must have one" not in page.split(f">{free.name}<")[1].split("</tr>")[0]
     only = client.get(f"{CHANGELIST}without/?required=1").content.decode()
     assert late.name in only and free.name not in only
     client.force_mfa_login(staff(person).enroll().user)

@@ -372,7 +372,7 @@ def test_only_who_is_asked_for_the_password_once_more_is_marked(clock: Clock) ->
         ("/mfa/set-up", "GET", {}, "/mfa/set-up"),
         ("/mfa/passkeys/add", "GET", {}, "/mfa/passkeys/add"),
         ("/mfa/challenge", "GET", {}, ""),
-        ("/mfa/recovery-codes", "GET", {}, ""),
+        ("/mfa/recovery-codes", "GET", {}, "/mfa/recovery-codes"),
     ],
 )
 def test_after_the_step_the_user_is_where_the_page_was_and_at_no_picture_or_step(

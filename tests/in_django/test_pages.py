@@ -4,6 +4,7 @@ import html
 import pickle
 import re
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ from mfa.authenticator import Device
 from ferrotp.django import forms, views
 from ferrotp.django.store import DjangoStore
 from ferrotp.django.test import Clock, MFAClient
-from ferrotp.web import PAGE_HEADERS, Texts
+from ferrotp.web import PAGE_HEADERS, SessionInfo, Texts
 from ferrotp.web.errors import HalfLoginEnded
-from ferrotp.web.pages import CodesPage, challenge_page, remove_page, set_up_page, settings_page
+from ferrotp.web.pages import CodesPage, challenge_page, end_session_page, remove_page, set_up_page, settings_page
 from ferrotp.web.texts import ENGLISH
 
 from .conftest import Person
@@ -84,6 +85,9 @@ def test_each_page_is_what_flask_shows(alice: Person, in_flask: Callable[..., st
     enrollment = get_mfa().enroll(user_id=alice.user_id, account_name=alice.name)
     get_mfa().trust_device(user_id=alice.user_id, name="Firefox <b>")
     factor = get_mfa().status(user_id=alice.user_id).factors[0]
+    began_at = datetime.fromtimestamp(now - 90_000, timezone.utc)
+    sessions = [SessionInfo("a" * 32, began_at, current=True), SessionInfo("b" * 32, began_at, "Firefox <b>")]
+    assert end_session_page(gate, texts, sessions, "a" * 32) is None
     rows: list[tuple[str, dict[str, Any]]] = [
         ("challenge", {"page": challenge_page(gate, login, texts, recovery=recovery, error=error)})
         for login in (half, full)
@@ -106,6 +110,9 @@ def test_each_page_is_what_flask_shows(alice: Person, in_flask: Callable[..., st
         ("ended", {"error": "Over.", "login_page": "/login"}),
         ("unavailable", {"error": "Later."}),
         ("remove", {"page": remove_page(gate, factor, texts), "error": ""}),
+        ("settings", {"page": settings_page(gate, full, texts, sessions=sessions)}),
+        ("end_session", {"page": end_session_page(gate, texts, sessions, "b" * 32), "error": ""}),
+        ("end_session", {"page": end_session_page(gate, texts, sessions, "b" * 32), "error": "Too <late>."}),
         ("settings", {"page": settings_page(gate, full, texts, message="Done.")}),
         ("settings", {"page": settings_page(gate, replace(full, unsaved_codes=True), texts)}),
         ("settings", {"page": settings_page(gate, replace(full, user_id="nobody"), texts)}),

@@ -12,6 +12,8 @@ from pathlib import Path
 import debian
 
 MATURIN, ZIG, ZIGBUILD = "maturin==1.16.0", "ziglang==0.17.1", "cargo-zigbuild==0.24.1"
+# From 1.13 to 1.16 it asks zig to export `PyInit_ferrotp._native`, with the package's name (PyO3/maturin#3274).
+MATURIN_FOR_WINDOWS = "maturin==1.12.6"
 # Whose standard library Debian has. The others' is compiled with the wheel, from Debian's sources.
 TARGETS = {"aarch64-unknown-linux-gnu": "arm64", "x86_64-unknown-linux-gnu": "amd64"}
 
@@ -41,7 +43,11 @@ def toolchain(*targets: str, compile_std: bool = False) -> dict[str, str]:
         elif not place.exists():
             other = debian.unpack(f"rust-{TARGETS[target]}", f"libstd-rust-dev:{TARGETS[target]}", alone=True)
             link(place, other / "usr/lib/rustlib" / target)
-    programs = debian.tools("rust", MATURIN, ZIG, ZIGBUILD) / "bin"
+    if any("apple" in target for target in targets):
+        _lend_objcopy(root)
+    windows = any("windows" in target for target in targets)
+    name, maturin = ("rust-windows", MATURIN_FOR_WINDOWS) if windows else ("rust", MATURIN)
+    programs = debian.tools(name, maturin, ZIG, ZIGBUILD) / "bin"
     return {
         **os.environ,
         **more,
@@ -50,6 +56,17 @@ def toolchain(*targets: str, compile_std: bool = False) -> dict[str, str]:
         "CARGO_TARGET_DIR": str(debian.WORK / "build"),
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
     }
+
+
+def _lend_objcopy(root: Path) -> None:
+    """What rustc strips Apple's files with is not in Debian's packages of it: the machine's own toolchain has one."""
+    sysroot = Path(debian.run("rustc", "--print", "sysroot", cwd=debian.ROOT).stdout.strip())
+    found = next(sysroot.glob("lib/rustlib/*/bin/rust-objcopy"), None)
+    if found is None:
+        raise debian.NotHere("a wheel for macOS wants the rust-objcopy of a rustup toolchain")
+    place = root / "usr/lib/rustlib" / found.parts[-3] / "bin" / found.name
+    place.parent.mkdir(exist_ok=True)
+    link(place, found)
 
 
 def link(place: Path, to: Path) -> None:

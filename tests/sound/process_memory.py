@@ -1,13 +1,17 @@
 """What lies in the memory of another process, and what an HMAC's midstates look like there."""
 
 import base64
+import os
 import re
+import signal
 import struct
 import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+
+from pausing import pause
 
 CHUNK = 1 << 22
 
@@ -92,7 +96,9 @@ class Program:
         """Waits for the next pause, counts, and lets the program go on."""
         assert self.process.stdin is not None and self.process.stdout is not None
         assert self.process.stdout.readline() == "paused\n"
+        pause(self.process.pid)  # it is on its way to `input()`, and may still give memory back
         found = copies(self.process.pid, needles)
+        os.kill(self.process.pid, signal.SIGCONT)
         self.process.stdin.write("\n")
         self.process.stdin.flush()
         return found

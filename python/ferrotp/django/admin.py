@@ -1,11 +1,13 @@
-"""The second factors in the admin: seen, and reset. Nothing else is changed there, and no secret is shown.
+"""The second factors in the admin: seen, counted, and reset; and who must have one. No secret is shown.
 
 Every admin site is gated by the middleware; `MFAAdminSite` by itself, too.
 """
 
 import json
+from contextlib import suppress
 from typing import Any, get_args
 
+from django.apps import apps
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.views.main import ChangeList
@@ -16,21 +18,25 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
+from django.utils.translation import gettext
 
 from ferrotp.mfa.errors import moment
 from ferrotp.mfa.events import Kind
 
-from . import auth, decorators
+from . import auth, decorators, obligations
 from .conf import conf
+from .growth import growth
 from .models import AuditEntry, Factor
-from .service import current_tenant, get_mfa, is_required, user_id_of, user_of, users_of, with_groups
+from .service import current_tenant, due_date, get_mfa, is_required, now, user_id_of, user_of, users_of, with_groups
 from .views import non_atomic
 from .words import counted_word, word
 from .words import lazy_word as _
 
 _MANY = 200
-"""Users that are reset at once."""
+"""Users that are reset, or asked, at once."""
 
 
 class MFAAdminSiteMixin:
@@ -108,11 +114,11 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
 
     @admin.display(description=_("added"), ordering="created_at")
     def added(self, factor: Factor) -> Any:
-        return moment(factor.created_at)
+        return _local(factor.created_at)
 
     @admin.display(description=_("last used"), ordering="last_used_at")
     def last_used(self, factor: Factor) -> Any:
-        return moment(factor.last_used_at) if factor.last_used_at else word("never")
+        return _local(factor.last_used_at) if factor.last_used_at else word("never")
 
     @admin.display(description="")
     def reset_link(self, factor: Factor) -> str:
@@ -135,6 +141,7 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
             path("<int:pk>/reset/", view, name="ferrotp_reset_user"),
             path("reset/", many, name="ferrotp_reset_users"),
             path("without/", self.admin_site.admin_view(self.without), name="ferrotp_without"),
+            path("over-time/", self.admin_site.admin_view(self.over_time), name="ferrotp_over_time"),
             *super().get_urls(),
         ]
 
@@ -154,7 +161,7 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
         may = (self.has_view_permission, self.has_reset_permission)
         if not factors or not all(permission(request, factor) for permission in may for factor in factors):
             raise PermissionDenied
-        answer = decorators.refusal("require_fresh_mfa", request)
+        answer = _refusal(request)
         if answer is not None:
             return answer
         chosen = {factor.user_id: factor for factor in factors}
@@ -174,11 +181,13 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
         return TemplateResponse(request, "admin/ferrotp/reset_user.html", context)
 
     def without(self, request: HttpRequest) -> HttpResponse:
-        """The active users who have no second factor, and whether they must."""
+        """The active users who have no second factor, and whether they must; and asks them for one."""
         request.current_app = self.admin_site.name
         if not self.has_view_permission(request):
             raise PermissionDenied
-        bound = set(self.get_queryset(request).exclude(state="pending").values_list("user_id", flat=True))
+        if request.method == "POST" and (answer := self._ask_users(request)) is not None:
+            return answer
+        bound = self._bound_ids(request)
         model: Any = get_user_model()
         users = model._base_manager.filter(is_active=True).order_by(model.USERNAME_FIELD)
         only_required = bool(request.GET.get("required"))
@@ -188,7 +197,9 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
             if user_id_of(user) not in bound:
                 required = is_required(user)
                 if required or not only_required:
-                    found.append({"name": user.get_username(), "required": required})
+                    due = due_date(user)
+                    row = {"pk": user.pk, "name": user.get_username(), "required": required}
+                    found.append({**row, "due": None if due is None else due.date()})
         page = Paginator(found, self.list_per_page).get_page(request.GET.get("p"))
         context = {
             **self.admin_site.each_context(request),
@@ -198,8 +209,99 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
             "total": total,
             "bound": len(bound),
             "only_required": only_required,
+            "actions": self._actions_on_users(request),
         }
         return TemplateResponse(request, "admin/ferrotp/without.html", context)
+
+    def _bound_ids(self, request: HttpRequest) -> set[str]:
+        return set(self.get_queryset(request).order_by().values_list("user_id", flat=True))
+
+    def _actions_on_users(self, request: HttpRequest) -> dict[str, str]:
+        """What this member of staff may do with users who have no second factor: its name, and its words."""
+        staff: Any = request.user
+        model: Any = get_user_model()
+        if not self.has_reset_permission(request):
+            return {}
+        actions = {"remind": word("Send a reminder")}
+        if staff.has_perm(f"{model._meta.app_label}.change_{model._meta.model_name}"):
+            actions["require"] = word("Require a second factor")
+        return actions
+
+    def _ask_users(self, request: HttpRequest) -> HttpResponse | None:
+        """Asks whether to, and then does it. None: there is nothing to be done, and a message says why."""
+        action, actions = request.POST.get("action", ""), self._actions_on_users(request)
+        if action not in actions:
+            raise PermissionDenied
+        users = self._chosen_users(request)
+        groups = obligations.groups() if action == "require" else []
+        if not users:
+            messages.warning(
+                request,
+                gettext("Items must be selected in order to perform actions on them. No items have been changed."),
+            )
+            return None
+        if action == "require" and not groups:
+            messages.error(request, word('FERROTP["REQUIRED"] names no group that is without permissions.'))
+            return None
+        if action == "remind" and not obligations.can_remind():
+            messages.error(request, word('FERROTP["NOTIFY"] is not set: nobody would be told.'))
+            return None
+        answer = _refusal(request)
+        if answer is not None:
+            return answer
+        if not request.POST.get("confirmed"):
+            context = {
+                **self.admin_site.each_context(request),
+                "title": actions[action],
+                "opts": self.opts,
+                "action": action,
+                "users": users,
+                "groups": groups,
+            }
+            return TemplateResponse(request, "admin/ferrotp/ask_users.html", context)
+        if action == "require":
+            group = next((group for group in groups if str(group.pk) == request.POST.get("group")), None)
+            if group is None:
+                raise PermissionDenied
+            obligations.require(users, group)
+            message = counted_word(
+                "%(count)d user must have a second factor.", "%(count)d users must have a second factor.", len(users)
+            )
+            messages.success(request, message % {"count": len(users)})
+        else:
+            asked, unknown = obligations.remind(users, request.user.get_username())
+            message = counted_word("%(count)d user was reminded.", "%(count)d users were reminded.", asked)
+            messages.success(request, message % {"count": asked})
+            if unknown:
+                message = counted_word("%(count)d user has no address.", "%(count)d users have no address.", unknown)
+                messages.warning(request, message % {"count": unknown})
+        for user in users:
+            _note_on_user(request, user, f"second factor: {action}")
+        return auth.SeeOther(reverse(f"{self.admin_site.name}:ferrotp_without"))
+
+    def _chosen_users(self, request: HttpRequest) -> list[Any]:
+        """Those of the form who are active and have no second factor."""
+        model: Any = get_user_model()
+        keys = []
+        for text in request.POST.getlist("user")[:_MANY]:
+            with suppress(Exception):  # whatever a field of the site raises for what is no key
+                keys.append(model._meta.pk.to_python(text))
+        users = model._base_manager.filter(pk__in=keys, is_active=True).order_by(model.USERNAME_FIELD)
+        bound = self._bound_ids(request)
+        return [user for user in with_groups(users) if user_id_of(user) not in bound]
+
+    def over_time(self, request: HttpRequest) -> HttpResponse:
+        """How many users had a second factor, and of which kind: a picture, and a table."""
+        request.current_app = self.admin_site.name
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "title": word("Second factors over time"),
+            "opts": self.opts,
+            "growth": growth(self.get_queryset(request), "day" if request.GET.get("by") == "day" else "week", now()),
+        }
+        return TemplateResponse(request, "admin/ferrotp/over_time.html", context)
 
     def reset_user(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Asks, and then removes all that there is of a user."""
@@ -208,7 +310,7 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
         may = (self.has_view_permission, self.has_reset_permission)
         if factor is None or not all(permission(request, factor) for permission in may):
             raise PermissionDenied
-        answer = decorators.refusal("require_fresh_mfa", request)
+        answer = _refusal(request)
         if answer is not None:
             return answer
         name = self.user(factor)
@@ -243,6 +345,17 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
         )
 
 
+def _note_on_user(request: HttpRequest, user: Any, message: str) -> None:
+    LogEntry.objects.create(
+        user_id=request.user.pk,
+        content_type_id=ContentType.objects.get_for_model(get_user_model()).pk,
+        object_id=user.pk,
+        object_repr=user.get_username()[:200],
+        action_flag=CHANGE,
+        change_message=message,
+    )
+
+
 class _FactorList(ChangeList):
     """A page of factors, whose users are looked up together."""
 
@@ -257,6 +370,22 @@ class _EntryList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         _find_users(self.result_list)
+
+
+def _refusal(request: HttpRequest) -> HttpResponse | None:
+    """What to answer a member of staff who has not passed the second factor just now. Where another package has the
+    gate, its adapter knows."""
+    for config in apps.get_app_configs():
+        refuse = getattr(config, "ferrotp_refusal", None)
+        if refuse is not None:
+            return refuse(request)  # type: ignore[no-any-return]
+    return decorators.refusal("require_fresh_mfa", request)
+
+
+def _local(milliseconds: int) -> str:
+    """A time of this place, in words: of a datetime the admin's list makes such, and its page of one row does not."""
+    local = timezone.localtime(moment(milliseconds), timezone.get_current_timezone())
+    return date_format(local, "DATETIME_FORMAT")
 
 
 def _find_users(factors: Any) -> None:

@@ -54,7 +54,7 @@ _SAME_CODE_KEY = "_ferrotp_same_code"
 """The code that ended a half-login, as a keyed hash; when; and where it led."""
 _SAME_CODE_SECONDS = 10
 
-_NO_STEPS = ("settings", "set_up", "add_passkey")
+_NO_STEPS = ("settings", "set_up", "add_passkey", "new_codes", "end_sessions", "end_session", "remove")
 """Our pages that a user may have wanted: the others are steps of a login."""
 _STEPS = ("challenge", "recover", "passkey", "cancel", "confirm", "saved")
 """Our pages that nobody comes back to."""

@@ -12,6 +12,7 @@ from django.db.models.signals import class_prepared, post_delete
 
 from ferrotp.mfa import InvalidIdentifier, MFAError, user_id_text
 
+from . import sessions
 from .service import get_mfa, user_id_of
 
 
@@ -58,6 +59,7 @@ class _Deletion:
                 ids.append(user_id_text(user_id))
         with suppress(MFAError):  # which the service has logged
             get_mfa().delete_users(user_ids=ids)
+        sessions.forget_users(ids)
 
 
 def _user_deleted(instance: Any, using: str, origin: object = None, **more: Any) -> None:

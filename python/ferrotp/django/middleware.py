@@ -18,7 +18,7 @@ from ferrotp.mfa import AuditContext, DeviceToken, EnrollmentLost, MFAError, Sea
 from ferrotp.mfa.audit_chain import request_context
 from ferrotp.web import Login, LoginRequired, SecondFactorRequired, StepError
 
-from . import auth
+from . import auth, sessions
 from .conf import conf
 from .service import due_date, fresh_seconds_of, gate_for, is_current, is_enrolled, is_required, lacks_passkey, now
 from .views import unavailable
@@ -98,7 +98,10 @@ class MFAMiddleware:
                 answer = self.get_response(request)
             if self._was_sent_to_login(request, answer):
                 answer = self._lead_on(request, answer)
-            return self._finish_response(request, answer)
+            answer = self._finish_response(request, answer)
+            if sessions.is_unnoted(request):
+                sessions.note(request)
+            return answer
         finally:
             request_context.reset(asking)
 
@@ -110,7 +113,10 @@ class MFAMiddleware:
                 answer = await self.get_response(request)
             if self._was_sent_to_login(request, answer):
                 answer = await sync_to_async(self._lead_on, thread_sensitive=True)(request, answer)
-            return self._finish_response(request, answer)
+            answer = self._finish_response(request, answer)
+            if sessions.is_unnoted(request):
+                await sync_to_async(sessions.note, thread_sensitive=True)(request)
+            return answer
         finally:
             request_context.reset(asking)
 

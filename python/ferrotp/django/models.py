@@ -229,3 +229,21 @@ class TrustedDevice(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["tenant", "user_id", "series"], name="ferrotp_django_trusted_device_key")
         ]
+
+
+class UserSession(models.Model):
+    """A session of a user's, so that it can be ended by itself. Pages call it by `handle`. The session's key, which is
+    worth the login, is sealed."""
+
+    tenant = ExactTextField(editable=False)
+    user_id = ExactTextField(editable=False)
+    handle = ExactTextField(editable=False)
+    sealed: Any = models.BinaryField(editable=False)
+    expires_at: Any = models.BigIntegerField(editable=False)
+
+    class Meta:
+        db_table = "ferrotp_django_user_session"
+        default_permissions = ()
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "user_id", "handle"], name="ferrotp_django_user_session_key")
+        ]

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from django.db import IntegrityError, connections, transaction
 from django.db.models import BinaryField, Case, Exists, F, OuterRef, Q, Value, When
@@ -184,7 +184,7 @@ class DjangoStore:
         audit: Audit | None = None,
     ) -> Reservation | Refusal:
         with self._connections.transaction() as using:
-            kept, answer = _counted(using, owner, method, now, limits, factor_id)
+            kept, answer, _ = _counted(using, owner, method, now, limits, factor_id)
             if isinstance(answer, Reservation) and method == "recovery":
                 rows = _of(RecoveryCode, using, owner).filter(selector=selector).values_list("sealed", flat=True)
                 code = next((RecoveryCodeRecord(owner, selector, bytes(sealed)) for sealed in rows), None)
@@ -219,11 +219,7 @@ class DjangoStore:
     ) -> Reservation | Refusal:
         failure: BaseException | None = None
         with self._connections.transaction() as using:
-            kept, answer = _counted(using, owner, method, now, limits, factor_id)
-            user = owner.tenant, owner.user_id
-            codes, has_ended = _read(using, _CODES_AND_ENDED, *user, *user, login_id)[0]
-            if has_ended:
-                return _recorded(using, audit, Refusal("ended"))
+            kept, answer, codes = _counted(using, owner, method, now, limits, factor_id, login_id)
             if isinstance(answer, Reservation):
                 answer = replace(answer, recovery_codes=codes)
             # A SQLite file that is read-only lets a transaction begin, and fails at the first change: so the count is
@@ -566,8 +562,9 @@ class DjangoStore:
             rows = [row for row in _read(using, _BUDGETS, *whose) if row[0] in METHODS]
             budgets: dict[Method, BudgetRecord] = {method: BudgetRecord() for method in METHODS}
             budgets |= {method: BudgetRecord(*row) for method, *row in rows}
-            factors = tuple(_factors_of(using, owner))
-            ((codes, devices, epoch),) = _read(using, _REST, *whose, *whose, *whose)
+            found = _read(using, _USER, *whose, *whose, *whose, *whose)
+            codes, devices, epoch = found[0][:3]
+            factors = tuple(_record(owner, *row[3:]) for row in found if row[3] is not None)
             if not is_writable(using):
                 raise StoreUnavailable("the database takes no writes here: name the primary")
         check_whole(factors, bool(rows), codes, devices)
@@ -793,37 +790,53 @@ def _lock(using: str, owner: Owner, method: Method) -> BudgetRecord | None:
     return BudgetRecord(*rows[0]) if rows else None
 
 
-def _look(using: str, owner: Owner, method: Method) -> tuple[BudgetRecord | None, list[FactorRecord]]:
-    """The budget, as `_lock` gives it, and the user's factors."""
+class _Seen(NamedTuple):
+    """A user as an attempt finds them."""
+
+    budget: BudgetRecord | None
+    factors: list[FactorRecord]
+    codes: int
+    has_ended: bool
+
+
+def _look(using: str, owner: Owner, method: Method, login_id: str) -> _Seen:
+    """The budget, as `_lock` gives it, and what an attempt asks beside it."""
+    user = owner.tenant, owner.user_id
     if connections[using].features.has_select_for_update:
         # One after the other: beside a row that was waited for, the others are as they were before the wait.
         budget = _lock(using, owner, method)
-        return budget, [] if budget is None else _factors_of(using, owner)
-    rows = _read(using, _BUDGET_AND_FACTORS, owner.tenant, owner.user_id, method)
-    if not rows:
-        return None, []
-    factors = [_record(owner, *row[3:]) for row in rows if row[3] is not None]
-    return BudgetRecord(*rows[0][:3]), factors
+        rows = _read(using, _ATTEMPT, *user, *user, login_id, *user)
+    else:
+        rows = _read(using, _ATTEMPT_WITH_BUDGET, *user, *user, login_id, *user, method, *user)
+        budget = None if rows[0][0] is None else BudgetRecord(*rows[0][:3])
+        rows = [row[3:] for row in rows]
+    codes, ended = rows[0][:2]
+    return _Seen(budget, [_record(owner, *row[2:]) for row in rows if row[2] is not None], codes, bool(ended))
 
 
 def _counted(
-    using: str, owner: Owner, method: Method, now: int, limits: Limits, factor_id: str
-) -> tuple[BudgetRecord | None, Reservation | Refusal]:
-    """An attempt, by the rule of `charge`, under the lock of its budget; and the budget, if it is to be written."""
-    was, factors = _look(using, owner, method)
-    if was is None and method == "unlock" and _lock(using, owner, "otp") is not None:
+    using: str, owner: Owner, method: Method, now: int, limits: Limits, factor_id: str, login_id: str = ""
+) -> tuple[BudgetRecord | None, Reservation | Refusal, int]:
+    """An attempt, by the rule of `charge`, under the lock of its budget.
+
+    Gives the budget, if it is to be written, the answer, and how many recovery codes there are.
+    """
+    seen = _look(using, owner, method, login_id)
+    if seen.budget is None and method == "unlock" and _lock(using, owner, "otp") is not None:
         Budget.objects.using(using).bulk_create([_budget_of(owner, method)], ignore_conflicts=True)
-        was, factors = _look(using, owner, method)
-    if was is None:
-        return None, Refusal("not enrolled")
-    found = [factor for factor in factors if _serves(factor, method, now)]
+        seen = _look(using, owner, method, login_id)
+    if seen.has_ended:
+        return None, Refusal("ended"), seen.codes
+    if seen.budget is None:
+        return None, Refusal("not enrolled"), seen.codes
+    found = [factor for factor in seen.factors if _serves(factor, method, now)]
     if method != "recovery" and (factor_id or method == "enrollment"):
         found = [factor for factor in found if factor.factor_id == factor_id]
     if not found:
-        return None, Refusal("not enrolled")
-    budget, refusal = charge(was, now, limits)
+        return None, Refusal("not enrolled"), seen.codes
+    budget, refusal = charge(seen.budget, now, limits)
     answer = refusal or Reservation(owner, method, limits, budget, tuple(found))
-    return (budget if budget != was else None), answer
+    return (budget if budget != seen.budget else None), answer, seen.codes
 
 
 def _keep(using: str, owner: Owner, method: Method, budget: BudgetRecord) -> None:
@@ -985,32 +998,34 @@ _BUDGET = (
 _BUDGETS = (
     "SELECT method, failures, retry_at, spent_until FROM ferrotp_django_budget WHERE tenant = %s AND user_id = %s"
 )
-_REST = (
-    "SELECT (SELECT COUNT(*) FROM ferrotp_django_recovery_code WHERE tenant = %s AND user_id = %s),"
-    " (SELECT COUNT(*) FROM ferrotp_django_trusted_device WHERE tenant = %s AND user_id = %s),"
-    " (SELECT epoch FROM ferrotp_django_user_epoch WHERE tenant = %s AND user_id = %s)"
-)
 _KEEP = (
     "UPDATE ferrotp_django_budget SET failures = %s, retry_at = %s, spent_until = %s"
     " WHERE tenant = %s AND user_id = %s AND method = %s"
 )
-_FACTORS = (
-    "SELECT factor_id, kind, name, state, sealed, legacy, created_at, expires_at, last_step, drift, last_used_at"
-    " FROM ferrotp_django_factor WHERE tenant = %s AND user_id = %s ORDER BY created_at, factor_id"
+_FACTOR = "factor_id, kind, name, state, sealed, legacy, created_at, expires_at, last_step, drift, last_used_at"
+_ORDER = " ORDER BY created_at, factor_id"
+_FACTORS = f"SELECT {_FACTOR} FROM ferrotp_django_factor WHERE tenant = %s AND user_id = %s{_ORDER}"  # noqa: S608
+# What is asked beside the factors stands in each of their rows, and in one without a factor where there is none.
+_AND_FACTORS = f" LEFT JOIN ferrotp_django_factor AS factor ON factor.tenant = %s AND factor.user_id = %s{_ORDER}"
+_CODES = "(SELECT COUNT(*) FROM ferrotp_django_recovery_code WHERE tenant = %s AND user_id = %s) AS codes"
+_USER = (
+    f"SELECT codes, devices, epoch, {_FACTOR} FROM (SELECT {_CODES},"  # noqa: S608
+    " (SELECT COUNT(*) FROM ferrotp_django_trusted_device WHERE tenant = %s AND user_id = %s) AS devices,"
+    f" (SELECT epoch FROM ferrotp_django_user_epoch WHERE tenant = %s AND user_id = %s) AS epoch) AS kept{_AND_FACTORS}"
 )
-_BUDGET_AND_FACTORS = (
-    "SELECT failures, retry_at, spent_until,"
-    " factor_id, kind, name, state, sealed, legacy, created_at, expires_at, last_step, drift, last_used_at"
-    " FROM ferrotp_django_budget LEFT JOIN ferrotp_django_factor USING (tenant, user_id)"
-    " WHERE tenant = %s AND user_id = %s AND method = %s ORDER BY created_at, factor_id"
+_ASKED = (
+    f" FROM (SELECT {_CODES}, (SELECT COUNT(*) FROM ferrotp_django_ended_login"  # noqa: S608
+    " WHERE tenant = %s AND user_id = %s AND login_id = %s) AS ended) AS asked"
+)
+_ATTEMPT = f"SELECT codes, ended, {_FACTOR}{_ASKED}{_AND_FACTORS}"
+_ATTEMPT_WITH_BUDGET = (
+    f"SELECT failures, retry_at, spent_until, codes, ended, {_FACTOR}{_ASKED}"
+    " LEFT JOIN ferrotp_django_budget AS budget ON budget.tenant = %s AND budget.user_id = %s AND budget.method = %s"
+    f"{_AND_FACTORS}"
 )
 _ADVANCE = (
     "UPDATE ferrotp_django_factor SET last_step = %s, drift = %s, last_used_at = %s"
     " WHERE tenant = %s AND user_id = %s AND factor_id = %s"
-)
-_CODES_AND_ENDED = (
-    "SELECT (SELECT COUNT(*) FROM ferrotp_django_recovery_code WHERE tenant = %s AND user_id = %s),"
-    " (SELECT COUNT(*) FROM ferrotp_django_ended_login WHERE tenant = %s AND user_id = %s AND login_id = %s)"
 )
 _LAST_ENTRY = "SELECT COALESCE(MAX(number), 0) FROM ferrotp_django_audit_entry WHERE tenant = %s AND user_id = %s"
 _AUDIT_HEAD = (

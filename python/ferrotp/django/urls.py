@@ -19,6 +19,7 @@ urlpatterns = [
     path("recovery-codes", views.new_codes, name="new_codes"),
     path("recovery-codes/saved", views.saved, name="saved"),
     path("sessions/end", views.end_sessions, name="end_sessions"),
+    path("sessions/<str:handle>/end", views.end_session, name="end_session"),
     path("factors/<str:factor_id>/remove", views.remove, name="remove"),
     path("devices/forget", views.forget_devices, name="forget_devices"),
     path("devices/<str:series>/forget", views.forget_devices, name="forget_device"),

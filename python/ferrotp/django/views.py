@@ -32,6 +32,7 @@ from ferrotp.web.pages import (
     challenge_page,
     codes_file,
     codes_page,
+    end_session_page,
     passkey_page,
     remove_page,
     set_up_page,
@@ -42,7 +43,7 @@ from ferrotp.web.pages import (
 )
 from ferrotp.web.problems import Problem, codes_problem_of
 
-from . import auth
+from . import auth, sessions
 from .conf import conf
 from .forms import ChallengeForm, ConfirmForm, NewPasskeyForm, PasskeyForm, RecoveryForm, SavedForm, SignInForm
 from .service import gate_for_anybody, is_sign_in_offered
@@ -403,7 +404,8 @@ def settings(request: HttpRequest) -> HttpResponse:
     login, gate = _full_login(request)
     message_id, values = request.session.pop(MESSAGE_KEY, None) or ("", {})
     message = texts(message_id, **values) if message_id else ""
-    return render(request, "settings", page=settings_page(gate, login, texts, message=message))
+    listed = sessions.of_request(request, login)
+    return render(request, "settings", page=settings_page(gate, login, texts, message=message, sessions=listed))
 
 
 @page("GET", "HEAD", "POST")
@@ -415,6 +417,19 @@ def end_sessions(request: HttpRequest) -> HttpResponse:
         return render(request, "end_sessions", error="")
     auth.promote(request, gate.end_sessions(login))
     request.session[MESSAGE_KEY] = ["settings.sessions.ended", {}]
+    return _redirect_to("settings")
+
+
+@page("GET", "HEAD", "POST")
+def end_session(request: HttpRequest, handle: str) -> HttpResponse:
+    """Logs the user out in one other browser."""
+    login, gate = _full_login(request)
+    login = gate.require_fresh(login)
+    page = end_session_page(gate, texts, sessions.of_request(request, login), handle)
+    if page is not None and request.method != "POST":
+        return render(request, "end_session", page=page, error="")
+    ended = page is not None and sessions.end(login, handle)
+    request.session[MESSAGE_KEY] = ["settings.sessions.logged-out" if ended else "settings.gone", {}]
     return _redirect_to("settings")
 
 
@@ -506,7 +521,7 @@ def _heading(template: str, page: Any) -> str:
     if template == "challenge":
         asks = "challenge.title" if page.codes and not page.passkey else "challenge.again"
         return texts("challenge.again" if page.again else "recover.title" if page.recovery else asks)
-    return page.title if template == "remove" else texts(_HEADINGS[template])
+    return page.title if template in ("remove", "end_session") else texts(_HEADINGS[template])
 
 
 _HEADINGS = {

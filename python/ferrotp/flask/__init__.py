@@ -1,6 +1,6 @@
 """The second factor for a Flask application: pages, sessions and decorators over `ferrotp.mfa`. See docs/flask.md."""
 
-from ..web import Notice, Notifier, SetupError
+from ..web import Notice, Notifier, SessionInfo, SetupError, UserSessions
 
 try:
     from .decorators import fresh_mfa_required, fresh_required, mfa_exempt, mfa_required
@@ -14,7 +14,9 @@ __all__ = [
     "FlaskMFA",
     "Notice",
     "Notifier",
+    "SessionInfo",
     "SetupError",
+    "UserSessions",
     "fresh_mfa_required",
     "fresh_required",
     "mfa_exempt",

@@ -13,12 +13,26 @@ from urllib.parse import urlencode, urlsplit
 from flask import Response, current_app, g, has_request_context, redirect, request, session, url_for
 
 from ..mfa import AuditContext, DeviceToken, MFAError, PasskeyUnknown, UserId, user_id_text
-from ..web import Gate, Login, LoginRequired, NotFresh, SessionEnded, SetupError, StepError, Texts, safe_next
+from ..web import (
+    Gate,
+    Login,
+    LoginRequired,
+    NotFresh,
+    SessionEnded,
+    SetupError,
+    StepError,
+    Texts,
+    UserSessions,
+    safe_next,
+)
 from ..web.login import LOGIN_KEY, LOST_FORM_KEY, MESSAGE_KEY, SIGN_IN_KEY
 from ..web.problems import MEDIA_TYPE, problem_of
 from .users import check_user, load_user, stable_user_id
 
-_NO_STEPS = {f"ferrotp.{name}" for name in ("settings", "set_up", "add_passkey", "new_codes", "end_sessions", "remove")}
+_NO_STEPS = {
+    f"ferrotp.{name}"
+    for name in ("settings", "set_up", "add_passkey", "new_codes", "end_sessions", "end_session", "remove")
+}
 """Our pages that a user may have wanted: the others are steps of a login."""
 PAGES = {
     "challenge": "ferrotp.challenge",
@@ -46,6 +60,7 @@ class State:
     load_user: Callable[[str], Any] | None = None
     verify_password: Callable[[str, str], object] | None = None
     may_sign_in: Callable[[str], object] | None = None
+    sessions: UserSessions | None = None
 
 
 @dataclass(frozen=True, slots=True)

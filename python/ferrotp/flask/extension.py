@@ -19,7 +19,17 @@ from ..mfa import (
     audit_chain,
     user_id_text,
 )
-from ..web import Gate, SetupError, StepError, Texts, absolute_store, check_secret_key, check_store, open_mfa
+from ..web import (
+    Gate,
+    SetupError,
+    StepError,
+    Texts,
+    UserSessions,
+    absolute_store,
+    check_secret_key,
+    check_store,
+    open_mfa,
+)
 from ..web.setup import check_settings
 from . import auth
 from .commands import add_commands
@@ -67,6 +77,8 @@ class FlaskMFA:
         login page, which then has to ask those who are logged in, too. Limit the attempts as your login does
     :param may_sign_in: whether a user who signs in by a passkey alone is there, and may log in: called with the user
         id. With Flask-Login, such a user is loaded and has to be active in any case; without it, this is needed
+    :param sessions: lists the sessions of a user, and ends one, where the application keeps them on the server: the
+        settings page shows them then
     :param language: of the pages: a tag (``de``), or a function that says it for the request. None: ``FERROTP_LANG``,
         or what Flask-Babel has chosen
 
@@ -90,6 +102,7 @@ class FlaskMFA:
         passkey_required: Callable[[str], object] | None = None,
         verify_password: Callable[[str, str], object] | None = None,
         may_sign_in: Callable[[str], object] | None = None,
+        sessions: UserSessions | None = None,
         language: str | Callable[[], object] | None = None,
     ) -> None:
         self._mfa = mfa
@@ -105,6 +118,7 @@ class FlaskMFA:
         self._passkey_required = passkey_required
         self._verify_password = verify_password
         self._may_sign_in = may_sign_in
+        self._sessions = sessions
         self._language = language
         if app is not None:
             self.init_app(app)
@@ -182,6 +196,7 @@ class FlaskMFA:
             self._load_user,
             self._verify_password,
             self._may_sign_in,
+            self._sessions,
         )
 
     @property

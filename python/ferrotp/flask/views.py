@@ -13,7 +13,7 @@ from wtforms.validators import ValidationError  # type: ignore[import-untyped]
 import ferrotp.web
 
 from ..mfa import MFAError, NotEnrolled, Passkeys, TooManyFactors
-from ..web import PAGE_HEADERS, LastFactor, Login, LoginRequired, StepError, device_name
+from ..web import PAGE_HEADERS, LastFactor, Login, LoginRequired, SessionInfo, StepError, device_name
 from ..web.login import LOST_FORM_KEY, MESSAGE_KEY
 from ..web.pages import (
     ChallengePage,
@@ -21,6 +21,7 @@ from ..web.pages import (
     challenge_page,
     codes_file,
     codes_page,
+    end_session_page,
     passkey_page,
     posted_codes,
     remove_page,
@@ -71,6 +72,7 @@ def blueprint(*, passkeys: Passkeys | None = None) -> Blueprint:
         ("/recovery-codes", new_codes, ["GET", "POST"]),
         ("/recovery-codes/saved", saved, ["GET", "POST"]),
         ("/sessions/end", end_sessions, ["GET", "POST"]),
+        ("/sessions/<handle>/end", end_session, ["GET", "POST"]),
         ("/factors/<factor_id>/remove", remove, ["GET", "POST"]),
         ("/devices/forget", forget_devices, ["POST"]),
         ("/devices/<series>/forget", forget_devices, ["POST"]),
@@ -411,7 +413,8 @@ def settings() -> ResponseReturnValue:
     login = here.gate.require_login(current_login())
     message_id, values = session.pop(MESSAGE_KEY, None) or ("", {})
     message = here.texts(message_id, **values) if message_id else ""
-    return render("settings", page=settings_page(here.gate, login, here.texts, message=message))
+    sessions = _sessions_of(login)
+    return render("settings", page=settings_page(here.gate, login, here.texts, message=message, sessions=sessions))
 
 
 def end_sessions() -> ResponseReturnValue:
@@ -426,6 +429,28 @@ def end_sessions() -> ResponseReturnValue:
     promote(gate.end_sessions(login))
     session[MESSAGE_KEY] = ["settings.sessions.ended", {}]
     return redirect(url_for("ferrotp.settings"), 303)
+
+
+def end_session(handle: str) -> ResponseReturnValue:
+    """Logs the user out in one other browser."""
+    here = state()
+    gate = here.gate
+    login = gate.require_fresh(current_login())
+    page = end_session_page(gate, here.texts, _sessions_of(login), handle)
+    if page is not None and request.method == "GET":
+        return render("end_session", page=page, error="")
+    problem = form_problem()
+    if page is not None and problem is not None:
+        return render("end_session", problem, page=page, error=problem.message)
+    ended = page is not None and here.sessions is not None and here.sessions.end(login.user_id, handle)
+    session[MESSAGE_KEY] = ["settings.sessions.logged-out" if ended else "settings.gone", {}]
+    return redirect(url_for("ferrotp.settings"), 303)
+
+
+def _sessions_of(login: Login) -> list[SessionInfo]:
+    """Those of a user, where the application lists them."""
+    listed = state().sessions
+    return [] if listed is None else list(listed.of_user(login.user_id))
 
 
 def remove(factor_id: str) -> ResponseReturnValue:

@@ -126,6 +126,7 @@ class AsyncMFA:
     remove_factor = _awaited(MFA.remove_factor)
     end_sessions = _awaited(MFA.end_sessions)
     note_passed = _awaited(MFA.note_passed)
+    remind = _awaited(MFA.remind)
     end_half_login = _awaited(MFA.end_half_login)
     half_login_has_ended = _awaited(MFA.half_login_has_ended)
     epoch = _awaited(MFA.epoch)

@@ -29,6 +29,7 @@ Kind = Literal[
     "sessions ended",
     "passed elsewhere",
     "impersonated",
+    "reminded",
     "device trusted",
     "device recognized",
     "device refused",
@@ -59,6 +60,7 @@ NOTIFY: frozenset[Kind] = frozenset(
         "factor removed",
         "reset",
         "sessions ended",
+        "reminded",
         "device trusted",
         "device theft suspected",
         "enrollment lost",
@@ -66,7 +68,7 @@ NOTIFY: frozenset[Kind] = frozenset(
 )
 """What the user should hear of by mail: changes of a factor, recovery, a factor disabled by failures
 (NIST SP 800-63B-4, section 4.6), sessions that ended, somebody who has the password and guesses codes (ASVS 6.3.5),
-a passkey whose counter went back, and a factor that the store has lost."""
+a passkey whose counter went back, and a factor that the store has lost; and that a factor is wanted of them."""
 
 
 ROWS_ONLY: frozenset[Kind] = frozenset({"attempt counted"})
@@ -94,7 +96,8 @@ class Event:
     """"totp", "hotp", "passkey", "recovery" or "enrollment"."""
     detail: dict[str, object] = field(default_factory=dict)
     """``reason`` of a refusal (wrong, used, malformed, expired; for a passkey that of its error), ``failures``,
-    ``retry_at``, ``drift``, ``time_step``, ``remaining``, ``legacy``, ``by``: what there is to say of this kind."""
+    ``retry_at``, ``drift``, ``time_step``, ``remaining``, ``legacy``, ``by``, ``due``: what there is to say of a
+    kind."""
 
     @property
     def notify_user(self) -> bool:

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from copy import copy
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from .. import vault
@@ -542,6 +543,16 @@ class MFA:
             core.emit("passed elsewhere", core.now(), owner, by=by)
         else:
             core.emit("impersonated", core.now(), owner, by=by, impersonator=user_id_text(impersonator))
+
+    def remind(self, *, user_id: UserId, by: str, due: date | None = None) -> None:
+        """Asks a user who has no second factor to set one up: the event "reminded", of which `Notifier` makes a mail.
+
+        :param by: who asks, for the event
+        :param due: from when on one is required
+        """
+        core, owner = self._core, self._core.owner(user_id)
+        detail = {} if due is None else {"due": due.isoformat()}
+        core.emit("reminded", core.now(), owner, by=identifier("by", by), **detail)
 
     @without_frames
     def end_half_login(self, *, user_id: UserId, login_id: str) -> None:

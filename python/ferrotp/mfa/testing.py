@@ -1826,6 +1826,7 @@ class _Crowd:
 
 
 PRELOADED = (
+    "ferrotp.mfa.preloaded",
     "ferrotp.mfa.stores.sql",
     "ferrotp.mfa.stores.redis",
     "ferrotp.mfa.stores.redis_cluster",

@@ -11,6 +11,7 @@ from .gate import Gate, LoginStep
 from .login import Login
 from .notices import Notice, Notifier
 from .safety import PAGE_HEADERS, device_cookie, device_name, safe_next
+from .sessions import SessionInfo, UserSessions
 from .setup import SetupError, absolute_store, check_secret_key, check_store, open_mfa
 from .texts import ENGLISH, Texts
 
@@ -28,9 +29,11 @@ __all__ = [
     "Notifier",
     "SecondFactorRequired",
     "SessionEnded",
+    "SessionInfo",
     "SetupError",
     "StepError",
     "Texts",
+    "UserSessions",
     "absolute_store",
     "check_secret_key",
     "check_store",

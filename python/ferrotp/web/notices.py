@@ -55,8 +55,18 @@ class Notifier:
         what = "notice." + kind.replace(" ", "-")
         language = self._language(event.user_id) if callable(self._language) else self._language
         texts = self._texts if language is None else self._texts.in_language(language)
+        if event.kind == "reminded":
+            self._send(_reminder(event, texts, self._issuer))
+            return
         text = texts(what if what in ENGLISH else "notice.other", issuer=self._issuer)
         when = f"{event.at:%Y-%m-%d %H:%M} UTC"
         body = texts("notice.body", what=text, when=when, issuer=self._issuer)
         subject = texts("notice.subject", issuer=self._issuer)
         self._send(Notice(event.user_id, subject, body, event))
+
+
+def _reminder(event: Event, texts: Texts, issuer: str) -> Notice:
+    """To a user who has no second factor yet: nothing has happened, so nobody is to look for an intruder."""
+    due = event.detail.get("due")
+    body = texts("notice.reminder.due" if due else "notice.reminder.body", issuer=issuer, date=due)
+    return Notice(event.user_id, texts("notice.reminder.subject", issuer=issuer), body, event)

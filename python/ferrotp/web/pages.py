@@ -18,6 +18,7 @@ from .gate import Gate, tidy_name
 from .login import Login
 from .problems import had_drift
 from .safety import device_name, safe_next
+from .sessions import SessionInfo
 from .texts import Texts
 
 _T = TypeVar("_T")
@@ -308,6 +309,16 @@ _ROWS = 20
 
 
 @dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A session of the user's own."""
+
+    handle: str
+    name: str
+    began: str
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SettingsPage:
     """What there is of the user, and what can be changed."""
 
@@ -324,6 +335,8 @@ class SettingsPage:
     trust_days: int
     """0: the policy has no trusted devices, and the page does not speak of them."""
     message: str = ""
+    sessions: tuple[SessionRow, ...] = ()
+    """Empty: the application cannot list them."""
     activity: tuple[ActivityRow, ...] = ()
     """What happened of late, the newest first. Empty, too, where events are not kept."""
 
@@ -369,8 +382,20 @@ def factor_row(factor: FactorInfo, texts: Texts, now: float, passkey: PasskeyInf
     )
 
 
-def settings_page(gate: Gate, login: Login, texts: Texts, *, message: str = "") -> SettingsPage:
-    """For a user who is logged in."""
+def session_row(session: SessionInfo, texts: Texts, now: float) -> SessionRow:
+    """A session in words."""
+    name = session.browser or texts("settings.unnamed.device")
+    began = texts("settings.sessions.began", when=texts.ago(session.began_at, now))
+    return SessionRow(session.handle, name, began, session.current)
+
+
+def settings_page(
+    gate: Gate, login: Login, texts: Texts, *, message: str = "", sessions: Iterable[SessionInfo] = ()
+) -> SettingsPage:
+    """For a user who is logged in.
+
+    :param sessions: the user's, where they can be listed
+    """
     mfa, now = gate.mfa, gate.now()
     status = mfa.status(user_id=login.user_id)
     left = status.recovery_codes
@@ -399,6 +424,7 @@ def settings_page(gate: Gate, login: Login, texts: Texts, *, message: str = "") 
         trust_days=trust_days,
         message=message,
         activity=activity_rows(gate, login, texts),
+        sessions=tuple(session_row(session, texts, now) for session in sessions),
     )
 
 
@@ -419,3 +445,20 @@ def remove_page(gate: Gate, factor: FactorInfo, texts: Texts) -> RemovePage:
     return RemovePage(
         row, texts("remove.title", name=row.name), [other.factor_id for other in factors] == [row.factor_id]
     )
+
+
+@dataclass(frozen=True, slots=True)
+class EndSessionPage:
+    """Asks before one session is ended."""
+
+    session: SessionRow
+    title: str
+
+
+def end_session_page(gate: Gate, texts: Texts, sessions: Iterable[SessionInfo], handle: str) -> EndSessionPage | None:
+    """For a session of the user's own, and not the one that asks. None: there is none of that handle."""
+    for session in sessions:
+        if session.handle == handle and not session.current:
+            row = session_row(session, texts, gate.now())
+            return EndSessionPage(row, texts("session.title", name=row.name))
+    return None

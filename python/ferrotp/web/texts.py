@@ -156,6 +156,14 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "settings.sessions": "Other browsers and devices",
         "settings.sessions.end": "Log out everywhere else",
         "settings.sessions.ended": "Done. You are logged in here only.",
+        "settings.sessions.this": "This browser",
+        "settings.sessions.began": "Logged in {when}",
+        "settings.sessions.log-out": "Log out there",
+        "settings.sessions.log-out.which": "Log out there: {name}",
+        "settings.sessions.logged-out": "Done. That browser is logged out.",
+        "session.title": "Log out “{name}”?",
+        "session.why": "That browser is logged out at once. If it is not yours, change your password, too.",
+        "session.submit": "Log out",
         "sessions.why": "Every other login of your account ends, and no device is trusted any more. You stay logged in "
         "here.",
         "settings.removed": "“{name}” is removed.",
@@ -271,6 +279,11 @@ ENGLISH: Mapping[str, str] = MappingProxyType(
         "notice.enrollment-lost": "Somebody with your password tried to log in, and your second step was not found. "
         "Nobody was let in.",
         "notice.other": "The two-step login of your account was changed.",
+        "notice.reminder.subject": "{issuer}: please set up two-step login",
+        "notice.reminder.body": "Your account has no two-step login yet: your password alone lets in.\n\nLog in "
+        "to {issuer}, and set it up. It takes two minutes.\n",
+        "notice.reminder.due": "Your account has no two-step login yet: your password alone lets in.\n\nLog in "
+        "to {issuer}, and set it up. It takes two minutes. From {date} on it is required.\n",
     }
 )
 """Message id to text. Ids that end in ``.one`` and ``.other`` are chosen by ``{count}``."""

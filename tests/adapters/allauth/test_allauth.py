@@ -10,7 +10,7 @@ import pytest
 
 from adapters import serving
 from adapters.base import PASSWORD
-from adapters.serving import AT_ONCE, Browser, Place, Site, together
+from adapters.serving import AT_ONCE, Browser, Place, Site, reset_in_admin, reset_link, together
 
 pytest.importorskip("allauth", reason="its newest release wants Python 3.11")
 
@@ -234,6 +234,69 @@ def test_after_a_reset_the_password_is_enough_and_a_new_app_is_set_up(site: Site
     assert person.by_password(site).get("/inside").status == 200
     person.set_up(site, -1)
     assert person.log_in(site, person.code())
+
+
+KEY = """
+from allauth.mfa.models import Authenticator
+from django.contrib.auth.models import User
+user = User.objects.get(username={name!r})
+Authenticator.objects.create(user=user, type="webauthn", data={{"name": "key", "credential": {{}}}})
+"""
+
+
+def test_staff_reset_a_user_in_the_admin_after_a_code_and_its_login_works(site: Site) -> None:
+    """The security key goes, too: allauth would go on to ask for it."""
+    victim, staff = Person(site), Person(site)
+    codes = victim.set_up(site, -1).get("/accounts/2fa/recovery-codes/").text
+    assert re.findall(r"\b\d{8}\b", codes)
+    site.place.manage("ferrotp", "shell", "-c", KEY.format(name=victim.name))
+    # By the password alone: nobody is reset, and nothing goes round in circles.
+    browser = staff.by_password(site)
+    link = reset_link(browser, victim.name)
+    assert browser.get(link).status == browser.post(link).status == 403
+    browser = staff.set_up(site, -1)
+    again = browser.get(link)
+    assert again.status == 302 and again.location.startswith("/accounts/2fa/reauthenticate/?next=")
+    assert browser.post(link).location.startswith("/accounts/2fa/reauthenticate/")
+    assert victim.password(site)
+    shown = browser.post(again.location, {"code": staff.code(), "next": link})
+    assert (shown.status, shown.location) == (302, link)
+    reset_in_admin(browser, victim.name)
+    assert victim.by_password(site).get("/inside").status == 200
+    victim.set_up(site, -1)
+    assert victim.log_in(site, victim.code())
+
+
+ODD = """
+from allauth.mfa.models import Authenticator
+from django.contrib.auth.models import User
+odd = {"empty": {}, "none": None, "list": ["JBSWY3DPEHPK3PXP"], "number": {"secret": 7}, "null": {"seed": None}}
+rows = [
+    Authenticator(
+        user=User.objects.create_user(name), type="recovery_codes" if name == "null" else "totp", data=data or {}
+    )
+    for name, data in odd.items()
+]
+user = User.objects.get(username=NAME)
+Authenticator.objects.filter(user=user).delete()
+rows.append(Authenticator(user=user, type="totp", data={"secret": SECRET}))
+Authenticator.objects.bulk_create(rows)  # as the stock package left them: no signal is sent
+"""
+
+
+def test_odd_rows_keep_no_later_user_from_being_sealed(site: Site) -> None:
+    person = Person(site)
+    person.set_up(site, -1)
+    names = f"NAME, SECRET = {person.name!r}, {person.secret!r}\n"
+    site.place.manage("ferrotp", "shell", "-c", names + ODD)
+    assert person.secret in site.place.rows()
+    out = site.place.manage("ferrotp", "ferrotp_allauth", "adopt", status=1)
+    assert "1 authenticators moved, " in out and "JBSWY3DPEHPK3PXP" not in out
+    assert person.secret not in site.place.rows()
+    assert person.log_in(site, person.code())
+    gone = "from django.contrib.auth.models import User; "
+    gone += "User.objects.filter(username__in=['empty', 'none', 'list', 'number', 'null']).delete()"
+    site.place.manage("ferrotp", "shell", "-c", gone)
 
 
 def test_back_again_without_ferrotp(site: Site, enrolled: list[Person]) -> None:

@@ -1,6 +1,7 @@
 """django-allauth's pages, its API, and one page for who is logged in."""
 
 from allauth.mfa.totp.internal import auth
+from django.contrib import admin
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
@@ -20,4 +21,5 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("_allauth/", include("allauth.headless.urls")),
     path("inside", inside),
+    path("admin/", admin.site.urls),
 ]

@@ -10,7 +10,7 @@ import pytest
 
 from adapters import serving
 from adapters.base import PASSWORD
-from adapters.serving import AT_ONCE, Browser, Place, Site, together
+from adapters.serving import AT_ONCE, ENROLLED, Browser, Place, Site, reset_in_admin, reset_link, together
 
 
 @pytest.fixture(scope="module")
@@ -238,6 +238,66 @@ def test_after_a_reset_the_password_is_enough_and_a_new_device_is_set_up(place: 
     person.set_up(site)
     place.tick()
     assert person.log_in(site, person.code())
+
+
+OTHERS = """
+from django.contrib.auth.models import User
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
+user = User.objects.get(username={name!r})
+StaticDevice.objects.create(user=user, name="backup").token_set.create(token="abcdefgh")
+TOTPDevice.objects.create(user=user, name="old", confirmed=False)
+"""
+
+
+def test_staff_reset_a_user_in_the_admin_with_a_device_and_nobody_without(place: Place, site: Site) -> None:
+    victim, staff = Person(site), Person(site)
+    victim.set_up(site, -1)
+    place.manage("ferrotp", "shell", "-c", OTHERS.format(name=victim.name))
+    browser = staff.set_up(site, -1)
+    assert browser.get("/admin/ferrotp/factor/").status == 302, "not verified yet"
+    assert staff.log_in(site, staff.code(), browser)
+    link = reset_link(browser, victim.name)
+    for unverified in (staff.by_password(site), site.browser()):
+        assert unverified.get(link).location.startswith("/admin/login/")
+        assert unverified.post(link).location.startswith("/admin/login/")
+    assert victim.log_in(site, victim.code())
+    reset_in_admin(browser, victim.name)
+    page = site.browser().post("/login", {"username": victim.name, "password": PASSWORD}).text
+    assert "device/" not in page, "no device of any kind"
+    victim.set_up(site, -1)
+    place.tick()
+    assert victim.log_in(site, victim.code())
+
+
+UNCONFIRMED = """
+from django.contrib.auth.models import User
+from django_otp.plugins.otp_totp.models import TOTPDevice
+key = {key!r}
+TOTPDevice.objects.create(user=User.objects.get(username={name!r}), name="phone", confirmed=False, key=key)
+"""
+
+
+GONE = "from django.contrib.auth.models import User; User.objects.get(username={name!r}).delete()"
+
+
+def test_a_device_that_was_never_confirmed_stays_so(place: Place, site: Site) -> None:
+    """It is no factor: not for django-otp, and not for ferrotp, whose own login would take its codes."""
+    person = Person(site)
+    person.secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+    key = person.spellings()[1]
+    place.manage("ferrotp", "shell", "-c", UNCONFIRMED.format(name=person.name, key=key))
+    assert key in place.rows()
+    assert "would be moved, 0 left" in place.manage("ferrotp", "ferrotp_django_otp", "adopt", "--dry-run")
+    assert key in place.rows()
+    assert ", 0 left" in place.manage("ferrotp", "ferrotp_django_otp", "adopt")
+    assert key not in place.rows()
+    assert "enrolled: False" in place.manage("ferrotp", "shell", "-c", ENROLLED.format(name=person.name))
+    page = site.browser().post("/login", {"username": person.name, "password": PASSWORD, "otp_token": ""}).text
+    assert "sealedtotpdevice" not in page
+    person.set_up(site, -1)
+    assert person.log_in(site, person.code())
+    place.manage("ferrotp", "shell", "-c", GONE.format(name=person.name))  # `back` would leave it
 
 
 def test_back_again_without_ferrotp(site: Site, adopted: Person) -> None:

@@ -71,8 +71,11 @@ def inside(request: HttpRequest) -> HttpResponse:
 site = OTPAdminSite()
 if WITH_FERROTP:
     from ferrotp.adapters.django_otp.admin import SealedTOTPDeviceAdmin
+    from ferrotp.django.admin import FactorAdmin
+    from ferrotp.django.models import Factor
 
     site.register(Device, SealedTOTPDeviceAdmin)
+    site.register(Factor, FactorAdmin)
 
 urlpatterns = [
     *URLS,

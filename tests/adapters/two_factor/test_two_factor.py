@@ -10,7 +10,7 @@ import pytest
 
 from adapters import serving
 from adapters.base import PASSWORD
-from adapters.serving import AT_ONCE, Browser, Place, Site, together
+from adapters.serving import AT_ONCE, ENROLLED, Browser, Place, Site, reset_in_admin, reset_link, together
 
 LOGIN, SET_UP = "/account/login/", "/account/two_factor/setup/"
 
@@ -188,6 +188,44 @@ def test_after_a_reset_the_password_is_enough_and_a_new_device_is_set_up(place: 
     person.set_up(site)  # by the password alone
     place.tick()
     assert person.log_in(site, person.code())
+
+
+def test_staff_reset_a_user_in_the_admin_and_its_login_asks_for_no_token(site: Site) -> None:
+    victim, staff = Person(site), Person(site)
+    victim.set_up(site, -1)
+    browser = staff.set_up(site, -1)  # which verifies it
+    link = reset_link(browser, victim.name)
+    assert staff.by_password(site).post(link).status == 302, "the gate of the package"
+    assert victim.password(site)
+    reset_in_admin(browser, victim.name)
+    victim.set_up(site, -1)  # by the password alone
+    assert victim.log_in(site, victim.code())
+
+
+UNCONFIRMED = """
+from django.contrib.auth.models import User
+from django_otp.plugins.otp_totp.models import TOTPDevice
+TOTPDevice.objects.create(user=User.objects.get(username={name!r}), name="default", confirmed=False)
+"""
+
+
+GONE = "from django.contrib.auth.models import User; User.objects.get(username={name!r}).delete()"
+
+
+def test_a_device_that_was_never_confirmed_stays_so(place: Place, site: Site) -> None:
+    person = Person(site)
+    place.manage("ferrotp", "shell", "-c", UNCONFIRMED.format(name=person.name))
+    assert ", 0 left" in place.manage("ferrotp", "ferrotp_django_otp", "adopt")
+    assert "enrolled: False" in place.manage("ferrotp", "shell", "-c", ENROLLED.format(name=person.name))
+    browser = site.browser()
+    browser.get(LOGIN)
+    answer = browser.post(
+        LOGIN, {"login_view-current_step": "auth", "auth-username": person.name, "auth-password": PASSWORD}
+    )
+    assert answer.status == 302, "the password is enough"
+    person.set_up(site, -1)
+    assert person.log_in(site, person.code())
+    place.manage("ferrotp", "shell", "-c", GONE.format(name=person.name))  # `back` would leave it
 
 
 def test_back_again_without_ferrotp(site: Site, enrolled: Person) -> None:

@@ -9,7 +9,7 @@ from django_otp.plugins.otp_totp import models as stock
 from two_factor.admin import AdminSiteOTPRequired
 from two_factor.urls import urlpatterns as pages
 
-from adapters.base import URLS, StoppedTime, now
+from adapters.base import URLS, WITH_FERROTP, StoppedTime, now
 
 stock.time = StoppedTime
 two_factor.forms.time = oath.time = now
@@ -21,5 +21,10 @@ def inside(request: HttpRequest) -> HttpResponse:
 
 
 site = AdminSiteOTPRequired()
+if WITH_FERROTP:
+    from ferrotp.django.admin import FactorAdmin
+    from ferrotp.django.models import Factor
+
+    site.register(Factor, FactorAdmin)
 
 urlpatterns = [*URLS, path("", include(pages)), path("inside", inside), path("admin/", site.urls)]

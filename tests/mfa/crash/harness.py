@@ -81,17 +81,23 @@ def torture(opener: Callable[[], Store], directory: Path, kills: int = KILLS, se
         return process, files[-1]
 
     workers = [start() for _ in range(WORKERS + 1)]
-    for _ in range(kills):
-        number = rng.randrange(len(workers))
-        process, file = workers[number]
+    killed = 0
+    while killed < kills:
+        # Some at one moment: all that the others do meanwhile costs more than the kills.
+        victims = rng.sample(range(len(workers)), rng.randint(1, WORKERS))
         deadline = time.monotonic() + 20
-        while not file.exists():  # it writes when it is connected
-            assert time.monotonic() < deadline, "a worker does not start"
-            time.sleep(0.001)
+        for number in victims:
+            while not workers[number][1].exists():  # it writes when it is connected
+                assert time.monotonic() < deadline, "a worker does not start"
+                time.sleep(0.001)
         time.sleep(rng.uniform(0, 0.03))
-        process.kill()
-        process.join()
-        workers[number] = start()
+        for number in victims:
+            workers[number][0].kill()
+        for number in victims:
+            workers[number][0].join()
+            workers[number] = start()
+        killed += len(victims)
+    kills = killed
     for process, _ in workers:
         process.kill()
         process.join()

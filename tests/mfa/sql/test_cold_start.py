@@ -14,7 +14,7 @@ from folders import in_memory
 
 from ferrotp.mfa.stores import waiting
 from ferrotp.mfa.stores.sql import SQLStore
-from ferrotp.mfa.stores.sql.statements import Statements
+from ferrotp.mfa.stores.sql.statements import Statements, _compiled
 
 from ..servers import PostgreSQLServer, shared_postgresql
 from .samples import calls, furnish, reserved
@@ -99,6 +99,7 @@ def test_where_the_server_has_no_room_for_a_moment_it_is_asked_again(
 
 def test_no_statement_is_compiled_while_others_wait(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The compiler takes milliseconds. With 48 processes on two processors that was a second under SQLite's lock."""
+    _compiled.cache_clear()  # an earlier store's
     store = SQLStore(url)
     real = Statements._made
 

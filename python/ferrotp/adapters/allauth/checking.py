@@ -147,8 +147,7 @@ def _forget_rows(event: Event, **more: Any) -> None:
     """After a reset: allauth's rows go, too. It would go on to ask for codes that nobody has."""
     user = user_of(event.user_id) if event.kind == "reset" else None
     if user is not None and event.tenant == get_mfa_outside_transaction().tenant:
-        kinds = (Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES)
-        Authenticator.objects.filter(user=user, type__in=kinds).delete()
+        Authenticator.objects.filter(user=user).delete()  # security keys, too: allauth asks while there is any
 
 
 def _user_id(authenticator: Any) -> str:

@@ -8,9 +8,9 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, ClassVar
 
-from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.db import models, router, transaction
+from django_otp import devices_for_user  # type: ignore[import-untyped,import-not-found,unused-ignore]
 from django_otp.models import Device, DeviceManager, VerifyNotAllowed  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
 from ferrotp.django.fields import ExactTextField
@@ -38,7 +38,6 @@ class SealedTOTPDeviceManager(DeviceManager):  # type: ignore[misc] # django-otp
         user: Any,
         key: bytes,
         name: str = "",
-        confirmed: bool = True,
         digits: int = 6,
         period: int = 30,
         last_step: int | None = None,
@@ -59,7 +58,7 @@ class SealedTOTPDeviceManager(DeviceManager):  # type: ignore[misc] # django-otp
                 name=_factor_name(name),
             )
             device: SealedTOTPDevice = self.create(
-                user=user, name=name, confirmed=confirmed, digits=digits, factor_id=factor.factor_id
+                user=user, name=name, confirmed=True, digits=digits, factor_id=factor.factor_id
             )
             return device
 
@@ -184,13 +183,9 @@ def forget_rows(event: Event, **more: Any) -> None:
     if event.kind != "reset" or event.tenant != get_mfa_outside_transaction().tenant:
         return
     user = user_of(event.user_id)
-    if user is None:
-        return
-    SealedTOTPDevice.objects.filter(user=user).delete()
-    # Stock devices of before, on the phone that is lost, and the backup codes beside it.
-    for name in ("otp_totp.TOTPDevice", "otp_static.StaticDevice"):
-        with suppress(LookupError):
-            apps.get_model(name)._default_manager.filter(user=user).delete()
+    # Of all kinds: stock ones of before, on the phone that is lost, backup codes, and those by telephone or mail.
+    for device in () if user is None else devices_for_user(user, confirmed=None):
+        device.delete()
 
 
 def _factor_name(name: str) -> str:

@@ -24,7 +24,7 @@ from ..base import (
 )
 from ..pool import Connection
 from .records import Rows, Values, audit_head_values, audit_row_values, owner_values
-from .statements import Statement, Statements
+from .statements import Statement, StatementsT
 
 
 class SQLConnection(Connection, Protocol):
@@ -56,7 +56,6 @@ class SQLConnection(Connection, Protocol):
 
 
 ConnectionT = TypeVar("ConnectionT", bound=SQLConnection)
-StatementsT = TypeVar("StatementsT", bound=Statements)
 
 
 @dataclass(frozen=True, slots=True)

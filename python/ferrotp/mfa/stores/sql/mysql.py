@@ -40,7 +40,7 @@ from .records import (
 )
 from .schema import Tables
 from .servers import Server, ServerStatements, budget_values
-from .statements import DONE, Statement, binary, number, text
+from .statements import DONE, Statement, binary, number, statements_of, text
 
 __all__ = ["MySQL", "MySQLServer"]
 
@@ -214,7 +214,7 @@ class MySQL(Server[MySQLConnection, MySQLStatements]):
     connections = POOL_SIZE
 
     def __init__(self, server: MySQLServer, tables: Tables) -> None:
-        self.statements = MySQLStatements(tables)
+        self.statements = statements_of(MySQLStatements, tables)
         self._tables = tables
         self._server = server
 

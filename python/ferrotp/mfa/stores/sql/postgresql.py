@@ -70,7 +70,7 @@ from .records import (
 )
 from .schema import Tables
 from .servers import Server, ServerStatements
-from .statements import DONE, Statement, binary, number, text
+from .statements import DONE, Statement, binary, number, statements_of, text
 
 BINARY = pq.Format.BINARY
 """How values travel: with their length, so that none ends early at a NUL."""
@@ -535,7 +535,7 @@ class PostgreSQL(Server[PostgreSQLConnection, PostgreSQLStatements]):
     connections = POOL_SIZE
 
     def __init__(self, server: PostgreSQLServer, tables: Tables) -> None:
-        self.statements = PostgreSQLStatements(tables)
+        self.statements = statements_of(PostgreSQLStatements, tables)
         self._server = server
 
     def connect(self, deadline: float) -> PostgreSQLConnection:

@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any, Literal, Protocol, TypeVar
 
 from sqlalchemy import CheckConstraint, ColumnElement, Table, and_, outerjoin, select
-from sqlalchemy.schema import AddConstraint
 
 from ..base import Acceptance, AuditAppend, AuditHead, Budget, Decide, Factor, Refusal, Reservation, charge, refund
 from .dialect import Attempt, Dialect, SQLConnection
@@ -66,7 +65,8 @@ class ServerStatements(Statements):
         (check,) = (found for found in checks if str(found.name).endswith(f"{column}_check"))
         return [
             f"ALTER TABLE {table.name} DROP CONSTRAINT {check.name}",
-            str(AddConstraint(check).compile(dialect=self._dialect)),
+            # Not by SQLAlchemy's AddConstraint, which takes the check out of the table's own CREATE TABLE.
+            f"ALTER TABLE {table.name} ADD CONSTRAINT {check.name} CHECK ({check.sqltext})",
         ]
 
     def _as_read(self) -> "list[ColumnElement[bool]]":

@@ -31,7 +31,7 @@ from .records import (
     recovery_reservation,
 )
 from .schema import Tables
-from .statements import DONE, Statement, Statements, binary, text
+from .statements import DONE, Statement, Statements, binary, statements_of, text
 
 OLDEST = (3, 37)
 """The first version with strict tables; `RETURNING` is older."""
@@ -289,7 +289,7 @@ class SQLite(Dialect[SQLiteConnection, SQLiteStatements]):
     connections = 1
 
     def __init__(self, file: SQLiteFile, tables: Tables) -> None:
-        self.statements = SQLiteStatements(tables)
+        self.statements = statements_of(SQLiteStatements, tables)
         self._file = file
 
     @property

@@ -59,7 +59,7 @@ from .records import (
     factor_values,
     owner_values,
 )
-from .schema import VERSION, tables
+from .schema import VERSION, Tables, tables
 from .statements import Statements
 
 
@@ -116,10 +116,9 @@ class SQLStore:
         if not 0 < timeout <= 60:
             raise ValueError("timeout: seconds, more than 0 and at most 60")
         self.timeout = timeout
-        self._tables = tables(table_prefix)
+        self._tables = _shared_tables(table_prefix)
         self._dialect = dialect_for(where, timeout, self._tables)
         self._statements = self._dialect.statements
-        self._statements.compile()
         self._pool: ConnectionPool[SQLConnection] = ConnectionPool(
             self._dialect.connect, self._dialect.connections, timeout
         )
@@ -843,6 +842,12 @@ def _change(read: "Factor | RecoveryCode", sealed: bytes) -> dict[str, Any]:
 
 def _key_of(change: dict[str, Any]) -> tuple[str, ...]:
     return tuple(value for value in change.values() if isinstance(value, str))
+
+
+@lru_cache(maxsize=16)
+def _shared_tables(prefix: str) -> Tables:
+    """Those of all stores of a process, which share their statements, too."""
+    return tables(prefix)
 
 
 @lru_cache(maxsize=16)

@@ -15,7 +15,8 @@ class Command(MoveCommand):
 
     help = (
         "adopt: seals the devices of django_otp.plugins.otp_totp. Their users log in with the codes that they have, "
-        "and no code works again that has worked. back: the other way round, before ferrotp is removed."
+        "and no code works again that has worked. One that was never confirmed stays so, with a new secret. back: the "
+        "other way round, before ferrotp is removed."
     )
     plural = "devices"
     still_work = ", and work as before"
@@ -23,7 +24,15 @@ class Command(MoveCommand):
     def rows(self, direction: str) -> Any:
         return (TOTPDevice if direction == "adopt" else SealedTOTPDevice).objects.all()
 
+    def user_of_factor(self, row: Any) -> Any:
+        return row.user if row.confirmed else None
+
     def adopt(self, row: Any) -> bool:
+        if not row.confirmed:
+            # Its user has not shown a code yet: it is no factor. Its secret, which was kept in clear, ends here.
+            SealedTOTPDevice.objects.create(user=row.user, name=row.name, confirmed=False)
+            row.delete()
+            return True
         window = get_mfa_outside_transaction().policy.window
         if row.t0:
             raise LeftAsItIs(f"its time begins at t0 = {row.t0}")
@@ -37,7 +46,6 @@ class Command(MoveCommand):
             user=row.user,
             key=key,
             name=row.name,
-            confirmed=row.confirmed,
             digits=row.digits,
             period=row.step,
             last_step=row.last_t if row.last_t >= 0 else None,

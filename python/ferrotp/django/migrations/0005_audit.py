@@ -8,7 +8,7 @@ import ferrotp.django.fields
 class Migration(migrations.Migration):
     """Two tables."""
 
-    dependencies = [("ferrotp", "0003_passkeys")]
+    dependencies = [("ferrotp", "0004_user_sessions")]
 
     operations = [
         migrations.CreateModel(
