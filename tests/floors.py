@@ -42,6 +42,7 @@ EXTRAS = {
     "ferrotp/django/drf_schema.py": {"drf_spectacular"},
     "ferrotp/flask/commands.py": {"click"},  # Flask's own
     "ferrotp/web/commands.py": {"click"},
+    "ferrotp/web/audit_commands.py": {"click"},
     "ferrotp/flask/": {"flask", "jinja2", "markupsafe", "flask_babel", "flask_login", "flask_wtf", "wtforms"},
     "ferrotp/django/management/commands/ferrotp_import.py": {"allauth", "sqlalchemy"},
     "ferrotp/mfa/imports/": {"cryptography", "sqlalchemy"},

@@ -18,7 +18,7 @@ from .errors import DONE, REFUSED, InputError
 from .settings import ALGORITHMS, Number, json_option
 
 if TYPE_CHECKING:
-    from ..mfa import MFA
+    from ..mfa import MFA, AuditContext, Store
     from ..mfa.imports import Accounts, Format, ImportReport, Note
 
 _FORMATS = ("pyotp-column", "django-otp", "django-two-factor-auth", "django-allauth", "flask-security")
@@ -115,18 +115,40 @@ def _options(function: Callable[..., int]) -> Callable[..., int]:
 
 
 @contextmanager
-def _service(*, needs_keys: bool, store: str, keys_file: str | None, tenant: str) -> Iterator["MFA"]:
-    """The service of a command. What opens no record does without the application's keys."""
+def _service(*, needs_keys: bool, decides: bool, store: str, keys_file: str | None, tenant: str) -> Iterator["MFA"]:
+    """The service of a command. What opens no record, and writes no row of the audit, does without the application's
+    keys."""
     try:
-        from ..mfa import MFA
+        from ..mfa import MFA, open_store
     except ImportError:
         raise InputError("this needs more packages: pip install 'ferrotp[sql]'", "usage") from None
-    keyring = _keyring(keys_file) if needs_keys else Keyring.generate()
-    service = MFA(store, issuer="ferrotp", keyring=keyring, tenant=tenant, prepare=False)
+    opened = open_store(store)
+    audited = decides and _is_audited(opened)
+    keyring = _keyring(keys_file) if needs_keys or audited else Keyring.generate()
+    service = MFA(
+        opened,
+        issuer="ferrotp",
+        keyring=keyring,
+        tenant=tenant,
+        prepare=False,
+        audit=audited or (needs_keys and _is_audited(opened)),
+        audit_context=_this_program,
+    )
     try:
         yield service
     finally:
         service.close()
+
+
+def _is_audited(store: "Store") -> bool:
+    """Whether an application has begun an audit in this store: then what is decided here is a row, too."""
+    return bool(store.audit_owners(None, 1))
+
+
+def _this_program() -> "AuditContext":
+    from ..mfa import AuditContext
+
+    return AuditContext(user_agent="ferrotp mfa")
 
 
 for _command in commands(
@@ -170,7 +192,7 @@ def import_(as_json: bool, **given: Any) -> int:
 
 
 def _run(given: dict[str, Any]) -> "ImportReport":
-    from ..mfa import MFA, Passkeys, Policy
+    from ..mfa import MFA, Passkeys, Policy, open_store
     from ..mfa.imports import preview_import, run_import
 
     format = _format(given)
@@ -186,7 +208,17 @@ def _run(given: dict[str, Any]) -> "ImportReport":
         if not given["store"]:
             raise InputError("say where to: --store URL, or the variable FERROTP_STORE", "usage")
         keyring = _keyring(given["keys_file"])
-        service = MFA(given["store"], issuer="ferrotp", keyring=keyring, policy=policy, tenant=given["tenant"])
+        target = open_store(given["store"])
+        target.prepare()
+        service = MFA(
+            target,
+            issuer="ferrotp",
+            keyring=keyring,
+            policy=policy,
+            tenant=given["tenant"],
+            audit=_is_audited(target),
+            audit_context=_this_program,
+        )
         try:
             return run_import(given["source"], format, service, **options)
         finally:

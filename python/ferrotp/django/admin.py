@@ -3,8 +3,9 @@
 Every admin site is gated by the middleware; `MFAAdminSite` by itself, too.
 """
 
+import json
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_args
 
 from django.apps import apps
 from django.contrib import admin, messages
@@ -23,11 +24,12 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 
 from ferrotp.mfa.errors import moment
+from ferrotp.mfa.events import Kind
 
 from . import auth, decorators, obligations
 from .conf import conf
 from .growth import growth
-from .models import Factor
+from .models import AuditEntry, Factor
 from .service import current_tenant, due_date, get_mfa, is_required, now, user_id_of, user_of, users_of, with_groups
 from .views import non_atomic
 from .words import counted_word, word
@@ -364,6 +366,14 @@ class _FactorList(ChangeList):
         _find_users(self.result_list)
 
 
+class _EntryList(ChangeList):
+    """A page of events, whose users are looked up together."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        _find_users(self.result_list)
+
+
 def _refusal(request: HttpRequest) -> HttpResponse | None:
     """What to answer a member of staff who has not passed the second factor just now. Where another package has the
     gate, its adapter knows."""
@@ -384,6 +394,100 @@ def _find_users(factors: Any) -> None:
     users = users_of(factor.user_id for factor in factors)
     for factor in factors:
         factor.account = users.get(factor.user_id)
+
+
+class _KindFilter(admin.SimpleListFilter):
+    """By the kind of event, without asking the rows which ones there are."""
+
+    title = _("event")
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return [(kind, kind) for kind in sorted(get_args(Kind))]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return queryset.filter(kind=self.value()) if self.value() else queryset
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
+    """What was decided, the newest first. Nothing is changed here."""
+
+    list_display = ("when", "user", "event", "method", "address", "details")
+    search_fields = ("user_id",)
+    search_help_text = _("The name of a user or of a device, or the id of a user")
+    ordering = ("-id",)
+    fields = readonly_fields = (
+        "when",
+        "user",
+        "number",
+        "event",
+        "method",
+        "factor_id",
+        "address",
+        "user_agent",
+        "details",
+    )
+    list_filter = (_KindFilter,)
+    list_display_links = ("when",)
+    show_full_result_count = False  # to count all rows of a site takes long
+
+    def get_changelist(self, request: HttpRequest, **more: Any) -> Any:
+        return _EntryList
+
+    def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
+        return lookup == _KindFilter.parameter_name
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        mine = super().get_queryset(request).using(conf().database).filter(tenant=current_tenant())
+        return mine.defer("earlier", "key_id", "mac")
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
+        # The whole id, or the whole name: a part of one would have to look at every row.
+        if not search_term:
+            return queryset, False
+        model = get_user_model()
+        named = model._base_manager.filter(**{f"{model.USERNAME_FIELD}__iexact": search_term})[:20]
+        return queryset.filter(user_id__in=[search_term, *(user_id_of(user) for user in named)]), False
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return conf().audit and super().has_module_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return conf().audit and super().has_view_permission(request, obj)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @admin.display(description=_("when"), ordering="happened_at")
+    def when(self, entry: AuditEntry) -> Any:
+        return moment(entry.happened_at)
+
+    @admin.display(description=_("user"), ordering="user_id")
+    def user(self, entry: AuditEntry) -> str:
+        if not entry.user_id:
+            return ""
+        user = _user_of_factor(entry)
+        return str(user.get_username()) if user is not None else word("(gone) %s") % entry.user_id
+
+    @admin.display(description=_("event"), ordering="kind")
+    def event(self, entry: AuditEntry) -> str:
+        return str(entry.kind)
+
+    @admin.display(description=_("details"))
+    def details(self, entry: AuditEntry) -> str:
+        try:
+            said = json.loads(entry.detail)
+        except ValueError:  # somebody has changed it: the command says so
+            return "?"
+        found = said.items() if isinstance(said, dict) else ()
+        return ", ".join(f"{name}: {value}" for name, value in found if value is not None)
 
 
 def _user_of_factor(factor: Any) -> Any:

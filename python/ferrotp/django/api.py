@@ -30,7 +30,7 @@ from ferrotp.mfa import (
     Throttled,
 )
 from ferrotp.web import Gate, Login, LoginRequired, LoginStep, NotFresh, SessionEnded, StepError, device_name
-from ferrotp.web.api_answers import factor_body, status_body
+from ferrotp.web.api_answers import activity_body, factor_body, status_body
 from ferrotp.web.api_fields import MAX_TOKEN_LENGTH, PENDING_TOKEN, Body, Operation, offered
 from ferrotp.web.errors import HalfLoginEnded
 from ferrotp.web.problems import NEXT, Problem, codes_problem_of, had_drift, problem_of, rfc3339
@@ -260,12 +260,18 @@ class API:
         login, user = self._current(request)
         return _answer(request, {"forgotten": self._gate(user).forget_devices(login, device_id)})
 
+    def activity(self, request: HttpRequest) -> HttpResponse:
+        """What happened to the user who is logged in, of late."""
+        login, user = self._current(request)
+        gate = self._gate(user)
+        return _answer(request, activity_body(gate, gate.require_login(login)))
+
     # The routes
 
     @property
     def operations(self) -> list[Operation]:
         """Those of this site."""
-        return offered(conf().policy.passkeys is not None, is_sign_in_offered())
+        return offered(conf().policy.passkeys is not None, is_sign_in_offered(), conf().audit)
 
     @property
     def urls(self) -> list[URLPattern]:

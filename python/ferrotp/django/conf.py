@@ -34,6 +34,7 @@ DEFAULTS: dict[str, Any] = {
     "NOTIFY": None,
     "MAIL_LANGUAGE": None,
     "CLOCK": None,
+    "AUDIT": False,
 }
 
 Who = Callable[[Any], bool]
@@ -71,6 +72,8 @@ class Conf:
     notify: Any
     mail_language: Callable[[Any], str | None] | None
     clock: Callable[[], float] | None
+    audit: bool = False
+    """Whether each event is a row in the store as well."""
 
 
 def raw() -> dict[str, Any]:
@@ -93,7 +96,7 @@ def conf() -> Conf:
     :raises ImproperlyConfigured: for what cannot be used. The message names it
     """
     given = raw()
-    for name, kind in (("ISSUER", str), ("DATABASE", str), ("BASE_TEMPLATE", str), ("ADMIN", bool)):
+    for name, kind in (("ISSUER", str), ("DATABASE", str), ("BASE_TEMPLATE", str), ("ADMIN", bool), ("AUDIT", bool)):
         if not isinstance(given[name], kind):
             raise ImproperlyConfigured(f'FERROTP["{name}"] must be a {kind.__name__}')
     _check_store(given["STORE"])
@@ -128,6 +131,7 @@ def conf() -> Conf:
         notify=notify,
         mail_language=_function("MAIL_LANGUAGE", given["MAIL_LANGUAGE"]),
         clock=clock,
+        audit=given["AUDIT"],
     )
 
 

@@ -61,6 +61,14 @@ _STATUS = {
     "trusted_device_days": _NUMBER,
     "trusted_devices": _list(_object(**_DEVICE)),
 }
+_EVENT = {
+    "at": _MOMENT,
+    "kind": {**_TEXT, "description": "As the service's events are called."},
+    "method": _TEXT,
+    "factor_id": _TEXT,
+    "address": _TEXT,
+    "user_agent": _TEXT,
+}
 _KEY = {"factor_id": _TEXT, "uri": _TEXT, "secret": _TEXT, "qr_svg": _TEXT, "expires_at": _MOMENT}
 _OPTIONS = {"options": {"type": "object"}}
 _FORGOTTEN = {"forgotten": _NUMBER}
@@ -74,6 +82,7 @@ _ANSWERS: dict[str, dict[str, Any]] = {
     "remove": {**_FACTOR, "session": _SESSION},
     "forget_devices": _FORGOTTEN,
     "forget_device": _FORGOTTEN,
+    "activity": {"entries": _list(_object(**_EVENT))},
     "passkey_challenge": _OPTIONS,
     "begin_passkey": _OPTIONS,
     "sign_in_challenge": {**_OPTIONS, "sign_in_token": _TEXT},

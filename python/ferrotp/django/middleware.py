@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +14,8 @@ from django.contrib.staticfiles.views import serve as serve_from_apps
 from django.http import HttpRequest, HttpResponse
 from django.views.static import serve
 
-from ferrotp.mfa import DeviceToken, EnrollmentLost, MFAError, SealedRecordError, StoreUnavailable
+from ferrotp.mfa import AuditContext, DeviceToken, EnrollmentLost, MFAError, SealedRecordError, StoreUnavailable
+from ferrotp.mfa.audit_chain import request_context
 from ferrotp.web import Login, LoginRequired, SecondFactorRequired, StepError
 
 from . import auth, sessions
@@ -65,6 +67,11 @@ class RequestMFA:
         return None if moment is None or is_enrolled(user) else moment
 
 
+def _audit_context(request: HttpRequest) -> AuditContext:
+    """Who asks, for the rows of the audit."""
+    return AuditContext(request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_USER_AGENT", ""))
+
+
 class MFAMiddleware:
     """After `SessionMiddleware`, `AuthenticationMiddleware` and what else logs users in.
 
@@ -84,26 +91,34 @@ class MFAMiddleware:
     def __call__(self, request: HttpRequest) -> Any:
         if self._async:
             return self._call_async(request)
-        answer = self._begin_request(request)
-        if answer is None:
-            answer = self.get_response(request)
-        if self._was_sent_to_login(request, answer):
-            answer = self._lead_on(request, answer)
-        answer = self._finish_response(request, answer)
-        if sessions.is_unnoted(request):
-            sessions.note(request)
-        return answer
+        asking = request_context.set(partial(_audit_context, request))
+        try:
+            answer = self._begin_request(request)
+            if answer is None:
+                answer = self.get_response(request)
+            if self._was_sent_to_login(request, answer):
+                answer = self._lead_on(request, answer)
+            answer = self._finish_response(request, answer)
+            if sessions.is_unnoted(request):
+                sessions.note(request)
+            return answer
+        finally:
+            request_context.reset(asking)
 
     async def _call_async(self, request: HttpRequest) -> HttpResponse:
-        answer = await sync_to_async(self._begin_request, thread_sensitive=True)(request)
-        if answer is None:
-            answer = await self.get_response(request)
-        if self._was_sent_to_login(request, answer):
-            answer = await sync_to_async(self._lead_on, thread_sensitive=True)(request, answer)
-        answer = self._finish_response(request, answer)
-        if sessions.is_unnoted(request):
-            await sync_to_async(sessions.note, thread_sensitive=True)(request)
-        return answer
+        asking = request_context.set(partial(_audit_context, request))
+        try:
+            answer = await sync_to_async(self._begin_request, thread_sensitive=True)(request)
+            if answer is None:
+                answer = await self.get_response(request)
+            if self._was_sent_to_login(request, answer):
+                answer = await sync_to_async(self._lead_on, thread_sensitive=True)(request, answer)
+            answer = self._finish_response(request, answer)
+            if sessions.is_unnoted(request):
+                await sync_to_async(sessions.note, thread_sensitive=True)(request)
+            return answer
+        finally:
+            request_context.reset(asking)
 
     def process_view(
         self, request: Any, view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]

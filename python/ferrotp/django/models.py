@@ -126,6 +126,56 @@ class AnsweredChallenge(models.Model):
         ]
 
 
+class AuditEntry(models.Model):
+    """An event, written with its decision and never changed: `MFA.verify_audit` says whether all are there."""
+
+    tenant = ExactTextField(editable=False)
+    user_id = ExactTextField(_("user"), editable=False)
+    number: Any = models.BigIntegerField(_("number"), editable=False)
+    happened_at: Any = models.BigIntegerField(editable=False)
+    kind = ExactTextField(_("event"), editable=False)
+    factor_id = ExactTextField(editable=False)
+    method = ExactTextField(editable=False)
+    detail: Any = models.TextField(editable=False)
+    address = ExactTextField(_("address"), editable=False)
+    user_agent = ExactTextField(_("browser"), editable=False)
+    earlier: Any = models.BinaryField(editable=False)
+    key_id = ExactTextField(editable=False)
+    mac: Any = models.BinaryField(editable=False)
+
+    class Meta:
+        db_table = "ferrotp_django_audit_entry"
+        verbose_name = _("event of a second factor")
+        verbose_name_plural = _("events of second factors")
+        default_permissions = ("view",)
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "user_id", "number"], name="ferrotp_django_audit_entry_key")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.number}: {self.kind}"
+
+
+class AuditHead(models.Model):
+    """Where the events of a user end, and where those that are kept begin."""
+
+    tenant = ExactTextField(editable=False)
+    user_id = ExactTextField(editable=False)
+    number: Any = models.BigIntegerField(editable=False, default=0)
+    link: Any = models.BinaryField(editable=False, default=b"")
+    pruned: Any = models.BigIntegerField(editable=False, default=0)
+    anchor: Any = models.BinaryField(editable=False, default=b"")
+    key_id = ExactTextField(editable=False, default="")
+    mac: Any = models.BinaryField(editable=False, default=b"")
+
+    class Meta:
+        db_table = "ferrotp_django_audit_head"
+        default_permissions = ()
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "user_id"], name="ferrotp_django_audit_head_key")
+        ]
+
+
 class Budget(models.Model):
     """The attempts of a user by one method."""
 

@@ -96,6 +96,7 @@ def _made(store: "Callable[[Any, str], Store | str]") -> MFA:
         clock=now,
         on_event=_tell,
         prepare=False,
+        audit=given.audit,
     )
 
 

@@ -12,19 +12,22 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from django.db import IntegrityError, connections, transaction
-from django.db.models import BinaryField, Case, F, Q, Value, When
+from django.db.models import BinaryField, Case, Exists, F, OuterRef, Q, Value, When
 from django.db.models.functions import Greatest
 
 from ferrotp.mfa.errors import FactorExists, PasskeyTaken, StoreUnavailable
-from ferrotp.mfa.stores.again import again_if_undone
+from ferrotp.mfa.stores.again import Undone, again_if_undone
 from ferrotp.mfa.stores.base import (
     METHODS,
     NEVER_BOUND,
     TIMEOUT,
     Acceptance,
+    Audit,
+    AuditAppend,
+    AuditRow,
     Confirmation,
     Decide,
     Limits,
@@ -48,13 +51,27 @@ from ferrotp.mfa.stores.base import (
     without_others_passkeys,
 )
 from ferrotp.mfa.stores.base import AnsweredChallenge as AnsweredChallengeRecord
+from ferrotp.mfa.stores.base import AuditHead as AuditHeadRecord
 from ferrotp.mfa.stores.base import Budget as BudgetRecord
 from ferrotp.mfa.stores.base import Factor as FactorRecord
 from ferrotp.mfa.stores.base import RecoveryCode as RecoveryCodeRecord
 from ferrotp.mfa.stores.base import TrustedDevice as TrustedDeviceRecord
 
 from .connections import StoreConnections, is_writable
-from .models import AnsweredChallenge, Budget, EndedLogin, Factor, Passkey, RecoveryCode, TrustedDevice, UserEpoch
+from .models import (
+    AnsweredChallenge,
+    AuditEntry,
+    AuditHead,
+    Budget,
+    EndedLogin,
+    Factor,
+    Passkey,
+    RecoveryCode,
+    TrustedDevice,
+    UserEpoch,
+)
+
+T = TypeVar("T")
 
 
 class DjangoStore:
@@ -99,7 +116,9 @@ class DjangoStore:
         return self._connections.transaction(reading=reading)
 
     @again_if_undone
-    def add_factor(self, factor: FactorRecord, now: int, max_factors: int, max_pending: int) -> bool:
+    def add_factor(
+        self, factor: FactorRecord, now: int, max_factors: int, max_pending: int, *, audit: Audit | None = None
+    ) -> bool:
         with self._records() as using:
             is_pending = factor.state == "pending"
             _lock_or_make(using, factor.owner, NEVER_BOUND if is_pending else 0)
@@ -121,21 +140,28 @@ class DjangoStore:
             else:
                 _note_bound(using, factor.owner)
                 _make_epochs(using, [factor.owner])
-            return True
+            return _recorded(using, audit, True)
 
-    def add_users(self, users: Sequence[NewUser]) -> list[bool]:
-        added = []
+    def add_users(self, users: Sequence[NewUser], *, audit: Audit | None = None) -> list[bool]:
+        added: list[bool] = []
         for start in range(0, len(users), _AT_ONCE):
-            added += self._add_some(users[start : start + _AT_ONCE])
+
+            def audit_some(some: list[bool], start: int = start) -> Sequence[AuditAppend]:
+                after = len(users) - start - len(some)
+                return () if audit is None else audit([False] * start + some + [False] * after)
+
+            added += self._add_some(users[start : start + _AT_ONCE], audit and audit_some)
+        if audit is not None:
+            audit(added)  # each was written with its part; this one is what it has come to
         return added
 
-    def _add_some(self, users: Sequence[NewUser]) -> list[bool]:
+    def _add_some(self, users: Sequence[NewUser], audit: Audit | None) -> list[bool]:
         while True:
             with suppress(PasskeyTaken):  # another user came with one at this moment: it is seen the next time
-                return self._add_new(users)
+                return self._add_new(users, audit)
 
     @again_if_undone
-    def _add_new(self, users: Sequence[NewUser]) -> list[bool]:
+    def _add_new(self, users: Sequence[NewUser], audit: Audit | None) -> list[bool]:
         """:raises PasskeyTaken: in between; nothing has changed"""
         first = {user.owner: user for user in reversed(users)}
         ordered = [first[owner] for owner in sorted(first, key=lambda owner: (owner.tenant, owner.user_id))]
@@ -143,11 +169,19 @@ class DjangoStore:
             coming = {id(user) for user in without_others_passkeys(ordered, partial(_owner_of_passkey, using))}
             added = iter(_add_users(using, [user for user in ordered if id(user) in coming]))
             came = {id(user) for user in ordered if id(user) in coming and next(added)}
-        return [id(user) in came for user in users]
+            return _recorded(using, audit, [id(user) in came for user in users])
 
     @again_if_undone
     def reserve(
-        self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
+        self,
+        owner: Owner,
+        method: Method,
+        now: int,
+        limits: Limits,
+        *,
+        factor_id: str = "",
+        selector: str = "",
+        audit: Audit | None = None,
     ) -> Reservation | Refusal:
         with self._connections.transaction() as using:
             kept, answer, _ = _counted(using, owner, method, now, limits, factor_id)
@@ -157,7 +191,7 @@ class DjangoStore:
                 answer = replace(answer, factors=(), recovery_code=code)
             if kept is not None:
                 _keep(using, owner, method, kept)
-            return answer
+            return _recorded(using, audit, answer)
 
     @again_if_undone
     def spend(self, owner: Owner, method: Method, now: int, limits: Limits) -> int:
@@ -181,6 +215,7 @@ class DjangoStore:
         *,
         factor_id: str = "",
         login_id: str = "",
+        audit: Audit | None = None,
     ) -> Reservation | Refusal:
         failure: BaseException | None = None
         with self._connections.transaction() as using:
@@ -205,12 +240,21 @@ class DjangoStore:
                 answer = replace(answer, accepted=accepted)
             if kept is not None:
                 _keep(using, owner, method, kept)
+            _recorded(using, audit, answer)
         if failure is not None:
             raise failure
         return answer
 
     @again_if_undone
-    def unlock(self, reservation: Reservation, accepted: Acceptance, now: int, *, disable_at: int) -> bool:
+    def unlock(
+        self,
+        reservation: Reservation,
+        accepted: Acceptance,
+        now: int,
+        *,
+        disable_at: int,
+        audit: Audit | None = None,
+    ) -> bool:
         owner = reservation.owner
         changes = _changes(reservation, accepted, now)
         with self._connections.transaction() as using:
@@ -226,7 +270,7 @@ class DjangoStore:
                 return _undo(using)
             _of(Budget, using, owner).filter(method="otp").update(failures=0, retry_at=0)
             _refund(using, reservation)
-            return True
+            return _recorded(using, audit, True)
 
     @again_if_undone
     def confirm(
@@ -238,6 +282,8 @@ class DjangoStore:
         max_factors: int,
         only_first: bool = False,
         name: str = "",
+        *,
+        audit: Audit | None = None,
     ) -> Confirmation | None:
         owner = reservation.owner
         named = {"name": name} if name else {}
@@ -263,7 +309,7 @@ class DjangoStore:
             codes_kept = bool(codes) and not _of(RecoveryCode, using, owner).exists()
             if codes_kept:
                 _replace_codes(using, owner, codes)
-            return Confirmation(codes_kept)
+            return _recorded(using, audit, Confirmation(codes_kept))
 
     @again_if_undone
     def add_passkey(
@@ -274,6 +320,8 @@ class DjangoStore:
         codes: Sequence[RecoveryCodeRecord],
         max_factors: int,
         only_first: bool = False,
+        *,
+        audit: Audit | None = None,
     ) -> Confirmation | None:
         owner = passkey.owner
         with self._connections.transaction() as using:
@@ -290,7 +338,7 @@ class DjangoStore:
             codes_kept = bool(codes) and not _of(RecoveryCode, using, owner).exists()
             if codes_kept:
                 _replace_codes(using, owner, codes)
-            return Confirmation(codes_kept)
+            return _recorded(using, audit, Confirmation(codes_kept))
 
     def passkey(self, tenant: str, factor_id: str) -> FactorRecord | None:
         with self._connections.transaction(reading=True) as using:
@@ -311,6 +359,7 @@ class DjangoStore:
         now: int,
         *,
         disable_at: int,
+        audit: Audit | None = None,
     ) -> Literal["accepted", "answered", "changed"]:
         owner = passkey.owner
         with self._connections.transaction() as using:
@@ -332,16 +381,18 @@ class DjangoStore:
                 return "changed"
             if 0 < codes.failures < disable_at:
                 _of(Budget, using, owner).filter(method="otp").update(failures=0, retry_at=0)
-            return "accepted"
+            return _recorded(using, audit, "accepted")
 
     @again_if_undone
-    def disable_passkey(self, passkey: FactorRecord) -> bool:
+    def disable_passkey(self, passkey: FactorRecord, *, audit: Audit | None = None) -> bool:
         with self._connections.transaction() as using:
+            if audit is not None:
+                _lock(using, passkey.owner, "otp")
             mine = _of(Factor, using, passkey.owner).filter(factor_id=passkey.factor_id)
-            return bool(mine.filter(kind="passkey", state="active").update(state="disabled"))
+            return _recorded(using, audit, bool(mine.filter(kind="passkey", state="active").update(state="disabled")))
 
     @again_if_undone
-    def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
+    def redeem(self, reservation: Reservation, selector: str, now: int, *, audit: Audit | None = None) -> int | None:
         owner, read = reservation.owner, reservation.recovery_code
         if read is None or read.selector != selector:
             return None
@@ -352,11 +403,17 @@ class DjangoStore:
                 _undo(using)
                 return None
             _refund(using, reservation)
-            return int(_of(RecoveryCode, using, owner).count())
+            return _recorded(using, audit, int(_of(RecoveryCode, using, owner).count()))
 
     @again_if_undone
     def replace_recovery_codes(
-        self, owner: Owner, codes: Sequence[RecoveryCodeRecord], now: int, only_first: bool = False
+        self,
+        owner: Owner,
+        codes: Sequence[RecoveryCodeRecord],
+        now: int,
+        only_first: bool = False,
+        *,
+        audit: Audit | None = None,
     ) -> bool:
         with self._connections.transaction() as using:
             if _lock(using, owner, "otp") is None or not _bound(using, owner):
@@ -364,10 +421,12 @@ class DjangoStore:
             if only_first and _of(RecoveryCode, using, owner).exists():
                 return _undo(using)
             _replace_codes(using, owner, codes)
-            return True
+            return _recorded(using, audit, True)
 
     @again_if_undone
-    def remove_factor(self, owner: Owner, factor_id: str, epoch: str, keep_last: bool = False) -> FactorRecord | None:
+    def remove_factor(
+        self, owner: Owner, factor_id: str, epoch: str, keep_last: bool = False, *, audit: Audit | None = None
+    ) -> FactorRecord | None:
         with self._records() as using:
             if _lock(using, owner, "otp") is None:
                 return None
@@ -384,34 +443,34 @@ class DjangoStore:
                 _move_epoch(using, owner, epoch)
             if not _bound(using, owner):
                 _of(RecoveryCode, using, owner).delete()
-            return factor
+            return _recorded(using, audit, factor)
 
     @again_if_undone
-    def reset(self, owner: Owner) -> int:
+    def reset(self, owner: Owner, *, audit: Audit | None = None) -> int:
         with self._connections.transaction() as using:
             # Made, if it is not there: another process may be adding the first factor just now.
             _lock_or_make(using, owner)
             gone, _ = _of(Factor, using, owner).delete()
             for model in (RecoveryCode, TrustedDevice, UserEpoch, EndedLogin, Passkey, Budget):
                 _of(model, using, owner).delete()
-            return int(gone)
+            return _recorded(using, audit, int(gone))
 
     @again_if_undone
-    def delete_users(self, owners: Sequence[Owner]) -> list[int]:
+    def delete_users(self, owners: Sequence[Owner], *, audit: Audit | None = None) -> list[int]:
         gone: Counter[Owner] = Counter()
         with self._connections.transaction() as using:
             for tenant in sorted({owner.tenant for owner in owners}):
                 ids = {owner.user_id for owner in owners if owner.tenant == tenant}
                 gone += _delete_users(using, tenant, ids)
-        return [gone.pop(owner, 0) for owner in owners]
+            return _recorded(using, audit, [gone.pop(owner, 0) for owner in owners])
 
     @again_if_undone
-    def move_epoch(self, owner: Owner, epoch: str, was: str | None) -> int | None:
+    def move_epoch(self, owner: Owner, epoch: str, was: str | None, *, audit: Audit | None = None) -> int | None:
         with self._connections.transaction() as using:
             _lock(using, owner, "otp")
             if was is not None and _epoch_of(using, owner) != was:
                 return None
-            return _move_epoch(using, owner, epoch)
+            return _recorded(using, audit, _move_epoch(using, owner, epoch))
 
     def epoch(self, owner: Owner) -> str:
         with self._records(reading=True) as using:
@@ -419,7 +478,9 @@ class DjangoStore:
         return kept or self.user(owner).epoch
 
     @again_if_undone
-    def add_device(self, device: TrustedDeviceRecord, now: int, max_devices: int) -> bool:
+    def add_device(
+        self, device: TrustedDeviceRecord, now: int, max_devices: int, *, audit: Audit | None = None
+    ) -> bool:
         owner = device.owner
         with self._connections.transaction() as using:
             if _lock(using, owner, "otp") is None or not _of(Factor, using, owner).filter(state="active").exists():
@@ -439,41 +500,49 @@ class DjangoStore:
                 expires_at=device.expires_at,
                 last_used_at=device.last_used_at,
             ).save(using=using, force_insert=True)
-            return True
+            return _recorded(using, audit, True)
 
     @again_if_undone
     def use_device(
-        self, owner: Owner, series: str, token_hash: bytes, next_hash: bytes, now: int, grace: int
+        self,
+        owner: Owner,
+        series: str,
+        token_hash: bytes,
+        next_hash: bytes,
+        now: int,
+        grace: int,
+        *,
+        audit: Audit | None = None,
     ) -> Literal["renewed", "same", "unknown", "stolen"]:
         with self._connections.transaction() as using:
             _lock(using, owner, "otp")
             _of(TrustedDevice, using, owner).filter(series=series, expires_at__lte=now).delete()
             device = _of(TrustedDevice, using, owner).filter(series=series).first()
             if device is None:
-                return "unknown"
+                return _recorded(using, audit, "unknown")
             to_come, before = bytes(device.token_hash), bytes(device.earlier_hash)
             just_renewed = before != b"" and is_just_renewed(device.last_used_at, now, grace)
             if to_come == token_hash and not just_renewed:
                 _of(TrustedDevice, using, owner).filter(series=series).update(
                     token_hash=next_hash, earlier_hash=token_hash, last_used_at=now
                 )
-                return "renewed"
+                return _recorded(using, audit, "renewed")
             if just_renewed and token_hash in (to_come, before):
                 return "same"
             _of(TrustedDevice, using, owner).delete()
-            return "stolen"
+            return _recorded(using, audit, "stolen")
 
     def devices(self, owner: Owner) -> list[TrustedDeviceRecord]:
         with self._connections.transaction(reading=True) as using:
             return sorted(_devices_of(using, owner), key=lambda device: (device.created_at, device.series))
 
     @again_if_undone
-    def remove_devices(self, owner: Owner, series: str | None) -> int:
+    def remove_devices(self, owner: Owner, series: str | None, *, audit: Audit | None = None) -> int:
         with self._connections.transaction() as using:
             _lock(using, owner, "otp")
             mine = _of(TrustedDevice, using, owner)
             removed, _ = (mine if series is None else mine.filter(series=series)).delete()
-            return int(removed)
+            return _recorded(using, audit, int(removed))
 
     @again_if_undone
     def end_half_login(self, owner: Owner, login_id: str, expires_at: int, now: int) -> None:
@@ -534,6 +603,52 @@ class DjangoStore:
         with self._connections.transaction() as using:
             return _reseal(using, changes)
 
+    @again_if_undone
+    def append_audit(self, appends: Sequence[AuditAppend]) -> None:
+        with self._connections.transaction() as using:
+            _append(using, appends)
+
+    def audit_head(self, owner: Owner) -> AuditHeadRecord:
+        with self._connections.transaction(reading=True) as using:
+            return _audit_head(using, owner)
+
+    def audit_rows(self, owner: Owner, after: int, limit: int) -> list[AuditRow]:
+        with self._connections.transaction(reading=True) as using:
+            rows = _of(AuditEntry, using, owner).filter(number__gt=after).order_by("number")
+            return [_audit_row(row) for row in rows[:limit]]
+
+    def recent_audit_rows(self, owner: Owner, before: int, limit: int) -> list[AuditRow]:
+        with self._connections.transaction(reading=True) as using:
+            rows = _of(AuditEntry, using, owner).filter(number__lt=before).order_by("-number")
+            return [_audit_row(row) for row in rows[:limit]]
+
+    def audit_owners(self, after: Owner | None, limit: int) -> list[Owner]:
+        with self._connections.transaction(reading=True) as using:
+            rows = AuditHead.objects.using(using).order_by("tenant", "user_id")
+            if after is not None:
+                later = Q(tenant__gt=after.tenant) | Q(tenant=after.tenant, user_id__gt=after.user_id)
+                rows = rows.filter(Q(tenant__gte=after.tenant) & later)
+            return [Owner(*row) for row in rows.values_list("tenant", "user_id")[:limit]]
+
+    def headless_audit(self, limit: int) -> list[Owner]:
+        with self._connections.transaction(reading=True) as using:
+            heads = AuditHead.objects.using(using).filter(tenant=OuterRef("tenant"), user_id=OuterRef("user_id"))
+            rows = AuditEntry.objects.using(using).filter(~Exists(heads)).values_list("tenant", "user_id")
+            return [Owner(*row) for row in rows.distinct()[:limit]]
+
+    @again_if_undone
+    def revise_audit(
+        self, owner: Owner, read: AuditHeadRecord, head: AuditHeadRecord, rows: Sequence[AuditRow]
+    ) -> bool:
+        with self._connections.transaction() as using:
+            if not _move_head(using, owner, read, head):
+                return _undo(using)
+            for row in rows:
+                _of(AuditEntry, using, owner).filter(number=row.number).update(key_id=row.key_id, mac=row.mac)
+            if head.pruned > read.pruned:
+                _of(AuditEntry, using, owner).filter(number__lte=head.pruned).delete()
+            return True
+
 
 class OutsideTransactionStore(DjangoStore):
     """For packages that check codes inside of a transaction, as django-otp does.
@@ -553,7 +668,18 @@ class OutsideTransactionStore(DjangoStore):
             yield self.alias
 
 
-_MODELS = (Factor, Budget, RecoveryCode, TrustedDevice, UserEpoch, EndedLogin, Passkey, AnsweredChallenge)
+_MODELS = (
+    Factor,
+    Budget,
+    RecoveryCode,
+    TrustedDevice,
+    UserEpoch,
+    EndedLogin,
+    Passkey,
+    AnsweredChallenge,
+    AuditEntry,
+    AuditHead,
+)
 
 _AT_ONCE = 100
 """Records that are resealed, or users who come, in one transaction: a server that is far away has its deadline, too."""
@@ -561,6 +687,64 @@ _AT_ONCE = 100
 
 def _of(model: Any, using: str, owner: Owner) -> Any:
     return model.objects.using(using).filter(tenant=owner.tenant, user_id=owner.user_id)
+
+
+def _recorded(using: str, audit: Audit | None, answer: T) -> T:
+    """The answer, after what the audit has to say of it was written, in the transaction that is open."""
+    if audit is not None:
+        _append(using, audit(answer))
+    return answer
+
+
+def _append(using: str, appends: Sequence[AuditAppend]) -> None:
+    """:raises Undone: if another process has written rows of that user at this moment"""
+    for append in appends:
+        read = _audit_head(using, append.owner)
+        if not read.number:
+            fresh = AuditHead(tenant=append.owner.tenant, user_id=append.owner.user_id)
+            AuditHead.objects.using(using).bulk_create([fresh], ignore_conflicts=True)
+        head, rows = append.after(read)
+        if not _move_head(using, append.owner, read, head):
+            raise Undone("another process wrote rows of the audit at this moment")
+        AuditEntry.objects.using(using).bulk_create([_entry_of(row) for row in rows])
+
+
+def _audit_head(using: str, owner: Owner) -> AuditHeadRecord:
+    whose = owner.tenant, owner.user_id
+    for number, link, pruned, anchor, key_id, mac, last in _read(using, _AUDIT_HEAD, *whose, *whose):
+        return AuditHeadRecord(number, bytes(link), pruned, bytes(anchor), key_id, bytes(mac), last)
+    return AuditHeadRecord(last=_read(using, _LAST_ENTRY, *whose)[0][0])
+
+
+def _move_head(using: str, owner: Owner, read: AuditHeadRecord, head: AuditHeadRecord) -> bool:
+    """Replaces a head, if it is as it was read."""
+    as_read = _of(AuditHead, using, owner).filter(number=read.number, mac=read.mac)
+    changes = {"number": head.number, "link": head.link, "pruned": head.pruned, "anchor": head.anchor}
+    return bool(as_read.update(**changes, key_id=head.key_id, mac=head.mac))
+
+
+def _entry_of(row: AuditRow) -> AuditEntry:
+    return AuditEntry(
+        tenant=row.owner.tenant,
+        user_id=row.owner.user_id,
+        number=row.number,
+        happened_at=row.at,
+        kind=row.kind,
+        factor_id=row.factor_id,
+        method=row.method,
+        detail=row.detail,
+        address=row.address,
+        user_agent=row.user_agent,
+        earlier=row.before,
+        key_id=row.key_id,
+        mac=row.mac,
+    )
+
+
+def _audit_row(entry: AuditEntry) -> AuditRow:
+    said = entry.kind, entry.factor_id, entry.method, entry.detail, entry.address, entry.user_agent
+    sealed = bytes(entry.earlier), entry.key_id, bytes(entry.mac)
+    return AuditRow(Owner(entry.tenant, entry.user_id), entry.number, entry.happened_at, *said, *sealed)
 
 
 def _owner_of_passkey(using: str, passkey: FactorRecord) -> Owner | None:
@@ -843,6 +1027,12 @@ _ADVANCE = (
     "UPDATE ferrotp_django_factor SET last_step = %s, drift = %s, last_used_at = %s"
     " WHERE tenant = %s AND user_id = %s AND factor_id = %s"
 )
+_LAST_ENTRY = "SELECT COALESCE(MAX(number), 0) FROM ferrotp_django_audit_entry WHERE tenant = %s AND user_id = %s"
+_AUDIT_HEAD = (
+    f"SELECT number, link, pruned, anchor, key_id, mac, ({_LAST_ENTRY})"  # noqa: S608 - a text of ours
+    " FROM ferrotp_django_audit_head WHERE tenant = %s AND user_id = %s"
+)
+_BINARY = ("sealed", "link", "anchor", "mac")
 _ENDED = "SELECT 1 FROM ferrotp_django_ended_login WHERE tenant = %s AND user_id = %s AND login_id = %s"
 
 
@@ -857,7 +1047,7 @@ def _read(using: str, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         names = [column[0] for column in cursor.description]
     return [
         tuple(
-            value.decode() if isinstance(value, bytes) and name != "sealed" else value
+            value.decode() if isinstance(value, bytes) and name not in _BINARY else value
             for name, value in zip(names, row, strict=True)
         )
         for row in rows

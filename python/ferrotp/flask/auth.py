@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 from urllib.parse import urlencode, urlsplit
 
-from flask import Response, current_app, g, redirect, request, session, url_for
+from flask import Response, current_app, g, has_request_context, redirect, request, session, url_for
 
-from ..mfa import DeviceToken, MFAError, PasskeyUnknown, UserId, user_id_text
+from ..mfa import AuditContext, DeviceToken, MFAError, PasskeyUnknown, UserId, user_id_text
 from ..web import (
     Gate,
     Login,
@@ -82,6 +82,13 @@ def state() -> State:
 
 
 # The record
+
+
+def audit_context() -> AuditContext | None:
+    """Who asks, for the rows of the audit."""
+    if not has_request_context():
+        return None
+    return AuditContext(request.remote_addr or "", request.user_agent.string)
 
 
 def current_login() -> Login | None:

@@ -13,7 +13,7 @@ from .auth import state
 
 
 @contextmanager
-def _service(*, needs_keys: bool, tenant: str | None) -> Iterator[MFA]:
+def _service(*, needs_keys: bool, decides: bool, tenant: str | None) -> Iterator[MFA]:
     app = click.get_current_context().ensure_object(ScriptInfo).load_app()
     with app.app_context():
         mfa = state().gate.mfa

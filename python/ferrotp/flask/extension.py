@@ -8,7 +8,17 @@ from typing import Any
 from flask import Flask, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from ..mfa import MFA, EnrollmentLost, Event, Policy, SealedRecordError, StoreUnavailable, UserId, user_id_text
+from ..mfa import (
+    MFA,
+    EnrollmentLost,
+    Event,
+    Policy,
+    SealedRecordError,
+    StoreUnavailable,
+    UserId,
+    audit_chain,
+    user_id_text,
+)
 from ..web import (
     Gate,
     SetupError,
@@ -39,6 +49,7 @@ _DEFAULTS: dict[str, Any] = {
     "FERROTP_ISSUER": None,
     "FERROTP_KEYS": None,
     "FERROTP_TENANT": None,
+    "FERROTP_AUDIT": False,
 }
 
 
@@ -141,6 +152,7 @@ class FlaskMFA:
         app.jinja_env.globals["ferrotp_sign_in"] = sign_in_form
         app.before_request(auth.require_login_everywhere)
         add_commands(app)
+        audit_chain.providers["flask"] = auth.audit_context
         # A view that asks the service something (`begin_login` does) may find the store away.
         app.register_error_handler(StoreUnavailable, unavailable)
         app.register_error_handler(SealedRecordError, unavailable)
@@ -161,6 +173,7 @@ class FlaskMFA:
                 keys=config["FERROTP_KEYS"],
                 policy=self._policy,
                 on_event=self._on_event,
+                audit=bool(config["FERROTP_AUDIT"]),
             )
         tenant = self._tenant or config["FERROTP_TENANT"]
         if tenant is not None:

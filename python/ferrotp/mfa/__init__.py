@@ -52,11 +52,15 @@ from .errors import (
     WrongOrigin,
     WrongRelyingParty,
 )
-from .events import Event
+from .events import AuditContext, Event
 from .foreign_users import ImportedFactor, ImportedPasskey, ImportedUser
 from .key_source import KeySource, keys_from_command
 from .policy import Passkeys, Policy
 from .results import (
+    AuditEntry,
+    AuditFault,
+    AuditMark,
+    AuditReport,
     DeviceInfo,
     DeviceToken,
     Enrollment,
@@ -82,6 +86,11 @@ __all__ = [
     "AlreadyEnrolled",
     "AsyncMFA",
     "AttestationRefused",
+    "AuditContext",
+    "AuditEntry",
+    "AuditFault",
+    "AuditMark",
+    "AuditReport",
     "ChallengeExpired",
     "ChallengeUnknown",
     "ChallengeUsed",

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from .._tracebacks import awaited_without_frames
-from .results import FactorInfo
+from .results import AuditEntry, AuditMark, FactorInfo, UserId
 from .service import MFA
 from .stores.pool import POOL_SIZE
 from .threads import Threads
@@ -81,6 +81,20 @@ class AsyncMFA:
             for factor in batch:
                 yield factor
 
+    async def audit_entries(self, *, user_id: UserId | None = None) -> AsyncIterator[AuditEntry]:
+        """The rows of a user, or all of this tenant, user by user; the oldest first."""
+        found = await self._call(MFA.audit_entries, self.mfa, user_id=user_id)
+        while batch := await self._call(list, islice(found, _BATCH)):
+            for entry in batch:
+                yield entry
+
+    async def audit_marks(self) -> AsyncIterator[AuditMark]:
+        """How far the rows go now, of each user of all tenants: to be kept elsewhere, for `verify_audit`."""
+        found = await self._call(MFA.audit_marks, self.mfa)
+        while batch := await self._call(list, islice(found, _BATCH)):
+            for mark in batch:
+                yield mark
+
     async def _call(self, function: Callable[P, T], /, *args: P.args, **more: P.kwargs) -> T:
         """In a thread: where a framework has its own way there, a subclass takes that."""
         return await self._threads.run(function, *args, **more)
@@ -118,6 +132,9 @@ class AsyncMFA:
     epoch = _awaited(MFA.epoch)
     reset = _awaited(MFA.reset)
     delete_users = _awaited(MFA.delete_users)
+    activity = _awaited(MFA.activity)
+    verify_audit = _awaited(MFA.verify_audit)
+    prune_audit = _awaited(MFA.prune_audit)
     report = _awaited(MFA.report)
     rotate_keys = _awaited(MFA.rotate_keys)
     keys_in_use = _awaited(MFA.keys_in_use)

@@ -10,12 +10,14 @@ from typing import Concatenate, NoReturn, ParamSpec, TypeVar
 from uuid import UUID
 
 from .. import vault
+from .audit_chain import appends, faults_met
 from .errors import (
     EnrollmentExpired,
     FactorDisabled,
     InvalidCode,
     InvalidIdentifier,
     LoginCancelled,
+    MFAError,
     NotEnrolled,
     SealedRecordError,
     StoreDamaged,
@@ -23,12 +25,13 @@ from .errors import (
     TooManyFactors,
     moment,
 )
-from .events import NOTIFY, Event, Kind
+from .events import NOTIFY, ROWS_ONLY, AuditContext, Event, Kind
 from .key_source import KeySource
 from .policy import Policy
 from .results import FactorInfo, UserId
 from .stores.base import (
     Acceptance,
+    AuditAppend,
     Factor,
     Method,
     Owner,
@@ -57,6 +60,7 @@ _WARN: frozenset[Kind] = (NOTIFY - {"reminded"}) | {
     "clock was ahead",
     "store created",
     "store damaged",
+    "audit damaged",
 }
 _REFUSED: dict[Method, Kind] = {
     "otp": "refused",
@@ -64,6 +68,22 @@ _REFUSED: dict[Method, Kind] = {
     "enrollment": "enrollment refused",
     "unlock": "unlock refused",
 }
+
+
+OF_THE_STORE = Owner("", "")
+"""Whose rows of the audit say when it began and which keys were rotated. They are never removed."""
+
+
+class Audited:
+    """What the services of one store have in common whose events are rows.
+
+    :param context: where the request of this moment comes from
+    """
+
+    def __init__(self, context: Callable[[], AuditContext]) -> None:
+        self.context = context
+        self.has_begun = False
+        """Whether the store is known to say when the audit began."""
 
 
 class Core:
@@ -78,6 +98,7 @@ class Core:
         tenant: str | Callable[[], str],
         clock: Callable[[], float],
         on_event: Callable[[Event], None] | None,
+        audit: "Audited | None" = None,
     ) -> None:
         self.store = store
         self.issuer = identifier("issuer", issuer)
@@ -88,6 +109,12 @@ class Core:
         self._tenant = tenant if callable(tenant) or tenant == "" else identifier("tenant", tenant)
         self.clock = clock
         self.on_event = on_event
+        self.audit = audit
+
+    @property
+    def audited(self) -> bool:
+        """Whether each event is a row, too."""
+        return self.audit is not None
 
     @property
     def keyring(self) -> vault.Keyring:
@@ -119,18 +146,64 @@ class Core:
         """Whose records these are."""
         return Owner(self.tenant, user_id_text(user_id))
 
+    def decide(
+        self,
+        verb: Callable[..., _T],
+        /,
+        *arguments: object,
+        events: "Callable[[Core, _T], None]",
+        **named: object,
+    ) -> _T:
+        """A decision of the store, and the events of what it comes to. With an audit they are rows, written with it.
+
+        :param events: emits what there is to tell of an answer, by the core that it is called with. With an audit it is
+            called in the middle of the decision, and again if another process came between
+        """
+        if not self.audited:
+            answer = verb(*arguments, **named)
+            events(self, answer)
+            return answer
+        self.begin_audit()
+        told: list[Event] = []
+        quiet = self._telling(told.append)
+        answers: list[_T] = []
+        written: list[AuditAppend] = []
+
+        def audit(answer: _T) -> list[AuditAppend]:
+            told.clear()
+            answers[:] = [answer]
+            events(quiet, answer)
+            written[:] = self._appends(told)
+            return written
+
+        answer = verb(*arguments, audit=audit, **named)
+        if answers != [answer]:  # what was looked at last did not stand
+            events(self, answer)
+        else:
+            self._tell_all(told)
+            self._tell_damaged(written)
+        return answer
+
     def reserve(
         self, owner: Owner, method: Method, now: int, *, factor_id: str = "", selector: str = ""
     ) -> Reservation:
         """An attempt that is counted before it is made; or raises why there is none."""
         limits = self.unlock_limits if method == "unlock" else self.limits
+
+        def events(core: Core, answer: Reservation | Refusal) -> None:
+            if isinstance(answer, Refusal):
+                core._tell_refusal(answer, owner, method, now, factor_id)
+            elif core.audited:
+                core.emit("attempt counted", now, owner, factor_id, method, failures=answer.budget.failures)
+
+        wanted = {"factor_id": factor_id, "selector": selector}
         try:
-            answer = self.store.reserve(owner, method, now, limits, factor_id=factor_id, selector=selector)
+            answer = self.decide(self.store.reserve, owner, method, now, limits, events=events, **wanted)
         except StoreDamaged as error:
             self.emit("store damaged", now, owner, reason=str(error))
             raise
         if isinstance(answer, Refusal):
-            self._raise_refusal(answer, owner, method, now, factor_id)
+            _raise_refusal(answer, method)
         return answer
 
     def attempt(
@@ -139,6 +212,7 @@ class Core:
         method: Method,
         now: int,
         decide: "Callable[[Core, Reservation], Acceptance | None]",
+        events: "Callable[[Core, Reservation], None]",
         *,
         factor_id: str = "",
         login_id: str = "",
@@ -147,27 +221,35 @@ class Core:
 
         :param decide: called in the middle of the store's decision, and again if another process came between. So it
             gets a core that keeps the events to itself: those of the last call go out when the decision stands
+        :param events: emits what the attempt came to, as in `Core.decide`
         """
-        quiet = copy(self)
-        told: list[Event] = []
-        quiet._tell = told.append  # type: ignore[method-assign, assignment]
+        met: list[Event] = []  # by the last call of `decide`
+        quiet = self._telling(met.append)
 
         def decide_quietly(reservation: Reservation) -> Acceptance | None:
-            told.clear()
+            met.clear()
             return decide(quiet, reservation)
 
+        def all_events(core: Core, answer: Reservation | Refusal) -> None:
+            if isinstance(answer, Refusal):
+                core._tell_refusal(answer, owner, method, now, factor_id)
+                return
+            core._note_all(met)
+            met.clear()
+            events(core, answer)
+
+        wanted = {"factor_id": factor_id, "login_id": login_id}
         try:
-            answer = self.store.attempt(
-                owner, method, now, self.limits, decide_quietly, factor_id=factor_id, login_id=login_id
+            answer = self.decide(
+                self.store.attempt, owner, method, now, self.limits, decide_quietly, events=all_events, **wanted
             )
         except StoreDamaged as error:
             self.emit("store damaged", now, owner, reason=str(error))
             raise
         finally:
-            for event in told:
-                self._tell(event)
+            self._tell_all(met)  # of a decision that failed
         if isinstance(answer, Refusal):
-            self._raise_refusal(answer, owner, method, now, factor_id)
+            _raise_refusal(answer, method)
         return answer
 
     def user(self, owner: Owner, now: int) -> UserState:
@@ -178,22 +260,21 @@ class Core:
             self.emit("store damaged", now, owner, reason=str(error))
             raise
 
-    def _raise_refusal(self, refusal: Refusal, owner: Owner, method: Method, now: int, factor_id: str) -> NoReturn:
+    def _tell_refusal(self, refusal: Refusal, owner: Owner, method: Method, now: int, factor_id: str) -> None:
         if refusal.clock_was_ahead:
             self.emit("clock was ahead", now, owner, factor_id, method)
         if refusal.reason == "throttled":
-            retry_at = moment(refusal.retry_at)
-            self.emit("throttled", now, owner, factor_id, method, retry_at=retry_at)
-            raise Throttled(retry_at)
-        self.emit(_REFUSED[method], now, owner, factor_id, method, reason=refusal.reason)
-        if refusal.reason == "ended":
-            raise LoginCancelled
-        if method == "enrollment":
-            raise EnrollmentExpired  # also after too many wrong codes: a new enrollment begins anew
-        raise FactorDisabled if refusal.reason == "disabled" else NotEnrolled
+            self.emit("throttled", now, owner, factor_id, method, retry_at=moment(refusal.retry_at))
+        else:
+            self.emit(_REFUSED[method], now, owner, factor_id, method, reason=refusal.reason)
 
     def refuse(self, reservation: Reservation, now: int, reason: str, factor_id: str = "") -> NoReturn:
-        """Ends an attempt that stays counted.
+        """Ends an attempt that stays counted, and tells of it."""
+        self.emit_together(lambda core: core.tell_refused(reservation, now, reason, factor_id))
+        self.raise_refused(reservation, now)
+
+    def tell_refused(self, reservation: Reservation, now: int, reason: str, factor_id: str = "") -> None:
+        """Tells of an attempt that stays counted.
 
         :param reason: for the event: wrong, used or malformed. The error does not say it
         """
@@ -205,11 +286,16 @@ class Core:
         if budget.failures == self.policy.notify_after and method != "enrollment":
             self.emit("guessing suspected", now, owner, factor_id, method, failures=budget.failures)
         self.emit(_REFUSED[method], now, owner, factor_id, method, **evidence)
-        if budget.failures >= limits.disable_at:
-            if method == "enrollment":
-                raise EnrollmentExpired
+        if budget.failures >= limits.disable_at and method != "enrollment":
             self.emit("disabled", now, owner, factor_id, method, failures=budget.failures)
-            raise FactorDisabled
+
+    def raise_refused(self, reservation: Reservation, now: int) -> NoReturn:
+        """What an attempt that stays counted raises."""
+        budget, limits = reservation.budget, reservation.limits
+        if budget.failures >= limits.disable_at:
+            raise EnrollmentExpired if reservation.method == "enrollment" else FactorDisabled
+        open_at = budget.open_at(now, limits)
+        retry_at = moment(open_at) if open_at > now else None
         left = min(limits.free + 1, limits.disable_at) - budget.failures
         raise InvalidCode(0 if retry_at else max(left, 0), retry_at)
 
@@ -234,9 +320,18 @@ class Core:
             self.emit("sealed record refused", now, owner, factor_id, reason=error.reason)
             raise SealedRecordError(str(error)) from None
 
-    def add_factor(self, factor: Factor, now: int) -> None:
-        """Adds a factor, within what the policy allows a user."""
-        if not self.store.add_factor(factor, now, self.policy.max_factors, self.policy.max_pending):
+    def add_factor(self, factor: Factor, now: int, kind: Kind, **detail: object) -> None:
+        """Adds a factor, within what the policy allows a user, and tells of it.
+
+        :param kind: of the event
+        """
+
+        def events(core: Core, added: bool) -> None:
+            if added:
+                core.emit(kind, now, factor.owner, factor.factor_id, factor.kind, **detail)
+
+        limits = self.policy.max_factors, self.policy.max_pending
+        if not self.decide(self.store.add_factor, factor, now, *limits, events=events):
             raise TooManyFactors(f"a user has at most {self.policy.max_factors} factors: remove one first")
 
     def log_undeleted(self, owners: Sequence[Owner]) -> None:
@@ -251,11 +346,87 @@ class Core:
         hands it to the application."""
         at = datetime.fromtimestamp(now / 1000, timezone.utc)
         event = Event(kind, at, owner.tenant, owner.user_id, factor_id, method, detail)
-        self._tell(event)
+        self._note(event)
         return event
+
+    def emit_together(self, events: "Callable[[Core], None]") -> None:
+        """Events that are written at once, if they are rows."""
+        if not self.audited:
+            events(self)
+            return
+        told: list[Event] = []
+        events(self._telling(told.append))
+        self._note_all(told)
+
+    def _note(self, event: Event) -> None:
+        """What goes with no decision of the store. It is written first: what cannot be is not answered, either."""
+        self._note_all([event])
+
+    def _note_all(self, events: Sequence[Event]) -> None:
+        coming: list[AuditAppend] = []
+        if self.audited:
+            try:
+                self.begin_audit()
+                coming = self._appends(events)
+                if coming:
+                    self.store.append_audit(coming)
+            except MFAError:
+                if any(event.kind != "store damaged" for event in events):
+                    raise
+                # That the store is damaged is raised in any case.
+        self._tell_all(events)
+        self._tell_damaged(coming)
+
+    def begin_audit(self) -> None:
+        """Says once that from now on each event is a row: what a factor was used for before has none."""
+        if self.audit is None or self.audit.has_begun:
+            return
+        self.audit.has_begun = True
+        try:
+            if self.store.audit_head(OF_THE_STORE).number == 0:
+                self.emit("audit began", self.now(), OF_THE_STORE)
+        except BaseException:
+            self.audit.has_begun = False
+            raise
+
+    def _appends(self, events: Sequence[Event]) -> list[AuditAppend]:
+        """The rows of events. What somebody does who has shown nothing is no row of anybody's: the log has it."""
+        rows = [event for event in events if event.user_id or event.kind != "passkey refused"]
+        if not rows or self.audit is None:
+            return []
+        try:
+            context = self.audit.context()
+        except Exception:
+            # As with `on_event`: a decision does not hang on what the application knows of a request.
+            _log.error("audit_context raised: the row has no address")
+            context = AuditContext()
+        return appends(self.keyring, rows, context)
+
+    def _telling(self, note: Callable[[Event], None]) -> "Core":
+        """This one, whose events only go to a function."""
+
+        def note_all(events: Sequence[Event]) -> None:
+            for event in events:
+                note(event)
+
+        quiet = copy(self)
+        quiet._note, quiet._note_all = note, note_all  # type: ignore[assignment, method-assign]
+        return quiet
+
+    def _tell_damaged(self, written: Sequence[AuditAppend]) -> None:
+        """That somebody had changed rows of the audit, as was seen when others were written."""
+        for owner, fault in faults_met(written):
+            at = datetime.fromtimestamp(self.now() / 1000, timezone.utc)
+            self._tell(Event("audit damaged", at, owner.tenant, owner.user_id, detail={"reason": fault}))
+
+    def _tell_all(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self._tell(event)
 
     def _tell(self, event: Event) -> None:
         kind = event.kind
+        if kind in ROWS_ONLY:
+            return
         level = logging.WARNING if kind in _WARN else logging.INFO
         if _log.isEnabledFor(level):
             # Ids may hold anything that the application lets through: a line of the log stays one line.
@@ -269,6 +440,16 @@ class Core:
             except Exception:
                 # Without its traceback: the locals of the application's function are not ours to show.
                 _log.error("the handler of %r raised; the decision stands", kind)
+
+
+def _raise_refusal(refusal: Refusal, method: Method) -> NoReturn:
+    if refusal.reason == "throttled":
+        raise Throttled(moment(refusal.retry_at))
+    if refusal.reason == "ended":
+        raise LoginCancelled
+    if method == "enrollment":
+        raise EnrollmentExpired  # also after too many wrong codes: a new enrollment begins anew
+    raise FactorDisabled if refusal.reason == "disabled" else NotEnrolled
 
 
 def factor_info(factor: Factor) -> FactorInfo:

@@ -10,6 +10,7 @@ from base64 import urlsafe_b64encode
 
 from .core import Core, identifier, is_identifier, new_id
 from .errors import DeviceNotTrusted, NotEnrolled, PolicyError, moment
+from .events import Kind
 from .results import DeviceInfo, DeviceToken, UserId
 from .stores.base import Owner, TrustedDevice
 
@@ -30,9 +31,13 @@ def trust(core: Core, user_id: UserId, name: str) -> DeviceToken:
     token_hash = _mac(core, owner, token)
     assert token_hash is not None  # noqa: S101 - it is the key that writes
     device = TrustedDevice(owner, series, name, token_hash, now, expires_at, now)
-    if not core.store.add_device(device, now, core.policy.max_devices):
+
+    def events(core: Core, added: bool) -> None:
+        if added:
+            core.emit("device trusted", now, owner, device=series, name=name)
+
+    if not core.decide(core.store.add_device, device, now, core.policy.max_devices, events=events):
         raise NotEnrolled
-    core.emit("device trusted", now, owner, device=series, name=name)
     return DeviceToken(token, moment(expires_at))
 
 
@@ -50,15 +55,22 @@ def recognize(core: Core, user_id: UserId, token: str) -> DeviceToken:
         raise DeviceNotTrusted
     following = _following(core, owner, token, core.keyring.writes_with)
     next_hash = _mac(core, owner, following) or b""
-    answer = core.store.use_device(owner, series, token_hash, next_hash, now, 1000 * core.policy.device_grace)
+
+    def events(core: Core, answer: str) -> None:
+        if answer != "same":
+            kinds: dict[str, Kind] = {"renewed": "device recognized", "stolen": "device theft suspected"}
+            core.emit(kinds.get(answer, "device refused"), now, owner, device=series)
+
+    token_pair, grace = (token_hash, next_hash), 1000 * core.policy.device_grace
+    answer = core.decide(core.store.use_device, owner, series, *token_pair, now, grace, events=events)
     if answer in ("renewed", "same"):
         device = next((device for device in core.store.devices(owner) if device.series == series), None)
         kept = following if answer == "renewed" else _kept(core, owner, token, device)
         if device is None or kept is None:  # removed, or renewed once more, in between
             raise DeviceNotTrusted
-        core.emit("device recognized", now, owner, device=series)
+        if answer == "same":  # known only now that there is a token to answer with
+            core.emit("device recognized", now, owner, device=series)
         return DeviceToken(kept, moment(device.expires_at))
-    core.emit("device theft suspected" if answer == "stolen" else "device refused", now, owner, device=series)
     raise DeviceNotTrusted
 
 
@@ -83,10 +95,17 @@ def forget(core: Core, user_id: UserId, series: str | None) -> int:
     owner = core.owner(user_id)
     if series is not None and not is_identifier(series):
         return 0  # an empty one, or what no database takes: no device has it
-    removed = core.store.remove_devices(owner, series)
-    if removed:
-        core.emit("devices removed", core.now(), owner, devices=removed)
-    return removed
+    return remove(core, owner, series, core.now())
+
+
+def remove(core: Core, owner: Owner, series: str | None, now: int) -> int:
+    """Trusts one device no more, or none. How many there were."""
+
+    def events(core: Core, removed: int) -> None:
+        if removed:
+            core.emit("devices removed", now, owner, devices=removed)
+
+    return core.decide(core.store.remove_devices, owner, series, events=events)
 
 
 def _mac(core: Core, owner: Owner, token: str) -> bytes | None:

@@ -9,7 +9,7 @@ from .errors import AlreadyEnrolled, EnrollmentExpired, PolicyError, Throttled, 
 from .foreign_users import secret_bytes
 from .recovery import new_codes
 from .results import Enrollment, RecoveryCodes, UserId
-from .stores.base import Acceptance, Factor, RecoveryCode
+from .stores.base import Acceptance, Confirmation, Factor, RecoveryCode
 from .verification import check_codes, match_code, typed_digits
 
 OTPKind = Literal["totp", "hotp"]
@@ -51,8 +51,7 @@ def enroll(
         expires_at=now + 1000 * policy.enrollment_lifetime,
     )
     enrollment = _as_enrollment(core, factor, account_name, now)
-    core.add_factor(factor, now)
-    core.emit("enrollment started", now, owner, factor_id, kind)
+    core.add_factor(factor, now, "enrollment started")
     return enrollment
 
 
@@ -94,19 +93,24 @@ def confirm(
         with suppress(Throttled):  # who binds factors over and over has no codes at the end, and makes them later
             shown, codes = new_codes(core, owner, now)
     accepted, max_factors = Acceptance(factor_id, step, drift), core.policy.max_factors
+
+    def events(core: Core, confirmation: Confirmation | None) -> None:
+        if confirmation is not None:
+            core.emit("enrollment confirmed", now, owner, factor_id, factor.kind, drift=drift)
+            if confirmation.codes_kept:
+                core.emit("recovery codes replaced", now, owner, "", "recovery", remaining=len(codes))
+
     try:
-        confirmation = core.store.confirm(reservation, accepted, now, codes, max_factors, only_first, name)
+        confirmation = core.decide(
+            core.store.confirm, reservation, accepted, now, codes, max_factors, only_first, name, events=events
+        )
     except (AlreadyEnrolled, TooManyFactors) as error:
         reason = "enrolled" if isinstance(error, AlreadyEnrolled) else "too many"
         core.emit("enrollment refused", now, owner, factor_id, "enrollment", reason=reason)
         raise
     if confirmation is None:
         raise EnrollmentExpired
-    core.emit("enrollment confirmed", now, owner, factor_id, factor.kind, drift=drift)
-    if not confirmation.codes_kept:  # another first confirmation shows its own
-        return RecoveryCodes()
-    core.emit("recovery codes replaced", now, owner, "", "recovery", remaining=len(codes))
-    return shown
+    return shown if confirmation.codes_kept else RecoveryCodes()  # else another first confirmation shows its own
 
 
 def _as_enrollment(core: Core, factor: Factor, account_name: str, now: int) -> Enrollment:

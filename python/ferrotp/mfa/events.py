@@ -41,6 +41,10 @@ Kind = Literal[
     "store created",
     "store damaged",
     "enrollment lost",
+    "audit began",
+    "audit pruned",
+    "audit damaged",
+    "attempt counted",
 ]
 
 NOTIFY: frozenset[Kind] = frozenset(
@@ -65,6 +69,18 @@ NOTIFY: frozenset[Kind] = frozenset(
 """What the user should hear of by mail: changes of a factor, recovery, a factor disabled by failures
 (NIST SP 800-63B-4, section 4.6), sessions that ended, somebody who has the password and guesses codes (ASVS 6.3.5),
 a passkey whose counter went back, and a factor that the store has lost; and that a factor is wanted of them."""
+
+
+ROWS_ONLY: frozenset[Kind] = frozenset({"attempt counted"})
+"""What is a row of the audit and nothing else: what it comes to is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditContext:
+    """Where something was asked for, for the rows of the audit."""
+
+    address: str = ""
+    user_agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,10 +56,16 @@ def reveal(core: Core, user_id: UserId, factor_id: str, by: str) -> RevealedSecr
 def remove(core: Core, user_id: UserId, factor_id: str, epoch: str, keep_last: bool) -> FactorInfo:
     """`MFA.remove_factor`."""
     owner = core.owner(user_id)
-    factor = core.store.remove_factor(owner, existing_factor_id(factor_id), epoch or new_epoch(), keep_last)
+    now = core.now()
+
+    def events(core: Core, factor: Factor | None) -> None:
+        if factor is not None:
+            core.emit("factor removed", now, owner, factor.factor_id, factor.kind)
+
+    which = existing_factor_id(factor_id), epoch or new_epoch(), keep_last
+    factor = core.decide(core.store.remove_factor, owner, *which, events=events)
     if factor is None:
         raise NotEnrolled
-    core.emit("factor removed", core.now(), owner, factor.factor_id, factor.kind)
     return factor_info(factor)
 
 
@@ -67,26 +73,33 @@ def reset(core: Core, user_id: UserId, by: str) -> int:
     """`MFA.reset`."""
     owner = core.owner(user_id)
     by = identifier("by", by)
-    removed = core.store.reset(owner)
-    core.emit("reset", core.now(), owner, by=by, factors=removed)
-    return removed
+    now = core.now()
+
+    def events(core: Core, removed: int) -> None:
+        core.emit("reset", now, owner, by=by, factors=removed)
+
+    return core.decide(core.store.reset, owner, events=events)
 
 
 def delete_users(core: Core, user_ids: Iterable[UserId]) -> int:
     """`MFA.delete_users`."""
     owners = [core.owner(user_id) for user_id in user_ids]
     had_some = 0
+    now = core.now()
     for start in range(0, len(owners), DELETED_AT_ONCE):
         batch = owners[start : start + DELETED_AT_ONCE]
+
+        def events(core: Core, counts: list[int], batch: list[Owner] = batch) -> None:
+            for owner, count in zip(batch, counts, strict=True):
+                if count:
+                    core.emit("user deleted", now, owner, factors=count)
+
         try:
-            counts = core.store.delete_users(batch)
+            counts = core.decide(core.store.delete_users, batch, events=events)
         except StoreUnavailable:
             core.log_undeleted(owners[start:])
             raise
-        for owner, count in zip(batch, counts, strict=True):
-            if count:
-                had_some += 1
-                core.emit("user deleted", core.now(), owner, factors=count)
+        had_some += sum(count > 0 for count in counts)
     return had_some
 
 
@@ -95,10 +108,14 @@ def end_sessions(core: Core, user_id: UserId, by: str, epoch: str | None = None)
     owner = core.owner(user_id)
     by = identifier("by", by)
     moved = new_epoch()
-    devices = core.store.move_epoch(owner, moved, epoch)
-    if devices is None:
+    now = core.now()
+
+    def events(core: Core, devices: int | None) -> None:
+        if devices is not None:
+            core.emit("sessions ended", now, owner, by=by, devices=devices)
+
+    if core.decide(core.store.move_epoch, owner, moved, epoch, events=events) is None:
         raise EpochMoved
-    core.emit("sessions ended", core.now(), owner, by=by, devices=devices)
     return moved
 
 

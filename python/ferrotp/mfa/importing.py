@@ -24,8 +24,7 @@ def import_factor(core: Core, user_id: UserId, imported: ImportedFactor) -> Fact
         raise PolicyError("last_step must be a time step or a counter")
     now = core.now()
     factor = _factor(core, owner, imported, now)
-    core.add_factor(factor, now)
-    core.emit("factor imported", now, owner, factor.factor_id, factor.kind, legacy=factor.legacy)
+    core.add_factor(factor, now, "factor imported", legacy=factor.legacy)
     return factor_info(factor)
 
 
@@ -44,11 +43,13 @@ def import_users(core: Core, users: Sequence[ImportedUser]) -> list[bool]:
         NewUser(owner, tuple(_factor(core, owner, factor, now) for factor in user.factors), codes)
         for (owner, user), codes in zip(coming, hashed, strict=True)
     ]
-    added = core.store.add_users(arrivals)
-    for arrival, came in zip(arrivals, added, strict=True):
-        for arrived in arrival.factors if came else ():
-            core.emit("factor imported", now, arrival.owner, arrived.factor_id, arrived.kind, legacy=arrived.legacy)
-    return added
+
+    def events(core: Core, added: list[bool]) -> None:
+        for arrival, came in zip(arrivals, added, strict=True):
+            for arrived in arrival.factors if came else ():
+                core.emit("factor imported", now, arrival.owner, arrived.factor_id, arrived.kind, legacy=arrived.legacy)
+
+    return core.decide(core.store.add_users, arrivals, events=events)
 
 
 def check_passkey(passkey: ImportedPasskey, policy: Policy) -> None:

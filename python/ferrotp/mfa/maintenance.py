@@ -6,7 +6,7 @@ from statistics import median
 from typing import TypeVar
 
 from .. import vault
-from . import passkey_records
+from . import audit, passkey_records
 from .core import factor_info
 from .errors import KeyInUse, UnknownKey
 from .results import FactorInfo, Report, Rotation
@@ -81,6 +81,9 @@ def rotate(store: Store, keyring: vault.Keyring, progress: Callable[[Rotation], 
             resealed += store.reseal(changes)
         if progress is not None:
             progress(Rotation(seen, resealed, tuple(failed), done=False))
+    for rows, changed in audit.rotate(store, keyring, failed):
+        seen += rows
+        resealed += changed
     return Rotation(seen, resealed, tuple(failed), done=True)
 
 
@@ -143,8 +146,9 @@ def _opens(keyring: vault.Keyring, record: Factor | RecoveryCode) -> bool:
 
 
 def keys_in_use(store: Store) -> Counter[str]:
-    """How many records each key seals, by its id."""
-    return Counter(_key_id_of(record) for batch in _all_batches(store) for record in batch)
+    """How many records each key seals, by its id, the rows of the audit among them."""
+    records = Counter(_key_id_of(record) for batch in _all_batches(store) for record in batch)
+    return records + audit.keys_in_use(store)
 
 
 def _key_id_of(record: Factor | RecoveryCode) -> str:

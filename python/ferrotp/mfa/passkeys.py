@@ -39,7 +39,7 @@ from .passkey_records import Passkey, base64url, factor_id_of, open_passkey, sea
 from .policy import Passkeys, Policy
 from .recovery import new_codes
 from .results import NewPasskey, PasskeyInfo, RecoveryCodes, UserId, Verification
-from .stores.base import Factor, Owner, RecoveryCode, Refusal, counts_on
+from .stores.base import Confirmation, Factor, Owner, RecoveryCode, Refusal, Reservation, counts_on
 
 if TYPE_CHECKING:
     from . import webauthn as webauthn_module
@@ -137,15 +137,20 @@ def finish(
             with suppress(Throttled):  # who binds factors over and over has no codes at the end, and makes them later
                 shown, codes = new_codes(core, owner, now)
         answered = challenge.answered_by(owner)
-        added = core.store.add_passkey(factor, answered, now, codes, core.policy.max_factors, only_first)
+
+        def events(core: Core, added: Confirmation | None) -> None:
+            if added is not None:
+                core.emit("enrollment confirmed", now, owner, factor.factor_id, "passkey")
+                if added.codes_kept:
+                    core.emit("recovery codes replaced", now, owner, "", "recovery", remaining=len(codes))
+
+        limits = core.policy.max_factors, only_first
+        added = core.decide(core.store.add_passkey, factor, answered, now, codes, *limits, events=events)
         if added is None:
             raise ChallengeUsed
     except (PasskeyRefused, AlreadyEnrolled, TooManyFactors) as error:
         core.emit("enrollment refused", now, owner, "", "passkey", reason=_reason(error))
         raise
-    core.emit("enrollment confirmed", now, owner, factor.factor_id, "passkey")
-    if added.codes_kept:
-        core.emit("recovery codes replaced", now, owner, "", "recovery", remaining=len(codes))
     return NewPasskey(_info(factor, passkey), shown if added.codes_kept else RecoveryCodes())
 
 
@@ -239,23 +244,29 @@ def _verify(
             backup_eligible=said.backup_eligible,
             backed_up=said.backed_up,
         )
-        answer = core.store.use_passkey(
+
+        def events(core: Core, answer: str, factor: Factor = factor) -> None:
+            if answer == "accepted":
+                core.emit("verified", now, factor.owner, factor.factor_id, "passkey")
+
+        answer = core.decide(
+            core.store.use_passkey,
             factor,
             challenge.answered_by(owner),
             said.counter,
             seal(core.keyring, factor.owner, used),
             now,
             disable_at=core.limits.disable_at,
+            events=events,
         )
         if answer == "answered":
             raise ChallengeUsed
         if answer == "accepted":
             key = "swk" if said.backup_eligible else "hwk"
-            event = core.emit("verified", now, factor.owner, factor.factor_id, "passkey")
             return Verification(
                 factor.owner.user_id,
                 "passkey",
-                event.at,
+                moment(now),
                 factor.factor_id,
                 factor.name,
                 amr=(key, "user", "mfa"),
@@ -272,34 +283,45 @@ def _refuse(
         whose = found[-1].owner if found else owner
         core.emit("passkey refused", now, whose, factor_id, "passkey", reason=error.reason)
         raise error
-    counted = core.store.reserve(owner, "otp", now, core.limits)
-    if isinstance(counted, Refusal):
-        if counted.reason == "throttled":
-            core.emit("throttled", now, owner, factor_id, "passkey", retry_at=moment(counted.retry_at))
-            raise Throttled(moment(counted.retry_at)) from None
-        core.emit("passkey refused", now, owner, factor_id, "passkey", reason=error.reason)
-        raise error
-    failures = counted.budget.failures
-    if failures == core.policy.notify_after:
-        core.emit("guessing suspected", now, owner, factor_id, "passkey", failures=failures)
-    core.emit("passkey refused", now, owner, factor_id, "passkey", reason=error.reason, failures=failures)
-    if failures >= core.limits.disable_at:
-        core.emit("disabled", now, owner, "", "otp", failures=failures)
+
+    def events(core: Core, counted: Reservation | Refusal) -> None:
+        passkey = now, owner, factor_id, "passkey"
+        if isinstance(counted, Refusal):
+            if counted.reason == "throttled":
+                core.emit("throttled", *passkey, retry_at=moment(counted.retry_at))
+            else:
+                core.emit("passkey refused", *passkey, reason=error.reason)
+            return
+        failures = counted.budget.failures
+        if failures == core.policy.notify_after:
+            core.emit("guessing suspected", *passkey, failures=failures)
+        core.emit("passkey refused", *passkey, reason=error.reason, failures=failures)
+        if failures >= core.limits.disable_at:
+            core.emit("disabled", now, owner, "", "otp", failures=failures)
+
+    counted = core.decide(core.store.reserve, owner, "otp", now, core.limits, events=events)
+    if isinstance(counted, Refusal) and counted.reason == "throttled":
+        raise Throttled(moment(counted.retry_at)) from None
     raise error
 
 
 def _tell_of_copy(core: Core, asked: Passkeys, factor: Factor, counter: int, now: int) -> None:
-    disabled = asked.disable_copied and core.store.disable_passkey(factor)
-    core.emit(
-        "passkey copy suspected",
-        now,
-        factor.owner,
-        factor.factor_id,
-        "passkey",
-        counter=counter,
-        kept=factor.last_step,
-        disabled=disabled,
-    )
+    def events(core: Core, disabled: bool) -> None:
+        core.emit(
+            "passkey copy suspected",
+            now,
+            factor.owner,
+            factor.factor_id,
+            "passkey",
+            counter=counter,
+            kept=factor.last_step,
+            disabled=disabled,
+        )
+
+    if asked.disable_copied:
+        core.decide(core.store.disable_passkey, factor, events=events)
+    else:
+        events(core, False)
 
 
 def _check_registration(

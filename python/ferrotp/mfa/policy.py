@@ -182,6 +182,9 @@ class Policy:
     session_check_seconds: int = 60
     """How late a page may find out that its login was ended elsewhere: 0, which asks the store each time, to 600. Views
     that ask for fresh authentication always ask (ASVS 7.4.1, 7.4.3)."""
+    audit_days: int = 0
+    """How long `MFA.prune_audit` leaves the rows of the audit: 0, which is for ever, to 3,650. How long they may and
+    must be kept is a matter of law, and of the application."""
     passkeys: Passkeys | None = None
     """Who asks for passkeys, and what is asked of them; None: nobody does."""
     codes: bool = True
@@ -293,4 +296,5 @@ _RANGES = (
     ("max_past_steps", 0, 20),
     ("half_login_lifetime", 60, 3600),
     ("session_check_seconds", 0, 600),
+    ("audit_days", 0, 3650),
 )

@@ -5,6 +5,7 @@ from dataclasses import replace
 from .. import vault
 from . import factors
 from .core import Core
+from .devices import remove as remove_devices
 from .errors import NotEnrolled, Throttled, moment
 from .foreign_users import MAX_CODES
 from .hashing import turn
@@ -34,18 +35,20 @@ def _recover(core: Core, owner: Owner, code: str) -> Verification:
     else:
         check = core.keyring.check_recovery_code
         right = core.open_record(record, now, lambda sealed_for, sealed: check(*sealed_for, sealed, code))
-    remaining, devices = None, 0
+    remaining = None
+
+    def events(core: Core, remaining: int | None) -> None:
+        if remaining is not None:
+            core.emit("recovered", now, owner, "", "recovery", remaining=remaining)
+
     if record is not None and right:
         # The phone is lost or stolen, and a browser that it vouched for may be, too. First, since a code that is used
         # up must not leave them trusted.
-        devices = core.store.remove_devices(owner, None)
-        remaining = core.store.redeem(reservation, record.selector, now)
+        remove_devices(core, owner, None, now)
+        remaining = core.decide(core.store.redeem, reservation, record.selector, now, events=events)
     if remaining is None:
         core.refuse(reservation, now, "used" if right else "wrong" if selector else "malformed")
-    if devices:
-        core.emit("devices removed", now, owner, devices=devices)
-    event = core.emit("recovered", now, owner, "", "recovery", remaining=remaining)
-    return Verification(owner.user_id, "recovery", event.at, remaining=remaining)
+    return Verification(owner.user_id, "recovery", moment(now), remaining=remaining)
 
 
 def regenerate(core: Core, user_id: UserId, *, end_sessions: bool, only_first: bool) -> RecoveryCodes:
@@ -59,11 +62,15 @@ def regenerate(core: Core, user_id: UserId, *, end_sessions: bool, only_first: b
         return RecoveryCodes()
     shown, codes = new_codes(core, owner, now)
     now = core.now()
-    if not core.store.replace_recovery_codes(owner, codes, now, only_first):
+
+    def events(core: Core, replaced: bool) -> None:
+        if replaced:
+            core.emit("recovery codes replaced", now, owner, "", "recovery", remaining=len(codes))
+
+    if not core.decide(core.store.replace_recovery_codes, owner, codes, now, only_first, events=events):
         if only_first:
             return RecoveryCodes()
         raise NotEnrolled
-    core.emit("recovery codes replaced", now, owner, "", "recovery", remaining=len(codes))
     if end_sessions:
         # Afterwards, so that a login by one of the earlier codes ends, too, which came in between.
         factors.end_sessions(core, user_id, owner.user_id)

@@ -2,7 +2,7 @@
 
 from base64 import b32decode
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex, TypeAlias
 from uuid import UUID
@@ -241,6 +241,65 @@ class Report:
     """Time steps that devices are ahead of this server. When most are off by the same, it is this clock that is."""
     clock_suspect: bool
     """Whether that is so: at least 20 TOTP factors in use, and half of them or more off to the same side."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """An event as the audit keeps it."""
+
+    tenant: str
+    user_id: str
+    number: int
+    """Of this user's: from 1 on."""
+    at: datetime
+    kind: str
+    """That of its `Event`; "attempt counted" for one of two that are made after they were counted, and "audit damaged"
+    where the rows before it had been changed."""
+    factor_id: str
+    method: str
+    detail: dict[str, object]
+    """As the event's, with times as texts."""
+    address: str
+    user_agent: str
+
+    def as_json(self) -> dict[str, object]:
+        """For a line of JSON."""
+        return {field.name: getattr(self, field.name) for field in fields(self)} | {"at": self.at.isoformat()}
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFault:
+    """What does not fit in the rows of a user."""
+
+    tenant: str
+    user_id: str
+    number: int
+    """Of the row; 0 where it is no single one."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditMark:
+    """How far a user's rows went at some time. Kept out of the store, it shows later that somebody has put an older
+    copy in the place of all of it."""
+
+    tenant: str
+    user_id: str
+    number: int
+    link: str
+    """The hash of all rows up to that number, in hexadecimal."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """What `MFA.verify_audit` found."""
+
+    users: int
+    rows: int
+    faults: tuple[AuditFault, ...]
+
+    def __bool__(self) -> Any:
+        raise TypeError("a report is not a yes or no: look at its faults")
 
 
 @dataclass(frozen=True, slots=True)

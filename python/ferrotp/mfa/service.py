@@ -13,15 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 from .. import vault
 from .._tracebacks import without_frames
+from . import audit as audit_rows
 from . import devices, enrollment, factors, importing, maintenance, passkeys, recovery, verification
-from .core import Core, identifier, user_id_text
+from .audit_chain import context_of_request
+from .core import Audited, Core, identifier, user_id_text
 from .enrollment import OTPKind
 from .errors import MFAError
-from .events import Event
+from .events import AuditContext, Event
 from .foreign_users import ImportedFactor, ImportedUser
 from .key_source import KeySource
 from .policy import Policy
 from .results import (
+    AuditEntry,
+    AuditMark,
+    AuditReport,
     DeviceInfo,
     DeviceToken,
     Enrollment,
@@ -57,6 +62,9 @@ class MFA:
     :param clock: Unix seconds: this server's, never a client's (ASVS 6.5.8). Tests pass their own
     :param on_event: called with each `Event` after it was decided. What it raises is logged and goes no further
     :param prepare: whether to create what the store is missing. False for those who run their own migrations
+    :param audit: whether each event is a row in the store as well, written with its decision: see docs/audit.md
+    :param audit_context: says where the request of this moment comes from, for the rows. The frameworks do it by
+        themselves
 
     Its methods may be called from any thread, and in any number of processes. They take their arguments by name, and
     raise what `MFAError` has below it; `StoreUnavailable` from any of them.
@@ -73,13 +81,17 @@ class MFA:
         clock: Callable[[], float] = time.time,
         on_event: Callable[[Event], None] | None = None,
         prepare: bool = True,
+        audit: bool = False,
+        audit_context: Callable[[], AuditContext] | None = None,
     ) -> None:
         policy = Policy() if policy is None else policy
         passkeys.check_policy(policy)
-        self._core = Core(open_store(store), issuer, keyring, policy, tenant, clock, on_event)
+        audited = Audited(audit_context or context_of_request) if audit else None
+        self._core = Core(open_store(store), issuer, keyring, policy, tenant, clock, on_event, audited)
         if prepare:
             if self.store.prepare():
                 core = self._core
+                core.begin_audit()
                 core.emit("store created", core.now(), Owner(core.fixed_tenant, ""), store=repr(self.store))
             self.check()
 
@@ -122,7 +134,8 @@ class MFA:
         """
         core = self._core
         other = copy(self)
-        other._core = Core(core.store, core.issuer, core.keys, core.policy, tenant, core.clock, core.on_event)
+        told = core.on_event, core.audit
+        other._core = Core(core.store, core.issuer, core.keys, core.policy, tenant, core.clock, *told)
         return other
 
     @property
@@ -138,6 +151,7 @@ class MFA:
         :raises StoreRefused: if the tables are not there
         """
         maintenance.check_keyring(self.store, self.keyring)
+        self._core.begin_audit()
 
     def close(self) -> None:
         """Lets go of the store's connections."""
@@ -584,6 +598,50 @@ class MFA:
         :raises InvalidIdentifier: if one of the ids is none: nobody was deleted
         """
         return factors.delete_users(self._core, user_ids)
+
+    # The audit
+
+    @property
+    def audited(self) -> bool:
+        """Whether each event is a row in the store as well."""
+        return self._core.audited
+
+    @without_frames
+    def activity(self, *, user_id: UserId, limit: int = 50, before: int | None = None) -> list[AuditEntry]:
+        """What happened to a user, the newest first: for pages. `verify_audit` says whether it is all.
+
+        :param limit: at most 1,000
+        :param before: the `AuditEntry.number` to go on before
+        """
+        return audit_rows.activity(self._core, user_id, limit, before)
+
+    def audit_entries(self, *, user_id: UserId | None = None) -> Iterator[AuditEntry]:
+        """The rows of a user, or all of this tenant, user by user; the oldest first."""
+        return audit_rows.entries(self._core, user_id)
+
+    def audit_marks(self) -> Iterator[AuditMark]:
+        """How far the rows go now, of each user of all tenants: to be kept elsewhere, for `verify_audit`."""
+        return audit_rows.marks(self._core)
+
+    @without_frames
+    def verify_audit(self, *, user_id: UserId | None = None, marks: Iterable[AuditMark] = ()) -> AuditReport:
+        """Whether the rows are all there, as they were written: of one user, or of all users of all tenants.
+
+        :param marks: from `audit_marks`, earlier: rows that were there then must still be there
+        """
+        return audit_rows.verify(self._core, user_id, marks)
+
+    @without_frames
+    def prune_audit(self, *, days: int | None = None) -> int:
+        """Removes the rows of this tenant that are older. What is left still shows what was changed in it. Rows of a
+        user that are not right stay, all of them: look at them first.
+
+        :param days: None: as the policy's `audit_days` says; 0: none is too old
+        :return: how many there were
+        """
+        return audit_rows.prune(self._core, days)
+
+    # All users
 
     def factors(self) -> Iterator[FactorInfo]:
         """All factors of this tenant that are not pending, by user."""

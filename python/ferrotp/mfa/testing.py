@@ -29,6 +29,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 from .. import TOTP, random_base32
 from ..vault import Keyring
+from .audit_chain import appends, fault_of_head, fault_of_row, link_of, sealed_head, sealed_row
 from .errors import (
     AlreadyEnrolled,
     FactorExists,
@@ -40,13 +41,18 @@ from .errors import (
     StoreDamaged,
     StoreUnavailable,
     TooManyFactors,
+    moment,
 )
+from .events import AuditContext, Event
 from .policy import Policy
 from .service import MFA
 from .stores.base import (
     NEVER_USED,
     Acceptance,
     AnsweredChallenge,
+    Audit,
+    AuditAppend,
+    AuditHead,
     Budget,
     Confirmation,
     Factor,
@@ -1296,6 +1302,133 @@ class StoreContract:
             assert store.confirm(reservation, Acceptance(fresh.factor_id, 1, 0), NOW, [], 10)
             assert _read(store, passkey).state == "active"
 
+    # The audit
+
+    def test_each_decision_is_made_with_its_rows_or_not_at_all(self) -> None:
+        with self._store() as store:
+            life = _Life(store)
+            numbers = {owner: store.audit_head(owner).number for owner in (life.owner, life.other)}
+            for name, owner, decision in life.decisions():
+                before = life.state()
+                with _raised(_NotWritten):
+                    decision(life.failing)
+                assert life.state() == before, f"{name} was decided without its row"
+                answer = decision(life.recording(owner, name))
+                assert life.told == answer, f"the rows of {name} are of another answer"
+                numbers[owner] += 1
+                assert store.audit_head(owner).number == store.audit_head(owner).last == numbers[owner], name
+                assert [row.kind for row in store.recent_audit_rows(owner, 1 << 52, 1)] == [name]
+            for owner in numbers:
+                rows = store.audit_rows(owner, 0, 1000)
+                assert [row.number for row in rows] == [*range(1, numbers[owner] + 1)]
+                assert [fault_of_row(life.keyring, row) for row in rows] == [""] * len(rows)
+                assert [row.before for row in rows] == [b"", *map(link_of, rows[:-1])]
+                assert fault_of_head(life.keyring, owner, store.audit_head(owner)) == ""
+
+    def test_rows_are_read_in_pages_from_either_end(self) -> None:
+        with self._store() as store:
+            life = _Life(store)
+            owner = life.owner
+            detail = {"text": "\u0000 \ud800 \u20ac '\"\\", "number": 2**53}
+            events = [Event("verified", moment(NOW), owner.tenant, owner.user_id, detail=detail) for _ in range(7)]
+            context = AuditContext("2001:db8::1", "M\u00f6zilla \U0001f511" + "x" * 400 + "\n")
+            store.append_audit(appends(life.keyring, events, context))
+            rows = store.audit_rows(owner, 0, 100)
+            assert [row.number for row in rows] == [*range(1, 8)]
+            assert {(row.address, row.user_agent) for row in rows} == {(context.address, context.user_agent[:255])}
+            assert [fault_of_row(life.keyring, row) for row in rows] == [""] * 7
+            assert store.audit_rows(owner, 3, 2) == rows[3:5]
+            assert store.audit_rows(owner, 7, 2) == []
+            assert store.recent_audit_rows(owner, 1 << 52, 3) == rows[:3:-1]
+            assert store.recent_audit_rows(owner, 3, 100) == rows[1::-1]
+            assert store.audit_rows(life.other, 0, 100) == []
+            assert store.audit_head(life.other) == AuditHead()
+
+    def test_a_head_is_revised_only_where_it_is_what_was_read(self) -> None:
+        with self._store() as store:
+            life = _Life(store)
+            owner = life.owner
+            events = [Event("verified", moment(NOW), owner.tenant, owner.user_id) for _ in range(5)]
+            store.append_audit(appends(life.keyring, events, AuditContext()))
+            first = store.audit_head(owner)
+            store.append_audit(appends(life.keyring, events[:1], AuditContext()))
+            rows = store.audit_rows(owner, 0, 100)
+            shorter = sealed_head(life.keyring, owner, replace(first, pruned=2, anchor=link_of(rows[1])))
+            assert not store.revise_audit(owner, first, shorter, [])
+            assert store.audit_rows(owner, 0, 100) == rows
+            # The right one, and a row under another key.
+            read = store.audit_head(owner)
+            shorter = sealed_head(life.keyring, owner, replace(read, pruned=2, anchor=link_of(rows[1])))
+            changed = sealed_row(Keyring.generate(), rows[4])
+            assert store.revise_audit(owner, read, shorter, [changed])
+            assert store.audit_rows(owner, 0, 100) == [*rows[2:4], changed, *rows[5:]]
+            assert store.audit_head(owner) == replace(shorter, last=6)
+
+    def test_all_users_with_rows_are_listed_in_pages_of_any_size(self) -> None:
+        with self._store() as store:
+            life = _Life(store)
+            owners = {Owner(life.owner.tenant, user_id) for user_id in _IDS}
+            for owner in owners:
+                event = Event("verified", moment(NOW), owner.tenant, owner.user_id)
+                store.append_audit(appends(life.keyring, [event], AuditContext()))
+            for limit in (1, 7, 1000):
+                found: list[Owner] = []
+                batch = store.audit_owners(None, limit)
+                while batch:
+                    found += batch
+                    batch = store.audit_owners(batch[-1], limit)
+                mine = [owner for owner in found if owner.tenant == life.owner.tenant]
+                assert len(mine) == len(set(mine)) and set(mine) == owners
+                if self.in_order:
+                    assert found == sorted(found, key=lambda owner: (owner.tenant, owner.user_id))
+            assert store.headless_audit(10) == []
+
+    def test_a_service_with_an_audit_writes_what_it_tells(self) -> None:
+        told: list[Event] = []
+        with self._store() as store:
+            seconds, user_id, tenant = [NOW / 1000], secrets.token_hex(8), secrets.token_hex(4)
+            mfa = MFA(
+                store,
+                issuer="the contract",
+                keyring=Keyring.generate(),
+                policy=replace(Policy.cheap_for_tests(), trusted_device_days=30, audit_days=1),
+                tenant=tenant,
+                clock=lambda: seconds[0],
+                on_event=told.append,
+                audit=True,
+                audit_context=lambda: AuditContext("192.0.2.7", "Firefox"),
+                prepare=False,
+            )
+            otp = TOTP(random_base32())
+            enrollment = mfa.enroll(user_id=user_id, account_name="alice", secret=otp.secret)
+            codes = mfa.confirm(user_id=user_id, factor_id=enrollment.factor_id, code=otp.at(int(seconds[0])))
+            for wrong in range(9):
+                _error(mfa.verify, user_id=user_id, code=f"{wrong:07}")
+            seconds[0] += 3600
+            mfa.verify(user_id=user_id, code=otp.at(int(seconds[0])))
+            token = mfa.trust_device(user_id=user_id)
+            mfa.recognize_device(user_id=user_id, token=token.token)
+            mfa.recover(user_id=user_id, code=codes[0])
+            _error(mfa.recover, user_id=user_id, code=codes[0])
+            mfa.regenerate_recovery_codes(user_id=user_id)
+            mfa.end_sessions(user_id=user_id, by="alice")
+            mfa.reveal_secret(user_id=user_id, factor_id=enrollment.factor_id, by="alice")
+            mfa.remove_factor(user_id=user_id, factor_id=enrollment.factor_id)
+            mfa.reset(user_id=user_id, by="the desk")
+            rows = mfa.activity(user_id=user_id, limit=1000)[::-1]
+            written = [(row.kind, row.at, row.factor_id, row.method) for row in rows if row.kind != "attempt counted"]
+            mine = [event for event in told if event.user_id == user_id]  # and that the audit began, of nobody
+            assert written == [(event.kind, event.at, event.factor_id, event.method) for event in mine]
+            assert {(row.address, row.user_agent) for row in rows} == {("192.0.2.7", "Firefox")}
+            assert mfa.verify_audit(user_id=user_id).rows == len(rows)
+            assert [fault for fault in mfa.verify_audit(user_id=user_id).faults if fault.user_id] == []
+            # Two days later the old ones go, and what is left still fits.
+            seconds[0] += 2 * 86_400
+            mfa.note_passed(user_id=user_id, by="sso")
+            assert mfa.prune_audit() == len(rows)
+            assert [row.kind for row in mfa.audit_entries()] == ["passed elsewhere"]
+            assert [fault for fault in mfa.verify_audit(user_id=user_id).faults if fault.user_id] == []
+
     def test_users_whose_ids_are_alike_stay_apart(self) -> None:
         with self._store() as store:
             tenants = [secrets.token_hex(4) + tenant for tenant in ("", ":a", "{")]
@@ -1524,6 +1657,28 @@ class StoreContract:
                 _assert_once(answers["added"], lost)
                 assert store.passkey(passkey.owner.tenant, passkey.factor_id) is not None
 
+    @_race
+    def test_attempts_in_many_processes_give_a_row_each_and_one_chain(self) -> None:
+        crowd = self._crowd()
+        with self._store() as store:
+            for number in range(max(self.rounds // 10, 1)):
+                mfa = crowd.service(store, number)
+                user_id = secrets.token_hex(8)
+                otp = TOTP(random_base32())
+                mfa.import_factor(user_id=user_id, secret=otp.secret)
+                code = otp.at(crowd.seconds(number))
+                answers, lost = crowd.ask("audited verify", number, user_id=user_id, code=code)
+                assert answers.keys() <= {"accepted", "InvalidCode", "Throttled"}, answers
+                _assert_once(answers["accepted"], lost)
+                rows = Counter(row.kind for row in mfa.activity(user_id=user_id, limit=1000))
+                assert rows["verified"] == 1
+                for kind, answer in (("refused", "InvalidCode"), ("throttled", "Throttled")):
+                    assert answers[answer] <= rows[kind] <= answers[answer] + lost, (rows, answers)
+                assert rows.keys() <= {"verified", "refused", "throttled", "guessing suspected"}
+                report = mfa.verify_audit(user_id=user_id)
+                assert [fault for fault in report.faults if fault.user_id] == []
+                assert report.rows == rows.total()
+
     def test_threads_of_a_process_take_turns(self) -> None:
         size, share = 16, 25
         with self._store() as store:
@@ -1691,7 +1846,7 @@ PRELOADED = (
 """What drivers need, and Django's start, imported once for all processes, where it is installed."""
 
 
-def _service(store: Store, keys: str, clock: Callable[[], float]) -> MFA:
+def _service(store: Store, keys: str, clock: Callable[[], float], *, audit: bool = False) -> MFA:
     return MFA(
         store,
         issuer="the contract",
@@ -1699,7 +1854,149 @@ def _service(store: Store, keys: str, clock: Callable[[], float]) -> MFA:
         policy=Policy.cheap_for_tests(),
         clock=clock,
         prepare=False,
+        audit=audit,
     )
+
+
+class _NotWritten(Exception):
+    """What a row raises that cannot be written."""
+
+
+@contextlib.contextmanager
+def _raised(kind: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except kind:
+        return
+    raise AssertionError(f"{kind.__name__} was not raised")
+
+
+class _Life:
+    """All that is decided about a user, from the first factor to the last, and of another one who comes and goes."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.keyring = Keyring.generate()
+        self.owner = _owner()
+        self.other = replace(self.owner, user_id="other")
+        self.told: object = None
+        self._passkeys: list[Factor] = []
+
+    def failing(self, answer: object) -> list[AuditAppend]:
+        """Rows that cannot be written."""
+        raise _NotWritten
+
+    def recording(self, owner: Owner, kind: str) -> Audit:
+        """A row for each answer."""
+
+        def audit(answer: object) -> list[AuditAppend]:
+            self.told = answer
+            if isinstance(answer, list) and not any(answer):
+                return []  # of several users nobody comes or goes
+            event = Event(kind, moment(NOW), owner.tenant, owner.user_id)  # type: ignore[arg-type]
+            return appends(self.keyring, [event], AuditContext())
+
+        return audit
+
+    def state(self) -> object:
+        """What is kept of both users."""
+        kept = [
+            (_sorted(self.store.user(owner)), self.store.devices(owner), self.store.audit_head(owner))
+            for owner in (self.owner, self.other)
+        ]
+        return kept, [self.store.passkey(self.owner.tenant, passkey.factor_id) for passkey in self._passkeys]
+
+    def decisions(self) -> "Iterator[tuple[str, Owner, Callable[[Audit], object]]]":
+        """What is decided, one after the other: its name, whose it is, and how it is done with an audit."""
+        store, owner, limits = self.store, self.owner, _LIMITS
+        first, second = _pending(owner), _made(owner)
+        yield "begin", owner, lambda audit: store.add_factor(first, NOW, 10, 5, audit=audit)
+        chosen = {"factor_id": first.factor_id}
+        yield (
+            "count a set-up",
+            owner,
+            lambda audit: store.reserve(owner, "enrollment", NOW, limits, audit=audit, **chosen),
+        )
+        reserved = _reservation(self.told)
+        accepted, codes = Acceptance(first.factor_id, 1, 0), _codes(owner, 3)
+        yield "confirm", owner, lambda audit: store.confirm(reserved, accepted, NOW, codes, 10, audit=audit)
+        yield "add", owner, lambda audit: store.add_factor(second, NOW, 10, 5, audit=audit)
+        right = Acceptance(first.factor_id, 5, 0)
+        for name, found in (("right", right), ("used", right), ("wrong", None)):
+            yield (
+                name,
+                owner,
+                lambda audit, found=found: store.attempt(  # type: ignore[misc]
+                    owner, "otp", NOW, limits, lambda _: found, audit=audit
+                ),
+            )
+        yield (
+            "of none",
+            owner,
+            lambda audit: store.attempt(owner, "otp", NOW, limits, lambda _: None, factor_id="none", audit=audit),
+        )
+        store.end_half_login(owner, "login", NOW + _DAY, NOW)
+        yield (
+            "ended",
+            owner,
+            lambda audit: store.attempt(owner, "otp", NOW, limits, lambda _: right, login_id="login", audit=audit),
+        )
+        for _ in range(5):
+            store.reserve(owner, "otp", NOW, limits)
+        yield "delayed", owner, lambda audit: store.attempt(owner, "otp", NOW, limits, lambda _: right, audit=audit)
+        early = NOW - 400 * _DAY
+        yield "ahead", owner, lambda audit: store.attempt(owner, "otp", early, limits, lambda _: right, audit=audit)
+        yield "count", owner, lambda audit: store.reserve(owner, "unlock", NOW, limits, audit=audit)
+        counted, pair = _reservation(self.told), Acceptance(first.factor_id, 9, 0)
+        yield "unlock", owner, lambda audit: store.unlock(counted, pair, NOW, disable_at=100, audit=audit)
+        device = _device(owner, b"0")
+        yield "trust", owner, lambda audit: store.add_device(device, NOW, 5, audit=audit)
+        for name, series, token, now in (
+            ("renew", device.series, b"0", NOW),
+            ("unknown", "none", b"0", NOW),
+            ("stolen", device.series, b"9", NOW + _DAY),
+        ):
+            pair_of_tokens = token * 32, b"1" * 32
+            yield (
+                name,
+                owner,
+                lambda audit, series=series, tokens=pair_of_tokens, now=now: store.use_device(  # type: ignore[call-arg, misc]
+                    owner, series, *tokens, now, 60_000, audit=audit
+                ),
+            )
+        assert store.add_device(device, NOW, 5)
+        yield "forget", owner, lambda audit: store.remove_devices(owner, None, audit=audit)
+        fresh = _codes(owner, 2)
+        yield "codes", owner, lambda audit: store.replace_recovery_codes(owner, fresh, NOW, audit=audit)
+        name_of_code = fresh[0].selector
+        yield (
+            "count a code",
+            owner,
+            lambda audit: store.reserve(owner, "recovery", NOW, limits, selector=name_of_code, audit=audit),
+        )
+        recovering = _reservation(self.told)
+        yield "recover", owner, lambda audit: store.redeem(recovering, name_of_code, NOW, audit=audit)
+        passkey, answered, used = _passkey(owner), _answer(owner), _answer(owner)
+        self._passkeys = [passkey]
+        yield "register", owner, lambda audit: store.add_passkey(passkey, answered, NOW, [], 10, audit=audit)
+        sealed = passkey.sealed
+        yield (
+            "use passkey",
+            owner,
+            lambda audit: store.use_passkey(passkey, used, 1, sealed, NOW, disable_at=100, audit=audit),
+        )
+        yield "disable", owner, lambda audit: store.disable_passkey(passkey, audit=audit)
+        yield "sessions", owner, lambda audit: store.move_epoch(owner, new_epoch(), None, audit=audit)
+        yield "remove", owner, lambda audit: store.remove_factor(owner, second.factor_id, new_epoch(), audit=audit)
+        yield "reset", owner, lambda audit: store.reset(owner, audit=audit)
+        coming = NewUser(self.other, (_made(self.other),), tuple(_codes(self.other, 2)))
+        yield "come", self.other, lambda audit: store.add_users([coming], audit=audit)
+        yield "go", self.other, lambda audit: store.delete_users([owner, self.other], audit=audit)
+
+
+def _reservation(answer: object) -> Reservation:
+    assert isinstance(answer, Reservation)
+    return answer
 
 
 class _LineEnd:
@@ -1749,6 +2046,7 @@ class _Member:
     def __init__(self, store: Store, keys: str) -> None:
         self.store = store
         self._mfa = _service(store, keys, lambda: float(self._seconds))
+        self._audited = _service(store, keys, lambda: float(self._seconds), audit=True)
         self._seconds = 0
         self._lost = 0
 
@@ -1776,7 +2074,10 @@ class _Member:
             return self._add_passkey(**arguments)
         if verb == "confirm":
             return self._confirm(**arguments)
-        self._until_answered(lambda: getattr(self._mfa, verb)(**arguments))
+        mfa = self._mfa
+        if verb == "audited verify":
+            verb, mfa = "verify", self._audited
+        self._until_answered(lambda: getattr(mfa, verb)(**arguments))
         return "accepted"
 
     def _advance(self, factor: Factor) -> str:
@@ -2023,7 +2324,7 @@ def _replay(store: Store, rng: random.Random) -> None:
                 named = {"factor_id": rng.choice(("", *ids)) if method != "recovery" else ""}
                 if method == "recovery":
                     named["selector"] = rng.choice(("00", "01", "zz"))
-                expected = model.reserve(owner, method, now, limits, **named)  # type: ignore[arg-type]
+                expected = model.reserve(owner, method, now, limits, **named)
                 found = store.reserve(owner, method, now, limits, **named)  # type: ignore[arg-type]
                 if isinstance(expected, Reservation) and isinstance(found, Reservation):
                     assert _in_order(found) == _in_order(expected)

@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Collection
 
 from .core import Core, existing_factor_id
-from .errors import CodesNotAccepted, FactorDisabled, PolicyError, SealedRecordError
+from .errors import CodesNotAccepted, FactorDisabled, PolicyError, SealedRecordError, moment
 from .events import Kind
 from .results import UserId, Verification
 from .stores.base import Acceptance, Factor, Owner, Reservation
@@ -52,13 +52,19 @@ def verify(
             reason = "used"
         return None
 
+    def events(core: Core, attempt: Reservation) -> None:
+        if attempt.accepted is not None:
+            _tell_accepted(core, attempt, attempt.accepted, "verified", now)
+        elif broken is None:
+            core.tell_refused(attempt, now, reason)
+
     one_factor = existing_factor_id(factor_id) if isinstance(factor_id, str) else ""
-    attempt = core.attempt(owner, "otp", now, decide, factor_id=one_factor, login_id=login_id)
+    attempt = core.attempt(owner, "otp", now, decide, events, factor_id=one_factor, login_id=login_id)
     if attempt.accepted is not None:
-        return _verification(core, attempt, attempt.accepted, "verified", now, attempt.recovery_codes)
+        return _verification(attempt, attempt.accepted, now, attempt.recovery_codes)
     if broken is not None:
         raise broken
-    core.refuse(attempt, now, reason)
+    core.raise_refused(attempt, now)
 
 
 def resync(core: Core, user_id: UserId, factor_id: str, code: str, next_code: str) -> Verification:
@@ -76,10 +82,16 @@ def resync(core: Core, user_id: UserId, factor_id: str, code: str, next_code: st
         step = quiet.open_record(factor, now, core.keyring.resync_hotp, first, second, expected, window)
         return None if step is None else _accepted(quiet, factor, step, step - expected)
 
-    attempt = core.attempt(owner, "otp", now, decide, factor_id=existing_factor_id(factor_id))
+    def events(core: Core, attempt: Reservation) -> None:
+        if attempt.accepted is None:
+            core.tell_refused(attempt, now, "wrong", factor_id)
+        else:
+            _tell_accepted(core, attempt, attempt.accepted, "factor resynchronized", now)
+
+    attempt = core.attempt(owner, "otp", now, decide, events, factor_id=existing_factor_id(factor_id))
     if attempt.accepted is None:
-        core.refuse(attempt, now, "wrong", factor_id)
-    return _verification(core, attempt, attempt.accepted, "factor resynchronized", now, attempt.recovery_codes)
+        core.raise_refused(attempt, now)
+    return _verification(attempt, attempt.accepted, now, attempt.recovery_codes)
 
 
 def unlock(core: Core, user_id: UserId, code: str, next_code: str) -> Verification:
@@ -107,8 +119,15 @@ def unlock(core: Core, user_id: UserId, code: str, next_code: str) -> Verificati
         if step is None:
             continue
         accepted = _accepted(core, factor, step, drift)
-        if step - 1 > factor.last_step and core.store.unlock(reservation, accepted, now, disable_at=disable_at):
-            return _verification(core, reservation, accepted, "unlocked", now, state.recovery_codes)
+
+        def events(core: Core, is_open: bool, accepted: Acceptance = accepted) -> None:
+            if is_open:
+                _tell_accepted(core, reservation, accepted, "unlocked", now)
+
+        if step - 1 > factor.last_step and core.decide(
+            core.store.unlock, reservation, accepted, now, disable_at=disable_at, events=events
+        ):
+            return _verification(reservation, accepted, now, state.recovery_codes)
         reason = "used"
     if broken is not None:
         raise broken
@@ -170,14 +189,17 @@ def _accepted(core: Core, factor: Factor, step: int, drift: int) -> Acceptance:
     return Acceptance(factor.factor_id, step, drift, resealed)
 
 
-def _verification(
-    core: Core, attempt: Reservation, accepted: Acceptance, kind: Kind, now: int, codes: int
-) -> Verification:
-    """Tells of what stands, and gives it."""
-    factor = {factor.factor_id: factor for factor in attempt.factors}[accepted.factor_id]
-    owner, step, drift = factor.owner, accepted.step, accepted.drift
-    event = core.emit(kind, now, owner, factor.factor_id, factor.kind, time_step=step, drift=drift)
-    return Verification(owner.user_id, factor.kind, event.at, factor.factor_id, factor.name, step, drift, codes)
+def _tell_accepted(core: Core, attempt: Reservation, accepted: Acceptance, kind: Kind, now: int) -> None:
+    factor = attempt.factor(accepted.factor_id)
+    core.emit(kind, now, factor.owner, factor.factor_id, factor.kind, time_step=accepted.step, drift=accepted.drift)
+
+
+def _verification(attempt: Reservation, accepted: Acceptance, now: int, codes: int) -> Verification:
+    factor = attempt.factor(accepted.factor_id)
+    step, drift = accepted.step, accepted.drift
+    return Verification(
+        factor.owner.user_id, factor.kind, moment(now), factor.factor_id, factor.name, step, drift, codes
+    )
 
 
 def check_codes(core: Core, owner: Owner, refused: Kind, now: int) -> None:

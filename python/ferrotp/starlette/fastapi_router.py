@@ -15,6 +15,7 @@ from starlette.responses import Response
 from ..web.api_fields import OPERATIONS, Operation
 from .models import (
     BODIES,
+    ActivityAnswer,
     CancelAnswer,
     CodesAnswer,
     ConfirmAnswer,
@@ -45,6 +46,7 @@ _ANSWERS = {
     "end_sessions": LoginAnswer,
     "forget_devices": ForgetAnswer,
     "forget_device": ForgetAnswer,
+    "activity": ActivityAnswer,
     "passkey_challenge": PasskeyOptionsAnswer,
     "verify_passkey": LoginAnswer,
     "begin_passkey": PasskeyOptionsAnswer,

@@ -166,6 +166,23 @@ class ForgetAnswer(BaseModel):
     forgotten: int
 
 
+class ActivityEntry(BaseModel):
+    """One thing that happened to the user."""
+
+    at: datetime
+    kind: str = Field(description="As the service's events are called.", examples=["verified", "refused"])
+    method: str = Field(examples=["totp"])
+    factor_id: str
+    address: str = Field(description="Where the request came from.", examples=["192.0.2.1"])
+    user_agent: str
+
+
+class ActivityAnswer(BaseModel):
+    """What happened of late, the newest first."""
+
+    entries: list[ActivityEntry]
+
+
 class FieldError(BaseModel):
     """What is wrong with one field. What was sent is not repeated."""
 

@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 
 from ..mfa import (
     MFA,
+    AuditContext,
     DeviceToken,
     EnrollmentExpired,
     InvalidIdentifier,
@@ -27,8 +28,9 @@ from ..mfa import (
     UserId,
     user_id_text,
 )
+from ..mfa.audit_chain import request_context
 from ..web import Gate, Login, LoginRequired, SetupError, StepError, Texts, check_store, device_name
-from ..web.api_answers import factor_body, status_body
+from ..web.api_answers import activity_body, factor_body, status_body
 from ..web.api_fields import Operation, offered
 from ..web.gate import Mode
 from ..web.problems import NEXT, Problem, codes_problem_of, had_drift, problem_of, rfc3339
@@ -294,7 +296,7 @@ class Operations:
     def offered(self) -> list[Operation]:
         """The operations that the policy has."""
         passkeys = self.mfa.policy.passkeys
-        return offered(passkeys is not None, passkeys is not None and passkeys.sign_in)
+        return offered(passkeys is not None, passkeys is not None and passkeys.sign_in, self.mfa.audited)
 
     async def _passkey_session(self, request: Request, login: Login, pending_token: str | None) -> str:
         """What names the login from one request to the next: its id, which is in the pending token or the stamp. A
@@ -401,6 +403,12 @@ class Operations:
         count = await self._in_thread(gate.forget_devices, await self._current_login(request), device_id)
         return Answer({"forgotten": count})
 
+    async def activity(self, request: Request) -> Answer:
+        """What happened to the user who is logged in, of late."""
+        gate = await self._gate(request)
+        login = await self._in_thread(gate.require_login, await self._current_login(request))
+        return Answer(await self._in_thread(activity_body, gate, login))
+
     # Below
 
     async def _gate(self, request: Request) -> Gate:
@@ -408,6 +416,9 @@ class Operations:
         if callable(self._language) and _SPEAKS not in request.scope:
             request.scope[_SPEAKS] = True
             _language.set(await _call_application(self._language, request) or "en")
+        if self.mfa.audited:
+            address = request.client.host if request.client else ""
+            request_context.set(AuditContext(address, request.headers.get("user-agent", "")))
         if self._tenant is None:
             return self.gate
         if _GATE not in request.scope:  # which is of one request alone

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..mfa import DeviceInfo, FactorInfo
+from ..mfa import AuditEntry, DeviceInfo, FactorInfo
 from .gate import Gate
 from .login import Login
 from .problems import rfc3339
@@ -31,6 +31,33 @@ def status_body(gate: Gate, login: Login) -> dict[str, Any]:
         "retry_at": None if status.retry_at is None else rfc3339(status.retry_at),
         "trusted_device_days": days,
         "trusted_devices": [device_body(device) for device in (mfa.trusted_devices(user_id=user_id) if days else [])],
+    }
+
+
+def activity_body(gate: Gate, login: Login) -> dict[str, Any]:
+    """What happened to the user who is logged in, of late. Who did it and what else the application notes is not the
+    user's to see."""
+    return {"entries": [_entry_body(entry) for entry in recent(gate, login)]}
+
+
+SHOWN = 50
+"""Events that a user is shown at once."""
+
+
+def recent(gate: Gate, login: Login) -> list[AuditEntry]:
+    """The user's last events, but for those that come with another."""
+    found = gate.mfa.activity(user_id=login.user_id, limit=2 * SHOWN)
+    return [entry for entry in found if entry.kind != "attempt counted"][:SHOWN]
+
+
+def _entry_body(entry: AuditEntry) -> dict[str, Any]:
+    return {
+        "at": rfc3339(entry.at),
+        "kind": entry.kind,
+        "method": entry.method,
+        "factor_id": entry.factor_id,
+        "address": entry.address,
+        "user_agent": entry.user_agent,
     }
 
 

@@ -108,6 +108,8 @@ class Operation:
     """Whether it is there only where the policy has passkeys."""
     for_sign_in: bool = False
     """Whether it is there only where a passkey alone may sign in."""
+    for_audit: bool = False
+    """Whether it is there only where events are kept."""
 
 
 VERIFY_BODY = Body(
@@ -308,17 +310,28 @@ OPERATIONS = (
         (401, 403, 422, 500, 503),
         parameter="device_id",
     ),
+    Operation(
+        "activity",
+        "GET",
+        "/activity",
+        "What happened to the user of late, the newest first: logins, refusals, and changes.",
+        (401, 403, 500, 503),
+        for_audit=True,
+    ),
 )
 
 
-def offered(passkeys: bool, sign_in: bool = False) -> list[Operation]:
+def offered(passkeys: bool, sign_in: bool = False, audit: bool = False) -> list[Operation]:
     """The operations of an application.
 
     :param passkeys: whether its policy has them
     :param sign_in: whether one alone may sign in
+    :param audit: whether its service keeps the events
     """
     return [
         operation
         for operation in OPERATIONS
-        if (passkeys or not operation.for_passkeys) and (sign_in or not operation.for_sign_in)
+        if (passkeys or not operation.for_passkeys)
+        and (sign_in or not operation.for_sign_in)
+        and (audit or not operation.for_audit)
     ]

@@ -12,19 +12,20 @@ import click
 
 from ..mfa import MFA, FactorInfo, MFAError
 from .api_answers import device_body, factor_body
+from .audit_commands import audit_group
 from .operators import operator
 from .problems import rfc3339
 
 Service: TypeAlias = Callable[..., AbstractContextManager[MFA]]
-"""Gives the service for a command: called with the values of the options that `commands` was given, and
-``needs_keys``."""
+"""Gives the service for a command: called with the values of the options that `commands` was given, with
+``needs_keys``, and with ``decides``: whether something is changed, of which there may have to be a row of the audit."""
 Option: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def commands(
     service: Service, options: Sequence[Option] = (), *, failed: Callable[[str], Exception] = click.ClickException
 ) -> list[click.Command]:
-    """The commands: status, factors, devices, report, reset, keys, rotate-keys, retire-key.
+    """The commands: status, factors, devices, report, reset, keys, rotate-keys, retire-key, and those of the audit.
 
     :param service: where they find the service
     :param options: decorators of click's for what `service` has to know
@@ -32,9 +33,9 @@ def commands(
     """
 
     @contextmanager
-    def opened(given: dict[str, Any], *, needs_keys: bool = False) -> Iterator[MFA]:
+    def opened(given: dict[str, Any], *, needs_keys: bool = False, decides: bool = False) -> Iterator[MFA]:
         try:
-            with service(needs_keys=needs_keys, **given) as mfa:
+            with service(needs_keys=needs_keys, decides=decides, **given) as mfa:
                 yield mfa
         except MFAError as error:  # its texts hold neither codes nor secrets
             raise failed(str(error)) from None
@@ -84,7 +85,7 @@ def commands(
         """The devices that a user trusts.
 
         USER is the id that the application knows the user by."""
-        with opened(given) as mfa:
+        with opened(given, decides=forget) as mfa:
             found = mfa.trusted_devices(user_id=user)
             forgotten = mfa.forget_devices(user_id=user) if forget else 0
         body = {"user_id": user, "devices": [device_body(device) for device in found], "forgotten": forgotten}
@@ -122,7 +123,7 @@ def commands(
         USER is the id that the application knows the user by. The user's logins end."""
         if not yes:
             click.confirm(f"Reset the second factor of {user}?", abort=True, err=True)
-        with opened(given) as mfa:
+        with opened(given, decides=True) as mfa:
             removed = mfa.reset(user_id=user, by=by or operator())
         _say({"user_id": user, "removed": removed}, [f"{user} had {removed} factors, and has none now"], as_json)
         return 0
@@ -146,7 +147,7 @@ def commands(
 
     def rotate_keys(as_json: bool, **given: Any) -> int:
         """Seal every record with the first key. Stopped at any point, it goes on when it is run again."""
-        with opened(given, needs_keys=True) as mfa:
+        with opened(given, needs_keys=True, decides=True) as mfa:
             done = mfa.rotate_keys()
         body = {"seen": done.seen, "resealed": done.resealed, "failed": list(done.failed)}
         lines = [*done.failed, f"{done.seen} records seen, {done.resealed} resealed, {len(done.failed)} failed"]
@@ -171,7 +172,8 @@ def commands(
         "rotate-keys": rotate_keys,
         "retire-key": retire_key,
     }
-    return [command(name, function) for name, function in functions.items()]
+    made = [command(name, function) for name, function in functions.items()]
+    return [*made, audit_group(command, opened, _say, failed)]
 
 
 def _say(body: dict[str, Any], lines: Sequence[str], as_json: bool) -> None:

@@ -7,7 +7,7 @@ None of them holds a secret but `SetUpPage` and `CodesPage`, and those neither s
 import json
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TypeVar, cast
@@ -17,7 +17,7 @@ from ..mfa import DeviceInfo, Enrollment, FactorInfo, PasskeyInfo
 from .gate import Gate, tidy_name
 from .login import Login
 from .problems import had_drift
-from .safety import safe_next
+from .safety import device_name, safe_next
 from .sessions import SessionInfo
 from .texts import Texts
 
@@ -262,6 +262,53 @@ class DeviceRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ActivityRow:
+    """One thing that happened to the user."""
+
+    what: str
+    when: str
+    at: str
+    """ISO 8601."""
+    where: str
+    """The address; empty if it is not known."""
+    browser: str
+
+
+_ACTIVITY: Mapping[str, str] = {
+    "verified": "confirmed",
+    "unlocked": "confirmed",
+    "factor resynchronized": "confirmed",
+    "refused": "refused",
+    "passkey refused": "refused",
+    "recovery refused": "refused",
+    "unlock refused": "refused",
+    "enrollment refused": "refused",
+    "throttled": "throttled",
+    "recovered": "recovered",
+    "enrollment confirmed": "added",
+    "factor imported": "added",
+    "factor removed": "removed",
+    "recovery codes replaced": "codes",
+    "device trusted": "trusted",
+    "device recognized": "recognized",
+    "devices removed": "forgotten",
+    "sessions ended": "ended",
+    "reset": "reset",
+    "disabled": "disabled",
+    "guessing suspected": "suspected",
+    "device theft suspected": "suspected",
+    "passkey copy suspected": "suspected",
+    "enrollment lost": "suspected",
+    "passed elsewhere": "elsewhere",
+    "impersonated": "impersonated",
+    "secret revealed": "revealed",
+}
+"""What a user is told of, by the kind of event. The rest is for those who run the site."""
+
+_ROWS = 20
+
+
+@dataclass(frozen=True, slots=True)
 class SessionRow:
     """A session of the user's own."""
 
@@ -290,6 +337,27 @@ class SettingsPage:
     message: str = ""
     sessions: tuple[SessionRow, ...] = ()
     """Empty: the application cannot list them."""
+    activity: tuple[ActivityRow, ...] = ()
+    """What happened of late, the newest first. Empty, too, where events are not kept."""
+
+
+def activity_rows(gate: Gate, login: Login, texts: Texts) -> tuple[ActivityRow, ...]:
+    """For a user who is logged in."""
+    if not gate.mfa.audited:
+        return ()
+    now, entries = gate.now(), gate.mfa.activity(user_id=login.user_id, limit=5 * _ROWS)
+    rows = [
+        ActivityRow(
+            texts(f"activity.{_ACTIVITY[entry.kind]}"),
+            texts.ago(entry.at, now),
+            entry.at.isoformat(timespec="seconds"),
+            texts("activity.from", address=entry.address) if entry.address else "",
+            device_name(entry.user_agent) if entry.user_agent else "",
+        )
+        for entry in entries
+        if entry.kind in _ACTIVITY
+    ]
+    return tuple(rows[:_ROWS])
 
 
 def factor_row(factor: FactorInfo, texts: Texts, now: float, passkey: PasskeyInfo | None = None) -> FactorRow:
@@ -355,6 +423,7 @@ def settings_page(
         ),
         trust_days=trust_days,
         message=message,
+        activity=activity_rows(gate, login, texts),
         sessions=tuple(session_row(session, texts, now) for session in sessions),
     )
 

@@ -26,10 +26,12 @@ def open_mfa(
     policy: Policy | None = None,
     on_event: Callable[[Event], None] | None = None,
     setting: str = "FERROTP_{}",
+    audit: bool = False,
 ) -> MFA:
     """The service from an application's settings.
 
     :param keys: the text of a keyring; None takes the environment variable ``FERROTP_KEYS``
+    :param audit: as `MFA` takes it
     :param setting: how the application calls its settings, for messages
     :raises SetupError: if it cannot start
     """
@@ -42,7 +44,7 @@ def open_mfa(
             f"{setting.format('KEYS')} holds no usable key ({reason}): make one with {_MAKE_KEY}"
         ) from None
     try:
-        return MFA(store or "", issuer=issuer or "", keyring=keyring, policy=policy, on_event=on_event)
+        return MFA(store or "", issuer=issuer or "", keyring=keyring, policy=policy, on_event=on_event, audit=audit)
     except UnknownKey as error:
         raise SetupError(f"{setting.format('KEYS')} is not the store's: {error}. {_PUT_BACK}") from None
     except MFAError as error:

@@ -52,7 +52,10 @@ def test_each_decision_but_an_attempt_is_one_round_trip(store: RedisStore, monke
     }
 
 
-def test_a_verification_is_two_round_trips(shared: Server, store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("audit", [False, True])
+def test_a_verification_is_two_round_trips(
+    shared: Server, store: RedisStore, monkeypatch: pytest.MonkeyPatch, audit: bool
+) -> None:
     now = 1_800_000_000.0
     mfa = MFA(
         store,
@@ -61,6 +64,7 @@ def test_a_verification_is_two_round_trips(shared: Server, store: RedisStore, mo
         policy=Policy.cheap_for_tests(),
         clock=lambda: now,
         prepare=False,
+        audit=audit,
     )
     secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
     otp = TOTP(secret)
@@ -76,6 +80,12 @@ def test_a_verification_is_two_round_trips(shared: Server, store: RedisStore, mo
 
     assert wire.trips(wrong) <= 2
     assert served
+
+
+def test_with_an_audit_a_decision_is_one_round_trip_more(store: RedisStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    mfa = MFA(store, issuer="ACME", keyring=Keyring.generate(), policy=Policy.cheap_for_tests(), audit=True)
+    mfa.reset(user_id="alice", by="the desk")  # the server has the scripts from now on
+    assert Wire(monkeypatch).trips(lambda: mfa.reset(user_id="alice", by="the desk")) == 2
 
 
 def test_the_scripts_are_in_the_package() -> None:

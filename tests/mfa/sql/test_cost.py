@@ -48,7 +48,7 @@ class Wire:
             target.sendall(data)
 
 
-def service(store: Any) -> tuple[MFA, TOTP, list[float]]:
+def service(store: Any, **more: Any) -> tuple[MFA, TOTP, list[float]]:
     clock = [NOW / 1000]
     mfa = MFA(
         store,
@@ -56,20 +56,22 @@ def service(store: Any) -> tuple[MFA, TOTP, list[float]]:
         keyring=Keyring.generate(),
         policy=Policy.cheap_for_tests(),
         clock=lambda: clock[0],
+        **more,
     )
     otp = TOTP(random_base32())
     mfa.import_factor(user_id="ann", secret=otp.secret)
     return mfa, otp, clock
 
 
+@pytest.mark.parametrize("audit", [False, True])
 def test_a_login_takes_two_round_trips_to_postgresql(
-    postgresql: PostgreSQLServer, tmp_path_factory: pytest.TempPathFactory
+    postgresql: PostgreSQLServer, tmp_path_factory: pytest.TempPathFactory, audit: bool
 ) -> None:
     url = postgresql.database()
-    directory = postgresql.directory / "wire"
+    directory = postgresql.directory / f"wire-{audit}"
     directory.mkdir()
     wire = Wire(directory, f"{url.partition('host=')[2]}/.s.PGSQL.5432")
-    mfa, otp, clock = service(SQLStore(url.partition("host=")[0] + f"host={directory}"))
+    mfa, otp, clock = service(SQLStore(url.partition("host=")[0] + f"host={directory}"), audit=audit)
     for step in range(10):
         clock[0] += 60
         before = wire.flights
@@ -101,6 +103,18 @@ def test_a_login_takes_one_transaction_on_sqlite(tmp_path: Path, journal: str) -
     mfa.close()
 
 
+def test_with_an_audit_it_is_one_transaction_too(tmp_path: Path) -> None:
+    store = SQLStore(f"sqlite:///{tmp_path}/mfa.db")
+    mfa, otp, clock = service(store, audit=True)
+    said: list[str] = []
+    with store._pool.borrow() as connection:
+        connection._connection.set_trace_callback(said.append)  # type: ignore[attr-defined]
+    mfa.verify(user_id="ann", code=otp.at(int(clock[0])))
+    words = [text.split()[0] for text in said]
+    assert words == ["BEGIN", "UPDATE", "SELECT", "UPDATE", "UPDATE", "SELECT", "UPDATE", "INSERT", "COMMIT"]
+    mfa.close()
+
+
 LOGINS = """
 import sys
 from ferrotp import TOTP, random_base32
@@ -109,7 +123,9 @@ from ferrotp.vault import Keyring
 
 clock = [1_800_000_000]
 policy = Policy.cheap_for_tests()
-mfa = MFA(sys.argv[1], issuer="ACME", keyring=Keyring.generate(), policy=policy, clock=lambda: clock[0])
+audit = sys.argv[3] == "True"
+keyring = Keyring.generate()
+mfa = MFA(sys.argv[1], issuer="ACME", keyring=keyring, policy=policy, clock=lambda: clock[0], audit=audit)
 otp = TOTP(random_base32())
 mfa.import_factor(user_id="ann", secret=otp.secret)
 for _ in range(int(sys.argv[2])):
@@ -119,8 +135,10 @@ for _ in range(int(sys.argv[2])):
 
 
 @needs("strace", "strace")
-@pytest.mark.parametrize(("journal", "most"), [("wal", 1.05), ("delete", 5)])
-def test_a_login_on_sqlite_waits_for_so_many_syncs(tmp_path: Path, journal: str, most: float) -> None:
+@pytest.mark.parametrize(
+    ("journal", "audit", "most"), [("wal", False, 1.05), ("wal", True, 1.05), ("delete", False, 5), ("delete", True, 5)]
+)
+def test_a_login_on_sqlite_waits_for_so_many_syncs(tmp_path: Path, journal: str, audit: bool, most: float) -> None:
     """Of the write-ahead log one, and of its checkpoint two in hundreds of logins; with a rollback journal its own, the
     file's and the folder's."""
     logins = 600 if journal == "wal" else 40
@@ -128,7 +146,7 @@ def test_a_login_on_sqlite_waits_for_so_many_syncs(tmp_path: Path, journal: str,
     def syncs(count: int) -> int:
         url, log = f"sqlite:///{tmp_path}/{count}.db?journal={journal}", tmp_path / f"{count}.trace"
         trace = ["strace", "-f", "-o", str(log), "-e", "trace=fsync,fdatasync"]
-        subprocess.run([*trace, sys.executable, "-c", LOGINS, url, str(count)], check=True)
+        subprocess.run([*trace, sys.executable, "-c", LOGINS, url, str(count), str(audit)], check=True)
         return len(re.findall(r"^\d+ +f(?:data)?sync\(", log.read_text(), re.MULTILINE))
 
     without = syncs(0)

@@ -11,7 +11,7 @@ import random
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from ..errors import AlreadyEnrolled, LastFactor, PasskeyTaken, StoreDamaged, TooManyFactors
 
@@ -181,6 +181,10 @@ class Reservation:
     accepted: Acceptance | None = None
     """What `attempt` accepted, and has kept. `budget` is then the one before the refund."""
 
+    def factor(self, factor_id: str) -> Factor:
+        """A factor that was offered, as it was read."""
+        return next(factor for factor in self.factors if factor.factor_id == factor_id)
+
     def sealed(self, factor_id: str) -> bytes | None:
         """The sealed record of a factor that was offered, as it was read."""
         return next((factor.sealed for factor in self.factors if factor.factor_id == factor_id), None)
@@ -196,6 +200,63 @@ class Reservation:
                 return factor, acceptance
         return None
 
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One event of a user, as the audit keeps it: never changed, and in a chain: see `ferrotp.mfa.audit_chain`."""
+
+    owner: Owner
+    number: int
+    """From 1 on, without a gap."""
+    at: int
+    kind: str
+    factor_id: str
+    method: str
+    detail: str
+    """A JSON object."""
+    address: str
+    user_agent: str
+    before: bytes = field(repr=False)
+    """A hash of all rows before it. Empty for the first."""
+    key_id: str
+    """The key of the keyring that `mac` is made with."""
+    mac: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditHead:
+    """Where the rows of a user end, and where what is kept of them begins."""
+
+    number: int = 0
+    """Of the last row. 0: there never was one."""
+    link: bytes = field(default=b"", repr=False)
+    """The hash of all rows."""
+    pruned: int = 0
+    """The rows up to this one were removed, since they were old."""
+    anchor: bytes = field(default=b"", repr=False)
+    """The hash of those rows."""
+    key_id: str = ""
+    mac: bytes = field(default=b"", repr=False)
+    last: int = 0
+    """The number of the last row that there is, whatever the head says. It is looked up, not kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditAppend:
+    """Rows that are to be written for a user."""
+
+    owner: Owner
+    after: Callable[[AuditHead], tuple[AuditHead, list[AuditRow]]]
+    """The head that replaces the one that was read, and the rows that come with it. It takes microseconds, and may be
+    called again, with what another process has written meanwhile."""
+
+
+Audit = Callable[[Any], Sequence[AuditAppend]]
+"""What is to be written of a decision, by what the decision comes to: the answer that the operation is about to give.
+
+A store calls it with each answer that changes something, and with each of `reserve` and of `attempt`: in the
+transaction that the decision is made in, where it writes what it gets. Both are durable, or neither. It may call it
+again, with what another process has changed meanwhile; the last call counts. If it raises, nothing is decided."""
 
 Decide = Callable[[Reservation], "Acceptance | None"]
 """Looks at a code beside the factors that are offered: see `Store.attempt`."""
@@ -404,7 +465,9 @@ class Store(Protocol):
     def close(self) -> None:
         """Lets go of connections."""
 
-    def add_factor(self, factor: Factor, now: int, max_factors: int, max_pending: int) -> bool:
+    def add_factor(
+        self, factor: Factor, now: int, max_factors: int, max_pending: int, *, audit: Audit | None = None
+    ) -> bool:
         """Adds a factor, pending or active, and the user's budgets if there are none.
 
         The user's expired pending factors go, and the oldest pending ones beyond `max_pending` with this one. With a
@@ -416,7 +479,7 @@ class Store(Protocol):
         :raises FactorExists: if the user has a factor of this id; nothing has changed then
         """
 
-    def add_users(self, users: Sequence[NewUser]) -> list[bool]:
+    def add_users(self, users: Sequence[NewUser], *, audit: Audit | None = None) -> list[bool]:
         """Adds users of whom nothing is kept, each as a whole, with budgets and an epoch. For each whether it was
         added.
 
@@ -427,7 +490,15 @@ class Store(Protocol):
         """
 
     def reserve(
-        self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
+        self,
+        owner: Owner,
+        method: Method,
+        now: int,
+        limits: Limits,
+        *,
+        factor_id: str = "",
+        selector: str = "",
+        audit: Audit | None = None,
     ) -> Reservation | Refusal:
         """Counts an attempt as failed before it is made, by the rule of `charge`, or says why there is none: for what
         takes longer than `attempt` may.
@@ -454,6 +525,7 @@ class Store(Protocol):
         *,
         factor_id: str = "",
         login_id: str = "",
+        audit: Audit | None = None,
     ) -> Reservation | Refusal:
         """One attempt by ``otp``, whole: counted by the rule of `charge`, shown to `decide`, and kept, in one decision.
 
@@ -469,7 +541,15 @@ class Store(Protocol):
         tells nobody. If it raises, the attempt stays counted and the exception goes on.
         """
 
-    def unlock(self, reservation: Reservation, accepted: Acceptance, now: int, *, disable_at: int) -> bool:
+    def unlock(
+        self,
+        reservation: Reservation,
+        accepted: Acceptance,
+        now: int,
+        *,
+        disable_at: int,
+        audit: Audit | None = None,
+    ) -> bool:
         """Advances an active factor by two codes in a row, of `accepted.step` and the step before it, and refunds the
         attempt: if both are newer than the factor's last one, and both are used up. `accepted.resealed` replaces the
         sealed secret if the reservation's is still the one there.
@@ -488,6 +568,8 @@ class Store(Protocol):
         max_factors: int,
         only_first: bool = False,
         name: str = "",
+        *,
+        audit: Audit | None = None,
     ) -> Confirmation | None:
         """Makes a pending factor active, with the accepted step as its last, if it is still pending and has not
         expired. Its record was sealed a moment ago, and stays as it is. Unless `name` is empty, the factor has it from
@@ -512,6 +594,8 @@ class Store(Protocol):
         codes: Sequence[RecoveryCode],
         max_factors: int,
         only_first: bool = False,
+        *,
+        audit: Audit | None = None,
     ) -> Confirmation | None:
         """Adds a passkey, active at once, and the user's budgets if there are none: all of it, or nothing.
 
@@ -528,7 +612,15 @@ class Store(Protocol):
         """The passkey of this id, of any user of the tenant."""
 
     def use_passkey(
-        self, passkey: Factor, answered: AnsweredChallenge, counter: int, sealed: bytes, now: int, *, disable_at: int
+        self,
+        passkey: Factor,
+        answered: AnsweredChallenge,
+        counter: int,
+        sealed: bytes,
+        now: int,
+        *,
+        disable_at: int,
+        audit: Audit | None = None,
     ) -> Literal["accepted", "answered", "changed"]:
         """Says yes to an active passkey: the counter and `sealed` replace what is kept, by the rule of `counts_on`, and
         the challenge is answered: both or neither.
@@ -541,19 +633,27 @@ class Store(Protocol):
         - ``changed``: nothing has changed, for the passkey is not as it was read, or the counter does not count on.
         """
 
-    def disable_passkey(self, passkey: Factor) -> bool:
+    def disable_passkey(self, passkey: Factor, *, audit: Audit | None = None) -> bool:
         """Makes an active passkey disabled. Whether it was this call."""
 
-    def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
+    def redeem(self, reservation: Reservation, selector: str, now: int, *, audit: Audit | None = None) -> int | None:
         """Uses up a recovery code, and refunds the attempt: both or neither. How many are left; None if it was gone."""
 
     def replace_recovery_codes(
-        self, owner: Owner, codes: Sequence[RecoveryCode], now: int, only_first: bool = False
+        self,
+        owner: Owner,
+        codes: Sequence[RecoveryCode],
+        now: int,
+        only_first: bool = False,
+        *,
+        audit: Audit | None = None,
     ) -> bool:
         """Replaces all recovery codes and clears the budget of ``recovery``. False, and nothing has changed, if there
         is no active or disabled factor; with `only_first` also if there is an unused code."""
 
-    def remove_factor(self, owner: Owner, factor_id: str, epoch: str, keep_last: bool = False) -> Factor | None:
+    def remove_factor(
+        self, owner: Owner, factor_id: str, epoch: str, keep_last: bool = False, *, audit: Audit | None = None
+    ) -> Factor | None:
         """Removes a factor of this owner and gives it; None if the owner has no such factor.
 
         With one that is not pending the user's epoch becomes `epoch`, and the trusted devices go: any of them may have
@@ -563,26 +663,34 @@ class Store(Protocol):
         :raises LastFactor: with `keep_last`, if it is the only active one; nothing has changed
         """
 
-    def reset(self, owner: Owner) -> int:
-        """Removes everything of a user, the epoch too. How many factors there were."""
+    def reset(self, owner: Owner, *, audit: Audit | None = None) -> int:
+        """Removes everything of a user but the audit, the epoch too. How many factors there were."""
 
-    def move_epoch(self, owner: Owner, epoch: str, was: str | None) -> int | None:
+    def move_epoch(self, owner: Owner, epoch: str, was: str | None, *, audit: Audit | None = None) -> int | None:
         """Makes this the user's epoch, whether there was one or not, and removes the trusted devices: both or neither.
         How many devices there were. None, and nothing is changed, if the epoch is another one than `was`."""
 
     def epoch(self, owner: Owner) -> str:
         """The user's epoch, as `user` gives it."""
 
-    def delete_users(self, owners: Sequence[Owner]) -> list[int]:
-        """Removes everything of many users in one transaction: their accounts are gone, and another may get the same
-        id. For each how many factors there were."""
+    def delete_users(self, owners: Sequence[Owner], *, audit: Audit | None = None) -> list[int]:
+        """Removes everything of many users but the audit in one transaction: their accounts are gone, and another may
+        get the same id. For each how many factors there were."""
 
-    def add_device(self, device: TrustedDevice, now: int, max_devices: int) -> bool:
+    def add_device(self, device: TrustedDevice, now: int, max_devices: int, *, audit: Audit | None = None) -> bool:
         """Adds a trusted device; the user's expired ones go, and those used longest ago beyond `max_devices` with this
         one. False, and nothing is added, if the user has no active factor."""
 
     def use_device(
-        self, owner: Owner, series: str, token_hash: bytes, next_hash: bytes, now: int, grace: int
+        self,
+        owner: Owner,
+        series: str,
+        token_hash: bytes,
+        next_hash: bytes,
+        now: int,
+        grace: int,
+        *,
+        audit: Audit | None = None,
     ) -> Literal["renewed", "same", "unknown", "stolen"]:
         """Whether a device of this owner is trusted, by its token.
 
@@ -598,7 +706,7 @@ class Store(Protocol):
     def devices(self, owner: Owner) -> list[TrustedDevice]:
         """The owner's trusted devices, expired ones among them, the oldest first."""
 
-    def remove_devices(self, owner: Owner, series: str | None) -> int:
+    def remove_devices(self, owner: Owner, series: str | None, *, audit: Audit | None = None) -> int:
         """Removes one device of this owner, or all of them. How many there were."""
 
     def end_half_login(self, owner: Owner, login_id: str, expires_at: int, now: int) -> None:
@@ -630,3 +738,29 @@ class Store(Protocol):
 
     def reseal(self, changes: "Sequence[tuple[Factor | RecoveryCode, bytes]]") -> int:
         """Replaces the sealed record of each, where it is still what was read. How many were."""
+
+    # The audit. Nobody asks for it but a service with `audit=True`, and what goes through all records.
+
+    def append_audit(self, appends: Sequence[AuditAppend]) -> None:
+        """Writes rows that go with no other decision: all of them, or none."""
+
+    def audit_head(self, owner: Owner) -> AuditHead:
+        """The head of a user; an empty one if there is none."""
+
+    def audit_rows(self, owner: Owner, after: int, limit: int) -> list[AuditRow]:
+        """The next `limit` rows of a user after one, by number."""
+
+    def recent_audit_rows(self, owner: Owner, before: int, limit: int) -> list[AuditRow]:
+        """The last `limit` rows of a user before one, the newest first."""
+
+    def audit_owners(self, after: Owner | None, limit: int) -> list[Owner]:
+        """The next `limit` users of whom there is a head, by tenant and user; or in another order, as `factors` may
+        have it."""
+
+    def headless_audit(self, limit: int) -> list[Owner]:
+        """Users of whom there are rows and no head: somebody has removed it. At most `limit`; a store need not find
+        those of whom it only knows by the head."""
+
+    def revise_audit(self, owner: Owner, read: AuditHead, head: AuditHead, rows: Sequence[AuditRow]) -> bool:
+        """Replaces a head, removes the rows up to `head.pruned`, and gives those of `rows` their new `key_id` and
+        `mac`: where the head still is what was read, or nothing. Whether it did."""

@@ -1,9 +1,10 @@
 """A store in this process's memory. For tests only: a second process knows nothing of it, and a restart forgets."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Literal
+from functools import wraps
+from typing import Any, Literal
 
 from ..errors import FactorExists, PasskeyTaken
 from .base import (
@@ -11,6 +12,10 @@ from .base import (
     NEVER_BOUND,
     Acceptance,
     AnsweredChallenge,
+    Audit,
+    AuditAppend,
+    AuditHead,
+    AuditRow,
     Budget,
     Confirmation,
     Decide,
@@ -42,6 +47,26 @@ from .base import (
 _NEVER_BOUND = Budget(spent_until=NEVER_BOUND)
 
 
+def _audited(decision: Callable[..., Any]) -> Any:
+    """A decision with the rows that it makes: both, or neither."""
+
+    @wraps(decision)
+    def decided(store: "MemoryStore", *arguments: Any, audit: Audit | None = None, **named: Any) -> Any:
+        if audit is None:
+            return decision(store, *arguments, **named)
+        with store._lock:
+            before = {name: value.copy() for name, value in vars(store).items() if isinstance(value, dict)}
+            try:
+                answer = decision(store, *arguments, **named)
+                store.append_audit(audit(answer))
+            except BaseException:
+                vars(store).update(before)
+                raise
+            return answer
+
+    return decided
+
+
 class MemoryStore:
     """Factors, recovery codes and budgets in dictionaries under one lock. For tests only."""
 
@@ -54,6 +79,8 @@ class MemoryStore:
         self._epochs: dict[Owner, str] = {}
         self._ended: dict[tuple[Owner, str], int] = {}
         self._answered: dict[tuple[str, str], int] = {}
+        self._heads: dict[Owner, AuditHead] = {}
+        self._rows: dict[tuple[Owner, int], AuditRow] = {}
 
     def prepare(self) -> bool:
         """Nothing to prepare."""
@@ -62,6 +89,7 @@ class MemoryStore:
     def close(self) -> None:
         """Nothing to close."""
 
+    @_audited
     def add_factor(self, factor: Factor, now: int, max_factors: int, max_pending: int) -> bool:
         with self._lock:
             mine = self._of(factor.owner)
@@ -84,6 +112,7 @@ class MemoryStore:
                 self._epochs.setdefault(factor.owner, new_epoch())
             return True
 
+    @_audited
     def add_users(self, users: Sequence[NewUser]) -> list[bool]:
         with self._lock:
             return [self._add_user(user) for user in users]
@@ -106,6 +135,7 @@ class MemoryStore:
         found = self.passkey(passkey.owner.tenant, passkey.factor_id)
         return None if found is None else found.owner
 
+    @_audited
     def reserve(
         self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
     ) -> Reservation | Refusal:
@@ -137,6 +167,7 @@ class MemoryStore:
             self._budgets[owner, method], open_at = spend(budget, now, limits)
             return open_at
 
+    @_audited
     def attempt(
         self,
         owner: Owner,
@@ -151,7 +182,7 @@ class MemoryStore:
         with self._lock:
             if login_id and (owner, login_id) in self._ended:
                 return Refusal("ended")
-            answer = self.reserve(owner, method, now, limits, factor_id=factor_id)
+            answer: Reservation | Refusal = self.reserve(owner, method, now, limits, factor_id=factor_id)
             if isinstance(answer, Refusal):
                 return answer
             answer = replace(answer, recovery_codes=self._codes_of(owner))
@@ -163,6 +194,7 @@ class MemoryStore:
             self._refund(answer)
             return replace(answer, accepted=accepted)
 
+    @_audited
     def unlock(self, reservation: Reservation, accepted: Acceptance, now: int, *, disable_at: int) -> bool:
         owner = reservation.owner
         with self._lock:
@@ -179,6 +211,7 @@ class MemoryStore:
             self._refund(reservation)
             return True
 
+    @_audited
     def confirm(
         self,
         reservation: Reservation,
@@ -216,6 +249,7 @@ class MemoryStore:
                 self._replace_codes(owner, codes)
             return Confirmation(codes_kept)
 
+    @_audited
     def add_passkey(
         self,
         passkey: Factor,
@@ -250,6 +284,7 @@ class MemoryStore:
                     return kept
             return None
 
+    @_audited
     def use_passkey(
         self, passkey: Factor, answered: AnsweredChallenge, counter: int, sealed: bytes, now: int, *, disable_at: int
     ) -> Literal["accepted", "answered", "changed"]:
@@ -273,6 +308,7 @@ class MemoryStore:
                 self._budgets[owner, "otp"] = Budget(spent_until=codes.spent_until)
             return "accepted"
 
+    @_audited
     def disable_passkey(self, passkey: Factor) -> bool:
         with self._lock:
             kept = self._factors.get((passkey.owner, passkey.factor_id))
@@ -281,6 +317,7 @@ class MemoryStore:
             self._factors[passkey.owner, passkey.factor_id] = replace(kept, state="disabled")
             return True
 
+    @_audited
     def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
         owner = reservation.owner
         with self._lock:
@@ -291,6 +328,7 @@ class MemoryStore:
             self._refund(reservation)
             return self._codes_of(owner)
 
+    @_audited
     def replace_recovery_codes(
         self, owner: Owner, codes: Sequence[RecoveryCode], now: int, only_first: bool = False
     ) -> bool:
@@ -302,6 +340,7 @@ class MemoryStore:
             self._replace_codes(owner, codes)
             return True
 
+    @_audited
     def remove_factor(self, owner: Owner, factor_id: str, epoch: str, keep_last: bool = False) -> Factor | None:
         with self._lock:
             if keep_last:
@@ -313,14 +352,17 @@ class MemoryStore:
                 self._drop_codes(owner)
             return factor
 
+    @_audited
     def reset(self, owner: Owner) -> int:
         with self._lock:
             return self._reset(owner)
 
+    @_audited
     def delete_users(self, owners: Sequence[Owner]) -> list[int]:
         with self._lock:
             return [self._reset(owner) for owner in owners]
 
+    @_audited
     def move_epoch(self, owner: Owner, epoch: str, was: str | None) -> int | None:
         with self._lock:
             if was is not None and self._epochs.get(owner, "") != was:
@@ -331,6 +373,7 @@ class MemoryStore:
         with self._lock:
             return self._epochs.get(owner, "")
 
+    @_audited
     def add_device(self, device: TrustedDevice, now: int, max_devices: int) -> bool:
         owner = device.owner
         with self._lock:
@@ -342,6 +385,7 @@ class MemoryStore:
             self._devices[owner, device.series] = device, b""
             return True
 
+    @_audited
     def use_device(
         self, owner: Owner, series: str, token_hash: bytes, next_hash: bytes, now: int, grace: int
     ) -> Literal["renewed", "same", "unknown", "stolen"]:
@@ -364,6 +408,7 @@ class MemoryStore:
         with self._lock:
             return sorted(self._devices_of(owner), key=lambda kept: (kept.created_at, kept.series))
 
+    @_audited
     def remove_devices(self, owner: Owner, series: str | None) -> int:
         with self._lock:
             if series is None:
@@ -412,6 +457,53 @@ class MemoryStore:
                         self._codes[read.owner, read.selector] = replace(code, sealed=sealed)
                         done += 1
         return done
+
+    def append_audit(self, appends: Sequence[AuditAppend]) -> None:
+        with self._lock:
+            for append in appends:
+                head, rows = append.after(self.audit_head(append.owner))
+                self._heads[append.owner] = replace(head, last=0)
+                self._rows.update({(append.owner, row.number): row for row in rows})
+
+    def audit_head(self, owner: Owner) -> AuditHead:
+        with self._lock:
+            last = max((number for whose, number in self._rows if whose == owner), default=0)
+            return replace(self._heads.get(owner, AuditHead()), last=last)
+
+    def audit_rows(self, owner: Owner, after: int, limit: int) -> list[AuditRow]:
+        return [row for row in self._rows_of(owner) if row.number > after][:limit]
+
+    def recent_audit_rows(self, owner: Owner, before: int, limit: int) -> list[AuditRow]:
+        return [row for row in reversed(self._rows_of(owner)) if row.number < before][:limit]
+
+    def audit_owners(self, after: Owner | None, limit: int) -> list[Owner]:
+        with self._lock:
+            ordered = sorted(self._heads, key=lambda owner: (owner.tenant, owner.user_id))
+            return [o for o in ordered if after is None or (o.tenant, o.user_id) > (after.tenant, after.user_id)][
+                :limit
+            ]
+
+    def headless_audit(self, limit: int) -> list[Owner]:
+        with self._lock:
+            return [*{whose: None for whose, _ in self._rows if whose not in self._heads}][:limit]
+
+    def revise_audit(self, owner: Owner, read: AuditHead, head: AuditHead, rows: Sequence[AuditRow]) -> bool:
+        with self._lock:
+            there = self._heads.get(owner, AuditHead())
+            if (there.number, there.mac) != (read.number, read.mac):
+                return False
+            self._heads[owner] = replace(head, last=0)
+            for row in rows:
+                kept = self._rows[owner, row.number]
+                self._rows[owner, row.number] = replace(kept, key_id=row.key_id, mac=row.mac)
+            for number in [number for whose, number in self._rows if whose == owner and number <= head.pruned]:
+                del self._rows[owner, number]
+            return True
+
+    def _rows_of(self, owner: Owner) -> list[AuditRow]:
+        with self._lock:
+            mine = [row for (whose, _), row in self._rows.items() if whose == owner]
+        return sorted(mine, key=lambda row: row.number)
 
     def _of(self, owner: Owner) -> list[Factor]:
         return [kept for (other, _), kept in self._factors.items() if other == owner]

@@ -4,6 +4,7 @@ See `docs/redis.md` for what the server must be set up to keep, and what a failo
 records look there, are in the folder `lua` beside this file.
 """
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,6 +42,10 @@ from .base import (
     TIMEOUT,
     Acceptance,
     AnsweredChallenge,
+    Audit,
+    AuditAppend,
+    AuditHead,
+    AuditRow,
     Budget,
     Confirmation,
     Decide,
@@ -88,6 +93,8 @@ class SlotKeys:
         self.indexes = {Factor: start + b"factors", RecoveryCode: start + b"codes"}
         """Of all users' records, by kind."""
         self.passkeys = start + b"passkeys"
+        self.audited = start + b"audited"
+        """The users who have rows of the audit."""
         self._of_each = (self.hashes[Factor], start + b"budgets:", self.hashes[RecoveryCode], start + b"devices:")
         self._of_all = (self.indexes[Factor], self.indexes[RecoveryCode], self.passkeys, start + b"challenges")
 
@@ -95,6 +102,10 @@ class SlotKeys:
         """What is kept of one user."""
         factors, budgets, codes, devices = self._of_each
         return factors + user, budgets + user, codes + user, devices + user
+
+    def of_audit(self, user: bytes) -> tuple[bytes, bytes]:
+        """The rows of a user, and their head."""
+        return self.start + b"audit:" + user, self.start + b"audit-head:" + user
 
     def of_decision(self, user: bytes) -> tuple[bytes, ...]:
         """All that a decision about a user may touch, in the order of `lua/common.lua`."""
@@ -226,19 +237,35 @@ class RedisStore:
     def close(self) -> None:
         self._client.connection_pool.disconnect()
 
-    def add_factor(self, factor: Factor, now: int, max_factors: int, max_pending: int) -> bool:
+    def add_factor(
+        self, factor: Factor, now: int, max_factors: int, max_pending: int, *, audit: Audit | None = None
+    ) -> bool:
         args: list[bytes | str] = [*_whole(now, max_factors, max_pending)]
         args += [_escaped(factor.factor_id), _record(factor), new_epoch()]
-        answer = self._decide("add_factor", factor.owner, _count, *args)
-        if answer == 2:
+        answer = self._decide("add_factor", factor.owner, _ADDING.__getitem__, *args, audit=audit)
+        if answer is None:
             raise FactorExists
-        return _yes(answer)
+        return answer
 
-    def add_users(self, users: Sequence[NewUser]) -> list[bool]:
-        return [self._decide("add_user", user.owner, _yes, *_new_user(user)) for user in users]
+    def add_users(self, users: Sequence[NewUser], *, audit: Audit | None = None) -> list[bool]:
+        answer = [self._add_user(user, _for_one(audit, number, len(users), False)) for number, user in enumerate(users)]
+        if audit is not None:
+            audit(answer)  # each was written with its user; this one is what it has come to
+        return answer
+
+    def _add_user(self, user: NewUser, audit: Audit | None) -> bool:
+        return self._decide("add_user", user.owner, _yes, *_new_user(user), audit=audit)
 
     def reserve(
-        self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
+        self,
+        owner: Owner,
+        method: Method,
+        now: int,
+        limits: Limits,
+        *,
+        factor_id: str = "",
+        selector: str = "",
+        audit: Audit | None = None,
     ) -> Reservation | Refusal:
         def read(answer: list[bytes]) -> Reservation | Refusal:
             said, *rest = answer
@@ -258,7 +285,7 @@ class RedisStore:
             return Reservation(owner, method, limits, budget, _in_order(owner, found))
 
         args = (method, *_whole(now, below=_SUMMED), _escaped(factor_id), _escaped(selector), *_limits(limits))
-        return self._decide("reserve", owner, read, *args)
+        return self._decide("reserve", owner, read, *args, audit=audit)
 
     def spend(self, owner: Owner, method: Method, now: int, limits: Limits) -> int:
         args = _whole(now, limits.cost, limits.horizon, below=_SUMMED)
@@ -274,6 +301,7 @@ class RedisStore:
         *,
         factor_id: str = "",
         login_id: str = "",
+        audit: Audit | None = None,
     ) -> Reservation | Refusal:
         """One script reads, and one keeps what it came to if all is as it was read; else once more."""
         _limits(limits)  # what Lua could not count with is refused now
@@ -291,13 +319,20 @@ class RedisStore:
         until = time.monotonic() + self._timeout
         while True:
             args = (method, *_whole(now, below=_SUMMED), _escaped(factor_id), _escaped(login_id))
-            there = self._decide("look", owner, read, *args, until=until)
+            there, head = self._look(owner, args, read, until, audit)
             if isinstance(there, Refusal):
-                return there
+                if self._refused(owner, there, head, until, audit):
+                    return there
+                continue
             was, codes, records = there
             charged, refusal = charge(was, now, limits)
             if refusal:
-                if charged == was or self._settle(owner, method, was, charged, records, until):
+                if charged == was:
+                    settled = self._refused(owner, refusal, head, until, audit)
+                else:
+                    rows = _rows_of(audit, refusal)
+                    settled = self._settle(owner, method, was, charged, records, until, head=head, rows=rows)
+                if settled:
                     return refusal
                 continue
             factors = sorted((_factor(owner, name, raw) for name, raw in records.items()), key=_age)
@@ -308,24 +343,52 @@ class RedisStore:
                 found = answer.newer(decide(answer))
             except BaseException as error:
                 failure = error
-            if found is None:
-                settled = self._settle(owner, method, was, charged, records, until)
-            else:
-                changed = advanced(*found, now)
-                settled = self._settle(owner, method, was, refund(charged, limits), records, until, changed)
-            if settled:
+            kept = answer if found is None else replace(answer, accepted=found[1])
+            after, changed = (charged, None) if found is None else (refund(charged, limits), advanced(*found, now))
+            rows = _rows_of(audit, kept)
+            if self._settle(owner, method, was, after, records, until, changed, head=head, rows=rows):
                 if failure is not None:
                     raise failure
-                return answer if found is None else replace(answer, accepted=found[1])
+                return kept
 
-    def unlock(self, reservation: Reservation, accepted: Acceptance, now: int, *, disable_at: int) -> bool:
+    def _look(
+        self,
+        owner: Owner,
+        args: Sequence[bytes | str],
+        read: Callable[[Any], T],
+        until: float,
+        audit: Audit | None,
+    ) -> "tuple[T, tuple[bytes, bytes]]":
+        """What an attempt is tried on, and with an audit the head of the user's rows as it is kept."""
+        if audit is None:
+            return self._decide("look", owner, read, *args, until=until), (b"", b"")
+        user = _owner(owner)
+        slot = self._keys(user)
+        _, _, heads, answer = self._audited("look", slot, slot.of_decision(user), (user, *args), [user], read, until)
+        return answer, (heads[0], heads[1])
+
+    def _refused(
+        self, owner: Owner, refusal: Refusal, head: tuple[bytes, bytes], until: float, audit: Audit | None
+    ) -> bool:
+        """Writes the row of a refusal that changes nothing else, if no other row came in between."""
+        return audit is None or self._commit("append_audit", owner, (), (), head, _rows_of(audit, refusal), until)
+
+    def unlock(
+        self,
+        reservation: Reservation,
+        accepted: Acceptance,
+        now: int,
+        *,
+        disable_at: int,
+        audit: Audit | None = None,
+    ) -> bool:
         numbers = _whole(reservation.limits.cost, disable_at)
         steps = _step(accepted.step - 1), _step(accepted.step)
         args = [reservation.method, *numbers, _escaped(accepted.factor_id), *steps, *_whole(accepted.drift, now)]
         read = reservation.sealed(accepted.factor_id)
         if accepted.resealed is not None and read is not None:
             args += [read, accepted.resealed]
-        return self._decide("unlock", reservation.owner, _yes, *args)
+        return self._decide("unlock", reservation.owner, _yes, *args, audit=audit)
 
     def _settle(
         self,
@@ -336,12 +399,19 @@ class RedisStore:
         records: dict[str, bytes],
         until: float,
         changed: Factor | None = None,
+        *,
+        head: tuple[bytes, bytes] = (b"", b""),
+        rows: "Sequence[AuditAppend] | None" = None,
     ) -> bool:
-        """Keeps a budget, and a factor if one has changed, where they are as they were read."""
+        """Keeps a budget, and a factor if one has changed, where they are as they were read; with rows of the audit,
+        if there is one."""
         factor_id = changed.factor_id if changed else next(iter(records))
         new = [_record(changed)] if changed else []
         args = (method, *_numbers(was), *_numbers(after), _escaped(factor_id), records[factor_id], *new)
-        return self._decide("settle", owner, _yes, *args, until=until)
+        if rows is None:
+            return self._decide("settle", owner, _yes, *args, until=until)
+        user = _owner(owner)
+        return self._commit("settle", owner, self._keys(user).of_decision(user), (user, *args), head, rows, until)
 
     def confirm(
         self,
@@ -352,13 +422,15 @@ class RedisStore:
         max_factors: int,
         only_first: bool = False,
         name: str = "",
+        *,
+        audit: Audit | None = None,
     ) -> Confirmation | None:
         limits = reservation.limits
         args: list[bytes | str] = [reservation.method, *_whole(limits.cost, limits.disable_at)]
         args += [_escaped(accepted.factor_id), _step(accepted.step)]
         args += [*_whole(accepted.drift, now), new_epoch(), *_whole(max_factors, only_first)]
         args += [name.encode("utf-8", "surrogatepass"), *_pairs(codes)]
-        answer = self._decide("confirm", reservation.owner, _CONFIRMED.__getitem__, *args)
+        answer = self._decide("confirm", reservation.owner, _CONFIRMED.__getitem__, *args, audit=_if_added(audit))
         return _unless_refused(answer, max_factors)
 
     def add_passkey(
@@ -369,9 +441,11 @@ class RedisStore:
         codes: Sequence[RecoveryCode],
         max_factors: int,
         only_first: bool = False,
+        *,
+        audit: Audit | None = None,
     ) -> Confirmation | None:
         args = _new_passkey(passkey, answered, now, codes, max_factors, only_first)
-        answer = self._decide("add_passkey", passkey.owner, _ADDED.__getitem__, *args)
+        answer = self._decide("add_passkey", passkey.owner, _ADDED.__getitem__, *args, audit=_if_added(audit))
         return _unless_refused(answer, max_factors)
 
     def passkey(self, tenant: str, factor_id: str) -> Factor | None:
@@ -391,73 +465,113 @@ class RedisStore:
         return self._run("passkey", [keys.passkeys], args, read)
 
     def use_passkey(
-        self, passkey: Factor, answered: AnsweredChallenge, counter: int, sealed: bytes, now: int, *, disable_at: int
+        self,
+        passkey: Factor,
+        answered: AnsweredChallenge,
+        counter: int,
+        sealed: bytes,
+        now: int,
+        *,
+        disable_at: int,
+        audit: Audit | None = None,
     ) -> Literal["accepted", "answered", "changed"]:
         args: list[bytes | str] = [_escaped(answered.challenge), *_whole(answered.expires_at, now)]
         args += [_escaped(passkey.factor_id), passkey.sealed, sealed, _step(counter), *_whole(disable_at)]
-        return self._decide("use_passkey", passkey.owner, _USED.__getitem__, *args)
+        return self._decide("use_passkey", passkey.owner, _USED.__getitem__, *args, audit=audit)
 
-    def disable_passkey(self, passkey: Factor) -> bool:
-        return self._decide("disable_passkey", passkey.owner, _yes, _escaped(passkey.factor_id))
+    def disable_passkey(self, passkey: Factor, *, audit: Audit | None = None) -> bool:
+        return self._decide("disable_passkey", passkey.owner, _yes, _escaped(passkey.factor_id), audit=audit)
 
-    def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
+    def redeem(self, reservation: Reservation, selector: str, now: int, *, audit: Audit | None = None) -> int | None:
         read = reservation.recovery_code
         if read is None or read.selector != selector:
             return None
         args = (reservation.method, *_whole(reservation.limits.cost), _escaped(selector), read.sealed)
-        return self._decide("redeem", reservation.owner, lambda left: None if left is None else _count(left), *args)
+        return self._decide("redeem", reservation.owner, _count_or_none, *args, audit=audit)
 
     def replace_recovery_codes(
-        self, owner: Owner, codes: Sequence[RecoveryCode], now: int, only_first: bool = False
+        self,
+        owner: Owner,
+        codes: Sequence[RecoveryCode],
+        now: int,
+        only_first: bool = False,
+        *,
+        audit: Audit | None = None,
     ) -> bool:
-        return self._decide("replace_recovery_codes", owner, _yes, *_whole(only_first), *_pairs(codes))
+        return self._decide("replace_recovery_codes", owner, _yes, *_whole(only_first), *_pairs(codes), audit=audit)
 
-    def remove_factor(self, owner: Owner, factor_id: str, epoch: str, keep_last: bool = False) -> Factor | None:
+    def remove_factor(
+        self, owner: Owner, factor_id: str, epoch: str, keep_last: bool = False, *, audit: Audit | None = None
+    ) -> Factor | None:
+        def audit_removed(removed: Factor | int | None) -> Sequence[AuditAppend]:
+            return () if audit is None or isinstance(removed, int) else audit(removed)
+
         def read(answer: bytes | int | None) -> Factor | int | None:
             return _factor(owner, factor_id, answer) if isinstance(answer, bytes) else answer
 
-        removed = self._decide("remove_factor", owner, read, _escaped(factor_id), epoch, *_whole(keep_last))
+        args: tuple[bytes | str, ...] = (_escaped(factor_id), epoch, *_whole(keep_last))
+        removed = self._decide("remove_factor", owner, read, *args, audit=audit and audit_removed)
         if isinstance(removed, int):
             raise LastFactor
         return removed
 
-    def reset(self, owner: Owner) -> int:
-        return self._decide("reset", owner, _count)
+    def reset(self, owner: Owner, *, audit: Audit | None = None) -> int:
+        return self._decide("reset", owner, _count, audit=audit)
 
-    def delete_users(self, owners: Sequence[Owner]) -> list[int]:
-        gone = self._delete_in(self._all_keys, {owner: _owner(owner) for owner in owners})
-        return [gone.pop(owner, 0) for owner in owners]
+    def delete_users(self, owners: Sequence[Owner], *, audit: Audit | None = None) -> list[int]:
+        gone = self._delete_in(self._all_keys, {owner: _owner(owner) for owner in owners}, owners, audit)
+        return _in_places(gone, owners)
 
-    def _delete_in(self, keys: SlotKeys, users: Mapping[Owner, bytes]) -> dict[Owner, int]:
-        """Removes users of one slot. How many factors each had."""
+    def _delete_in(
+        self, keys: SlotKeys, users: Mapping[Owner, bytes], owners: Sequence[Owner], audit: Audit | None
+    ) -> dict[Owner, int]:
+        """Removes users of one slot. How many factors each had.
+
+        :param owners: all who are asked for, in the order of the answer
+        """
         names = [name for user in users.values() for name in keys.of_user(user)]
         names += [keys.indexes[Factor], keys.indexes[RecoveryCode], keys.passkeys]
 
         def read(counts: list[int]) -> dict[Owner, int]:
             return dict(zip(users, map(_count, counts), strict=True))
 
-        return self._run("delete_users", names, [*users.values()], read)
+        args = [*users.values()]
+        if audit is None:
+            return self._run("delete_users", names, args, read)
 
-    def move_epoch(self, owner: Owner, epoch: str, was: str | None) -> int | None:
+        def audit_gone(gone: dict[Owner, int]) -> Sequence[AuditAppend]:
+            return audit(_in_places(gone, owners))
+
+        return self._decide_audited("delete_users", keys, names, args, [*users], read, audit_gone)
+
+    def move_epoch(self, owner: Owner, epoch: str, was: str | None, *, audit: Audit | None = None) -> int | None:
         args = [epoch] if was is None else [epoch, was]
-        return self._decide("move_epoch", owner, lambda gone: None if gone is None else _count(gone), *args)
+        return self._decide("move_epoch", owner, _count_or_none, *args, audit=audit)
 
     def epoch(self, owner: Owner) -> str:
         return self._decide("epoch", owner, bytes.decode, new_epoch())
 
-    def add_device(self, device: TrustedDevice, now: int, max_devices: int) -> bool:
+    def add_device(self, device: TrustedDevice, now: int, max_devices: int, *, audit: Audit | None = None) -> bool:
         name = device.name.encode("utf-8", "surrogatepass")
         times = (device.created_at, device.expires_at, device.last_used_at)
         line = b" ".join([b"1", *_whole(*times, len(device.token_hash), 0)])
         record = line + b"\n" + device.token_hash + name
         args = (*_whole(now, max_devices), _escaped(device.series), record)
-        return self._decide("add_device", device.owner, _yes, *args)
+        return self._decide("add_device", device.owner, _yes, *args, audit=audit)
 
     def use_device(
-        self, owner: Owner, series: str, token_hash: bytes, next_hash: bytes, now: int, grace: int
+        self,
+        owner: Owner,
+        series: str,
+        token_hash: bytes,
+        next_hash: bytes,
+        now: int,
+        grace: int,
+        *,
+        audit: Audit | None = None,
     ) -> Literal["renewed", "same", "unknown", "stolen"]:
         args = (_escaped(series), token_hash, next_hash, *_whole(now, grace, DEVICE_SKEW))
-        return self._decide("use_device", owner, _TRUST.__getitem__, *args)
+        return self._decide("use_device", owner, _TRUST.__getitem__, *args, audit=audit)
 
     def devices(self, owner: Owner) -> list[TrustedDevice]:
         def read(flat: list[bytes]) -> list[TrustedDevice]:
@@ -466,8 +580,9 @@ class RedisStore:
 
         return self._decide("devices", owner, read)
 
-    def remove_devices(self, owner: Owner, series: str | None) -> int:
-        return self._decide("remove_devices", owner, _count, *([] if series is None else [_escaped(series)]))
+    def remove_devices(self, owner: Owner, series: str | None, *, audit: Audit | None = None) -> int:
+        args = [] if series is None else [_escaped(series)]
+        return self._decide("remove_devices", owner, _count, *args, audit=audit)
 
     def end_half_login(self, owner: Owner, login_id: str, expires_at: int, now: int) -> None:
         self._decide("end_half_login", owner, _yes, _escaped(login_id), *_whole(expires_at, now))
@@ -507,15 +622,141 @@ class RedisStore:
                 args += ["code", _escaped(read.selector), read.sealed, sealed]
         return self._run("reseal", keys, args, _count)
 
+    # The audit
+
+    def append_audit(self, appends: Sequence[AuditAppend]) -> None:
+        def rows(_: bool) -> Sequence[AuditAppend]:
+            return appends
+
+        owners = [append.owner for append in appends]
+        self._decide_audited("append_audit", self._all_keys, (), (), owners, _yes, rows)
+
+    def audit_head(self, owner: Owner) -> AuditHead:
+        user = _owner(owner)
+        return self._run("audit_head", self._keys(user).of_audit(user), (), lambda answer: _head(*answer))
+
+    def audit_rows(self, owner: Owner, after: int, limit: int) -> list[AuditRow]:
+        return self._audit_rows(owner, "after", after, limit)
+
+    def recent_audit_rows(self, owner: Owner, before: int, limit: int) -> list[AuditRow]:
+        return self._audit_rows(owner, "before", before, limit)
+
+    def _audit_rows(self, owner: Owner, side: str, number: int, limit: int) -> list[AuditRow]:
+        def read(flat: list[bytes]) -> list[AuditRow]:
+            return [_audit_row(owner, raw, place) for raw, place in zip(flat[::2], flat[1::2], strict=True)]
+
+        user = _owner(owner)
+        args: list[bytes | str] = [side, *_whole(min(number, _WHOLE - 1), limit)]
+        return self._run("audit_rows", self._keys(user).of_audit(user)[:1], args, read)
+
+    def audit_owners(self, after: Owner | None, limit: int) -> list[Owner]:
+        return self._audited_in(self._all_keys, _owner(after) if after else b"", limit)
+
+    def _audited_in(self, keys: SlotKeys, after: bytes, limit: int) -> list[Owner]:
+        """Those of one slot."""
+
+        def read(users: list[bytes]) -> list[Owner]:
+            return [Owner(*map(_unescaped, user.split(b"\0"))) for user in users]
+
+        return self._run("audit_owners", [keys.audited], [after, *_whole(limit)], read)
+
+    def headless_audit(self, limit: int) -> list[Owner]:
+        """None: a user who is in the list is among those of `audit_owners`, with a head or without."""
+        return []
+
+    def revise_audit(self, owner: Owner, read: AuditHead, head: AuditHead, rows: Sequence[AuditRow]) -> bool:
+        user = _owner(owner)
+        args: list[bytes | str] = [_head_record(read), _head_record(head), *_whole(head.pruned)]
+        for row in rows:
+            args += [*_whole(row.number), _audit_record(row)]
+        return self._run("revise_audit", self._keys(user).of_audit(user), args, _yes)
+
+    def _decide_audited(
+        self,
+        script: str,
+        slot: SlotKeys,
+        keys: Sequence[bytes],
+        args: Sequence[bytes | str],
+        owners: Sequence[Owner],
+        read: Callable[[Any], T],
+        audit: Audit,
+    ) -> T:
+        """A script's decision with the rows of its answer: asked for, and then made, if it is still the same.
+
+        :param owners: whose rows there may be
+        """
+        until = getattr(self._deadline, "whole", None) or time.monotonic() + self._timeout
+        users = [_owner(owner) for owner in owners]
+        made: list[bytes | str] = []
+        digest = b""
+        while True:
+            is_made, digest, heads, answer = self._audited(script, slot, keys, args, users, read, until, digest, made)
+            if is_made:
+                return answer
+            coming = {append.owner: append for append in audit(answer)}
+            made = []
+            for owner, user, *head in zip(owners, users, heads[::2], heads[1::2], strict=True):
+                made += _coming(user, (head[0], head[1]), coming.pop(owner, None))
+            if coming:
+                raise AssertionError("rows of the audit are of the users that are decided on")
+
+    def _commit(
+        self,
+        script: str,
+        owner: Owner,
+        keys: Sequence[bytes],
+        args: Sequence[bytes | str],
+        head: tuple[bytes, bytes],
+        appends: Sequence[AuditAppend] | None,
+        until: float,
+    ) -> bool:
+        """A script whose answer is yes or no, with the rows of a yes, after a head that was read. Whether it was yes,
+        and no other rows came in between."""
+        user = _owner(owner)
+        rows = _coming(user, head, appends[0] if appends else None)
+        found = self._audited(script, self._keys(user), keys, args, [user], int, until, _SAID_YES, rows)
+        return found[0]
+
+    def _audited(
+        self,
+        script: str,
+        slot: SlotKeys,
+        keys: Sequence[bytes],
+        args: Sequence[bytes | str],
+        users: Sequence[bytes],
+        read: Callable[[Any], T],
+        until: float,
+        digest: bytes = b"",
+        rows: Sequence[bytes | str] = (),
+    ) -> "tuple[bool, bytes, list[bytes], T]":
+        """See `lua/audit_begin.lua`."""
+
+        def read_all(answer: list[Any]) -> "tuple[bool, bytes, list[bytes], T]":
+            is_made, said, heads, its_answer = answer
+            return {b"1": True, b"0": False}[is_made], said, heads, read(its_answer)
+
+        names = [*keys, *(name for user in users for name in slot.of_audit(user)), slot.audited]
+        sent = [*_whole(len(keys), len(args)), digest, *args, *_whole(len(users)), *rows]
+        return self._run(f"audited {script}", names, sent, read_all, until)
+
     def _keys(self, user: bytes) -> SlotKeys:
         """Those of the slot that a user is in."""
         return self._all_keys
 
     def _decide(
-        self, script: str, owner: Owner, read: Callable[[Any], T], *args: bytes | str, until: float | None = None
+        self,
+        script: str,
+        owner: Owner,
+        read: Callable[[Any], T],
+        *args: bytes | str,
+        until: float | None = None,
+        audit: Audit | None = None,
     ) -> T:
         user = _owner(owner)
-        return self._run(script, self._keys(user).of_decision(user), (user, *args), read, until)
+        slot = self._keys(user)
+        if audit is not None:
+            return self._decide_audited(script, slot, slot.of_decision(user), (user, *args), [owner], read, audit)
+        return self._run(script, slot.of_decision(user), (user, *args), read, until)
 
     def _list(self, kind: type, after: bytes, limit: int, make: Callable[[Owner, str, bytes], T]) -> list[T]:
         return self._list_in(self._all_keys, kind, after, limit, make)
@@ -698,7 +939,16 @@ _NOT_LOADED: Final = object()
 def _script(name: str) -> tuple[str, str]:
     """A script's digest, by which Redis knows it, and its text. A name may be of several files, one after the other."""
     folder = Path(__file__).with_name("lua")
-    text = "".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in ("common", *name.split()))
+
+    def read(*parts: str) -> str:
+        return "".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in parts)
+
+    first, *others = name.split()
+    if first == "audited":
+        decision = f"local function decide()\n{read(*others)}\nend\n"
+        text = read("audit_begin", "common") + decision + read("audit_end")
+    else:
+        text = read("common", first, *others)
     return sha1(text.encode(), usedforsecurity=False).hexdigest(), text
 
 
@@ -747,6 +997,85 @@ def _unless_refused(
     if answer == "full":
         raise TooManyFactors(f"a user has at most {max_factors} factors: remove one first")
     return answer
+
+
+def _count_or_none(answer: int | None) -> int | None:
+    return None if answer is None else _count(answer)
+
+
+_ADDING: Final[dict[int, bool | None]] = {0: False, 1: True, 2: None}
+"""What `lua/add_factor.lua` says. None: there is one of this id."""
+
+_SAID_YES: Final = sha1(b"number1:1", usedforsecurity=False).hexdigest().encode()
+"""What `lua/audit_end.lua` says of a yes."""
+
+
+def _rows_of(audit: Audit | None, answer: object) -> "Sequence[AuditAppend] | None":
+    return None if audit is None else audit(answer)
+
+
+def _if_added(audit: Audit | None) -> Audit | None:
+    """What is raised is no answer: no rows go with it."""
+    return None if audit is None else lambda answer: audit(answer) if isinstance(answer, Confirmation) else ()
+
+
+def _for_one(audit: Audit | None, number: int, count: int, nothing: T) -> Audit | None:
+    """What there is to write of one of several, whose answers are one list."""
+    if audit is None:
+        return None
+    return lambda answer: audit([answer if place == number else nothing for place in range(count)])
+
+
+def _in_places(found: Mapping[Owner, int], owners: Sequence[Owner]) -> list[int]:
+    """The count of each owner. One who stands twice had as many the first time."""
+    left = dict(found)
+    return [left.pop(owner, 0) for owner in owners]
+
+
+def _coming(user: bytes, head: tuple[bytes, bytes], append: AuditAppend | None) -> list[bytes | str]:
+    """What `lua/audit_end.lua` takes of one user."""
+    if append is None:
+        return [user, *head, b"", b"0"]
+    fresh, rows = append.after(_head(*head))
+    parts: list[bytes | str] = []
+    for row in rows:
+        parts += [*_whole(row.number), _audit_record(row)]
+    sent: list[bytes | str] = [user, *head, _head_record(fresh), *_whole(len(rows))]
+    return sent + parts
+
+
+def _audit_record(row: AuditRow) -> str:
+    numbers, said = (row.number, row.at), (row.kind, row.factor_id, row.method, row.detail, row.address, row.user_agent)
+    return json.dumps([*numbers, *said, row.before.hex(), row.key_id, row.mac.hex()])
+
+
+def _audit_row(owner: Owner, raw: bytes, number: bytes) -> AuditRow:
+    """A row; one that somebody has changed into no row is one that is not right."""
+    with suppress(ValueError, TypeError, AttributeError, RecursionError):
+        place, at, *said, before, key_id, mac = json.loads(raw)
+        if place == float(number) and len(said) == 6 and all(isinstance(text, str) for text in (*said, key_id)):
+            return AuditRow(owner, int(place), int(at), *said, bytes.fromhex(before), key_id, bytes.fromhex(mac))  # type: ignore[call-arg]
+    return AuditRow(owner, int(float(number)), 0, "", "", "", "", "", "", b"", "", b"")
+
+
+def _head_record(head: AuditHead) -> str:
+    if not head.number:
+        return ""
+    hashes = head.link.hex(), head.anchor.hex(), head.mac.hex()
+    return json.dumps([head.number, hashes[0], head.pruned, hashes[1], head.key_id, hashes[2]])
+
+
+def _head(raw: bytes, last: bytes) -> AuditHead:
+    """A head; one that somebody has changed into none is one that is not right."""
+    newest = int(float(last))
+    if not raw:
+        return AuditHead(last=newest)
+    with suppress(ValueError, TypeError, AttributeError, RecursionError):
+        number, link, pruned, anchor, key_id, mac = json.loads(raw)
+        if isinstance(key_id, str):
+            hashes = map(bytes.fromhex, (link, anchor, mac))
+            return AuditHead(int(number), next(hashes), int(pruned), next(hashes), key_id, next(hashes), newest)
+    return AuditHead(max(newest, 1), last=newest)
 
 
 def _text(value: Any) -> Any:

@@ -32,13 +32,15 @@ import redis
 from redis.crc import key_slot
 from redis.exceptions import RedisError, ResponseError
 
-from ..errors import AlreadyEnrolled, PasskeyTaken, StoreRefused, StoreUnavailable, TooManyFactors
-from .base import TIMEOUT, AnsweredChallenge, Confirmation, Factor, NewUser, Owner, RecoveryCode
+from ..errors import StoreRefused, StoreUnavailable
+from .base import TIMEOUT, AnsweredChallenge, Audit, AuditAppend, Confirmation, Factor, NewUser, Owner, RecoveryCode
 from .redis import (
     _ADDED,
     RedisStore,
     SlotKeys,
     _escaped,
+    _if_added,
+    _in_places,
     _new_passkey,
     _new_user,
     _of_tenant,
@@ -152,9 +154,6 @@ class RedisClusterStore(RedisStore):
     def close(self) -> None:
         self._nodes.close()
 
-    def add_users(self, users: Sequence[NewUser]) -> list[bool]:
-        return [self._add_user(user) for user in users]
-
     def add_passkey(
         self,
         passkey: Factor,
@@ -163,13 +162,17 @@ class RedisClusterStore(RedisStore):
         codes: Sequence[RecoveryCode],
         max_factors: int,
         only_first: bool = False,
+        *,
+        audit: Audit | None = None,
     ) -> Confirmation | None:
         with self._one_deadline():
             if not self._answer(answered, now):
                 return None
             try:
-                return self._claim_and_add(passkey, answered, now, codes, max_factors, only_first)
-            except (PasskeyTaken, AlreadyEnrolled, TooManyFactors):
+                return self._claim_and_add(passkey, answered, now, codes, max_factors, only_first, audit)
+            except StoreUnavailable:
+                raise  # nobody knows what came of it
+            except BaseException:  # it was refused, or its row of the audit could not be made
                 self._take_back_answer(answered)
                 raise
 
@@ -180,33 +183,49 @@ class RedisClusterStore(RedisStore):
             return self._passkey_in(self._keys(_claimant(claim)), tenant, factor_id) if claim else None
 
     def use_passkey(
-        self, passkey: Factor, answered: AnsweredChallenge, counter: int, sealed: bytes, now: int, *, disable_at: int
+        self,
+        passkey: Factor,
+        answered: AnsweredChallenge,
+        counter: int,
+        sealed: bytes,
+        now: int,
+        *,
+        disable_at: int,
+        audit: Audit | None = None,
     ) -> Literal["accepted", "answered", "changed"]:
         with self._one_deadline():
             if not self._answer(answered, now):
                 return "answered"
             use = answered, counter, sealed, now
-            said = super().use_passkey(passkey, *use, disable_at=disable_at)
+            try:
+                said = super().use_passkey(passkey, *use, disable_at=disable_at, audit=audit)
+            except StoreUnavailable:
+                raise
+            except BaseException:
+                self._take_back_answer(answered)
+                raise
             if said == "changed":
                 self._take_back_answer(answered)
             return said
 
-    def remove_factor(self, owner: Owner, factor_id: str, epoch: str, keep_last: bool = False) -> Factor | None:
+    def remove_factor(
+        self, owner: Owner, factor_id: str, epoch: str, keep_last: bool = False, *, audit: Audit | None = None
+    ) -> Factor | None:
         with self._one_deadline():
-            removed = super().remove_factor(owner, factor_id, epoch, keep_last)
+            removed = super().remove_factor(owner, factor_id, epoch, keep_last, audit=audit)
             if removed and removed.kind == "passkey":
                 self._give_up(owner, [factor_id])
             return removed
 
-    def reset(self, owner: Owner) -> int:
+    def reset(self, owner: Owner, *, audit: Audit | None = None) -> int:
         with self._one_deadline():
             user = _owner(owner)
             mine = self._passkeys_of(self._keys(user), {owner: user})
-            gone = super().reset(owner)
+            gone = super().reset(owner, audit=audit)
             self._give_up(owner, mine[owner])
             return gone
 
-    def delete_users(self, owners: Sequence[Owner]) -> list[int]:
+    def delete_users(self, owners: Sequence[Owner], *, audit: Audit | None = None) -> list[int]:
         """As it is promised, but a transaction for each list: if a shard is away in the middle, some of the users are
         gone, and the same call removes the others later."""
         lists: defaultdict[SlotKeys, dict[Owner, bytes]] = defaultdict(dict)
@@ -217,10 +236,13 @@ class RedisClusterStore(RedisStore):
         with self._one_deadline():
             for keys, users in lists.items():
                 passkeys = self._passkeys_of(keys, users)
-                gone |= self._delete_in(keys, users)
+                gone |= self._delete_in(keys, users, owners, audit)
                 for owner, ids in passkeys.items():
                     self._give_up(owner, ids)
-        return [gone.pop(owner, 0) for owner in owners]
+        answer = _in_places(gone, owners)
+        if audit is not None:
+            audit(answer)  # each was written with its list; this one is what it has come to
+        return answer
 
     def reseal(self, changes: "Sequence[tuple[Factor | RecoveryCode, bytes]]") -> int:
         lists: defaultdict[SlotKeys, list[tuple[Factor | RecoveryCode, bytes]]] = defaultdict(list)
@@ -228,6 +250,33 @@ class RedisClusterStore(RedisStore):
             lists[self._keys(_owner(change[0].owner))].append(change)
         with self._one_deadline():
             return sum(self._reseal_in(keys, some) for keys, some in lists.items())
+
+    def append_audit(self, appends: Sequence[AuditAppend]) -> None:
+        """As it is promised for one user; those of several are written one after the other."""
+        with self._one_deadline():
+            for append in appends:
+                self._decide_audited(
+                    "append_audit",
+                    self._keys(_owner(append.owner)),
+                    (),
+                    (),
+                    [append.owner],
+                    _yes,
+                    lambda _, append=append: [append],  # type: ignore[misc]
+                )
+
+    def audit_owners(self, after: Owner | None, limit: int) -> list[Owner]:
+        """One list after the other."""
+        place = _owner(after) if after else b""
+        first = _dealt(place) if after else 0
+        found: list[Owner] = []
+        with self._one_deadline():
+            for number in range(first, LISTS):
+                start = place if number == first else b""
+                found += self._audited_in(self._lists[number], start, limit - len(found))
+                if len(found) == limit:
+                    break
+        return found
 
     # Where things are.
 
@@ -298,15 +347,24 @@ class RedisClusterStore(RedisStore):
 
     # Whose a passkey is.
 
-    def _add_user(self, user: NewUser) -> bool:
+    def _add_user(self, user: NewUser, audit: Audit | None) -> bool:
         owner, parts = user.owner, _new_user(user)
         ids = [factor.factor_id for factor in user.factors if factor.kind == "passkey"]
         if not ids:
-            return self._decide("add_user", owner, _yes, *parts)
+            return self._decide("add_user", owner, _yes, *parts, audit=audit)
         with self._one_deadline():
             name = _new_name()
             self._claiming(name, "begin_claim", owner, _yes, self._lasts)
-            added = self._claim(owner, ids, name) and self._claiming(name, "claimed add_user", owner, _yes, *parts)
+            added = False
+            try:
+                added = self._claim(owner, ids, name) and self._claiming(
+                    name, "claimed add_user", owner, _yes, *parts, audit=audit
+                )
+            except StoreUnavailable:
+                raise
+            except BaseException:
+                self._withdraw(owner, ids, name)
+                raise
             if not added:
                 self._withdraw(owner, ids, name)
             return added
@@ -319,6 +377,7 @@ class RedisClusterStore(RedisStore):
         codes: Sequence[RecoveryCode],
         max_factors: int,
         only_first: bool,
+        audit: Audit | None,
     ) -> Confirmation | None:
         owner, ids, name = passkey.owner, [passkey.factor_id], _new_name()
         # What the user's own records refuse is refused before anything is claimed.
@@ -327,16 +386,35 @@ class RedisClusterStore(RedisStore):
         added: Confirmation | Literal["taken", "enrolled", "full"] | None = "taken"
         if self._claim(owner, ids, name):
             parts = _new_passkey(passkey, answered, now, codes, max_factors, only_first)
-            added = self._claiming(name, "claimed add_passkey", owner, _ADDED.__getitem__, *parts)
+            try:
+                added = self._claiming(
+                    name, "claimed add_passkey", owner, _ADDED.__getitem__, *parts, audit=_if_added(audit)
+                )
+            except StoreUnavailable:
+                raise
+            except BaseException:
+                self._withdraw(owner, ids, name)
+                raise
         if not isinstance(added, Confirmation):
             self._withdraw(owner, ids, name)
         return _unless_refused(added, max_factors)
 
-    def _claiming(self, name: bytes, script: str, owner: Owner, read: Callable[[Any], T], *args: bytes | str) -> T:
+    def _claiming(
+        self,
+        name: bytes,
+        script: str,
+        owner: Owner,
+        read: Callable[[Any], T],
+        *args: bytes | str,
+        audit: Audit | None = None,
+    ) -> T:
         """As `_decide`, with the claim under way of this name."""
         user = _owner(owner)
         keys = self._keys(user)
-        return self._run(script, [*keys.of_decision(user), _under_way(keys, name)], [user, *args], read)
+        names = [*keys.of_decision(user), _under_way(keys, name)]
+        if audit is not None:
+            return self._decide_audited(script, keys, names, [user, *args], [owner], read, audit)
+        return self._run(script, names, [user, *args], read)
 
     @property
     def _lasts(self) -> bytes:

@@ -63,6 +63,7 @@ class Command(BaseCommand):
                         tenant=service.tenant,
                         clock=now,
                         prepare=False,
+                        audit=conf().audit,
                     )
                     report = run_import(source, format, quiet, **run_options)
                 else:

@@ -5,9 +5,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
-from ..base import Budget, Decide, Limits, Method, NewUser, Owner, Refusal, Reservation, charge, is_just_renewed
+from ..again import Undone
+from ..base import (
+    Audit,
+    AuditAppend,
+    AuditHead,
+    AuditRow,
+    Budget,
+    Decide,
+    Limits,
+    Method,
+    NewUser,
+    Owner,
+    Refusal,
+    Reservation,
+    charge,
+    is_just_renewed,
+)
 from ..pool import Connection
-from .records import Rows, Values
+from .records import Rows, Values, audit_head_values, audit_row_values, owner_values
 from .statements import Statement, StatementsT
 
 
@@ -56,6 +72,7 @@ class Attempt:
     """Counts it, if it is open."""
     values: Values
     """The same for the statements."""
+    audit: Audit | None = None
 
 
 class Dialect(ABC, Generic[ConnectionT, StatementsT]):
@@ -115,6 +132,41 @@ class Dialect(ABC, Generic[ConnectionT, StatementsT]):
     def reseal(self, connection: ConnectionT, statement: Statement, changes: "Sequence[dict[str, Any]]") -> int:
         """Replaces sealed records, in a transaction that is open. How many were what was read."""
 
+    def record(self, connection: ConnectionT, audit: Audit | None, answer: Any) -> None:
+        """Writes what the audit has to say of an answer, in the transaction that is open."""
+        if audit is not None:
+            self.append(connection, audit(answer))
+
+    def append(self, connection: ConnectionT, appends: "Sequence[AuditAppend]") -> None:
+        """Writes rows of the audit, in the transaction that is open.
+
+        :raises Undone: if another process has written some of that user at this moment
+        """
+        for append in appends:
+            read = self.audit_head(connection, append.owner)
+            if not self.write_audit(connection, append.owner, read, *append.after(read)):
+                raise Undone("another process wrote rows of the audit at this moment")
+
+    def audit_head(self, connection: ConnectionT, owner: Owner, *, make: bool = True) -> AuditHead:
+        """The head of a user, which is made if it is not there."""
+        user = owner_values(owner)
+        rows = connection.run(self.statements.audit_head, user)
+        if rows:
+            return AuditHead(*rows[0])
+        if make:
+            connection.run(self.statements.make_audit_head, {**user, "none": b""})
+        return AuditHead(last=connection.run(self.statements.last_audit_row, user)[0][0])
+
+    def write_audit(
+        self, connection: ConnectionT, owner: Owner, read: AuditHead, head: AuditHead, rows: "Sequence[AuditRow]"
+    ) -> bool:
+        """Writes rows and their head, if that still is the one that was read."""
+        if not connection.run(self.statements.move_audit_head, audit_head_values(owner, read, head)):
+            return False
+        for row in rows:
+            connection.run(self.statements.add_audit_row, audit_row_values(row))
+        return True
+
     def _refuse(self, connection: ConnectionT, attempt: Attempt, *, reading: bool = False) -> Refusal | None:
         """Why an attempt is not counted; None if by now it would be, or if something is to be written for it."""
         statements, values = self.statements, attempt.values
@@ -145,6 +197,19 @@ class Dialect(ABC, Generic[ConnectionT, StatementsT]):
             "spent_until": kept.spent_until,
         }
         return bool(connection.run(self.statements.correct, {**values, **change}))
+
+    def use_device_locked(
+        self, connection: ConnectionT, values: Values, grace: int
+    ) -> Literal["renewed", "same", "unknown", "stolen"]:
+        """The same in a transaction that is open, under the user's lock."""
+        statements = self.statements
+        connection.run(statements.hold, {**values, "method": "otp"})
+        if connection.run(statements.renew_device, values):
+            return "renewed"
+        verdict = self._judge_device(connection, values, grace)
+        if verdict == "stolen":
+            connection.run(statements.drop_devices, values)
+        return verdict
 
     def _judge_device(
         self, connection: ConnectionT, values: Values, grace: int

@@ -227,7 +227,7 @@ class MySQL(Server[MySQLConnection, MySQLStatements]):
     def faults(self, connection: MySQLConnection, names: Sequence[str]) -> list[str]:
         return connection.faults(names)
 
-    def reserve(self, connection: MySQLConnection, attempt: Attempt) -> Reservation | Refusal:
+    def _reserve(self, connection: MySQLConnection, attempt: Attempt) -> Reservation | Refusal:
         """Read without a lock, and counted if all is as it was read; else once more."""
         method, limits, owner, values = attempt.method, attempt.limits, attempt.owner, attempt.values
         while True:

@@ -40,7 +40,12 @@ from ..again import Undone
 from ..base import (
     CLOCKS_APART,
     METHODS,
+    Acceptance,
+    AuditAppend,
+    AuditHead,
+    AuditRow,
     Budget,
+    Factor,
     NewUser,
     Owner,
     Refusal,
@@ -55,6 +60,8 @@ from .records import (
     Rows,
     Values,
     as_json,
+    audit_head_values,
+    audit_row_values,
     code_values,
     factor_values,
     otp_reservation,
@@ -63,7 +70,7 @@ from .records import (
 )
 from .schema import Tables
 from .servers import Server, ServerStatements
-from .statements import DONE, Statement, number, statements_of, text
+from .statements import DONE, Statement, binary, number, statements_of, text
 
 BINARY = pq.Format.BINARY
 """How values travel: with their length, so that none ends early at a NUL."""
@@ -388,6 +395,36 @@ class PostgreSQLStatements(ServerStatements):
         )
 
     @cached_property
+    def settle_audited(self) -> Statement:
+        """The same, with rows of the audit: all of it in one statement. The head is locked after the budget, and before
+        anything is changed: where one of the two is not as it was read, nothing is."""
+        budget, factor, head = self._tables.budget, self._tables.factor, self._tables.audit_head
+        held = select(budget.c.tenant).where(self._budget_key, *self._as_read()).with_for_update().cte("held")
+        as_read = (head.c.number == number("was_number"), head.c.mac == binary("was_mac"))
+        its_head = (
+            select(head.c.tenant)
+            .where(self._head_key, *as_read, head.c.tenant == held.c.tenant)
+            .with_for_update(of=head)
+            .cte("its_head")
+        )
+        advanced = self._advance().where(factor.c.tenant == its_head.c.tenant).cte("advanced")
+        moved = self._move_head().where(advanced.c.factor_id == text("factor_id")).cte("moved")
+        written = self._insert_rows(self._tables.audit_row, moved).returning(DONE).cte("written")
+        return self._made(
+            update(budget)
+            .where(self._budget_key, moved.c.tenant == budget.c.tenant)
+            .values(failures=number("failures"), retry_at=number("retry_at"), spent_until=number("spent_until"))
+            .returning(DONE)
+            .add_cte(written)
+        )
+
+    @cached_property
+    def write_audit(self) -> Statement:
+        """Rows and their head, if that is as it was read."""
+        moved = self._move_head().cte("moved")
+        return self._made(self._insert_rows(self._tables.audit_row, moved).returning(DONE))
+
+    @cached_property
     def new_budgets(self) -> Statement:
         budget = self._tables.budget
         names = ("tenant", "user_id", "method")
@@ -455,7 +492,8 @@ class PostgreSQLStatements(ServerStatements):
             .render_derived(with_types=True)
         )
 
-    def _insert_rows(self, table: Any) -> Any:
+    def _insert_rows(self, table: Any, unless_empty: Any = None) -> Any:
+        """:param unless_empty: without a row of this nothing is inserted"""
         names = [field.name for field in table.c]
         rows = self._rows(table, names)
         values = [
@@ -464,7 +502,10 @@ class PostgreSQLStatements(ServerStatements):
             else rows.c[name]
             for name in names
         ]
-        return postgresql.insert(table).from_select(names, select(*values))
+        found = select(*values)
+        if unless_empty is not None:
+            found = found.where(unless_empty.c.tenant == rows.c.tenant)
+        return postgresql.insert(table).from_select(names, found)
 
     def _reseal(self, table: Any, last: str) -> Statement:
         """Any number of records in one round trip."""
@@ -534,7 +575,7 @@ class PostgreSQL(Server[PostgreSQLConnection, PostgreSQLStatements]):
         factors, *_ = [connection.run(statement, values) for statement in self.statements.drop_users]
         return Counter(Owner(*row) for row in factors)
 
-    def reserve(self, connection: PostgreSQLConnection, attempt: Attempt) -> Reservation | Refusal:
+    def _reserve(self, connection: PostgreSQLConnection, attempt: Attempt) -> Reservation | Refusal:
         method, limits, owner = attempt.method, attempt.limits, attempt.owner
         while True:
             rows = connection.run(attempt.count, attempt.values)
@@ -547,6 +588,42 @@ class PostgreSQL(Server[PostgreSQLConnection, PostgreSQLStatements]):
             if refusal:
                 return refusal
             # In between, another attempt was refunded, or a factor came.
+
+    def write_audit(
+        self,
+        connection: PostgreSQLConnection,
+        owner: Owner,
+        read: AuditHead,
+        head: AuditHead,
+        rows: Sequence[AuditRow],
+    ) -> bool:
+        """In one round trip."""
+        if not rows:
+            return super().write_audit(connection, owner, read, head, rows)
+        values = {**audit_head_values(owner, read, head), "rows": as_json(list(map(audit_row_values, rows)))}
+        return bool(connection.run(self.statements.write_audit, values))
+
+    def _settle_audited(
+        self,
+        connection: PostgreSQLConnection,
+        attempt: Attempt,
+        was: Budget,
+        answer: Reservation,
+        found: tuple[Factor, Acceptance] | None,
+        read: AuditHead | None,
+        appends: Sequence[AuditAppend],
+    ) -> bool:
+        """In one round trip, but for the first rows of a user."""
+        if read is None or [append.owner for append in appends] != [attempt.owner]:
+            return super()._settle_audited(connection, attempt, was, answer, found, read, appends)
+        head, rows = appends[0].after(read)
+        values = {
+            **self._settled(attempt, was, answer, found),
+            **audit_head_values(attempt.owner, read, head),
+            "rows": as_json(list(map(audit_row_values, rows))),
+        }
+        connection.check_deadline()
+        return bool(connection.run(self.statements.settle_audited, values))
 
     def reseal(
         self, connection: PostgreSQLConnection, statement: Statement, changes: "Sequence[dict[str, Any]]"

@@ -4,12 +4,23 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..base import Acceptance, Budget, Factor, Limits, Owner, RecoveryCode, Reservation, TrustedDevice
+from ..base import (
+    Acceptance,
+    AuditHead,
+    AuditRow,
+    Budget,
+    Factor,
+    Limits,
+    Owner,
+    RecoveryCode,
+    Reservation,
+    TrustedDevice,
+)
 
 Rows = Sequence[tuple[Any, ...]]
 Values = Mapping[str, Any]
 
-_FACTOR_FIELDS = (
+FACTOR_FIELDS = (
     "factor_id",
     "kind",
     "name",
@@ -30,7 +41,7 @@ def owner_values(owner: Owner) -> dict[str, Any]:
 
 
 def factor_values(factor: Factor) -> dict[str, Any]:
-    return {**owner_values(factor.owner), **{name: getattr(factor, name) for name in _FACTOR_FIELDS}}
+    return {**owner_values(factor.owner), **{name: getattr(factor, name) for name in FACTOR_FIELDS}}
 
 
 def code_values(code: RecoveryCode) -> dict[str, Any]:
@@ -71,6 +82,38 @@ def advance_values(factor: Factor, accepted: Acceptance, now: int) -> dict[str, 
         "drift": accepted.drift,
         "used_at": now,
         "sealed": accepted.resealed or factor.sealed,
+    }
+
+
+def audit_row_values(row: AuditRow) -> dict[str, Any]:
+    return {
+        **owner_values(row.owner),
+        "number": row.number,
+        "happened_at": row.at,
+        "kind": row.kind,
+        "factor_id": row.factor_id,
+        "method": row.method,
+        "detail": row.detail,
+        "address": row.address,
+        "user_agent": row.user_agent,
+        "earlier": row.before,
+        "key_id": row.key_id,
+        "mac": row.mac,
+    }
+
+
+def audit_head_values(owner: Owner, read: AuditHead, head: AuditHead) -> dict[str, Any]:
+    """A head as it was read, and what is to be in its place."""
+    return {
+        **owner_values(owner),
+        "was_number": read.number,
+        "was_mac": read.mac,
+        "head_number": head.number,
+        "head_link": head.link,
+        "head_pruned": head.pruned,
+        "head_anchor": head.anchor,
+        "head_key_id": head.key_id,
+        "head_mac": head.mac,
     }
 
 

@@ -20,7 +20,7 @@ from sqlalchemy.types import TypeEngine
 
 from ..alembic import MINE
 
-VERSION = 3
+VERSION = 4
 """The version of the tables below. `SQLStore.prepare` migrates older ones and refuses newer ones."""
 
 # By code point, in the order of Python's `str`, whatever the locale: a locale's order changes with the system's
@@ -32,6 +32,11 @@ _TEXT = (
     Text()
     .with_variant(postgresql.TEXT(collation="C"), "postgresql")
     .with_variant(mysql.VARBINARY(4 * 255), "mysql", "mariadb")
+)
+_LONG_TEXT = (
+    Text()
+    .with_variant(postgresql.TEXT(collation="C"), "postgresql")
+    .with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 )
 # SQLite's strict tables know no other names.
 _NUMBER = BigInteger().with_variant(Integer(), "sqlite")
@@ -51,6 +56,8 @@ class Tables:
     ended_login: Table
     passkey: Table
     answered_challenge: Table
+    audit_row: Table
+    audit_head: Table
     schema: Table
 
 
@@ -164,10 +171,39 @@ def tables(prefix: str = "ferrotp_") -> Tables:
         column("decision", _TEXT),  # random: whose row it is, where a database does not say whether it was made
         key=("tenant", "challenge"),
     )
-    schema = table("schema", column("version", _NUMBER), key=("version",))
-    return Tables(
-        metadata, factor, budget, recovery_code, device, user, ended_login, passkey, answered_challenge, schema
+    audit_row = table(
+        "audit_row",
+        column("tenant", _TEXT),
+        column("user_id", _TEXT),
+        column("number", _NUMBER),
+        column("happened_at", _NUMBER),
+        column("kind", _TEXT),
+        column("factor_id", _TEXT),
+        column("method", _TEXT),
+        column("detail", _LONG_TEXT),
+        column("address", _TEXT),
+        column("user_agent", _TEXT),
+        column("earlier", LargeBinary()),  # a hash of the rows before
+        column("key_id", _TEXT),
+        column("mac", LargeBinary()),
+        key=("tenant", "user_id", "number"),
     )
+    audit_head = table(
+        "audit_head",
+        column("tenant", _TEXT),
+        column("user_id", _TEXT),
+        column("number", _NUMBER),
+        column("link", LargeBinary()),
+        column("pruned", _NUMBER),
+        column("anchor", LargeBinary()),
+        column("key_id", _TEXT),
+        column("mac", LargeBinary()),
+        key=("tenant", "user_id"),
+    )
+    schema = table("schema", column("version", _NUMBER), key=("version",))
+    audit = audit_row, audit_head
+    kept = factor, budget, recovery_code, device, user, ended_login, passkey, answered_challenge
+    return Tables(metadata, *kept, *audit, schema)
 
 
 metadata = tables().metadata

@@ -2,16 +2,20 @@
 kept by one statement if all is as it was read."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
-from sqlalchemy import CheckConstraint, ColumnElement, Table, select
+from sqlalchemy import CheckConstraint, ColumnElement, Table, and_, outerjoin, select
 
-from ..base import Acceptance, Budget, Decide, Factor, Refusal, Reservation, charge, refund
+from ..base import Acceptance, AuditAppend, AuditHead, Budget, Decide, Factor, Refusal, Reservation, charge, refund
 from .dialect import Attempt, Dialect, SQLConnection
-from .records import Values, advance_values, otp_reservation
+from .records import FACTOR_FIELDS, Values, advance_values, otp_reservation
 from .statements import Statement, Statements, counted, number
+
+_HEAD = 5 + len(FACTOR_FIELDS)
+"""Where the head begins in a row of `look_audited`."""
 
 
 class ServerConnection(SQLConnection, Protocol):
@@ -37,6 +41,22 @@ class ServerStatements(Statements):
         fields = (*counts, *self._factor_fields)
         return {
             one_factor: self._made(select(*fields).where(self._budget_key, self._found("otp", one_factor)))
+            for one_factor in (False, True)
+        }
+
+    @cached_property
+    def look_audited(self) -> dict[bool, Statement]:
+        """The same, and at the end the head of the user's rows."""
+        budget, head = self._tables.budget, self._tables.audit_head
+        ended = counted(self._tables.ended_login, self._ended_key).scalar_subquery()
+        counts = (budget.c.failures, budget.c.retry_at, budget.c.spent_until, ended, self._code_count)
+        its = and_(head.c.tenant == budget.c.tenant, head.c.user_id == budget.c.user_id)
+        places = (outerjoin(budget, head, its), self._tables.factor)
+        fields = (*counts, *self._factor_fields, *self._head_fields)
+        return {
+            one_factor: self._made(
+                select(*fields).select_from(*places).where(self._budget_key, self._found("otp", one_factor))
+            )
             for one_factor in (False, True)
         }
 
@@ -74,24 +94,44 @@ StatementsT = TypeVar("StatementsT", bound=ServerStatements)
 class Server(Dialect[ConnectionT, StatementsT]):
     """A server, with a lock for each row."""
 
+    def reserve(self, connection: ConnectionT, attempt: Attempt) -> Reservation | Refusal:
+        if attempt.audit is None:
+            return self._reserve(connection, attempt)
+        connection.begin()
+        answer = self._reserve(connection, attempt)
+        self.record(connection, attempt.audit, answer)
+        connection.commit()
+        return answer
+
+    @abstractmethod
+    def _reserve(self, connection: ConnectionT, attempt: Attempt) -> Reservation | Refusal:
+        """`Store.reserve`, without an audit."""
+
     def attempt(self, connection: ConnectionT, attempt: Attempt, decide: Decide) -> Reservation | Refusal:
         """Read without a lock, decide, and keep it if all is as it was read; else once more. No lock lasts over a round
         trip, so a process that is stopped in the middle keeps nobody waiting."""
         statements, values = self.statements, attempt.values
+        look = statements.look if attempt.audit is None else statements.look_audited
         while True:
-            rows = connection.run(statements.look[attempt.one_factor], values)
+            rows = connection.run(look[attempt.one_factor], values)
             if not rows:
-                return Refusal("ended" if self._has_ended(connection, values) else "not enrolled")
+                refusal = Refusal("ended" if self._has_ended(connection, values) else "not enrolled")
+                return self._refused(connection, attempt, refusal)
             *budget, has_ended, codes = rows[0][:5]
             if has_ended:
-                return Refusal("ended")
+                return self._refused(connection, attempt, Refusal("ended"))
             was = Budget(*budget)
-            charged, refusal = charge(was, attempt.now, attempt.limits)
-            if refusal:
+            charged, refusing = charge(was, attempt.now, attempt.limits)
+            if refusing:
+                if attempt.audit is not None:
+                    connection.begin()
                 if charged == was or self._correct(connection, values, was, charged):
-                    return refusal
+                    return self._refused(connection, attempt, refusing, is_open=True)
+                if attempt.audit is not None:
+                    connection.rollback()
                 continue
-            factors = [row[5:] for row in rows]
+            head = None if attempt.audit is None else rows[0][_HEAD:]
+            factors = [row[5:_HEAD] for row in rows]
             answer = otp_reservation(attempt.owner, attempt.method, attempt.limits, charged, factors, codes)
             failure: BaseException | None = None
             found = None
@@ -99,10 +139,52 @@ class Server(Dialect[ConnectionT, StatementsT]):
                 found = answer.newer(decide(answer))
             except BaseException as error:
                 failure = error
-            if self._settle(connection, attempt, was, answer, found):
+            kept = answer if found is None else replace(answer, accepted=found[1])
+            if head is None or attempt.audit is None:
+                settled = self._settle(connection, attempt, was, answer, found)
+            else:
+                read = AuditHead(*head) if head[0] is not None else None
+                settled = self._settle_audited(connection, attempt, was, answer, found, read, attempt.audit(kept))
+            if settled:
                 if failure is not None:
                     raise failure
-                return answer if found is None else replace(answer, accepted=found[1])
+                return kept
+
+    def _refused(
+        self, connection: ConnectionT, attempt: Attempt, refusal: Refusal, *, is_open: bool = False
+    ) -> Refusal:
+        """A refusal, which is a row if there is an audit.
+
+        :param is_open: whether a transaction is, then
+        """
+        if attempt.audit is not None:
+            if not is_open:
+                connection.begin()
+            self.record(connection, attempt.audit, refusal)
+            connection.commit()
+        return refusal
+
+    def _settle_audited(
+        self,
+        connection: ConnectionT,
+        attempt: Attempt,
+        was: Budget,
+        answer: Reservation,
+        found: tuple[Factor, Acceptance] | None,
+        read: AuditHead | None,
+        appends: "Sequence[AuditAppend]",
+    ) -> bool:
+        """As `_settle`, with the rows of it.
+
+        :param read: the head that the user's rows have
+        """
+        connection.begin()
+        if self._settle(connection, attempt, was, answer, found):
+            self.append(connection, appends)
+            connection.commit()
+            return True
+        connection.rollback()
+        return False
 
     def _settle(
         self,
@@ -113,14 +195,20 @@ class Server(Dialect[ConnectionT, StatementsT]):
         found: tuple[Factor, Acceptance] | None,
     ) -> bool:
         """Whether all was as it was read, and so what the attempt came to is kept."""
+        values = self._settled(attempt, was, answer, found)
+        connection.check_deadline()
+        return bool(connection.run(self.statements.settle, values))
+
+    def _settled(
+        self, attempt: Attempt, was: Budget, answer: Reservation, found: tuple[Factor, Acceptance] | None
+    ) -> dict[str, Any]:
+        """What `settle` takes."""
         if found is None:
             factor, after = answer.factors[0], answer.budget
             change = advance_values(factor, Acceptance("", factor.last_step, factor.drift), factor.last_used_at)
         else:
             change, after = advance_values(*found, attempt.now), refund(answer.budget, attempt.limits)
-        connection.check_deadline()
-        values = {**change, **budget_values(was, after), "method": attempt.method}
-        return bool(connection.run(self.statements.settle, values))
+        return {**change, **budget_values(was, after), "method": attempt.method}
 
     def use_device(
         self, connection: ConnectionT, values: Values, grace: int

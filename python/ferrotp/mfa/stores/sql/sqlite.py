@@ -363,8 +363,10 @@ class SQLite(Dialect[SQLiteConnection, SQLiteStatements]):
         answer = self._counted(connection, attempt)
         if isinstance(answer, Refusal):
             return answer
+        answer = replace(answer, recovery_codes=0)  # as the protocol has it: `attempt` counts them
+        self.record(connection, attempt.audit, answer)
         connection.commit()
-        return replace(answer, recovery_codes=0)  # as the protocol has it: `attempt` counts them
+        return answer
 
     def attempt(self, connection: SQLiteConnection, attempt: Attempt, decide: Decide) -> Reservation | Refusal:
         """One transaction. The count is written before the code is looked at: a file that is read-only lets a
@@ -375,6 +377,7 @@ class SQLite(Dialect[SQLiteConnection, SQLiteStatements]):
         try:
             found = answer.newer(decide(answer))
         except BaseException:
+            self.record(connection, attempt.audit, answer)
             connection.commit()
             raise
         if found is not None:
@@ -383,21 +386,26 @@ class SQLite(Dialect[SQLiteConnection, SQLiteStatements]):
                 raise AssertionError("a factor changed under the lock")  # it cannot
             connection.run(self.statements.refund, attempt.values)
             answer = replace(answer, accepted=accepted)
+        self.record(connection, attempt.audit, answer)
         connection.commit()
         return answer
 
     def _counted(self, connection: SQLiteConnection, attempt: Attempt) -> Reservation | Refusal:
         """An attempt that is counted, in a transaction that is left open; or why there is none."""
         statements, values, method = self.statements, attempt.values, attempt.method
-        # A refusal needs no lock, so guesses that are throttled hold nobody up.
-        early = connection.begin_unless(lambda: self._refuse(connection, attempt, reading=True))
-        if early is not None:
-            return early
+        if attempt.audit is None:
+            # A refusal needs no lock, so guesses that are throttled hold nobody up.
+            early = connection.begin_unless(lambda: self._refuse(connection, attempt, reading=True))
+            if early is not None:
+                return early
+        else:
+            connection.begin()  # each refusal is a row
         rows = connection.run(attempt.count, values)
         if not rows:
             refusal = self._refuse(connection, attempt)
             if refusal is None:  # it cannot be, under one lock
                 raise AssertionError("the statement refused an attempt that charge() allows")
+            self.record(connection, attempt.audit, refusal)
             connection.commit()
             return refusal
         budget = Budget(*rows[0][:3])

@@ -26,6 +26,7 @@ from sqlalchemy import (
     func,
     insert,
     literal_column,
+    not_,
     or_,
     select,
     tuple_,
@@ -767,6 +768,131 @@ class Statements(ABC):
     @cached_property
     def reseal_code(self) -> Statement:
         return self._reseal(self._tables.recovery_code, "selector")
+
+    # The audit.
+
+    @cached_property
+    def _head_key(self) -> "ColumnElement[bool]":
+        head = self._tables.audit_head
+        return and_(head.c.tenant == text("tenant"), head.c.user_id == text("user_id"))
+
+    @cached_property
+    def _row_owner(self) -> "ColumnElement[bool]":
+        row = self._tables.audit_row
+        return and_(row.c.tenant == text("tenant"), row.c.user_id == text("user_id"))
+
+    @cached_property
+    def _head_fields(self) -> "list[ColumnElement[Any]]":
+        """Those of `AuditHead`."""
+        nothing: ColumnElement[int] = literal_column("0", BigInteger())
+        newest = func.coalesce(func.max(self._tables.audit_row.c.number), nothing, type_=BigInteger())
+        last = select(newest).where(self._row_owner).scalar_subquery()
+        return [*[column for column in self._tables.audit_head.c if column.name not in ("tenant", "user_id")], last]
+
+    @cached_property
+    def audit_head(self) -> Statement:
+        return self._made(select(*self._head_fields).where(self._head_key))
+
+    @cached_property
+    def last_audit_row(self) -> Statement:
+        nothing: ColumnElement[int] = literal_column("0", BigInteger())
+        newest = func.coalesce(func.max(self._tables.audit_row.c.number), nothing, type_=BigInteger())
+        return self._made(select(newest).where(self._row_owner))
+
+    @cached_property
+    def make_audit_head(self) -> Statement:
+        """An empty head for a user who has none."""
+        head = self._tables.audit_head
+        nothing: ColumnElement[int] = literal_column("0", BigInteger())
+        no_text: ColumnElement[str] = literal_column("''", Text())
+        return self._made(
+            self._or_leave(
+                self._insert(head).values(
+                    tenant=text("tenant"),
+                    user_id=text("user_id"),
+                    number=nothing,
+                    link=binary("none"),
+                    pruned=nothing,
+                    anchor=binary("none"),
+                    key_id=no_text,
+                    mac=binary("none"),
+                )
+            )
+        )
+
+    def _move_head(self) -> Any:
+        """Replaces a head, if it is as it was read."""
+        head = self._tables.audit_head
+        return (
+            update(head)
+            .where(self._head_key, head.c.number == number("was_number"), head.c.mac == binary("was_mac"))
+            .values(
+                number=number("head_number"),
+                link=binary("head_link"),
+                pruned=number("head_pruned"),
+                anchor=binary("head_anchor"),
+                key_id=text("head_key_id"),
+                mac=binary("head_mac"),
+            )
+            .returning(head.c.tenant)
+        )
+
+    @cached_property
+    def move_audit_head(self) -> Statement:
+        return self._made(self._move_head())
+
+    @cached_property
+    def add_audit_row(self) -> Statement:
+        return self._made(insert(self._tables.audit_row).values(_row(self._tables.audit_row)))
+
+    @cached_property
+    def drop_audit_rows(self) -> Statement:
+        row = self._tables.audit_row
+        return self._made(delete(row).where(self._row_owner, row.c.number <= number("head_pruned")))
+
+    @cached_property
+    def reseal_audit_row(self) -> Statement:
+        row = self._tables.audit_row
+        return self._made(
+            update(row)
+            .where(self._row_owner, row.c.number == number("number"))
+            .values(key_id=text("key_id"), mac=binary("mac"))
+        )
+
+    @cached_property
+    def audit_rows(self) -> Statement:
+        row = self._tables.audit_row
+        found = select(*row.c).where(self._row_owner, row.c.number > number("after")).order_by(row.c.number)
+        return self._made(found.limit(number("limit")).offset(literal_column("0")))
+
+    @cached_property
+    def recent_audit_rows(self) -> Statement:
+        row = self._tables.audit_row
+        found = select(*row.c).where(self._row_owner, row.c.number < number("before")).order_by(row.c.number.desc())
+        return self._made(found.limit(number("limit")).offset(literal_column("0")))
+
+    @cached_property
+    def audit_owners(self) -> Statement:
+        head = self._tables.audit_head
+        later = or_(
+            head.c.tenant > text("tenant"), and_(head.c.tenant == text("tenant"), head.c.user_id > text("user_id"))
+        )
+        found = select(head.c.tenant, head.c.user_id).where(head.c.tenant >= text("tenant"), later)
+        found = found.order_by(head.c.tenant, head.c.user_id)
+        return self._made(found.limit(number("limit")).offset(literal_column("0")))
+
+    @cached_property
+    def first_audit_owners(self) -> Statement:
+        head = self._tables.audit_head
+        found = select(head.c.tenant, head.c.user_id).order_by(head.c.tenant, head.c.user_id)
+        return self._made(found.limit(number("limit")).offset(literal_column("0")))
+
+    @cached_property
+    def headless_audit(self) -> Statement:
+        head, row = self._tables.audit_head, self._tables.audit_row
+        its = and_(head.c.tenant == row.c.tenant, head.c.user_id == row.c.user_id)
+        found = select(row.c.tenant, row.c.user_id).where(not_(exists(select(DONE).select_from(head).where(its))))
+        return self._made(found.distinct().limit(number("limit")).offset(literal_column("0")))
 
     # The version of the tables.
 

@@ -20,6 +20,10 @@ from ..base import (
     TIMEOUT,
     Acceptance,
     AnsweredChallenge,
+    Audit,
+    AuditAppend,
+    AuditHead,
+    AuditRow,
     Budget,
     Confirmation,
     Decide,
@@ -46,7 +50,15 @@ from ..base import (
 from ..pool import ConnectionPool
 from .dialect import Attempt, SQLConnection
 from .opening import dialect_for
-from .records import code_values, device_values, factor_of, factor_values, owner_values
+from .records import (
+    audit_head_values,
+    audit_row_values,
+    code_values,
+    device_values,
+    factor_of,
+    factor_values,
+    owner_values,
+)
 from .schema import VERSION, Tables, tables
 from .statements import Statements
 
@@ -72,7 +84,12 @@ def _to_version_3(connection: SQLConnection, statements: Statements) -> None:
         connection.script(text)
 
 
-MIGRATIONS: tuple[Callable[[SQLConnection, Statements], None], ...] = (_to_version_2, _to_version_3)
+def _to_version_4(connection: SQLConnection, statements: Statements) -> None:
+    """The rows of the audit, and their heads."""
+    _make_missing_tables(connection, statements)
+
+
+MIGRATIONS: tuple[Callable[[SQLConnection, Statements], None], ...] = (_to_version_2, _to_version_3, _to_version_4)
 """What makes version 2 of the tables out of version 1, and so on."""
 
 START_TIMEOUT = 30.0
@@ -152,7 +169,9 @@ class SQLStore:
         self._pool.close()
 
     @again_if_undone
-    def add_factor(self, factor: Factor, now: int, max_factors: int, max_pending: int) -> bool:
+    def add_factor(
+        self, factor: Factor, now: int, max_factors: int, max_pending: int, *, audit: Audit | None = None
+    ) -> bool:
         statements = self._statements
         user = owner_values(factor.owner)
         with self._pool.borrow() as connection:
@@ -180,22 +199,27 @@ class SQLStore:
                 if budgets["otp"].spent_until == NEVER_BOUND:
                     connection.run(statements.note_bound, {**user, "method": "otp"})
                 connection.run(statements.make_epoch, {**user, "epoch": new_epoch()})
+            self._dialect.record(connection, audit, True)
             connection.commit()
             return True
 
-    def add_users(self, users: Sequence[NewUser]) -> list[bool]:
+    def add_users(self, users: Sequence[NewUser], *, audit: Audit | None = None) -> list[bool]:
         # In one order, so that no two imports wait for each other. The first budget decides: it is there already, or
         # this transaction's.
         first = {user.owner: user for user in reversed(users)}
         ordered = sorted(first.values(), key=lambda user: (user.owner.tenant, user.owner.user_id))
-        added = self._add_new(ordered)
-        while added is None:  # another user came with one of the passkeys at this moment: it is seen the next time
-            added = self._add_new(ordered)
-        return [user.owner in added and first[user.owner] is user for user in users]
+        answer = None
+        while answer is None:  # another user came with one of the passkeys at this moment: it is seen the next time
+            answer = self._add_new(
+                ordered, lambda added: [user.owner in added and first[user.owner] is user for user in users], audit
+            )
+        return answer
 
     @again_if_undone
-    def _add_new(self, users: Sequence[NewUser]) -> set[Owner] | None:
-        """Those who were added. None, and nothing has changed: a passkey was taken in between."""
+    def _add_new(
+        self, users: Sequence[NewUser], answer_of: Callable[[set[Owner]], list[bool]], audit: Audit | None
+    ) -> list[bool] | None:
+        """The answer of who was added. None, and nothing has changed: a passkey was taken in between."""
         coming = without_others_passkeys(users, self._owner_of)
         with self._pool.borrow() as connection:
             connection.begin()
@@ -206,8 +230,10 @@ class SQLStore:
                     if factor.kind == "passkey" and not connection.run(self._statements.claim_passkey, claim):
                         connection.rollback()
                         return None
+            answer = answer_of(added)
+            self._dialect.record(connection, audit, answer)
             connection.commit()
-        return added
+        return answer
 
     def _owner_of(self, passkey: Factor) -> Owner | None:
         place = {"tenant": passkey.owner.tenant, "factor_id": passkey.factor_id}
@@ -217,9 +243,17 @@ class SQLStore:
 
     @again_if_undone
     def reserve(
-        self, owner: Owner, method: Method, now: int, limits: Limits, *, factor_id: str = "", selector: str = ""
+        self,
+        owner: Owner,
+        method: Method,
+        now: int,
+        limits: Limits,
+        *,
+        factor_id: str = "",
+        selector: str = "",
+        audit: Audit | None = None,
     ) -> Reservation | Refusal:
-        attempt = self._attempt(owner, method, now, limits, factor_id, selector=selector)
+        attempt = self._attempt(owner, method, now, limits, factor_id, selector=selector, audit=audit)
         with self._pool.borrow() as connection:
             if method == "unlock":
                 connection.run(self._statements.new_unlock_budget, attempt.values)
@@ -246,13 +280,22 @@ class SQLStore:
         *,
         factor_id: str = "",
         login_id: str = "",
+        audit: Audit | None = None,
     ) -> Reservation | Refusal:
-        attempt = self._attempt(owner, method, now, limits, factor_id, login_id=login_id)
+        attempt = self._attempt(owner, method, now, limits, factor_id, login_id=login_id, audit=audit)
         with self._pool.borrow() as connection:
             return self._dialect.attempt(connection, attempt, decide)
 
     @again_if_undone
-    def unlock(self, reservation: Reservation, accepted: Acceptance, now: int, *, disable_at: int) -> bool:
+    def unlock(
+        self,
+        reservation: Reservation,
+        accepted: Acceptance,
+        now: int,
+        *,
+        disable_at: int,
+        audit: Audit | None = None,
+    ) -> bool:
         statements = self._statements
         user = owner_values(reservation.owner)
         values = {
@@ -273,6 +316,7 @@ class SQLStore:
                 return False
             connection.run(statements.end_delay, user)
             self._refund(connection, reservation)
+            self._dialect.record(connection, audit, True)
             connection.commit()
             return True
 
@@ -286,6 +330,8 @@ class SQLStore:
         max_factors: int,
         only_first: bool = False,
         name: str = "",
+        *,
+        audit: Audit | None = None,
     ) -> Confirmation | None:
         statements = self._statements
         user = owner_values(reservation.owner)
@@ -316,6 +362,7 @@ class SQLStore:
             codes_kept = bool(codes) and not connection.run(statements.codes_of, user)[0][0]
             if codes_kept:
                 self._replace_codes(connection, reservation.owner, codes)
+            self._dialect.record(connection, audit, Confirmation(codes_kept))
             connection.commit()
             return Confirmation(codes_kept)
 
@@ -328,6 +375,8 @@ class SQLStore:
         codes: Sequence[RecoveryCode],
         max_factors: int,
         only_first: bool = False,
+        *,
+        audit: Audit | None = None,
     ) -> Confirmation | None:
         statements = self._statements
         owner, user = passkey.owner, owner_values(passkey.owner)
@@ -356,6 +405,7 @@ class SQLStore:
             codes_kept = bool(codes) and not connection.run(statements.codes_of, user)[0][0]
             if codes_kept:
                 self._replace_codes(connection, owner, codes)
+            self._dialect.record(connection, audit, Confirmation(codes_kept))
             connection.commit()
             return Confirmation(codes_kept)
 
@@ -366,7 +416,15 @@ class SQLStore:
 
     @again_if_undone
     def use_passkey(
-        self, passkey: Factor, answered: AnsweredChallenge, counter: int, sealed: bytes, now: int, *, disable_at: int
+        self,
+        passkey: Factor,
+        answered: AnsweredChallenge,
+        counter: int,
+        sealed: bytes,
+        now: int,
+        *,
+        disable_at: int,
+        audit: Audit | None = None,
     ) -> Literal["accepted", "answered", "changed"]:
         statements = self._statements
         user = owner_values(passkey.owner)
@@ -392,17 +450,25 @@ class SQLStore:
                 return "changed"
             if 0 < failures < disable_at:
                 connection.run(statements.forget_failures, otp)
+            self._dialect.record(connection, audit, "accepted")
             connection.commit()
             return "accepted"
 
     @again_if_undone
-    def disable_passkey(self, passkey: Factor) -> bool:
+    def disable_passkey(self, passkey: Factor, *, audit: Audit | None = None) -> bool:
         values = {**owner_values(passkey.owner), "factor_id": passkey.factor_id}
         with self._pool.borrow() as connection:
-            return bool(connection.run(self._statements.disable_passkey, values))
+            if audit is not None:
+                connection.begin()
+                connection.run(self._statements.hold, {**values, "method": "otp"})
+            disabled = bool(connection.run(self._statements.disable_passkey, values))
+            if audit is not None:
+                self._dialect.record(connection, audit, disabled)
+                connection.commit()
+            return disabled
 
     @again_if_undone
-    def redeem(self, reservation: Reservation, selector: str, now: int) -> int | None:
+    def redeem(self, reservation: Reservation, selector: str, now: int, *, audit: Audit | None = None) -> int | None:
         statements = self._statements
         user = owner_values(reservation.owner)
         read = reservation.recovery_code
@@ -416,12 +482,19 @@ class SQLStore:
                 return None
             self._refund(connection, reservation)
             left: int = connection.run(statements.codes_of, user)[0][0]
+            self._dialect.record(connection, audit, left)
             connection.commit()
             return left
 
     @again_if_undone
     def replace_recovery_codes(
-        self, owner: Owner, codes: Sequence[RecoveryCode], now: int, only_first: bool = False
+        self,
+        owner: Owner,
+        codes: Sequence[RecoveryCode],
+        now: int,
+        only_first: bool = False,
+        *,
+        audit: Audit | None = None,
     ) -> bool:
         with self._pool.borrow() as connection:
             connection.begin()
@@ -432,11 +505,14 @@ class SQLStore:
                 connection.rollback()
                 return False
             self._replace_codes(connection, owner, codes)
+            self._dialect.record(connection, audit, True)
             connection.commit()
             return True
 
     @again_if_undone
-    def remove_factor(self, owner: Owner, factor_id: str, epoch: str, keep_last: bool = False) -> Factor | None:
+    def remove_factor(
+        self, owner: Owner, factor_id: str, epoch: str, keep_last: bool = False, *, audit: Audit | None = None
+    ) -> Factor | None:
         user = owner_values(owner)
         with self._pool.borrow() as connection:
             connection.begin()
@@ -459,11 +535,12 @@ class SQLStore:
                 connection.run(self._statements.set_epoch, {**user, "epoch": epoch})
             if all(factor.state == "pending" for factor in self._factors_of(connection, owner)):
                 connection.run(self._statements.drop_codes, user)
+            self._dialect.record(connection, audit, removed)
             connection.commit()
             return removed
 
     @again_if_undone
-    def reset(self, owner: Owner) -> int:
+    def reset(self, owner: Owner, *, audit: Audit | None = None) -> int:
         user = owner_values(owner)
         with self._pool.borrow() as connection:
             connection.begin()
@@ -476,21 +553,24 @@ class SQLStore:
             connection.run(self._statements.drop_ended, user)
             connection.run(self._statements.release_passkeys, user)
             connection.run(self._statements.drop_budgets, user)
+            self._dialect.record(connection, audit, gone)
             connection.commit()
             return gone
 
     @again_if_undone
-    def delete_users(self, owners: Sequence[Owner]) -> list[int]:
+    def delete_users(self, owners: Sequence[Owner], *, audit: Audit | None = None) -> list[int]:
         # In one order, as `add_users`.
         ordered = sorted(set(owners), key=lambda owner: (owner.tenant, owner.user_id))
         with self._pool.borrow() as connection:
             connection.begin()
             gone = self._dialect.delete_users(connection, ordered)
+            answer = [gone.pop(owner, 0) for owner in owners]
+            self._dialect.record(connection, audit, answer)
             connection.commit()
-        return [gone.pop(owner, 0) for owner in owners]
+        return answer
 
     @again_if_undone
-    def move_epoch(self, owner: Owner, epoch: str, was: str | None) -> int | None:
+    def move_epoch(self, owner: Owner, epoch: str, was: str | None, *, audit: Audit | None = None) -> int | None:
         statements, user = self._statements, owner_values(owner)
         with self._pool.borrow() as connection:
             connection.begin()
@@ -502,6 +582,7 @@ class SQLStore:
             elif not connection.run(statements.swap_epoch if was else statements.make_epoch, values):
                 connection.rollback()
                 return None
+            self._dialect.record(connection, audit, gone)
             connection.commit()
             return gone
 
@@ -511,7 +592,7 @@ class SQLStore:
         return rows[0][0] if rows else self.user(owner).epoch
 
     @again_if_undone
-    def add_device(self, device: TrustedDevice, now: int, max_devices: int) -> bool:
+    def add_device(self, device: TrustedDevice, now: int, max_devices: int, *, audit: Audit | None = None) -> bool:
         statements = self._statements
         user = owner_values(device.owner)
         with self._pool.borrow() as connection:
@@ -526,12 +607,21 @@ class SQLStore:
             for other in surplus(mine, now, max_devices - 1):
                 connection.run(statements.drop_device, {**user, "series": other.series})
             connection.run(statements.add_device, {**device_values(device), "token_before": b""})
+            self._dialect.record(connection, audit, True)
             connection.commit()
             return True
 
     @again_if_undone
     def use_device(
-        self, owner: Owner, series: str, token_hash: bytes, next_hash: bytes, now: int, grace: int
+        self,
+        owner: Owner,
+        series: str,
+        token_hash: bytes,
+        next_hash: bytes,
+        now: int,
+        grace: int,
+        *,
+        audit: Audit | None = None,
     ) -> Literal["renewed", "same", "unknown", "stolen"]:
         values = {
             **owner_values(owner),
@@ -544,20 +634,31 @@ class SQLStore:
             "latest": now + DEVICE_SKEW,
         }
         with self._pool.borrow() as connection:
-            return self._dialect.use_device(connection, values, grace)
+            if audit is None:
+                return self._dialect.use_device(connection, values, grace)
+            connection.begin()
+            verdict = self._dialect.use_device_locked(connection, values, grace)
+            self._dialect.record(connection, audit, verdict)
+            connection.commit()
+            return verdict
 
     def devices(self, owner: Owner) -> list[TrustedDevice]:
         with self._pool.borrow() as connection:
             return self._devices_of(connection, owner)
 
     @again_if_undone
-    def remove_devices(self, owner: Owner, series: str | None) -> int:
+    def remove_devices(self, owner: Owner, series: str | None, *, audit: Audit | None = None) -> int:
         statements = self._statements
-        user = owner_values(owner)
+        values = {**owner_values(owner), "series": series}
+        drop = statements.drop_devices if series is None else statements.drop_device
         with self._pool.borrow() as connection:
-            if series is None:
-                return len(connection.run(statements.drop_devices, user))
-            return len(connection.run(statements.drop_device, {**user, "series": series}))
+            if audit is None:
+                return len(connection.run(drop, values))
+            connection.begin()
+            gone = len(connection.run(drop, values))
+            self._dialect.record(connection, audit, gone)
+            connection.commit()
+            return gone
 
     @again_if_undone
     def end_half_login(self, owner: Owner, login_id: str, expires_at: int, now: int) -> None:
@@ -614,6 +715,55 @@ class SQLStore:
             connection.commit()
         return done
 
+    @again_if_undone
+    def append_audit(self, appends: Sequence[AuditAppend]) -> None:
+        with self._pool.borrow() as connection:
+            connection.begin()
+            self._dialect.append(connection, appends)
+            connection.commit()
+
+    def audit_head(self, owner: Owner) -> AuditHead:
+        with self._pool.borrow() as connection:
+            return self._dialect.audit_head(connection, owner, make=False)
+
+    def audit_rows(self, owner: Owner, after: int, limit: int) -> list[AuditRow]:
+        with self._pool.borrow() as connection:
+            values = {**owner_values(owner), "after": after, "limit": limit}
+            return [_audit_row(row) for row in connection.run(self._statements.audit_rows, values)]
+
+    def recent_audit_rows(self, owner: Owner, before: int, limit: int) -> list[AuditRow]:
+        with self._pool.borrow() as connection:
+            values = {**owner_values(owner), "before": before, "limit": limit}
+            return [_audit_row(row) for row in connection.run(self._statements.recent_audit_rows, values)]
+
+    def audit_owners(self, after: Owner | None, limit: int) -> list[Owner]:
+        statements = self._statements
+        with self._pool.borrow() as connection:
+            if after is None:
+                rows = connection.run(statements.first_audit_owners, {"limit": limit})
+            else:
+                rows = connection.run(statements.audit_owners, {**owner_values(after), "limit": limit})
+        return [Owner(*row) for row in rows]
+
+    def headless_audit(self, limit: int) -> list[Owner]:
+        with self._pool.borrow() as connection:
+            return [Owner(*row) for row in connection.run(self._statements.headless_audit, {"limit": limit})]
+
+    @again_if_undone
+    def revise_audit(self, owner: Owner, read: AuditHead, head: AuditHead, rows: Sequence[AuditRow]) -> bool:
+        values = audit_head_values(owner, read, head)
+        with self._pool.borrow() as connection:
+            connection.begin()
+            if not connection.run(self._statements.move_audit_head, values):
+                connection.rollback()
+                return False
+            for row in rows:
+                connection.run(self._statements.reseal_audit_row, audit_row_values(row))
+            if head.pruned > read.pruned:
+                connection.run(self._statements.drop_audit_rows, values)
+            connection.commit()
+            return True
+
     def _attempt(
         self,
         owner: Owner,
@@ -624,6 +774,7 @@ class SQLStore:
         *,
         selector: str = "",
         login_id: str = "",
+        audit: Audit | None = None,
     ) -> Attempt:
         delays = limits.delays
         values: dict[str, Any] = {
@@ -644,7 +795,7 @@ class SQLStore:
             values[name] = now + delay if delay else 0
         one_factor = method == "enrollment" or (method in ("otp", "unlock") and factor_id != "")
         count = self._statements.counts[method, one_factor, len(delays)]
-        return Attempt(owner, method, one_factor, now, limits, count, values)
+        return Attempt(owner, method, one_factor, now, limits, count, values, audit)
 
     def _version(self, connection: SQLConnection) -> int | None:
         """The version of the tables; None if there are none, or nobody has said."""
@@ -672,6 +823,10 @@ class SQLStore:
         for code in codes:
             connection.run(self._statements.add_code, code_values(code))
         connection.run(self._statements.clear, {**user, "method": "recovery"})
+
+
+def _audit_row(row: Sequence[Any]) -> AuditRow:
+    return AuditRow(Owner(row[0], row[1]), *row[2:])
 
 
 def _answer_values(answered: AnsweredChallenge) -> dict[str, Any]:

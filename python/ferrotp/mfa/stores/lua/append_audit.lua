@@ -1,0 +1,2 @@
+-- Nothing but the rows -> 1
+return 1
