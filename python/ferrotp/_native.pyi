@@ -44,9 +44,7 @@ _registry: Final[object]
 def register(
     class_: type[OTPBase], kind: Literal["otp", "hotp", "totp", "steam"], legacy: bool, watched: tuple[type, ...]
 ) -> None: ...
-def watch(
-    names: dict[str, Any], functions: list[str], by: Literal["comparing", "uris"], legacy: bool
-) -> None: ...
+def watch(names: dict[str, Any], functions: list[str], by: Literal["comparing", "uris"], legacy: bool) -> None: ...
 
 # Constructors: whether the arguments were ordinary, and are set.
 def init_hotp(
