@@ -380,6 +380,7 @@ mod tests {
             );
         }
 
+        #[cfg(feature = "vault")]
         #[test]
         fn every_kernel_sums_tags_as_the_sha2_crate_does(
             keys: [[[u32; 8]; 2]; LANES], first: [[u32; 8]; LANES], further in 0u32..5,

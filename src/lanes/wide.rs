@@ -242,6 +242,7 @@ macro_rules! kernels_of_32 {
             );
 
             /// The sums of PBKDF2: see `lanes::sha256_sums`.
+            #[cfg(feature = "vault")]
             #[target_feature(enable = $features)]
             pub(in crate::lanes) fn sums(
                 [inner, outer]: &Group<u32, 8>,
