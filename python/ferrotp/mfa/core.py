@@ -48,7 +48,7 @@ _T = TypeVar("_T")
 _log = logging.getLogger("ferrotp.mfa")
 _log.addHandler(logging.NullHandler())  # an application that set up no logging gets none on its screen
 
-_WARN: frozenset[Kind] = NOTIFY | {
+_WARN: frozenset[Kind] = (NOTIFY - {"reminded"}) | {
     "refused",
     "passkey refused",
     "throttled",
