@@ -19,7 +19,7 @@ MODEL = (Path(__file__).parent / "model" / "src" / "lib.rs").read_text()
 STATEMENTS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Lock": (SQLite._counted, SQLite.attempt),
     "CompareAndSet": (PostgreSQL.attempt, PostgreSQL._settle),
-    "TwoScripts": (RedisStore.attempt, RedisStore._settle),
+    "TwoScripts": (RedisStore.attempt, RedisStore._look, RedisStore._settle),
 }
 ALSO = {"begin_unless": "begin", "commit": "commit"}
 """Calls of a connection that are steps, too."""

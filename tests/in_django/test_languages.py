@@ -108,7 +108,7 @@ def test_a_language_of_the_sites_own_that_lacks_a_sentence_is_told_by_check(tmp_
     folder = write(tmp_path, "cs", lambda message: ("Zadejte kód",) if message.context == "challenge.title" else None)
     with override_settings(LOCALE_PATHS=[folder]):
         (warning,) = [found for found in check_settings() if found.id == "ferrotp.W007"]
-    assert re.match(r"cs is not offered: \d+ messages are missing \(ago.days, .* …\)\.", warning.msg)
+    assert re.match(r"cs is not offered: \d+ messages are missing \(activity.added, .* …\)\.", warning.msg)
     assert not [found for found in check_settings() if found.id == "ferrotp.W007"]
 
 
