@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib.metadata import version
 from pathlib import Path
 
 import plots
@@ -84,7 +85,7 @@ def between(text: str, mark: str, content: str) -> str:
 def claims(done: list[Result]) -> str:
     """The README's table."""
     rows = {result.row: result for result in done if result.peer == "pyotp"}
-    lines = ["", "| | ferrotp | pyotp 2.12.0 | | row |", "|---|---|---|---|---|"]
+    lines = ["", f"| | ferrotp | pyotp {version('pyotp')} | | row |", "|---|---|---|---|---|"]
     for row, title in CLAIMS.items():
         result = rows[row]
         ours, theirs = (spread(cost, result.unit).split(" ±")[0] for cost in (result.ferrotp_cost, result.peer_cost))
