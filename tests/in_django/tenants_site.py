@@ -87,6 +87,7 @@ def configure(layout: str, name: str, host: str, *, with_callable: bool) -> None
             "ISSUER": "ACME",
             "KEYS": new_key(),
             "POLICY": "cheap_for_tests",
+            "AUDIT": True,
             **({"TENANT": tenant_of_request} if with_callable else {}),
         },
     )
@@ -155,6 +156,13 @@ def attack() -> dict[str, Any]:
             found["after the user is gone"] = [get_mfa().status(user_id="1").enrolled]
         with schema_context("globex"):
             found["after the user is gone"].append(get_mfa().status(user_id="1").enrolled)
+        for name in customers:
+            with schema_context(name):
+                kinds = [row.kind for row in get_mfa().activity(user_id="1")]
+                found[f"{name}'s audit"] = [
+                    kinds.count("verified"),
+                    [fault.reason for fault in get_mfa().verify_audit().faults],
+                ]
     return found
 
 

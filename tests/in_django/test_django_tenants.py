@@ -50,6 +50,8 @@ def test_customers_stay_apart_in_either_layout(postgresql: PostgreSQLServer, lay
         "unlocked": 303,
         "the other customer's budget": 303,
         "after the user is gone": [False, True],
+        "acme's audit": [1, []],
+        "globex's audit": [2, []],
     }
 
 

@@ -101,6 +101,11 @@ class DjangoStore:
         """Of the database."""
         return self._connections.alias
 
+    @property
+    def schema(self) -> str:
+        """In which it works at this moment, where each customer has one (django-tenants)."""
+        return str(getattr(connections[self.alias], "schema_name", ""))
+
     def prepare(self) -> bool:
         """Sees that the tables are there. ``manage.py migrate`` makes them."""
         with self._connections.transaction(reading=True) as using:

@@ -82,8 +82,8 @@ class Audited:
 
     def __init__(self, context: Callable[[], AuditContext]) -> None:
         self.context = context
-        self.has_begun = False
-        """Whether the store is known to say when the audit began."""
+        self.has_begun: set[str] = set()
+        """Where the store is known to say when the audit began: one place, or a schema for each customer."""
 
 
 class Core:
@@ -379,14 +379,15 @@ class Core:
 
     def begin_audit(self) -> None:
         """Says once that from now on each event is a row: what a factor was used for before has none."""
-        if self.audit is None or self.audit.has_begun:
+        place = str(getattr(self.store, "schema", ""))
+        if self.audit is None or place in self.audit.has_begun:
             return
-        self.audit.has_begun = True
+        self.audit.has_begun.add(place)
         try:
             if self.store.audit_head(OF_THE_STORE).number == 0:
                 self.emit("audit began", self.now(), OF_THE_STORE)
         except BaseException:
-            self.audit.has_begun = False
+            self.audit.has_begun.discard(place)
             raise
 
     def _appends(self, events: Sequence[Event]) -> list[AuditAppend]:
