@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import RequestFactory
-from django.test.utils import CaptureQueriesContext
+from django.test.utils import CaptureQueriesContext, override_settings
 
 from ferrotp.django import get_mfa
 from ferrotp.django.api_urls import api
@@ -150,3 +150,16 @@ def test_the_api_shows_users_their_own_events(audited: None, person: Callable[..
     answer = view(request)
     assert answer.status_code == 200
     assert [entry["kind"] for entry in json.loads(answer.content)["entries"]][-1] == "enrollment started"
+
+
+@pytest.mark.parametrize("use_tz", [True, False])
+def test_staff_read_times_of_the_sites_own_place(
+    audited: None, client: MFAClient, person: Callable[..., Person], use_tz: bool
+) -> None:
+    alice = person().enroll()
+    client.force_mfa_login(staff(person, "view_auditentry").user)
+    AuditEntry.objects.filter(user_id=alice.user_id).update(happened_at=1_800_000_015_000)
+    pk = AuditEntry.objects.filter(user_id=alice.user_id)[0].pk
+    with override_settings(USE_TZ=use_tz, TIME_ZONE="Asia/Tokyo"):
+        for page in (client.get(CHANGELIST, {"q": alice.name}), client.get(f"{CHANGELIST}{pk}/change/")):
+            assert "Jan. 15, 2027, 5 p.m." in page.content.decode()

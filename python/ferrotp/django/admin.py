@@ -57,8 +57,21 @@ class MFAAdminSite(MFAAdminSiteMixin, admin.AdminSite):
     """For ``default_site`` of an `AdminConfig`, or for a site of your own."""
 
 
+class _SeenAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
+    """Rows that are seen here, and neither made nor changed."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
 @admin.register(Factor)
-class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
+class FactorAdmin(_SeenAdmin):
     """Who has which factor, when it was last used, and in what state it is."""
 
     list_display = ("user", "name", "kind", "state", "added", "last_used", "drift", "legacy", "reset_link")
@@ -91,26 +104,16 @@ class FactorAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
             found = found | queryset.filter(user_id__in=[user_id_of(user) for user in named])
         return found, distinct
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
     def has_reset_permission(self, request: HttpRequest, obj: Factor | None = None) -> bool:
         """Whether this member of staff may reset users; or this one: only superusers reset superusers."""
         staff: Any = request.user
         if not staff.has_perm("ferrotp.reset_user"):
             return False
-        return obj is None or staff.is_superuser or not getattr(_user_of_factor(obj), "is_superuser", False)
+        return obj is None or staff.is_superuser or not getattr(_user_of(obj), "is_superuser", False)
 
     @admin.display(description=_("user"), ordering="user_id")
     def user(self, factor: Factor) -> str:
-        user = _user_of_factor(factor)
-        return str(user.get_username()) if user is not None else word("(gone) %s") % factor.user_id
+        return _name_of_user(factor)
 
     @admin.display(description=_("added"), ordering="created_at")
     def added(self, factor: Factor) -> Any:
@@ -390,10 +393,10 @@ def _local(milliseconds: int) -> str:
     return date_format(local, "DATETIME_FORMAT")
 
 
-def _find_users(factors: Any) -> None:
-    users = users_of(factor.user_id for factor in factors)
-    for factor in factors:
-        factor.account = users.get(factor.user_id)
+def _find_users(rows: Any) -> None:
+    users = users_of(row.user_id for row in rows)
+    for row in rows:
+        row.account = users.get(row.user_id)
 
 
 class _KindFilter(admin.SimpleListFilter):
@@ -410,7 +413,7 @@ class _KindFilter(admin.SimpleListFilter):
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
+class AuditEntryAdmin(_SeenAdmin):
     """What was decided, the newest first. Nothing is changed here."""
 
     list_display = ("when", "user", "event", "method", "address", "details")
@@ -456,25 +459,13 @@ class AuditEntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return conf().audit and super().has_view_permission(request, obj)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
     @admin.display(description=_("when"), ordering="happened_at")
     def when(self, entry: AuditEntry) -> Any:
-        return moment(entry.happened_at)
+        return _local(entry.happened_at)
 
     @admin.display(description=_("user"), ordering="user_id")
     def user(self, entry: AuditEntry) -> str:
-        if not entry.user_id:
-            return ""
-        user = _user_of_factor(entry)
-        return str(user.get_username()) if user is not None else word("(gone) %s") % entry.user_id
+        return _name_of_user(entry) if entry.user_id else ""
 
     @admin.display(description=_("event"), ordering="kind")
     def event(self, entry: AuditEntry) -> str:
@@ -490,8 +481,13 @@ class AuditEntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg,unused-ignore]
         return ", ".join(f"{name}: {value}" for name, value in found if value is not None)
 
 
-def _user_of_factor(factor: Any) -> Any:
-    return factor.account if hasattr(factor, "account") else user_of(factor.user_id)
+def _user_of(row: Any) -> Any:
+    return row.account if hasattr(row, "account") else user_of(row.user_id)
+
+
+def _name_of_user(row: Any) -> str:
+    user = _user_of(row)
+    return str(user.get_username()) if user is not None else word("(gone) %s") % row.user_id
 
 
 def _as_function(view: Any) -> Any:
