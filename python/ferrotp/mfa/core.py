@@ -32,7 +32,9 @@ from .results import FactorInfo, UserId
 from .stores.base import (
     Acceptance,
     AuditAppend,
+    Budget,
     Factor,
+    Limits,
     Method,
     Owner,
     RecoveryCode,
@@ -165,7 +167,7 @@ class Core:
             return answer
         self.begin_audit()
         told: list[Event] = []
-        quiet = self._telling(told.append)
+        quiet = self._telling(told)
         answers: list[_T] = []
         written: list[AuditAppend] = []
 
@@ -224,7 +226,7 @@ class Core:
         :param events: emits what the attempt came to, as in `Core.decide`
         """
         met: list[Event] = []  # by the last call of `decide`
-        quiet = self._telling(met.append)
+        quiet = self._telling(met)
 
         def decide_quietly(reservation: Reservation) -> Acceptance | None:
             met.clear()
@@ -279,8 +281,7 @@ class Core:
         :param reason: for the event: wrong, used or malformed. The error does not say it
         """
         budget, limits, owner, method = reservation.budget, reservation.limits, reservation.owner, reservation.method
-        open_at = budget.open_at(now, limits)
-        retry_at = moment(open_at) if open_at > now else None
+        retry_at = next_attempt(budget, now, limits)
         evidence = {"reason": reason, "failures": budget.failures, "retry_at": retry_at}
         # Once in a row of failures: each of them has a number of its own. A code that ends a set-up is nobody's guess.
         if budget.failures == self.policy.notify_after and method != "enrollment":
@@ -294,8 +295,7 @@ class Core:
         budget, limits = reservation.budget, reservation.limits
         if budget.failures >= limits.disable_at:
             raise EnrollmentExpired if reservation.method == "enrollment" else FactorDisabled
-        open_at = budget.open_at(now, limits)
-        retry_at = moment(open_at) if open_at > now else None
+        retry_at = next_attempt(budget, now, limits)
         left = min(limits.free + 1, limits.disable_at) - budget.failures
         raise InvalidCode(0 if retry_at else max(left, 0), retry_at)
 
@@ -346,7 +346,7 @@ class Core:
         hands it to the application."""
         at = datetime.fromtimestamp(now / 1000, timezone.utc)
         event = Event(kind, at, owner.tenant, owner.user_id, factor_id, method, detail)
-        self._note(event)
+        self._note_all([event])
         return event
 
     def emit_together(self, events: "Callable[[Core], None]") -> None:
@@ -355,14 +355,11 @@ class Core:
             events(self)
             return
         told: list[Event] = []
-        events(self._telling(told.append))
+        events(self._telling(told))
         self._note_all(told)
 
-    def _note(self, event: Event) -> None:
-        """What goes with no decision of the store. It is written first: what cannot be is not answered, either."""
-        self._note_all([event])
-
     def _note_all(self, events: Sequence[Event]) -> None:
+        """What goes with no decision of the store. It is written first: what cannot be is not answered, either."""
         coming: list[AuditAppend] = []
         if self.audited:
             try:
@@ -403,15 +400,10 @@ class Core:
             context = AuditContext()
         return appends(self.keyring, rows, context)
 
-    def _telling(self, note: Callable[[Event], None]) -> "Core":
-        """This one, whose events only go to a function."""
-
-        def note_all(events: Sequence[Event]) -> None:
-            for event in events:
-                note(event)
-
+    def _telling(self, told: list[Event]) -> "Core":
+        """This one, whose events only go into a list."""
         quiet = copy(self)
-        quiet._note, quiet._note_all = note, note_all  # type: ignore[assignment, method-assign]
+        quiet._note_all = told.extend  # type: ignore[assignment, method-assign]
         return quiet
 
     def _tell_damaged(self, written: Sequence[AuditAppend]) -> None:
@@ -451,6 +443,12 @@ def _raise_refusal(refusal: Refusal, method: Method) -> NoReturn:
     if method == "enrollment":
         raise EnrollmentExpired  # also after too many wrong codes: a new enrollment begins anew
     raise FactorDisabled if refusal.reason == "disabled" else NotEnrolled
+
+
+def next_attempt(budget: Budget, now: int, limits: Limits) -> datetime | None:
+    """When the next attempt is open. None: now."""
+    open_at = budget.open_at(now, limits)
+    return moment(open_at) if open_at > now else None
 
 
 def factor_info(factor: Factor) -> FactorInfo:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from .core import Core, existing_factor_id, factor_info, identifier
-from .errors import EnrollmentLost, EpochMoved, NotEnrolled, StoreUnavailable, moment
+from .core import Core, existing_factor_id, factor_info, identifier, next_attempt
+from .errors import EnrollmentLost, EpochMoved, NotEnrolled, StoreUnavailable
 from .results import FactorInfo, RevealedSecret, Status, UserId
 from .stores.base import Factor, Owner, new_epoch
 
@@ -17,7 +17,6 @@ def status(core: Core, user_id: UserId, enrolled: bool) -> Status:
     now = core.now()
     state = core.user(owner, now)
     budget = state.budgets["otp"]
-    open_at = budget.open_at(now, core.limits)
     bound = tuple(factor_info(factor) for factor in state.factors if factor.state != "pending")
     if enrolled and not bound:
         core.emit("enrollment lost", now, owner)
@@ -30,7 +29,7 @@ def status(core: Core, user_id: UserId, enrolled: bool) -> Status:
         recovery_codes=state.recovery_codes,
         disabled=budget.failures >= core.limits.disable_at,
         failures=budget.failures,
-        retry_at=moment(open_at) if open_at > now else None,
+        retry_at=next_attempt(budget, now, core.limits),
         epoch=state.epoch,
     )
 
