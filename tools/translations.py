@@ -82,8 +82,8 @@ def shared_messages() -> list[Message]:
 
 
 def admin_messages() -> list[Message]:
-    """Those of Django's admin, by reading its code and its templates."""
-    return list(dict.fromkeys([*_in_code(), *_in_templates()]))
+    """Those of Django's admin, by reading its code and its templates; sorted, so that code may move."""
+    return sorted({*_in_code(), *_in_templates()}, key=lambda message: message.key)
 
 
 def _in_code() -> Iterator[Message]:
@@ -92,9 +92,8 @@ def _in_code() -> Iterator[Message]:
             source = path.read_text("utf-8")
             if "words import" not in source:
                 continue
-            calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
-            for call in sorted(calls, key=lambda call: (call.lineno, call.col_offset)):
-                if isinstance(call.func, ast.Name) and call.func.id in _FUNCTIONS:
+            for call in ast.walk(ast.parse(source)):
+                if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in _FUNCTIONS:
                     texts = [node.value for node in call.args if isinstance(node, ast.Constant)]
                     yield Message("ferrotp", *[text for text in texts if isinstance(text, str)])
 
