@@ -169,11 +169,11 @@ real-programs: $(VENV)/installed  ## Run other programs' own tests on ferrotp.le
 screenshots: $(VENV)/installed $(VENV)/tools  ## Take the pictures of the pages in docs/images anew
 	FERROTP_SCREENSHOTS=1 $(PY) -m pytest tests/web -k story $(ARGS)
 
-soak: $(VENV)/installed $(VENV)/tools  ## Compare with pyotp on a million cases; race and kill processes 1,000 times
+soak: $(VENV)/installed $(VENV)/tools  ## Compare with pyotp on a million cases; log in a million times, race and kill processes 1,000 times on each store
 	FERROTP_SOAK=1 $(PY) -m pytest tests/pyotp/test_differential.py $(ARGS)
 	FERROTP_SOAK=1 $(PY) -m pytest tests/mfa/redis/test_contract.py tests/mfa/redis/test_crashes.py $(ARGS)
-	FERROTP_SOAK=1 $(PY) -m pytest tests/mfa/sql/test_contract.py tests/mfa/crash $(ARGS)
-	FERROTP_SOAK=1 $(PY) -m pytest tests/in_django/test_contract.py tests/in_django/test_kills.py $(ARGS)
+	FERROTP_SOAK=1 $(PY) -m pytest tests/mfa/sql/test_contract.py tests/mfa/crash tests/mfa/test_many_logins.py $(ARGS)
+	FERROTP_SOAK=1 $(PY) -m pytest tests/in_django/test_contract.py tests/in_django/test_kills.py tests/in_django/test_many_logins.py $(ARGS)
 
 wheel: $(WHEELS)/built  ## Build the wheel for this machine, in release mode; its glibc is this machine's
 

@@ -20,7 +20,7 @@ from .stores import migrate, open_store, set_up
 
 
 class _OnDjango(StoreContract):
-    rounds = 200 if os.environ.get("FERROTP_SOAK") else 24
+    rounds = StoreContract.rounds if os.environ.get("FERROTP_SOAK") else 24
     alias: str
     database: dict[str, Any]
 
@@ -56,7 +56,7 @@ class TestPostgreSQL(_OnDjango):
 
 
 class TestMariaDB(_OnDjango):
-    rounds = 200 if os.environ.get("FERROTP_SOAK") else 12
+    rounds = StoreContract.rounds if os.environ.get("FERROTP_SOAK") else 12
 
     @pytest.fixture(scope="class", autouse=True)
     @classmethod

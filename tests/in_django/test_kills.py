@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from django.db import connections
-from mfa.crash.harness import KILLS, torture
+from mfa.crash.harness import KILLS, SOAK, torture
 
 from .databases import database_on, database_on_mariadb
 from .stores import migrate, open_store, set_up
@@ -26,7 +26,7 @@ def test_killed_workers_lose_no_login_and_accept_none_twice(
     set_up({alias: database})
     migrate(alias)
     connections[alias].close()  # no worker is to have it
-    account = torture(functools.partial(open_store, alias, database), tmp_path, KILLS // 2)
+    account = torture(functools.partial(open_store, alias, database), tmp_path, KILLS if SOAK else KILLS // 2)
     # It did happen: logins before and after kills, answers of passkeys, and whole sweeps beside them.
     assert len(account.logins) > account.kills and len(account.answered) > account.kills / 4
     assert account.sweeps

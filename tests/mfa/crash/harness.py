@@ -30,7 +30,8 @@ from ferrotp.mfa.stores.base import (
 from ferrotp.mfa.testing import advance
 from ferrotp.vault import Keyring
 
-KILLS = 1000 if os.environ.get("FERROTP_SOAK") else 100
+SOAK = bool(os.environ.get("FERROTP_SOAK"))
+KILLS = 1000 if SOAK else 100
 NOW = 1_800_000_000_000
 # Everything is open, and every attempt that is not taken back moves `spent_until` by one.
 LIMITS = Limits(free=10**9, delays=(1,), disable_at=10**9, cost=1, horizon=10**12)

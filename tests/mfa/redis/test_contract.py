@@ -16,6 +16,8 @@ from ferrotp.mfa.testing import StoreContract
 from ..redis_cluster import cluster
 from ..redis_server import programs, server
 
+SOAK = bool(os.environ.get("FERROTP_SOAK"))
+
 
 class Contract(StoreContract):
     program: ClassVar[str]
@@ -45,14 +47,14 @@ class TestRedis(Contract):
 class TestValkey(Contract):
     program = "valkey"
     # The scripts are the same: the races in full are run on one of the two.
-    rounds = StoreContract.rounds // 10 if "redis" in programs() else StoreContract.rounds
+    rounds = StoreContract.rounds // (10 if "redis" in programs() and not SOAK else 1)
 
 
 class TestCluster(Contract):
     """Three shards."""
 
     in_order = False
-    rounds = StoreContract.rounds // 10
+    rounds = StoreContract.rounds // (1 if SOAK else 10)
 
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
@@ -65,7 +67,7 @@ class TestCluster(Contract):
         return functools.partial(RedisClusterStore.from_url, self.url, timeout=30)
 
 
-if not os.environ.get("FERROTP_SOAK"):
+if not SOAK:
     # A decision about one user is the script that races above. What several users want is decided elsewhere here.
     for _name, _test in vars(StoreContract).items():
         if getattr(_test, "is_race", False) and _name != "test_one_passkey_that_many_users_come_with_at_once_is_of_one":
