@@ -386,7 +386,8 @@ class SQLite(Dialect[SQLiteConnection, SQLiteStatements]):
                 raise AssertionError("a factor changed under the lock")  # it cannot
             connection.run(self.statements.refund, attempt.values)
             answer = replace(answer, accepted=accepted)
-        self.record(connection, attempt.audit, answer)
+        if attempt.audit is not None:
+            self.append(connection, attempt.audit(answer))
         connection.commit()
         return answer
 
