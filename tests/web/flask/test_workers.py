@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +29,7 @@ def gunicorn(folder: Path, port: int = 0) -> Iterator[str]:
     ]  # fmt: skip
     server = subprocess.Popen(command, env={**os.environ, "EXAMPLE_FOLDER": str(folder)})
     try:
-        for _ in range(300):
+        for _ in range(6000):
             text = log.read_text() if log.exists() else ""
             if text.count("Booting worker") == 4 and (found := re.search(r"Listening at: (http://\S+)", text)):
                 break
@@ -42,16 +41,18 @@ def gunicorn(folder: Path, port: int = 0) -> Iterator[str]:
         yield found[1]
     finally:
         server.send_signal(signal.SIGTERM)
-        server.wait(10)
+        server.wait(120)
 
 
 def wait_for(address: str) -> None:
+    """Until it answers: the workers of a busy machine take their time to load the application."""
     for _ in range(100):
         try:
-            urllib.request.urlopen(address, timeout=5)
+            urllib.request.urlopen(address, timeout=60)
             return
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:
             time.sleep(0.05)
+    raise AssertionError(f"{address} does not answer")
 
 
 def enrolled(base: str, email: str) -> tuple[Phone, list[str]]:
