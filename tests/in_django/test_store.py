@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,12 @@ from ferrotp.django.models import Factor as FactorRow
 from ferrotp.django.models import UserEpoch
 from ferrotp.django.store import DjangoStore, OutsideTransactionStore
 from ferrotp.django.test import MFAClient, MFATestMixin, clear_memory
-from ferrotp.mfa import InvalidCode, Policy, StoreRefused, StoreUnavailable
+from ferrotp.mfa import AuditContext, Event, InvalidCode, Policy, StoreRefused, StoreUnavailable, audit_chain
 from ferrotp.mfa.stores import waiting
-from ferrotp.mfa.stores.base import Acceptance, Budget, Factor, Owner, Reservation
+from ferrotp.mfa.stores.base import Acceptance, AuditAppend, Budget, Factor, Owner, Reservation
 from ferrotp.mfa.stores.pool import POOL_SIZE
 from ferrotp.mfa.testing import NOW, advance
+from ferrotp.vault import Keyring
 
 from .conftest import Person
 from .databases import database_on, database_on_mariadb
@@ -214,6 +216,22 @@ def test_an_attempt_is_two_round_trips_to_postgresql_for_yes_and_no(on_postgresq
     ]
     kept = store.user(factor.owner)
     assert (kept.factors[0].last_step, kept.budgets["otp"].failures) == (5, 2)
+
+
+def test_a_row_of_the_audit_is_three_round_trips_more(on_postgresql: Place) -> None:
+    """The first of them has the changes of the attempt. All of it is one transaction."""
+    store, owner, keyring = on_postgresql.store, on_postgresql.owner, Keyring.generate()
+    event = Event("refused", datetime.now(timezone.utc), owner.tenant, owner.user_id)
+
+    def attempt() -> None:
+        def audit(answer: object) -> list[AuditAppend]:
+            return audit_chain.appends(keyring, [event], AuditContext())
+
+        store.attempt(owner, "otp", NOW, LIMITS, lambda _: None, audit=audit)
+
+    attempt()
+    assert _sent(on_postgresql, attempt) == [_LOOKED, ["UPDATE", "SELECT"], ["UPDATE"], ["INSERT"], ["COMMIT"]]
+    assert on_postgresql.failures == 2
 
 
 def test_beside_a_packages_transaction_a_check_is_two_round_trips_and_a_page_asks_in_one(
