@@ -153,7 +153,7 @@ mutants: $(VENV)/installed $(VENV)/tools  ## Break the code in many places and s
 attack: $(VENV)/installed  ## Attack the service for 30 days of its clock, and print how far a guesser comes
 	@$(PY) benches/attack.py $(ARGS)
 
-fuzz: $(VENV)/installed $(VENV)/tools  ## Fuzz what reads foreign bytes, a minute for each target; wants a C++ compiler (ARGS=--quick: two seconds each)
+fuzz: $(VENV)/installed $(VENV)/tools  ## Fuzz what reads foreign bytes, a minute for each target; wants a C++ compiler (ARGS=--quick: a second each)
 	@$(PYTHON) fuzz/run.py $(ARGS)
 	@$(PY) fuzz/files.py $(ARGS)
 
