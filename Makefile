@@ -50,9 +50,9 @@ test: $(VENV)/builder  ## Run all checks: pytest, and beside it linters, cargo t
 test-rust:  ## Run cargo test, on the core alone: no Python is looked for
 	cargo test --locked
 	cargo test --locked --manifest-path tests/model/Cargo.toml --target-dir target/model
-	@# Each kernel by itself. One that this CPU has not leaves those that it has.
+	@# Each kernel by itself. One that this CPU has not leaves those that it has. QR codes hash nothing.
 	for kernel in portable sha-ni avx2 avx512; do \
-		FERROTP_KERNEL=$$kernel cargo test --locked --quiet --lib --test properties --test vectors || exit; \
+		FERROTP_KERNEL=$$kernel cargo test --locked --quiet --lib --test properties --test vectors -- --skip qr:: || exit; \
 	done
 
 test-release:  ## Run the Rust tests whose promise depends on how the compiler optimises
