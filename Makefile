@@ -61,7 +61,7 @@ test-release:  ## Run the Rust tests whose promise depends on how the compiler o
 test-python: $(VENV)/installed $(VENV)/tools  ## Run pytest on the installed wheel (WORKERS=0: one test after the other; ARGS for pytest)
 	$(PY) -m pytest tests --numprocesses=$(WORKERS) $(ARGS)
 
-test-django42: $(VENV)/installed $(VENV)/tools $(DJANGO42)/installed  ## Run the tests of ferrotp.django on Django 4.2 LTS, but for the races
+test-django42: $(VENV)/installed $(VENV)/tools $(DJANGO42)/installed  ## Run the tests of ferrotp.django on Django 4.2 LTS, but for races and kills
 	PYTHONPATH=$(DJANGO42) $(PY) -m pytest tests/in_django -m "not races" --numprocesses=2 $(ARGS)
 
 test-pythons: $(WHEELS)/built  ## Run the contract, batch, vault and service suites on Debian's newer CPythons (ARGS=3.14: that one)
