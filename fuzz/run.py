@@ -42,14 +42,13 @@ COVERAGE = [
 ALONE = {"FuzzerFork.cpp", "FuzzerInterceptors.cpp"}
 
 
-def build_libfuzzer(quick: bool) -> Path:
+def build_libfuzzer(host: str, quick: bool) -> Path:
     """libFuzzer itself, of the sources that its crate has.
 
     The crate compiles each of 26 files by itself; almost all of that is the headers of the standard library, 26 times.
     """
-    described = subprocess.run(
-        ["cargo", "metadata", "--locked", "--format-version=1"], cwd=HERE, capture_output=True, text=True, check=True
-    )
+    command = ["cargo", "metadata", "--locked", "--format-version=1", "--filter-platform", host]
+    described = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=True)
     [crate] = [crate for crate in json.loads(described.stdout)["packages"] if crate["name"] == "libfuzzer-sys"]
     sources = {path.name: path for path in sorted(Path(crate["manifest_path"]).parent.glob("libfuzzer/*.cpp"))}
     folder = HERE / "target" / f"libfuzzer-{crate['version']}{'-quick' * quick}"
@@ -72,7 +71,8 @@ def build(quick: bool) -> Path:
     profile = "quick" if quick else "release"
     # With a target named, build scripts and macros are compiled without coverage, which they do not link.
     command = ["cargo", "build", "--quiet", "--locked", "--profile", profile, "--target", host]
-    environment = {**os.environ, "RUSTFLAGS": " ".join(COVERAGE), "CUSTOM_LIBFUZZER_PATH": str(build_libfuzzer(quick))}
+    environment = {**os.environ, "RUSTFLAGS": " ".join(COVERAGE)}
+    environment["CUSTOM_LIBFUZZER_PATH"] = str(build_libfuzzer(host, quick))
     subprocess.run(command, cwd=HERE, env=environment, check=True)
     return HERE / "target" / host / profile
 
