@@ -2,8 +2,8 @@
 PYTHON ?= python3
 # How many mutants are tried at a time.
 JOBS ?= 2
-# Workers of pytest; 0 is one after the other. Tests wait for servers and browsers, so there are two more than most machines of ours have processors.
-WORKERS ?= 4
+# Workers of pytest; 0 is one after the other. Tests wait for servers and browsers, so there is one more than there are processors.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min((os.cpu_count() or 2) + 1, 8))')
 VENV := .venv
 PY := $(VENV)/bin/python
 WHEELS := target/wheels
@@ -189,8 +189,9 @@ $(VENV)/builder: requirements/build.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/build.txt
 	@touch $@
 
+# What is imported is compiled then, and more than half of it never is.
 $(VENV)/tools: requirements/test.txt $(VENV)/builder
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/test.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-compile -r requirements/test.txt
 	@touch $@
 
 $(VENV)/docs: requirements/docs.txt $(VENV)/tools
