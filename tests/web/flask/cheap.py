@@ -1,4 +1,4 @@
-"""The example for gunicorn, with passwords hashed in microseconds. It is gunicorn's configuration, too: what each worker
+"""The example for gunicorn, with passwords hashed in microseconds. It is gunicorn's configuration, too: what workers
 would load is loaded before they are forked, and each one still makes the application by itself.
 """
 

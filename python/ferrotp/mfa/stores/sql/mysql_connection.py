@@ -8,7 +8,6 @@ import math
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from time import monotonic, time
 from typing import Any, TypeAlias
 
@@ -43,19 +42,17 @@ _PRIVILEGES = {
 }
 
 
+_UNCHECKED = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""TLS where no certificate is looked at."""
+_UNCHECKED.check_hostname = False
+_UNCHECKED.verify_mode = ssl.CERT_NONE
+
+
 class _PyMySQL(pymysql.Connection):
     def _create_ssl_ctx(self, sslp: Any) -> Any:
         """Where no certificate is looked at, PyMySQL reads all that the system trusts, for each connection: it takes
         longer than all the rest."""
-        return super()._create_ssl_ctx(sslp) if sslp else _unchecked()  # type: ignore[misc]
-
-
-@lru_cache(maxsize=1)
-def _unchecked() -> ssl.SSLContext:
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    made.check_hostname = False
-    made.verify_mode = ssl.CERT_NONE
-    return made
+        return super()._create_ssl_ctx(sslp) if sslp else _UNCHECKED  # type: ignore[misc]
 
 
 class MySQLServer:
