@@ -77,7 +77,9 @@ class MariaDBServer:
     @contextlib.contextmanager
     def root(self, database: str | None = None) -> Any:
         """A cursor of the administrator's."""
-        connection = pymysql.connect(unix_socket=str(self.socket), user="root", database=database, autocommit=True)
+        connection = pymysql.connect(
+            unix_socket=str(self.socket), user="root", database=database, autocommit=True, ssl_disabled=True
+        )
         try:
             with connection.cursor() as cursor:
                 yield cursor

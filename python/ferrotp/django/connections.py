@@ -191,6 +191,9 @@ class _SQLiteConnection(_StoreConnection):
                     raise StoreUnavailable("the SQLite file stayed locked") from None
                 self.deadline = wait.deadline
 
+    def undo(self) -> bool:
+        return False  # the lock is of the whole file, so nothing is undone
+
     def usable(self) -> bool:
         return True
 
@@ -255,6 +258,10 @@ class _ServerConnection(_StoreConnection):
             return not socket_waiter(self._descriptor())(0.0, False)
         except (OSError, ValueError, AttributeError, self.Database.Error):
             return False
+
+    def undo(self: Any) -> bool:
+        # Django has rolled it back, or closed the connection.
+        return not self.in_atomic_block and not self.needs_rollback and self.connection is not None
 
     def hang_up(self: Any) -> None:
         raw, self.connection = self.connection, None

@@ -23,11 +23,13 @@ def gunicorn(folder: Path, port: int = 0) -> Iterator[str]:
     """The example on a free port, until the block ends."""
     log = folder / "gunicorn.log"
     log.unlink(missing_ok=True)
+    path = os.pathsep.join(filter(None, [str(EXAMPLE), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
     command = [
         sys.executable, "-m", "gunicorn", "--workers=4", "--threads=8", "--worker-class=gthread",
-        f"--bind=127.0.0.1:{port}", f"--chdir={EXAMPLE}", f"--log-file={log}", "--backlog=256", "app:create_app()",
+        f"--bind=127.0.0.1:{port}", f"--chdir={EXAMPLE}", f"--log-file={log}", "--backlog=256",
+        "--config=python:cheap", "cheap:application()",
     ]  # fmt: skip
-    server = subprocess.Popen(command, env={**os.environ, "EXAMPLE_FOLDER": str(folder)})
+    server = subprocess.Popen(command, env={**os.environ, "EXAMPLE_FOLDER": str(folder), "PYTHONPATH": path})
     try:
         for _ in range(6000):
             text = log.read_text() if log.exists() else ""

@@ -183,6 +183,9 @@ class SQLiteConnection:
     def script(self, text: str) -> None:
         self.execute(text)
 
+    def undo(self) -> bool:
+        return False  # the lock is of the whole file, so nothing is undone
+
     def hang_up(self) -> None:
         self._connection.close()
 
