@@ -93,7 +93,7 @@ def torture(opener: Callable[[], Store], directory: Path, kills: int = KILLS, se
             while not workers[number][1].exists():  # it writes when it is connected
                 assert time.monotonic() < deadline, "a worker does not start"
                 time.sleep(0.001)
-        time.sleep(rng.uniform(0, 0.03))
+        time.sleep(rng.uniform(0, 0.05))
         for number in victims:
             workers[number][0].kill()
         for number in victims:
@@ -209,7 +209,7 @@ def _log_in(opener: Callable[[], Store], keys: str, tenant: str, file: Path) -> 
         os.rename(file.with_suffix(".new"), file)
         while True:
             owner = Owner(tenant, str(rng.randrange(USERS)))
-            if rng.random() < 0.04:
+            if rng.random() < 0.02:
                 codes = [code for code in _all(store.recovery_codes) if code.owner == owner]
                 if codes:
                     selector = rng.choice(codes).selector
