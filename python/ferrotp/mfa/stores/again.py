@@ -3,7 +3,6 @@
 No driver and no framework is known here.
 """
 
-import itertools
 import threading
 from collections.abc import Callable
 from functools import wraps
@@ -20,27 +19,12 @@ class Undone(StoreUnavailable):
     """The database took back all of a transaction, which may be made again: a deadlock, for one."""
 
 
-_LONGEST_PAUSE = 0.1
-"""Seconds before a decision is made again, at most."""
-
-
 class _UnderWay(threading.local):
     latest = float("inf")
     """The deadline of what this thread does again, by `time.monotonic`; infinity for all else."""
 
 
 under_way = _UnderWay()
-
-
-def pause_before_try(number: int) -> None:
-    """Sleeps before a decision is made again, twice as long at most as the time before.
-
-    Where many decide about one user at one moment, one of them wins and all others have worked in vain. Without longer
-    and longer pauses the work grows with their square.
-
-    :param number: how often it was made already
-    """
-    sleep(uniform(0.001, min(0.005 * 2 ** min(number, 5), _LONGEST_PAUSE)))  # noqa: S311 - so that no two stay in step
 
 
 def again_if_undone(decision: DecisionT) -> DecisionT:
@@ -58,8 +42,8 @@ def again_if_undone(decision: DecisionT) -> DecisionT:
                 raise  # within another one, which will
         under_way.latest = begun + store.timeout
         try:
-            for number in itertools.count(1):
-                pause_before_try(number)
+            while True:
+                sleep(uniform(0.001, 0.01))  # noqa: S311 - so that no two stay in step
                 try:
                     return decision(store, *args, **more)
                 except Undone:
