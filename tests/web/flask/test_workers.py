@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ..steps import PASSWORD, Phone
+from ..steps import PASSWORD, Phone, early_in_a_step
 from ..visitor import Answer, Visitor, together
 from .example import EXAMPLE
 
@@ -67,7 +67,7 @@ def enrolled(base: str, email: str) -> tuple[Phone, list[str]]:
     visitor.get("/mfa/set-up")
     visitor.post("/mfa/set-up")
     phone = Phone(visitor.get("/mfa/set-up").uri)
-    answer = visitor.post("/mfa/set-up/confirm", {"code": phone.code(time.time(), -1)})
+    answer = visitor.post("/mfa/set-up/confirm", {"code": phone.code(early_in_a_step(), -1)})
     assert len(answer.codes) == 10
     return phone, answer.codes
 
