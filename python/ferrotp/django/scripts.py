@@ -25,21 +25,22 @@ def read_all(connection: Any, statements: Sequence[Statement], fetch: Callable[[
 
     :param fetch: gives the rows of a cursor
     """
-    together = takes_scripts(connection)
-    later = connection.taken() if together and isinstance(connection, SendsTogether) else ()
-    with connection.cursor() as cursor:
-        found = []
-        if together:
-            cursor.execute(*_joined([*later, *statements]))
-            for _ in later:
-                cursor.nextset()
-        for place, statement in enumerate(statements):
-            if not together:
+    found = []
+    if not takes_scripts(connection):
+        with connection.cursor() as cursor:
+            for statement in statements:
                 cursor.execute(*statement)
-            elif place:
-                cursor.nextset()
-            found.append(fetch(cursor))
+                found.append(fetch(cursor))
         return found
+    later = connection.taken() if isinstance(connection, SendsTogether) else ()
+    with connection.cursor() as cursor:
+        cursor.execute(*_joined([*later, *statements]))
+        for _ in later:
+            cursor.nextset()
+        for _ in statements:
+            found.append(fetch(cursor))
+            cursor.nextset()
+    return found
 
 
 def write(connection: Any, statement: Statement) -> None:

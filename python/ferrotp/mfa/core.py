@@ -348,10 +348,7 @@ class Core:
         hands it to the application."""
         at = datetime.fromtimestamp(now / 1000, timezone.utc)
         event = Event(kind, at, owner.tenant, owner.user_id, factor_id, method, detail)
-        if self.audit is None:
-            self._tell(event)
-        else:
-            self._note_all([event])
+        self._note_all([event])
         return event
 
     def emit_together(self, events: "Callable[[Core], None]") -> None:
@@ -410,7 +407,6 @@ class Core:
     def _telling(self, told: list[Event]) -> "Core":
         """This one, whose events only go into a list."""
         quiet = copy(self)
-        quiet._tell = told.append  # type: ignore[assignment, method-assign]
         quiet._note_all = told.extend  # type: ignore[assignment, method-assign]
         return quiet
 

@@ -2,7 +2,6 @@
 
 import unicodedata
 from collections.abc import Collection
-from typing import NoReturn
 
 from .core import Core, existing_factor_id
 from .errors import CodesNotAccepted, FactorDisabled, PolicyError, SealedRecordError, moment
@@ -28,8 +27,7 @@ def verify(
     """`MFA.verify`."""
     owner = core.owner(user_id)
     now = core.now()
-    if not core.policy.codes:
-        refuse_codes(core, owner, "refused", now)
+    check_codes(core, owner, "refused", now)
     among = None if factor_id is None or isinstance(factor_id, str) else frozenset(factor_id)
     digits = typed_digits(code)
     # Of the last time that the store asks.
@@ -75,8 +73,7 @@ def resync(core: Core, user_id: UserId, factor_id: str, code: str, next_code: st
     """`MFA.resync`."""
     owner = core.owner(user_id)
     now = core.now()
-    if not core.policy.codes:
-        refuse_codes(core, owner, "refused", now)
+    check_codes(core, owner, "refused", now)
     first, second = typed_digits(code), typed_digits(next_code)
 
     def decide(quiet: Core, reservation: Reservation) -> Acceptance | None:
@@ -103,8 +100,7 @@ def unlock(core: Core, user_id: UserId, code: str, next_code: str) -> Verificati
     """`MFA.unlock`."""
     owner = core.owner(user_id)
     now = core.now()
-    if not core.policy.codes:
-        refuse_codes(core, owner, "unlock refused", now)
+    check_codes(core, owner, "unlock refused", now)
     disable_at = core.limits.disable_at
     state = core.store.user(owner)
     if state.budgets["otp"].failures >= disable_at:
@@ -149,8 +145,7 @@ def _match_pair(core: Core, factor: Factor, first: str, second: str, now: int) -
     window, match = core.policy.window, core.keyring.match_totp_pair
     at, last_step = now // 1000, factor.last_step
     current, step = core.open_record(factor, now, match, first, second, at, window, window, last_step)
-    if factor.last_step > current + window:
-        _tell_clock_was_ahead(core, factor, now)
+    _tell_if_clock_was_ahead(core, factor, current, now)
     return step, 0 if step is None else step - current
 
 
@@ -170,16 +165,16 @@ def match_code(
     past = window if past_steps is None else _checked_past_steps(core, past_steps)
     at, last_step = now // 1000, factor.last_step
     current, step = core.open_record(factor, now, core.keyring.match_totp, digits, at, past, window, last_step)
-    if factor.last_step > current + window:
-        _tell_clock_was_ahead(core, factor, now)
+    _tell_if_clock_was_ahead(core, factor, current, now)
     # A code that was sent says nothing of a device's clock.
     return step, 0 if step is None or past_steps is not None else step - current
 
 
-def _tell_clock_was_ahead(core: Core, factor: Factor, now: int) -> None:
-    """Tells that the last code was accepted when the clock was ahead. No earlier one is accepted, whatever the clock
+def _tell_if_clock_was_ahead(core: Core, factor: Factor, current: int, now: int) -> None:
+    """Tells of a last code that was accepted when the clock was ahead. No earlier one is accepted, whatever the clock
     says now: the way out is a recovery code, a reset, or time."""
-    core.emit("clock was ahead", now, factor.owner, factor.factor_id, factor.kind, last_step=factor.last_step)
+    if factor.last_step > current + core.policy.window:
+        core.emit("clock was ahead", now, factor.owner, factor.factor_id, factor.kind, last_step=factor.last_step)
 
 
 def _checked_past_steps(core: Core, past_steps: int) -> int:
@@ -207,10 +202,11 @@ def _verification(factor: Factor, accepted: Acceptance, now: int, codes: int) ->
     )
 
 
-def refuse_codes(core: Core, owner: Owner, refused: Kind, now: int) -> NoReturn:
+def check_codes(core: Core, owner: Owner, refused: Kind, now: int) -> None:
     """:raises CodesNotAccepted: the policy takes passkeys alone"""
-    core.emit(refused, now, owner, "", "otp", reason="codes not accepted")
-    raise CodesNotAccepted
+    if not core.policy.codes:
+        core.emit(refused, now, owner, "", "otp", reason="codes not accepted")
+        raise CodesNotAccepted
 
 
 def typed_digits(text: object) -> str:
