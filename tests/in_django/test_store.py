@@ -278,6 +278,21 @@ def test_an_attempt_that_fails_on_the_way_leaves_nothing_and_the_connection_is_g
     assert store._connections.pool.unused == 1
 
 
+def test_where_the_connection_is_gone_what_was_left_for_later_is_an_error(on_postgresql: Place) -> None:
+    """And no decision that seems to be kept."""
+    owner, transactions = on_postgresql.owner, on_postgresql.store._connections
+
+    def decide() -> None:
+        with transactions.transaction() as using:
+            store_module._keep(using, owner, "otp", Budget(failures=7))
+            raw, connections[using].connection = connections[using].connection, None
+            raw.close()
+
+    with pytest.raises(StoreUnavailable):
+        decide()
+    assert on_postgresql.failures == 0
+
+
 def test_an_operation_that_asked_nothing_tells_postgresql_nothing(on_postgresql: Place) -> None:
     def nothing(*, undone: bool = False) -> None:
         with on_postgresql.store._connections.transaction() as using:
