@@ -1,8 +1,11 @@
 """What the tests of `ferrotp.django` share."""
 
+import functools
 import itertools
+import secrets
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +19,7 @@ set_up_site()
 from django.contrib.auth.models import User  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.core.signals import got_request_exception  # noqa: E402
+from django.db import connections  # noqa: E402
 from django.http import HttpRequest  # noqa: E402
 from django.test import override_settings  # noqa: E402
 from django.test.utils import setup_test_environment, teardown_test_environment  # noqa: E402
@@ -25,8 +29,11 @@ from mfa.authenticator import Device  # noqa: E402
 from ferrotp.django import get_mfa, mfa_event  # noqa: E402
 from ferrotp.django.test import Clock, MFAClient, mfa_clock  # noqa: E402
 from ferrotp.mfa import Event  # noqa: E402
+from ferrotp.mfa.stores.base import Store  # noqa: E402
 
+from .databases import database_on, database_on_mariadb  # noqa: E402
 from .site import given  # noqa: E402
+from .stores import migrate, open_store, set_up  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +47,26 @@ def mariadb() -> MariaDBServer:
     """The same."""
     skip_without_mariadb()
     return shared_mariadb()
+
+
+@pytest.fixture
+def opener_at(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Callable[[], Store]]:
+    """What opens the store anywhere, on a new database that has its tables: `open_store`, for a kind of database."""
+
+    def opener_at(where: str, **options: float) -> Callable[[], Store]:
+        if where == "sqlite":
+            database: dict[str, Any] = {"ENGINE": "django.db.backends.sqlite3", "NAME": f"{tmp_path}/db.sqlite3"}
+        elif where == "postgresql":
+            database = database_on(request.getfixturevalue(where))
+        else:
+            database = database_on_mariadb(request.getfixturevalue(where))
+        alias = f"store_{secrets.token_hex(4)}"
+        set_up({alias: database})
+        migrate(alias)
+        connections[alias].close()  # no other process is to have it
+        return functools.partial(open_store, alias, database, **options)
+
+    return opener_at
 
 
 @pytest.fixture(scope="session")

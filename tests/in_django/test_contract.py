@@ -1,7 +1,6 @@
 """The contract, on each database, in 64 processes."""
 
 import functools
-import os
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ import pytest
 from folders import in_memory
 from mfa.mariadb_server import MariaDBServer
 from mfa.servers import PostgreSQLServer
+from soak import SOAK
 
 from ferrotp.mfa.stores.base import Owner, Store
 from ferrotp.mfa.testing import StoreContract
@@ -20,7 +20,7 @@ from .stores import migrate, open_store, set_up
 
 
 class _OnDjango(StoreContract):
-    rounds = StoreContract.rounds if os.environ.get("FERROTP_SOAK") else 24
+    rounds = StoreContract.rounds if SOAK else 24
     alias: str
     database: dict[str, Any]
 
@@ -56,7 +56,7 @@ class TestPostgreSQL(_OnDjango):
 
 
 class TestMariaDB(_OnDjango):
-    rounds = StoreContract.rounds if os.environ.get("FERROTP_SOAK") else 12
+    rounds = StoreContract.rounds if SOAK else 12
 
     @pytest.fixture(scope="class", autouse=True)
     @classmethod

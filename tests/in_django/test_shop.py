@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 import warm
 from mfa.servers import PostgreSQLServer
+from started import when_log_says
 from web.visitor import Answer, Visitor
 
 from ferrotp import parse_uri
@@ -116,11 +116,8 @@ class Shop:
                 stderr=subprocess.STDOUT,
             )
         try:
-            deadline = time.monotonic() + 300
-            while not (found := re.search(r"(?:Listening at:|running on) (http://\S+)", log.read_text())):
-                assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-                time.sleep(0.05)
-            yield found[1]
+            listens = re.compile(r"(?:Listening at:|running on) (http://\S+)")
+            yield when_log_says(process, log, listens.search)[1]
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(120)

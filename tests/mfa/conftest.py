@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -56,6 +58,18 @@ class World:
 @pytest.fixture
 def world() -> World:
     return World()
+
+
+@pytest.fixture
+def database_at(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
+    """The URL of a new database: on a server, by its name, or in a SQLite file, by its journal."""
+
+    def database_at(where: str) -> str:
+        if where in ("postgresql", "mariadb"):
+            return str(request.getfixturevalue(where).database())
+        return f"sqlite:///{tmp_path}/mfa.db?journal={where}"
+
+    return database_at
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """Very many logins with right codes, by four processes: each refusal has to be explained by another one's login."""
 
 import multiprocessing
-import os
 import random
 import secrets
 from collections import Counter
@@ -9,12 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from soak import SOAK
+
 from ferrotp import TOTP, random_base32
 from ferrotp.mfa import MFA, InvalidCode, Policy, Throttled
 from ferrotp.mfa.stores.base import Owner, Store
 from ferrotp.vault import Keyring
 
-LOGINS = 1_000_000 if os.environ.get("FERROTP_SOAK") else 1_200
+LOGINS = 1_000_000 if SOAK else 1_200
 PROCESSES = 4
 OWN, SHARED = 20, 4
 """Users that one process logs in alone, and users whom all of them log in at the same moments."""

@@ -1,7 +1,7 @@
 """Right codes are accepted, and once: `make soak` asks a million times on each store."""
 
 import functools
-from pathlib import Path
+from collections.abc import Callable
 
 import figures
 import pytest
@@ -14,14 +14,12 @@ from .redis_server import server
 
 
 @pytest.mark.parametrize("where", ["wal", "delete", "postgresql", "mariadb", "redis"])
-def test_every_refusal_of_a_right_code_is_explained(where: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_every_refusal_of_a_right_code_is_explained(where: str, database_at: Callable[[str], str]) -> None:
     if where == "redis":
         with server() as own:
             found = log_in_often(functools.partial(_open, own.url))
-    elif where in ("postgresql", "mariadb"):
-        found = log_in_often(functools.partial(_open, request.getfixturevalue(where).database()))
     else:
-        found = log_in_often(functools.partial(_open, f"sqlite:///{tmp_path}/mfa.db?journal={where}"))
+        found = log_in_often(functools.partial(_open, database_at(where)))
     figures.report(f"{LOGINS:,} logins with right codes on {where}: {found}")
 
 

@@ -22,6 +22,7 @@ import releases
 from figures import report
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from soak import SOAK
 from surfaces import ATTRIBUTES, OVERRIDES, POSITIONAL_IN_2_12, SIGNATURES, SUBCLASSES, clock, signature, surfaces, zone
 
 from ferrotp import _native
@@ -37,7 +38,6 @@ DEVIATIONS = {
     "timecode": "legacy has verify_and_get_timecode, which came with pyotp 2.11",
 }
 
-SOAK = os.environ.get("FERROTP_SOAK") == "1"
 COMMON = {
     "deadline": None,
     # Continuous integration tries the same inputs each time; a developer and `make soak` new ones.

@@ -4,7 +4,6 @@ import http.cookiejar
 import itertools
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from typing import Any, TypeVar
 
 from flask import Flask
 from sqlalchemy import MetaData, create_engine, select
+from started import gunicorn_address, when_log_says
 
 import ferrotp
 from ferrotp.vault import new_key
@@ -120,15 +120,7 @@ class Site:
         env = {**os.environ, "SITE_DATABASE": self.url, "SITE_WITH": what}
         server = subprocess.Popen(command, env=env)
         try:
-            for _ in range(6000):
-                text = log.read_text() if log.exists() else ""
-                if text.count("Booting worker") == WORKERS and (found := re.search(r"at: (http://\S+)", text)):
-                    break
-                assert server.poll() is None, text
-                time.sleep(0.05)
-            else:
-                raise AssertionError(text)
-            self.base = found[1]
+            self.base = when_log_says(server, log, gunicorn_address(WORKERS))
             Browser(self.base).post("/login")
             yield
         finally:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from soak import SOAK
+
 from ferrotp.mfa import passkey_records
 from ferrotp.mfa.maintenance import rotate
 from ferrotp.mfa.policy import Policy
@@ -30,7 +32,6 @@ from ferrotp.mfa.stores.base import (
 from ferrotp.mfa.testing import advance
 from ferrotp.vault import Keyring
 
-SOAK = bool(os.environ.get("FERROTP_SOAK"))
 KILLS = 1000 if SOAK else 100
 NOW = 1_800_000_000_000
 # Everything is open, and every attempt that is not taken back moves `spent_until` by one.

@@ -2,17 +2,17 @@
 
 import itertools
 import multiprocessing
-import os
 import random
 import secrets
 import time
 from base64 import b32encode
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
+from soak import SOAK
 
 from ferrotp.mfa import MFA, MFAError, Policy, open_store
 from ferrotp.mfa.stores.base import Owner
@@ -21,7 +21,7 @@ from ferrotp.vault import Keyring
 from ..authenticator import Device
 from ..redis_server import server
 
-KILLS = 300 if os.environ.get("FERROTP_SOAK") else 25
+KILLS = 300 if SOAK else 25
 USERS = ("alice", "bob")
 POLICY = replace(Policy.cheap_for_tests(), failures_in_30_days=1000)
 
@@ -52,14 +52,12 @@ def log_in(url: str, keys: str, uris: dict[str, str], ready: Any) -> None:
 
 
 @pytest.mark.parametrize("where", ["wal", "delete", "postgresql", "mariadb", "redis"])
-def test_killed_workers_leave_a_row_for_each_login(where: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_killed_workers_leave_a_row_for_each_login(where: str, database_at: Callable[[str], str]) -> None:
     if where == "redis":
         with server() as own:
             _torture(own.url)
-    elif where in ("postgresql", "mariadb"):
-        _torture(request.getfixturevalue(where).database())
     else:
-        _torture(f"sqlite:///{tmp_path}/mfa.db?journal={where}")
+        _torture(database_at(where))
 
 
 def _torture(url: str) -> None:

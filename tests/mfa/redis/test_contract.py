@@ -1,12 +1,12 @@
 """Redis passes what every store passes."""
 
 import functools
-import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import pytest
+from soak import SOAK
 
 from ferrotp.mfa.stores.base import Factor, Owner, Store
 from ferrotp.mfa.stores.redis import RedisStore, _owner
@@ -15,8 +15,6 @@ from ferrotp.mfa.testing import StoreContract
 
 from ..redis_cluster import cluster
 from ..redis_server import programs, server
-
-SOAK = bool(os.environ.get("FERROTP_SOAK"))
 
 
 class Contract(StoreContract):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
+from soak import SOAK
 
 from ferrotp.mfa import StoreUnavailable, open_store
 from ferrotp.mfa.stores.base import AnsweredChallenge, Factor, Limits, Owner, RecoveryCode, Reservation
@@ -19,7 +20,7 @@ from ..redis_cluster import Cluster, cluster, until
 from ..redis_server import Server, programs, server
 from .test_decisions import NOW, factor
 
-KILLS = 1000 if os.environ.get("FERROTP_SOAK") else 100
+KILLS = 1000 if SOAK else 100
 LIMITS = Limits(10**6, (1,), 10**6, 1, 10**9)
 OWNERS = [Owner("acme", f"user {number}") for number in range(3)]
 CONTEXT = multiprocessing.get_context("fork")

@@ -1,13 +1,13 @@
 """The contract, on each database, in 64 processes."""
 
 import functools
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from folders import in_memory
+from soak import SOAK
 
 from ferrotp.mfa.stores.base import Owner, Store
 from ferrotp.mfa.stores.sql import SQLStore
@@ -56,7 +56,7 @@ class TestPostgreSQL(_OnSQL):
 
 
 class TestMariaDB(_OnSQL):
-    rounds = 1000 if os.environ.get("FERROTP_SOAK") else 20
+    rounds = StoreContract.rounds if SOAK else 20
 
     @pytest.fixture(scope="class", autouse=True)
     @classmethod

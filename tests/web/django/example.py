@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import warm
+from started import gunicorn_address, when_log_says
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "django_app"
 TESTS = Path(__file__).parents[2]
@@ -97,15 +98,7 @@ def gunicorn(folder: Path, database: "dict[str, Any] | None" = None, **more: str
     ]  # fmt: skip
     server = subprocess.Popen(command, env=environment(folder, **more))
     try:
-        for _ in range(6000):
-            text = log.read_text() if log.exists() else ""
-            if text.count("Booting worker") == 4 and (found := re.search(r"Listening at: (http://\S+)", text)):
-                break
-            assert server.poll() is None, text
-            time.sleep(0.05)
-        else:
-            raise AssertionError(text)
-        yield found[1]
+        yield when_log_says(server, log, gunicorn_address(4))
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(120)

@@ -1,7 +1,6 @@
 """The example on gunicorn with four workers and the SQLite default: one decision, whichever worker is asked."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from started import gunicorn_address, when_log_says
 
 from ..steps import PASSWORD, Phone, early_in_a_step
 from ..visitor import Answer, Visitor, together
@@ -31,16 +31,9 @@ def gunicorn(folder: Path, port: int = 0) -> Iterator[str]:
     ]  # fmt: skip
     server = subprocess.Popen(command, env={**os.environ, "EXAMPLE_FOLDER": str(folder), "PYTHONPATH": path})
     try:
-        for _ in range(6000):
-            text = log.read_text() if log.exists() else ""
-            if text.count("Booting worker") == 4 and (found := re.search(r"Listening at: (http://\S+)", text)):
-                break
-            assert server.poll() is None, text
-            time.sleep(0.05)
-        else:
-            raise AssertionError(text)
-        wait_for(found[1])
-        yield found[1]
+        address = when_log_says(server, log, gunicorn_address(4))
+        wait_for(address)
+        yield address
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(120)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from started import when_log_says
 
 from ..steps import PASSWORD, Phone, early_in_a_step
 from ..visitor import together
@@ -35,14 +36,7 @@ def uvicorn(folder: Path) -> Iterator[str]:
             command, env={**os.environ, "EXAMPLE_FOLDER": str(folder)}, stdout=out, stderr=out, start_new_session=True
         )
     try:
-        for _ in range(6000):
-            text = log.read_text()
-            if text.count("Application startup complete") == WORKERS:
-                break
-            assert server.poll() is None, text
-            time.sleep(0.05)
-        else:
-            raise AssertionError(text)
+        when_log_says(server, log, lambda text: text.count("Application startup complete") == WORKERS or None)
         yield f"http://127.0.0.1:{port}"
     finally:
         server.send_signal(signal.SIGTERM)
