@@ -93,11 +93,14 @@ fn scenario() {
 }
 
 fn instructions(scenario: &str) -> u64 {
+    // A program of its own, or a part of one.
+    let test =
+        module_path!().split_once("::").map_or("scenario".into(), |(_, path)| format!("{path}::scenario"));
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--collect-atstart=no"])
         .arg("--toggle-collect=*measured_by_callgrind*")
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "scenario", "--test-threads=1"])
+        .args(["--exact", &test, "--test-threads=1"])
         .env(SCENARIO, scenario)
         .output()
         .unwrap();

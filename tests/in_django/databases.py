@@ -32,4 +32,5 @@ def database_on_mariadb(server: MariaDBServer) -> dict[str, Any]:
         "USER": APP,
         "PASSWORD": PASSWORD,
         "HOST": str(server.socket),
+        "OPTIONS": {"ssl_disabled": True},  # or PyMySQL reads all certificates of the system for each connection
     }

@@ -29,6 +29,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[dict[str, object]]:
         yield database_on(shared_postgresql(max_connections=55))
 
 
+@pytest.mark.races
 def test_a_cold_start(database: dict[str, object]) -> None:
     alias = f"cold_{secrets.token_hex(4)}"
     set_up({alias: database})

@@ -12,6 +12,7 @@ from .databases import database_on, database_on_mariadb
 from .stores import migrate, open_store, set_up
 
 
+@pytest.mark.races
 @pytest.mark.parametrize("where", ["sqlite", "postgresql", "mariadb"])
 def test_killed_workers_lose_no_login_and_accept_none_twice(
     where: str, tmp_path: Path, request: pytest.FixtureRequest

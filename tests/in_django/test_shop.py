@@ -116,14 +116,14 @@ class Shop:
                 stderr=subprocess.STDOUT,
             )
         try:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 300
             while not (found := re.search(r"(?:Listening at:|running on) (http://\S+)", log.read_text())):
                 assert process.poll() is None and time.monotonic() < deadline, log.read_text()
                 time.sleep(0.05)
             yield found[1]
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(20)
+            process.wait(120)
         assert "Traceback" not in log.read_text(), log.read_text()
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import sqlite3
+import tempfile
 import threading
 import time
 import unittest
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +28,19 @@ from mfa.sql.starting import HANG
 
 from ferrotp.django import connections as store_connections
 from ferrotp.django import get_mfa
+from ferrotp.django import store as store_module
 from ferrotp.django.checks import check_durability
 from ferrotp.django.models import Budget as BudgetRow
 from ferrotp.django.models import Factor as FactorRow
 from ferrotp.django.models import UserEpoch
 from ferrotp.django.store import DjangoStore, OutsideTransactionStore
 from ferrotp.django.test import MFAClient, MFATestMixin, clear_memory
-from ferrotp.mfa import InvalidCode, Policy, StoreRefused, StoreUnavailable
+from ferrotp.mfa import AuditContext, Event, InvalidCode, Policy, StoreRefused, StoreUnavailable, audit_chain
 from ferrotp.mfa.stores import waiting
-from ferrotp.mfa.stores.base import Acceptance, Factor, Owner, Reservation
+from ferrotp.mfa.stores.base import Acceptance, AuditAppend, Budget, Factor, Owner, Reservation
 from ferrotp.mfa.stores.pool import POOL_SIZE
 from ferrotp.mfa.testing import NOW, advance
+from ferrotp.vault import Keyring
 
 from .conftest import Person
 from .databases import database_on, database_on_mariadb
@@ -149,14 +153,163 @@ def test_an_attempt_takes_four_statements(place: Place, monkeypatch: pytest.Monk
         return lambda: store.attempt(factor.owner, "otp", NOW, LIMITS, lambda _: accepted)
 
     attempt(None)()  # the connection is made
-    assert [sql.split()[0] for sql in _statements(monkeypatch, attempt(right))] in (
-        ["SELECT", "UPDATE", "UPDATE", "UPDATE"],  # SQLite: the count is written before the code is looked at
-        ["SELECT", "SELECT", "UPDATE", "UPDATE"],
-    )
+    run = [sql.split()[0] for sql in _statements(monkeypatch, attempt(right))]
+    if place.server is None:
+        assert run in (
+            ["SELECT", "UPDATE", "UPDATE", "UPDATE"],  # SQLite: the count is written before the code is looked at
+            ["SELECT", "SELECT", "UPDATE", "UPDATE"],
+        )
     assert store.user(factor.owner).factors[0].last_step == 5
     assert len(_statements(monkeypatch, attempt(None))) <= 3
     assert len(_statements(monkeypatch, lambda: store.has_ended(factor.owner, "none"))) == 1
-    assert len(_statements(monkeypatch, lambda: store.user(factor.owner))) <= 3  # one asks PostgreSQL whether it writes
+    assert len(_statements(monkeypatch, lambda: store.user(factor.owner))) <= 3  # one asks whether it could write
+
+
+@pytest.fixture
+def on_postgresql(aliases: dict[str, str], postgresql: PostgreSQLServer) -> Iterator[Place]:
+    place = Place(aliases["postgresql"], postgresql)
+    yield place
+    place.store.close()
+    connections[place.alias].close()
+
+
+def _messages(connection: Any, call: Callable[[], object]) -> list[list[str]]:
+    """What a call sends to PostgreSQL: for each round trip the first words of its statements."""
+    libpq = connection.connection.pgconn
+    with tempfile.TemporaryFile("w+") as file:
+        libpq.trace(file.fileno())
+        try:
+            call()
+        finally:
+            libpq.untrace()
+        file.seek(0)
+        sent = [line.rstrip().split("\t", 4) for line in file if "\tF\t" in line]
+    assert {kind for _, _, _, kind, *_ in sent} <= {"Query"}
+    return [[sql.split()[0] for sql in text.strip(' "').split("; ")] for *_, text in sent]
+
+
+def _sent(place: Place, call: Callable[[], object]) -> list[list[str]]:
+    """The same of the only connection of a store."""
+    with place.store._connections.pool.borrow() as connection:
+        assert place.store._connections.pool.unused == 0
+    return _messages(connection, call)
+
+
+_LOOKED = ["BEGIN", "SELECT", "SELECT", "SELECT", "SELECT"]
+"""The limits of the transaction; the budget, locked; factors, and the number of recovery codes."""
+
+
+def test_an_attempt_is_two_round_trips_to_postgresql_for_yes_and_no(on_postgresql: Place) -> None:
+    store, factor = on_postgresql.store, on_postgresql.factor
+
+    def attempt(accepted: Acceptance | None, login_id: str = "") -> Callable[[], object]:
+        return lambda: store.attempt(factor.owner, "otp", NOW, LIMITS, lambda _: accepted, login_id=login_id)
+
+    attempt(None)()  # the connection is made
+    right = Acceptance(factor.factor_id, 5, 0)
+    assert _sent(on_postgresql, attempt(right)) == [_LOOKED, ["UPDATE", "UPDATE", "COMMIT"]]
+    assert _sent(on_postgresql, attempt(None)) == [_LOOKED, ["UPDATE", "COMMIT"]]
+    assert _sent(on_postgresql, attempt(None, "login")) == [[*_LOOKED, "SELECT"], ["UPDATE", "COMMIT"]]
+    assert _sent(on_postgresql, lambda: store.user(factor.owner)) == [
+        ["BEGIN", "SELECT", "SELECT", "SELECT"],
+        ["COMMIT"],
+    ]
+    kept = store.user(factor.owner)
+    assert (kept.factors[0].last_step, kept.budgets["otp"].failures) == (5, 2)
+
+
+def test_a_row_of_the_audit_is_three_round_trips_more(on_postgresql: Place) -> None:
+    """The first of them has the changes of the attempt. All of it is one transaction."""
+    store, owner, keyring = on_postgresql.store, on_postgresql.owner, Keyring.generate()
+    event = Event("refused", datetime.now(timezone.utc), owner.tenant, owner.user_id)
+
+    def attempt() -> None:
+        def audit(answer: object) -> list[AuditAppend]:
+            return audit_chain.appends(keyring, [event], AuditContext())
+
+        store.attempt(owner, "otp", NOW, LIMITS, lambda _: None, audit=audit)
+
+    attempt()
+    assert _sent(on_postgresql, attempt) == [_LOOKED, ["UPDATE", "SELECT"], ["UPDATE"], ["INSERT"], ["COMMIT"]]
+    assert on_postgresql.failures == 2
+
+
+def test_beside_a_packages_transaction_a_check_is_two_round_trips_and_a_page_asks_in_one(
+    on_postgresql: Place,
+) -> None:
+    """As the adapters have it. The package's own connection is asked for what there is of the user."""
+    place, owner = on_postgresql, on_postgresql.owner
+    place.store = OutsideTransactionStore(place.alias)
+    right = Acceptance(place.factor.factor_id, 5, 0)
+
+    def check() -> None:
+        with transaction.atomic(using=place.alias):
+            place.store.attempt(owner, "otp", NOW, LIMITS, lambda _: right)
+
+    check()
+    assert _sent(place, check) == [_LOOKED, ["UPDATE", "COMMIT"]]  # its second time the code is wrong
+    assert _messages(connections[place.alias], lambda: place.store.user(owner)) == [["SELECT", "SELECT", "SELECT"]]
+
+
+def test_where_the_server_puts_values_in_the_store_has_a_connection_that_does_not(
+    postgresql: PostgreSQLServer,
+) -> None:
+    place = Place(_alias({**database_on(postgresql), "OPTIONS": {"server_side_binding": True}}), postgresql)
+    try:
+        place.attempt()
+        assert _sent(place, place.attempt) == [_LOOKED, ["UPDATE", "COMMIT"]]
+        # On the caller's own, which takes one statement at a time.
+        assert OutsideTransactionStore(place.alias).user(place.owner) == place.store.user(place.owner)
+    finally:
+        place.store.close()
+        connections[place.alias].close()
+
+
+def test_an_attempt_that_fails_on_the_way_leaves_nothing_and_the_connection_is_good(on_postgresql: Place) -> None:
+    """Of what is sent together, nothing is kept that comes before what fails."""
+    store, factor = on_postgresql.store, on_postgresql.factor
+    before = store.user(factor.owner)
+    far = Acceptance(factor.factor_id, 2**63, 0)  # no number that the column holds
+    with pytest.raises(ValueError, match="cannot hold"):
+        store.attempt(factor.owner, "otp", NOW, LIMITS, lambda _: far)
+    assert store.user(factor.owner) == before
+    assert isinstance(store.attempt(factor.owner, "otp", NOW, LIMITS, lambda _: None), Reservation)
+    assert store.user(factor.owner).budgets["otp"].failures == 1
+    assert store._connections.pool.unused == 1
+
+
+def test_an_operation_that_asked_nothing_tells_postgresql_nothing(on_postgresql: Place) -> None:
+    def nothing(*, undone: bool = False) -> None:
+        with on_postgresql.store._connections.transaction() as using:
+            if undone:
+                transaction.set_rollback(True, using=using)
+
+    assert _sent(on_postgresql, nothing) == _sent(on_postgresql, lambda: nothing(undone=True)) == []
+
+
+def test_what_django_runs_by_itself_is_in_the_transaction_and_after_what_was_left_for_later(
+    on_postgresql: Place,
+) -> None:
+    """A savepoint, a query of the ORM: the BEGIN and the changes before it are sent first."""
+    owner, transactions = on_postgresql.owner, on_postgresql.store._connections
+
+    def change() -> None:
+        with transactions.transaction() as using:
+            store_module._keep(using, owner, "otp", Budget(failures=7))
+            mine = BudgetRow.objects.using(using).filter(tenant=owner.tenant, user_id=owner.user_id, method="otp")
+            with transaction.atomic(using=using):
+                seen.append(mine.get().failures)
+            store_module._keep(using, owner, "otp", Budget(failures=8))
+            if len(seen) == 1:
+                raise RuntimeError
+
+    seen: list[int] = []
+    with pytest.raises(RuntimeError):
+        change()
+    assert (seen, on_postgresql.failures) == ([7], 0)
+    sent = _sent(on_postgresql, change)
+    assert [words[0] for words in sent] == ["BEGIN", "SAVEPOINT", "SELECT", "RELEASE", "UPDATE"]
+    assert (sent[0][-1], sent[-1][-1], seen, on_postgresql.failures) == ("UPDATE", "COMMIT", [7, 7], 8)
 
 
 def test_it_refuses_with_autocommit_off(place: Place) -> None:

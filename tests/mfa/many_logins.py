@@ -98,13 +98,15 @@ def _log_in(
             clock[0] = BEGIN + BETWEEN * turn
             user_id, step = _shared()[shared], clock[0] // 30
             try:
-                assert service.verify(user_id=user_id, code=codes[user_id].at(clock[0])).time_step == step
+                found = service.verify(user_id=user_id, code=codes[user_id].at(clock[0])).time_step
             except InvalidCode:
                 outcome.refused.append((shared, step))
             except Throttled:
                 outcome.throttled += 1
             else:
-                outcome.accepted.append((shared, step))
+                # Once in a million the step before has the same code, and then it is the one that counts.
+                assert found in (step - 1, step)
+                outcome.accepted.append((shared, found))
             with turns[shared]:
                 turns[shared].value = max(turns[shared].value, turn)
         answer.send(outcome)

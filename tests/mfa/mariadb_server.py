@@ -48,13 +48,17 @@ class MariaDBServer:
         self.port = free_port()
         data = self.directory / "data"
         data.mkdir()
+        # A server that starts removes what looks like its own from the folder for temporary tables: another's, too.
+        temporary = self.directory / "tmp"
+        temporary.mkdir()
         # It does not serve as root.
         owner = pwd.getpwuid(os.geteuid() or pwd.getpwnam("nobody").pw_uid)
-        for place in (self.directory, data):
+        for place in (self.directory, data, temporary):
             os.chown(place, owner.pw_uid, owner.pw_gid)
         given = {
             "user": owner.pw_name,
             "datadir": str(data),
+            "tmpdir": str(temporary),
             "max_connections": str(max_connections),
             "innodb_buffer_pool_size": "64M",
             "innodb_log_file_size": "16M",
@@ -77,7 +81,9 @@ class MariaDBServer:
     @contextlib.contextmanager
     def root(self, database: str | None = None) -> Any:
         """A cursor of the administrator's."""
-        connection = pymysql.connect(unix_socket=str(self.socket), user="root", database=database, autocommit=True)
+        connection = pymysql.connect(
+            unix_socket=str(self.socket), user="root", database=database, autocommit=True, ssl_disabled=True
+        )
         try:
             with connection.cursor() as cursor:
                 yield cursor

@@ -13,6 +13,7 @@ import pytest
 
 from ferrotp.mfa import StoreUnavailable
 from ferrotp.mfa.stores import pool as module
+from ferrotp.mfa.stores.again import Undone
 from ferrotp.mfa.stores.pool import MAX_IDLE, ConnectionPool, FairSemaphore
 
 
@@ -22,10 +23,16 @@ class Fake:
     def __init__(self, deadline: float) -> None:
         self.deadline = deadline
         self.alive = True
+        self.clean = True
         self.open = True
 
     def usable(self) -> bool:
         return self.alive
+
+    def undo(self) -> bool:
+        if not self.alive:
+            raise OSError
+        return self.clean
 
     def hang_up(self) -> None:
         self.open = False
@@ -190,6 +197,36 @@ def test_a_database_that_is_away_ends_the_unused_connections_too(pool: Connectio
     with pytest.raises(StoreUnavailable), pool.borrow():
         raise StoreUnavailable
     assert pool.unused == 0 and not any(connection.open for connection in made)
+
+
+def undo(pool: ConnectionPool[Fake], broken: str = "") -> Fake:
+    """Has an operation end in `Undone`, on a connection with something broken."""
+    used: list[Fake] = []
+
+    def operation() -> None:
+        with pool.borrow() as connection:
+            used.append(connection)
+            if broken:
+                setattr(connection, broken, False)
+            raise Undone
+
+    with pytest.raises(Undone):
+        operation()
+    return used[0]
+
+
+def test_a_connection_whose_transaction_was_undone_is_used_again(pool: ConnectionPool[Fake], made: list[Fake]) -> None:
+    undone = undo(pool)
+    with pool.borrow() as again:
+        assert again is undone and undone.open
+
+
+@pytest.mark.parametrize("state", ["alive", "clean"])
+def test_a_connection_that_cannot_undo_its_transaction_is_not_used_again(
+    pool: ConnectionPool[Fake], made: list[Fake], state: str
+) -> None:
+    undone = undo(pool, state)
+    assert not undone.open and pool.unused == 0
 
 
 def test_connections_are_hung_up_where_none_is_to_be_kept(made: list[Fake]) -> None:

@@ -9,9 +9,13 @@ from typing import Any
 import pytest
 import zxingcpp
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from programs import CHROMIUM
 from qr.readers import CHROMIUM_FLAGS
+
+PATIENCE = 60_000
+"""Milliseconds that a page may take on a busy machine."""
+expect.set_options(timeout=PATIENCE)
 
 IN_CI = os.environ.get("CI") == "true"
 IMAGES = Path(__file__).parent.parent.parent / "docs" / "images"

@@ -86,7 +86,7 @@ class Visitor:
 
     def _ask(self, method: str, path: str, body: "str | None", headers: "dict[str, str]") -> Answer:
         where = urlsplit(self.base)
-        connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=30)
+        connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=300)
         sent = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()), "Accept": "text/html"}
         if body is not None:
             sent["Content-Type"] = "application/x-www-form-urlencoded"

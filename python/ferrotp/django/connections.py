@@ -8,7 +8,7 @@ all waiting, are those of `ferrotp.mfa.stores`.
 import math
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from time import monotonic
 from typing import Any
@@ -33,6 +33,7 @@ from ferrotp.mfa.stores.pool import POOL_SIZE, ConnectionPool
 from ferrotp.mfa.stores.waiting import Connector, LockWait, is_sqlite_busy, socket_waiter, watchdog
 
 from .conf import is_testing
+from .scripts import SendsTogether, Statement
 
 _ADVICE = (
     "The decision was not made and nothing was counted. Make it outside of the transaction; or, in a view under "
@@ -83,7 +84,6 @@ class StoreConnections:
             connections[self._store_alias] = connection
             try:
                 with connection.ended_when_late(), transaction.atomic(using=self._store_alias, durable=True):
-                    connection.set_limits()
                     yield self._store_alias
             except Error as error:
                 raise _translated(error, inside, connection.deadline, self.alias) from None
@@ -125,17 +125,16 @@ class StoreConnections:
         return connection
 
 
-def is_writable(using: str) -> bool:
-    """Whether what a connection reads is no copy that may lag: it could write, too."""
+ASK_WRITABLE = {
+    "postgresql": "SELECT current_setting('transaction_read_only') = 'off'",
+    "mysql": "SELECT CAST(@@GLOBAL.read_only AS CHAR) IN ('0', 'OFF')",
+}
+"""Whether what a server reads is no copy that may lag: it could write, too."""
+
+
+def is_writable_file(using: str) -> bool:
+    """The same of SQLite."""
     connection: Any = connections[using]
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT current_setting('transaction_read_only')")
-            return bool(cursor.fetchone()[0] == "off")
-    if connection.vendor == "mysql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT CAST(@@GLOBAL.read_only AS CHAR) IN ('0', 'OFF')")
-            return bool(cursor.fetchone()[0])
     name = str(connection.settings_dict["NAME"])
     return connection.is_in_memory_db() or name.startswith("file:") or os.access(name, os.W_OK)
 
@@ -192,8 +191,8 @@ class _SQLiteConnection(_StoreConnection):
                     raise StoreUnavailable("the SQLite file stayed locked") from None
                 self.deadline = wait.deadline
 
-    def set_limits(self) -> None:
-        """The lock is taken already."""
+    def undo(self) -> bool:
+        return False  # the lock is of the whole file, so nothing is undone
 
     def usable(self) -> bool:
         return True
@@ -260,6 +259,10 @@ class _ServerConnection(_StoreConnection):
         except (OSError, ValueError, AttributeError, self.Database.Error):
             return False
 
+    def undo(self: Any) -> bool:
+        # Django has rolled it back, or closed the connection.
+        return not self.in_atomic_block and not self.needs_rollback and self.connection is not None
+
     def hang_up(self: Any) -> None:
         raw, self.connection = self.connection, None
         if self._socket is not None:
@@ -278,14 +281,15 @@ class _ServerConnection(_StoreConnection):
             self._socket.shutdown(socket.SHUT_RDWR)
 
 
-class _PostgreSQLConnection(_ServerConnection):
+class _PostgreSQLConnection(SendsTogether, _ServerConnection):
     """What a connection of the store's own does otherwise on PostgreSQL."""
 
     @staticmethod
     def adapt_options(options: dict[str, Any], timeout: float) -> None:
-        # Each transaction says what it needs, and the store has a pool of its own.
-        options.pop("isolation_level", None)
-        options.pop("pool", None)
+        # Each transaction says what it needs, and the store has a pool of its own. A server that puts the values in
+        # takes one statement at a time.
+        for name in ("isolation_level", "pool", "server_side_binding", "cursor_factory"):
+            options.pop(name, None)
         options.setdefault("connect_timeout", 2)
 
     def _descriptor(self: Any) -> int:
@@ -294,18 +298,22 @@ class _PostgreSQLConnection(_ServerConnection):
     def settle(self: Any) -> None:
         # For a transaction only: a pooler may lend the same session to another client afterwards.
         limit = max(int(900 * self.timeout), 1)
-        self._limits = (
-            "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;"
-            f"SET LOCAL statement_timeout TO {limit}; SET LOCAL lock_timeout TO {max(limit - 100, 1)};"
-            f"SET LOCAL idle_in_transaction_session_timeout TO {2 * limit};"
-            "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
+        changes = {
+            "statement_timeout": limit,
+            "lock_timeout": max(limit - 100, 1),
+            "idle_in_transaction_session_timeout": 2 * limit,
+        }
+        settings = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in changes.items())
+        durable = (
+            "CASE WHEN current_setting('synchronous_commit') = 'off'"
+            " THEN set_config('synchronous_commit', 'on', true) END"
         )
+        self._deciding = [("BEGIN ISOLATION LEVEL READ COMMITTED", ()), (f"SELECT {settings}, {durable}", ())]
 
-    def set_limits(self: Any) -> None:
-        if self.reading:
-            return  # it may take the time that a page may take, up to the deadline
-        with self.cursor() as cursor:
-            cursor.execute(self._limits)
+    @property
+    def beginning(self: Any) -> Sequence[Statement]:
+        # To read may take the time that a page may take, up to the deadline.
+        return [("BEGIN", ())] if self.reading else self._deciding
 
 
 class _MySQLConnection(_ServerConnection):
@@ -332,9 +340,6 @@ class _MySQLConnection(_ServerConnection):
             limits += [f"max_execution_time = {max(int(900 * self.timeout), 1)}"]
         with self.cursor() as cursor:
             cursor.execute("SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', " + ", ".join(limits))
-
-    def set_limits(self) -> None:
-        """They are the session's."""
 
     def _set_autocommit(self: Any, autocommit: bool) -> None:
         if not autocommit and self.reading:

@@ -161,7 +161,7 @@ class Core:
         :param events: emits what there is to tell of an answer, by the core that it is called with. With an audit it is
             called in the middle of the decision, and again if another process came between
         """
-        if not self.audited:
+        if self.audit is None:
             answer = verb(*arguments, **named)
             events(self, answer)
             return answer
@@ -236,8 +236,9 @@ class Core:
             if isinstance(answer, Refusal):
                 core._tell_refusal(answer, owner, method, now, factor_id)
                 return
-            core._note_all(met)
-            met.clear()
+            if met:
+                core._note_all(met)
+                met.clear()
             events(core, answer)
 
         wanted = {"factor_id": factor_id, "login_id": login_id}
@@ -249,7 +250,8 @@ class Core:
             self.emit("store damaged", now, owner, reason=str(error))
             raise
         finally:
-            self._tell_all(met)  # of a decision that failed
+            if met:  # by a decision that failed
+                self._tell_all(met)
         if isinstance(answer, Refusal):
             _raise_refusal(answer, method)
         return answer
@@ -346,12 +348,15 @@ class Core:
         hands it to the application."""
         at = datetime.fromtimestamp(now / 1000, timezone.utc)
         event = Event(kind, at, owner.tenant, owner.user_id, factor_id, method, detail)
-        self._note_all([event])
+        if self.audit is None:
+            self._tell(event)
+        else:
+            self._note_all([event])
         return event
 
     def emit_together(self, events: "Callable[[Core], None]") -> None:
         """Events that are written at once, if they are rows."""
-        if not self.audited:
+        if self.audit is None:
             events(self)
             return
         told: list[Event] = []
@@ -360,17 +365,19 @@ class Core:
 
     def _note_all(self, events: Sequence[Event]) -> None:
         """What goes with no decision of the store. It is written first: what cannot be is not answered, either."""
+        if self.audit is None:
+            self._tell_all(events)
+            return
         coming: list[AuditAppend] = []
-        if self.audited:
-            try:
-                self.begin_audit()
-                coming = self._appends(events)
-                if coming:
-                    self.store.append_audit(coming)
-            except MFAError:
-                if any(event.kind != "store damaged" for event in events):
-                    raise
-                # That the store is damaged is raised in any case.
+        try:
+            self.begin_audit()
+            coming = self._appends(events)
+            if coming:
+                self.store.append_audit(coming)
+        except MFAError:
+            if any(event.kind != "store damaged" for event in events):
+                raise
+            # That the store is damaged is raised in any case.
         self._tell_all(events)
         self._tell_damaged(coming)
 
@@ -403,6 +410,7 @@ class Core:
     def _telling(self, told: list[Event]) -> "Core":
         """This one, whose events only go into a list."""
         quiet = copy(self)
+        quiet._tell = told.append  # type: ignore[assignment, method-assign]
         quiet._note_all = told.extend  # type: ignore[assignment, method-assign]
         return quiet
 

@@ -12,6 +12,7 @@ behind, of users and tenants that they make up. Run them without ``python -O``: 
 """
 
 import contextlib
+import gc
 import itertools
 import multiprocessing
 import os
@@ -1753,7 +1754,7 @@ class _Crowd:
         kind = suite.processes, suite.across_processes
         crowd = cls._crowds.get(kind)
         if crowd is None:
-            crowd = cls._crowds[kind] = cls(*kind)
+            crowd = cls._crowds[kind] = cls(*kind, opener())
         if crowd._suite is not suite:
             crowd._open(opener())
             crowd._suite = suite
@@ -1770,11 +1771,10 @@ class _Crowd:
                     crowd._tell(None)
                     del cls._crowds[kind]
 
-    def __init__(self, size: int, across_processes: bool) -> None:
+    def __init__(self, size: int, across_processes: bool, opener: Callable[[], Store]) -> None:
         self._suite: type[StoreContract] | None = None
         self._keys = Keyring.generate().export()
-        self._pipes: list[Any] = []
-        self._members: list[Any] = []
+        self._members: list[Any]
         context: Any
         if across_processes:
             ways = multiprocessing.get_all_start_methods()
@@ -1783,17 +1783,21 @@ class _Crowd:
                 context.set_forkserver_preload([__name__, *PRELOADED])
             semaphore, start = context.Semaphore, context.Process
         else:
+            ways = []
             semaphore, start = threading.Semaphore, threading.Thread
         # Two semaphores, since a `Barrier` has its processes queue for its lock before and after each round.
         self._ready, self._go = semaphore(0), semaphore(0)
-        for _ in range(size):
-            mine, theirs = context.Pipe() if across_processes else _line()
-            member = start(target=_member, args=(self._keys, self._ready, self._go, theirs), daemon=True)
+        lines = [context.Pipe() if across_processes else _line() for _ in range(size)]
+        self._pipes = [mine for mine, _ in lines]
+        shared, ends = (self._keys, self._ready, self._go), [theirs for _, theirs in lines]
+        if "forkserver" in ways:
+            self._members = [start(target=_family, args=(opener, *shared, ends), daemon=True)]
+        else:
+            self._members = [start(target=_member, args=(*shared, end), daemon=True) for end in ends]
+        for member in self._members:
             member.start()
-            if across_processes:
-                theirs.close()
-            self._pipes.append(mine)
-            self._members.append(member)
+        for end in ends if across_processes else ():
+            end.close()
 
     def _tell(self, task: object) -> None:
         for pipe in self._pipes:
@@ -2019,6 +2023,28 @@ def _line() -> tuple[_LineEnd, _LineEnd]:
     there: SimpleQueue[Any] = SimpleQueue()
     back: SimpleQueue[Any] = SimpleQueue()
     return _LineEnd(back, there), _LineEnd(there, back)
+
+
+def _family(opener: Callable[[], Store], keys: str, ready: Any, go: Any, pipes: "list[Connection]") -> None:
+    """Becomes as many members as there are pipes. What opening the store loads is loaded once, before."""
+    with suppress(Exception):  # each of them tells of it
+        opener().close()
+    gc.freeze()  # what is shared stays shared: a collection would write into each object
+    for pipe in pipes:
+        if os.fork() == 0:
+            try:
+                for other in pipes:
+                    if other is not pipe:
+                        other.close()
+                _member(keys, ready, go, pipe)
+            except EOFError:
+                pass  # the tests are over
+            finally:
+                os._exit(0)
+    for pipe in pipes:
+        pipe.close()
+    for _ in pipes:
+        os.wait()
 
 
 def _member(keys: str, ready: Any, go: Any, pipe: "Connection | _LineEnd") -> None:

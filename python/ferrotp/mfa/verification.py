@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Collection
+from typing import NoReturn
 
 from .core import Core, existing_factor_id
 from .errors import CodesNotAccepted, FactorDisabled, PolicyError, SealedRecordError, moment
@@ -27,16 +28,18 @@ def verify(
     """`MFA.verify`."""
     owner = core.owner(user_id)
     now = core.now()
-    check_codes(core, owner, "refused", now)
+    if not core.policy.codes:
+        refuse_codes(core, owner, "refused", now)
     among = None if factor_id is None or isinstance(factor_id, str) else frozenset(factor_id)
     digits = typed_digits(code)
     # Of the last time that the store asks.
     reason = ""
     broken: SealedRecordError | None = None
+    matched: Factor | None = None
 
     def decide(quiet: Core, reservation: Reservation) -> Acceptance | None:
-        nonlocal reason, broken
-        reason, broken = "wrong" if digits else "malformed", None
+        nonlocal reason, broken, matched
+        reason, broken, matched = "wrong" if digits else "malformed", None, None
         for factor in reservation.factors:
             if factor.kind == "passkey" or (among is not None and factor.factor_id not in among):
                 continue
@@ -48,20 +51,21 @@ def verify(
             if step is None:
                 continue
             if step > factor.last_step:
+                matched = factor
                 return _accepted(quiet, factor, step, drift)
             reason = "used"
         return None
 
     def events(core: Core, attempt: Reservation) -> None:
-        if attempt.accepted is not None:
-            _tell_accepted(core, attempt, attempt.accepted, "verified", now)
+        if attempt.accepted is not None and matched is not None:
+            _tell_accepted(core, matched, attempt.accepted, "verified", now)
         elif broken is None:
             core.tell_refused(attempt, now, reason)
 
     one_factor = existing_factor_id(factor_id) if isinstance(factor_id, str) else ""
     attempt = core.attempt(owner, "otp", now, decide, events, factor_id=one_factor, login_id=login_id)
-    if attempt.accepted is not None:
-        return _verification(attempt, attempt.accepted, now, attempt.recovery_codes)
+    if attempt.accepted is not None and matched is not None:
+        return _verification(matched, attempt.accepted, now, attempt.recovery_codes)
     if broken is not None:
         raise broken
     core.raise_refused(attempt, now)
@@ -71,7 +75,8 @@ def resync(core: Core, user_id: UserId, factor_id: str, code: str, next_code: st
     """`MFA.resync`."""
     owner = core.owner(user_id)
     now = core.now()
-    check_codes(core, owner, "refused", now)
+    if not core.policy.codes:
+        refuse_codes(core, owner, "refused", now)
     first, second = typed_digits(code), typed_digits(next_code)
 
     def decide(quiet: Core, reservation: Reservation) -> Acceptance | None:
@@ -86,19 +91,20 @@ def resync(core: Core, user_id: UserId, factor_id: str, code: str, next_code: st
         if attempt.accepted is None:
             core.tell_refused(attempt, now, "wrong", factor_id)
         else:
-            _tell_accepted(core, attempt, attempt.accepted, "factor resynchronized", now)
+            _tell_accepted(core, attempt.factors[0], attempt.accepted, "factor resynchronized", now)
 
     attempt = core.attempt(owner, "otp", now, decide, events, factor_id=existing_factor_id(factor_id))
     if attempt.accepted is None:
         core.raise_refused(attempt, now)
-    return _verification(attempt, attempt.accepted, now, attempt.recovery_codes)
+    return _verification(attempt.factors[0], attempt.accepted, now, attempt.recovery_codes)
 
 
 def unlock(core: Core, user_id: UserId, code: str, next_code: str) -> Verification:
     """`MFA.unlock`."""
     owner = core.owner(user_id)
     now = core.now()
-    check_codes(core, owner, "unlock refused", now)
+    if not core.policy.codes:
+        refuse_codes(core, owner, "unlock refused", now)
     disable_at = core.limits.disable_at
     state = core.store.user(owner)
     if state.budgets["otp"].failures >= disable_at:
@@ -120,14 +126,14 @@ def unlock(core: Core, user_id: UserId, code: str, next_code: str) -> Verificati
             continue
         accepted = _accepted(core, factor, step, drift)
 
-        def events(core: Core, is_open: bool, accepted: Acceptance = accepted) -> None:
+        def events(core: Core, is_open: bool, factor: Factor = factor, accepted: Acceptance = accepted) -> None:
             if is_open:
-                _tell_accepted(core, reservation, accepted, "unlocked", now)
+                _tell_accepted(core, factor, accepted, "unlocked", now)
 
         if step - 1 > factor.last_step and core.decide(
             core.store.unlock, reservation, accepted, now, disable_at=disable_at, events=events
         ):
-            return _verification(reservation, accepted, now, state.recovery_codes)
+            return _verification(factor, accepted, now, state.recovery_codes)
         reason = "used"
     if broken is not None:
         raise broken
@@ -143,7 +149,8 @@ def _match_pair(core: Core, factor: Factor, first: str, second: str, now: int) -
     window, match = core.policy.window, core.keyring.match_totp_pair
     at, last_step = now // 1000, factor.last_step
     current, step = core.open_record(factor, now, match, first, second, at, window, window, last_step)
-    _tell_if_clock_was_ahead(core, factor, current, now)
+    if factor.last_step > current + window:
+        _tell_clock_was_ahead(core, factor, now)
     return step, 0 if step is None else step - current
 
 
@@ -163,16 +170,16 @@ def match_code(
     past = window if past_steps is None else _checked_past_steps(core, past_steps)
     at, last_step = now // 1000, factor.last_step
     current, step = core.open_record(factor, now, core.keyring.match_totp, digits, at, past, window, last_step)
-    _tell_if_clock_was_ahead(core, factor, current, now)
+    if factor.last_step > current + window:
+        _tell_clock_was_ahead(core, factor, now)
     # A code that was sent says nothing of a device's clock.
     return step, 0 if step is None or past_steps is not None else step - current
 
 
-def _tell_if_clock_was_ahead(core: Core, factor: Factor, current: int, now: int) -> None:
-    """Tells of a last code that was accepted when the clock was ahead. No earlier one is accepted, whatever the clock
+def _tell_clock_was_ahead(core: Core, factor: Factor, now: int) -> None:
+    """Tells that the last code was accepted when the clock was ahead. No earlier one is accepted, whatever the clock
     says now: the way out is a recovery code, a reset, or time."""
-    if factor.last_step > current + core.policy.window:
-        core.emit("clock was ahead", now, factor.owner, factor.factor_id, factor.kind, last_step=factor.last_step)
+    core.emit("clock was ahead", now, factor.owner, factor.factor_id, factor.kind, last_step=factor.last_step)
 
 
 def _checked_past_steps(core: Core, past_steps: int) -> int:
@@ -189,24 +196,21 @@ def _accepted(core: Core, factor: Factor, step: int, drift: int) -> Acceptance:
     return Acceptance(factor.factor_id, step, drift, resealed)
 
 
-def _tell_accepted(core: Core, attempt: Reservation, accepted: Acceptance, kind: Kind, now: int) -> None:
-    factor = attempt.factor(accepted.factor_id)
+def _tell_accepted(core: Core, factor: Factor, accepted: Acceptance, kind: Kind, now: int) -> None:
     core.emit(kind, now, factor.owner, factor.factor_id, factor.kind, time_step=accepted.step, drift=accepted.drift)
 
 
-def _verification(attempt: Reservation, accepted: Acceptance, now: int, codes: int) -> Verification:
-    factor = attempt.factor(accepted.factor_id)
+def _verification(factor: Factor, accepted: Acceptance, now: int, codes: int) -> Verification:
     step, drift = accepted.step, accepted.drift
     return Verification(
         factor.owner.user_id, factor.kind, moment(now), factor.factor_id, factor.name, step, drift, codes
     )
 
 
-def check_codes(core: Core, owner: Owner, refused: Kind, now: int) -> None:
+def refuse_codes(core: Core, owner: Owner, refused: Kind, now: int) -> NoReturn:
     """:raises CodesNotAccepted: the policy takes passkeys alone"""
-    if not core.policy.codes:
-        core.emit(refused, now, owner, "", "otp", reason="codes not accepted")
-        raise CodesNotAccepted
+    core.emit(refused, now, owner, "", "otp", reason="codes not accepted")
+    raise CodesNotAccepted
 
 
 def typed_digits(text: object) -> str:

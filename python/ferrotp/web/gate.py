@@ -6,8 +6,8 @@ too early is raised, as a `StepError`.
 
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -94,6 +94,7 @@ class Gate:
         self.now = clock
         self._epochs = EpochCache() if epochs is None else epochs
         self._half_login_lifetime = mfa.policy.half_login_lifetime
+        self._issuer = mfa.issuer
 
     def is_required(self, user_id: str) -> bool:
         """Whether this user must have a second factor."""
@@ -125,8 +126,8 @@ class Gate:
 
     def load(self, record: object) -> Login | None:
         """The login in a session, if it lives."""
-        mfa = self.mfa
-        return Login.load(record, self.now(), self._half_login_lifetime, issuer=mfa.issuer, tenant=mfa.tenant)
+        lifetime, tenant = self._half_login_lifetime, self.mfa.tenant
+        return Login.load(record, self.now(), lifetime, issuer=self._issuer, tenant=tenant)
 
     def device_cookie(self, user_id: UserId, *, host: bool = False) -> str:
         """The name of the cookie of a trusted device of this user, here: see `ferrotp.web.device_cookie`."""
@@ -228,8 +229,9 @@ class Gate:
         self._refuse_out_of_turn(login)
         self._refuse_codes(login)
         try:
-            with self._saying_what_is_there_instead(login):
-                verification = self.mfa.verify(user_id=login.user_id, code=code, login_id=login.nonce)
+            verification = self.mfa.verify(user_id=login.user_id, code=code, login_id=login.nonce)
+        except NotEnrolled:
+            raise self._what_is_there_instead(login) from None
         except LoginCancelled:
             raise HalfLoginEnded from None
         except FactorDisabled:
@@ -245,8 +247,9 @@ class Gate:
         self.allow_challenge(login)
         self._refuse_codes(login)
         try:
-            with self._saying_what_is_there_instead(login):
-                verification = self.mfa.unlock(user_id=login.user_id, code=code, next_code=next_code)
+            verification = self.mfa.unlock(user_id=login.user_id, code=code, next_code=next_code)
+        except NotEnrolled:
+            raise self._what_is_there_instead(login) from None
         except FactorDisabled:
             self.cancel(login)
             raise
@@ -263,8 +266,10 @@ class Gate:
         :raises NoFactor: if the user has no active one
         """
         self.allow_challenge(login)
-        with self._saying_what_is_there_instead(login):
+        try:
             return self.mfa.passkey_challenge(user_id=login.user_id, session=session or login.nonce)
+        except NotEnrolled:
+            raise self._what_is_there_instead(login) from None
 
     def verify_passkey(self, login: Login, response: object, session: str = "") -> Login:
         """A passkey instead of a code: what the browser made of `passkey_challenge`.
@@ -303,8 +308,9 @@ class Gate:
         """The same by a recovery code."""
         self.allow_challenge(login)
         try:
-            with self._saying_what_is_there_instead(login):
-                verification = self.mfa.recover(user_id=login.user_id, code=code)
+            verification = self.mfa.recover(user_id=login.user_id, code=code)
+        except NotEnrolled:
+            raise self._what_is_there_instead(login) from None
         except FactorDisabled:
             self.cancel(login)
             raise
@@ -559,17 +565,13 @@ class Gate:
     def _page_of_half_login(self, login: Login) -> Literal["challenge", "set-up", "add-passkey"]:
         return self.set_up_page(login.user_id) if login.stage == "set-up" else "challenge"
 
-    @contextmanager
-    def _saying_what_is_there_instead(self, login: Login) -> Iterator[None]:
-        """For a step that asks for a factor which the user may not have."""
-        try:
-            yield
-        except NotEnrolled:
-            status = self.mfa.status(user_id=login.user_id)
-            if status.enrolled:
-                raise NoFactor(_code_page(status)) from None
-            # A half-login had a factor when it began: it begins again.
-            raise NoFactor(self.set_up_page(login.user_id) if login.stage == "full" else "password") from None
+    def _what_is_there_instead(self, login: Login) -> NoFactor:
+        """Where a user goes who was asked for a factor that is not there."""
+        status = self.mfa.status(user_id=login.user_id)
+        if status.enrolled:
+            return NoFactor(_code_page(status))
+        # A half-login had a factor when it began: it begins again.
+        return NoFactor(self.set_up_page(login.user_id) if login.stage == "full" else "password")
 
     def _lacks_passkey(self, user_id: str) -> bool:
         """Whether this user must have a passkey, and has none."""

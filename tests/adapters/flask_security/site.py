@@ -120,7 +120,7 @@ class Site:
         env = {**os.environ, "SITE_DATABASE": self.url, "SITE_WITH": what}
         server = subprocess.Popen(command, env=env)
         try:
-            for _ in range(600):
+            for _ in range(6000):
                 text = log.read_text() if log.exists() else ""
                 if text.count("Booting worker") == WORKERS and (found := re.search(r"at: (http://\S+)", text)):
                     break

@@ -71,7 +71,7 @@ class DjangoSite:
 
     def close(self) -> None:
         self._server.send_signal(signal.SIGINT)
-        self._server.wait(10)
+        self._server.wait(120)
 
 
 def manage(folder: Path, *arguments: str, **more: str) -> str:
@@ -97,7 +97,7 @@ def gunicorn(folder: Path, database: "dict[str, Any] | None" = None, **more: str
     ]  # fmt: skip
     server = subprocess.Popen(command, env=environment(folder, **more))
     try:
-        for _ in range(600):
+        for _ in range(6000):
             text = log.read_text() if log.exists() else ""
             if text.count("Booting worker") == 4 and (found := re.search(r"Listening at: (http://\S+)", text)):
                 break
@@ -108,4 +108,4 @@ def gunicorn(folder: Path, database: "dict[str, Any] | None" = None, **more: str
         yield found[1]
     finally:
         server.send_signal(signal.SIGTERM)
-        server.wait(20)
+        server.wait(120)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from mfa.servers import PostgreSQLServer, shared_postgresql
 
-from ..steps import PASSWORD, Phone
+from ..steps import PASSWORD, Phone, early_in_a_step
 from ..visitor import Answer, Visitor, together
 from .example import gunicorn, manage
 
@@ -51,7 +51,7 @@ def enrolled(base: str, email: str) -> tuple[Phone, list[str], Browser]:
     browser.get("/mfa/set-up")
     browser.post("/mfa/set-up")
     phone = Phone(browser.get("/mfa/set-up").uri)
-    answer = browser.post("/mfa/set-up/confirm", {"code": phone.code(time.time(), -1)})
+    answer = browser.post("/mfa/set-up/confirm", {"code": phone.code(early_in_a_step(), -1)})
     assert len(answer.codes) == 10
     return phone, answer.codes, browser
 

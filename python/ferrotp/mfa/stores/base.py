@@ -181,10 +181,6 @@ class Reservation:
     accepted: Acceptance | None = None
     """What `attempt` accepted, and has kept. `budget` is then the one before the refund."""
 
-    def factor(self, factor_id: str) -> Factor:
-        """A factor that was offered, as it was read."""
-        return next(factor for factor in self.factors if factor.factor_id == factor_id)
-
     def sealed(self, factor_id: str) -> bytes | None:
         """The sealed record of a factor that was offered, as it was read."""
         return next((factor.sealed for factor in self.factors if factor.factor_id == factor_id), None)

@@ -8,6 +8,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
 from types import TracebackType
 from typing import Generic, Protocol, TypeVar
@@ -23,13 +24,17 @@ MAX_IDLE = 60.0
 
 
 class Connection(Protocol):
-    """One connection. After it raised anything it is not used again."""
+    """One connection. After it raised anything it is not used again; but for `Undone`, if it says so."""
 
     deadline: float
     """When the operation under way must have its answer, by `time.monotonic`."""
 
     def usable(self) -> bool:
         """Whether the other side has not hung up since the last operation."""
+
+    def undo(self) -> bool:
+        """After `Undone`: ends the transaction, if it has not ended. Whether no part of it is left, and the connection
+        is as a new one."""
 
     def hang_up(self) -> None:
         """Ends it, without waiting for anything."""
@@ -179,7 +184,7 @@ class _Loan(Generic[ConnectionT]):
     ) -> None:
         pool = self._pool
         try:
-            if error is None and (pool._keep is None or pool._keep()):
+            if (error is None or self._is_undone(error)) and (pool._keep is None or pool._keep()):
                 pool._unused.append((monotonic(), self._connection))
                 return
             self._connection.hang_up()
@@ -188,6 +193,14 @@ class _Loan(Generic[ConnectionT]):
                 pool.close()
         finally:
             self._places.release()
+
+    def _is_undone(self, error: BaseException) -> bool:
+        """Whether the decision is only to be made again: with many at one user that is often, and a new connection
+        takes longer than the decision."""
+        if isinstance(error, Undone):
+            with suppress(Exception):
+                return self._connection.undo()
+        return False
 
 
 class _Forgetful(Protocol):

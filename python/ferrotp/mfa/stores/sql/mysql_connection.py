@@ -5,6 +5,7 @@ user typed is ever read as SQL, whatever character set or mode a server has.
 """
 
 import math
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from time import monotonic, time
@@ -41,6 +42,19 @@ _PRIVILEGES = {
 }
 
 
+_UNCHECKED = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""TLS where no certificate is looked at."""
+_UNCHECKED.check_hostname = False
+_UNCHECKED.verify_mode = ssl.CERT_NONE
+
+
+class _PyMySQL(pymysql.Connection):
+    def _create_ssl_ctx(self, sslp: Any) -> Any:
+        """Where no certificate is looked at, PyMySQL reads all that the system trusts, for each connection: it takes
+        longer than all the rest."""
+        return super()._create_ssl_ctx(sslp) if sslp else _UNCHECKED  # type: ignore[misc]
+
+
 class MySQLServer:
     """A server, and how to connect to it."""
 
@@ -68,7 +82,7 @@ class MySQLServer:
         named["local_infile"] = False
         for name in ("connect_timeout", "read_timeout", "write_timeout"):
             named.setdefault(name, 2)
-        return cls(lambda: pymysql.Connection(*positional, **named), timeout)
+        return cls(lambda: _PyMySQL(*positional, **named), timeout)
 
     @classmethod
     def of_engine(cls, engine: Engine, timeout: float) -> "MySQLServer":
@@ -259,6 +273,10 @@ class MySQLConnection:
             self._schema_is_locked = False
             self.script(f"DO RELEASE_LOCK({_LOCK})")
             self.script(f"SET SESSION {self._limits}")
+
+    def undo(self) -> bool:
+        self.rollback()
+        return True
 
     def hang_up(self) -> None:
         _close(self._connection)

@@ -265,6 +265,12 @@ class PostgreSQLConnection:
     def script(self, text: str) -> None:
         self._ask(text)
 
+    def undo(self) -> bool:
+        if self._libpq.transaction_status != pq.TransactionStatus.INTRANS:
+            return False  # the server's answer is not read to its end
+        self.rollback()
+        return True
+
     def hang_up(self) -> None:
         self._connection.close()
 

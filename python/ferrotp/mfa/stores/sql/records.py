@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 from typing import Any
 
 from ..base import (
@@ -60,7 +61,7 @@ def factor_of(owner: Owner, row: Sequence[Any]) -> Factor:
 def otp_reservation(
     owner: Owner, method: Any, limits: Limits, budget: Budget, rows: "Sequence[Sequence[Any]]", recovery_codes: int = 0
 ) -> Reservation:
-    factors = tuple([factor_of(owner, row) for row in rows])
+    factors = tuple(map(factor_of, repeat(owner), rows))
     return Reservation(owner, method, limits, budget, factors, recovery_codes=recovery_codes)
 
 

@@ -183,6 +183,9 @@ class SQLiteConnection:
     def script(self, text: str) -> None:
         self.execute(text)
 
+    def undo(self) -> bool:
+        return False  # the lock is of the whole file, so nothing is undone
+
     def hang_up(self) -> None:
         self._connection.close()
 
@@ -386,7 +389,8 @@ class SQLite(Dialect[SQLiteConnection, SQLiteStatements]):
                 raise AssertionError("a factor changed under the lock")  # it cannot
             connection.run(self.statements.refund, attempt.values)
             answer = replace(answer, accepted=accepted)
-        self.record(connection, attempt.audit, answer)
+        if attempt.audit is not None:
+            self.append(connection, attempt.audit(answer))
         connection.commit()
         return answer
 
