@@ -68,13 +68,13 @@ fn truncate_sha512([w0, w1, w2, .., last]: [u64; 8]) -> u32 {
 /// Writes HMAC for one hash: `$words` words of `$word` in its state, blocks of `$block` bytes, a length field of
 /// `$length` at the end of the padding (FIPS 180-4, section 5.1), the words of a counter, and the truncation of a tag.
 macro_rules! hmac {
-    ($name:ident, $word:ty, $words:literal, $block:literal, $length:ty, $counter_words:expr, $truncate:path, $compress:path, $group:path, $is_wide:path, $initial:expr) => {
+    ($name:ident, $word:ty, $words:literal, $block:literal, $length:ty, $counter_words:expr, $truncate:path, $compress:path, $group:path, $enough:path, $initial:expr) => {
         mod $name {
             use zeroize::Zeroize;
 
             use super::LANES;
             use crate::lanes;
-            use crate::wipe::Wiped;
+            use crate::wipe::{Wiped, wipe};
 
             pub(super) const TAG: usize = $words * size_of::<$word>();
             pub(super) type State = [$word; $words];
@@ -120,14 +120,13 @@ macro_rules! hmac {
                 truncated: &mut [u32],
                 few: impl Fn(&Midstates, u64, &mut [u32]),
             ) {
-                // From here on a group takes less time than as many by themselves, whatever the kernel.
-                const ENOUGH: usize = LANES / 2;
-                if truncated.len() < ENOUGH || !$is_wide() {
+                let enough = $enough();
+                if truncated.len() < enough {
                     return few(states, first, truncated);
                 }
                 let mut keys = lanes::splat(states);
                 for truncated in truncated.chunks_mut(LANES) {
-                    if truncated.len() < ENOUGH {
+                    if truncated.len() < enough {
                         few(states, first, truncated);
                     } else {
                         let all = truncated_group(
@@ -140,7 +139,7 @@ macro_rules! hmac {
                     }
                     first = first.wrapping_add(LANES as u64);
                 }
-                keys.zeroize();
+                wipe(keys.as_flattened_mut().as_flattened_mut());
             }
 
             /// The truncated tags of a group's counters, by a kernel or one after the other.
@@ -285,7 +284,7 @@ hmac!(
     super::truncate_sha1,
     ::sha1::block_api::compress,
     crate::lanes::sha1_group,
-    crate::lanes::sha1_is_wide,
+    crate::lanes::sha1_enough,
     [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0]
 );
 hmac!(
@@ -298,7 +297,7 @@ hmac!(
     super::truncate_sha256,
     ::sha2::block_api::compress256,
     crate::lanes::sha256_group,
-    crate::lanes::sha256_is_wide,
+    crate::lanes::sha256_enough,
     [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,]
 );
 hmac!(
@@ -311,7 +310,7 @@ hmac!(
     super::truncate_sha512,
     ::sha2::block_api::compress512,
     crate::lanes::sha512_group,
-    crate::lanes::sha512_is_wide,
+    crate::lanes::sha512_enough,
     [
         0x6a09_e667_f3bc_c908,
         0xbb67_ae85_84ca_a73b,
