@@ -14,6 +14,7 @@ over: a mutant that hangs is noticed.
 
 Most of the time goes to those that survive, since each of them is given every test that runs its lines. So a first
 run with ``--most 30`` gives each no more than so many, and ``--survivors`` after it gives the few that live the others.
+``--since COMMIT`` tries only what stands on lines that have changed since a commit.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import re
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -532,6 +534,14 @@ def _survivors() -> dict[str, list[Any]]:
     return json.loads(SURVIVORS.read_text()) if SURVIVORS.exists() else {}
 
 
+def changed_lines(file: str, commit: str) -> set[int]:
+    """The lines of a file of the package that are not as they were at a commit."""
+    command = ["git", "diff", "--unified=0", commit, "--", f"python/{file}"]
+    text = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    hunks = re.findall(r"^@@ -\S+ \+(\d+)(?:,(\d+))? @@", text, re.M)
+    return {line for start, count in hunks for line in range(int(start), int(start) + int(count or 1))}
+
+
 def matching(patterns: Iterable[str], root: Path) -> list[str]:
     """Files below a folder, each once."""
     found = (path.relative_to(root).as_posix() for pattern in patterns for path in sorted(root.glob(pattern)))
@@ -543,6 +553,7 @@ def main() -> int:
     parser.add_argument("files", nargs="*", metavar="file", help="such as ferrotp/web/gate.py; all unless named")
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time")
     parser.add_argument("--quick", action="store_true", help=f"a few of {QUICK_FILE}")
+    parser.add_argument("--since", metavar="commit", help="only on lines that have changed since then")
     parser.add_argument("--survivors", action="store_true", help="only those that survived the last time")
     parser.add_argument(
         "--most", type=int, metavar="tests", help="how many are run for a mutant at most; all unless said"
@@ -561,6 +572,9 @@ def main() -> int:
     ]
     if options.quick:
         mutants = mutants[:: len(mutants) // QUICK_MUTANTS]
+    if options.since:
+        changed = {file: changed_lines(file, options.since) for file in files}
+        mutants = [mutant for mutant in mutants if not changed[mutant.file].isdisjoint(mutant.lines)]
     if options.survivors:
         survived = {tuple(key) for file in files for key in _survivors().get(file, [])}
         mutants = [mutant for mutant in mutants if mutant.key in survived]
