@@ -508,6 +508,13 @@ def test_a_step_that_is_done_forgets_what_the_steps_before_it_noted(client: MFAC
     assert not {auth.PROVED_AT_KEY, auth.REAUTHENTICATE_KEY, LOST_FORM_KEY} & {*request.session.keys()}
 
 
+def test_a_login_by_a_passkey_alone_has_the_name_of_its_account(alice: Person) -> None:
+    """Such a login begins with an id: what the pages show, and an authenticator app keeps, is the name."""
+    _, before = half_login(alice)
+    found, _ = auth.known_sign_in(replace(before, account_name=alice.user_id))
+    assert found == replace(before, account_name=alice.name, backend=MODEL)
+
+
 def test_a_password_step_has_a_new_token_against_forgery(alice: Person) -> None:
     request = visit()
     request.META["CSRF_COOKIE"] = before = "a" * 32
