@@ -515,6 +515,15 @@ def test_a_login_by_a_passkey_alone_has_the_name_of_its_account(alice: Person) -
     assert found == replace(before, account_name=alice.name, backend=MODEL)
 
 
+def test_a_login_in_no_session_is_of_the_user_whom_its_backend_knows(alice: Person) -> None:
+    _, kept = half_login(alice)
+    found = auth.user_of_token(kept)
+    assert found == alice.user and found.backend == MODEL
+    for broken in (replace(kept, backend=OTHER), replace(kept, bound=auth.binding("another password"))):
+        with pytest.raises(LoginRequired):
+            auth.user_of_token(broken)
+
+
 def test_a_password_step_has_a_new_token_against_forgery(alice: Person) -> None:
     request = visit()
     request.META["CSRF_COOKIE"] = before = "a" * 32
