@@ -140,6 +140,18 @@ def test_a_proof_is_used_up_where_it_was_too_long_ago(person: Callable[..., Pers
         assert auth.PROVED_AT_KEY not in request.session
 
 
+def test_an_adopted_login_is_as_strict_as_the_policy_is_with_its_user(
+    person: Callable[..., Person], ferrotp: Any
+) -> None:
+    ferrotp(REQUIRED=[{"who": "in_django.test_login.is_named_z"}])
+    for name, page in (("z", "set-up"), ("a", "done")):
+        bob = person(last_name=name)
+        request = visit()
+        login(request, bob.user, backend=MODEL)
+        request.session[auth.PROVED_AT_KEY] = int(bob.clock.now)
+        assert auth.adopt_login(request, bob.user).next_page == page
+
+
 # Impersonation
 
 
