@@ -153,3 +153,30 @@ def test_a_passkey_that_was_taken_away_meanwhile_signs_nobody_in(monkeypatch: py
     monkeypatch.setattr(world.mfa, "status", lambda **user: replace(status, factors=(now,)))
     with pytest.raises(PasskeyUnknown):
         world.gate.sign_in(answer(world), "browser")
+
+
+def test_it_is_asked_of_each_user_by_id_who_must_have_a_passkey(world: World) -> None:
+    gate = Gate(world.mfa, passkey_required=lambda user_id: user_id == "42", clock=world.clock)
+    must, may = gate.begin("42", "alice"), gate.begin("43", "bob")
+    assert (must.next_page, must.login.stage) == ("add-passkey", "set-up")
+    assert (may.next_page, may.login.stage) == ("done", "full")
+    for user_id, required, page in (("42", True, "add-passkey"), ("43", False, "set-up")):
+        assert gate.must_have_passkey(user_id) is gate.is_required(user_id) is required
+        assert (gate.sets_up_codes(user_id), gate.set_up_page(user_id)) == (not required, page)
+    # Codes are accepted until there is a passkey, and then still from those who need none.
+    assert gate.takes_codes("42", world.mfa.status(user_id="42"))
+    login = world.set_up(world.begin())
+    with_passkey = world.mfa.status(user_id=login.user_id)
+    assert not gate.takes_codes("42", with_passkey) and gate.takes_codes("43", with_passkey)
+
+
+def test_it_is_asked_of_each_user_by_id_who_must_have_a_second_factor(world: World) -> None:
+    gate = Gate(world.mfa, required=lambda user_id: user_id == "42")
+    assert gate.is_required("42") and not gate.is_required("43")
+
+
+def test_nobody_must_have_a_passkey_where_there_are_none() -> None:
+    mfa = MFA(MemoryStore(), issuer="ACME", keyring=Keyring.generate(), policy=Policy.cheap_for_tests())
+    with pytest.raises(ValueError, match="the policy has none"):
+        Gate(mfa, passkey_required=lambda user_id: True)
+    assert not Gate(mfa).must_have_passkey("42")
