@@ -16,6 +16,7 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.contrib.messages.storage.fallback import FallbackStorage
+from django.http import HttpResponse
 from django.test import RequestFactory, override_settings
 from django.urls import reverse
 
@@ -27,7 +28,7 @@ from ferrotp.web import Login, LoginRequired, NotFresh, SecondFactorRequired, Se
 from ferrotp.web.login import LOGIN_KEY, LOST_FORM_KEY
 
 from .conftest import Person
-from .test_auth import half_login, visit
+from .test_auth import DEVICE, half_login, visit
 from .test_login import MODEL, OTHER, where
 from .test_login_edges import HASHERS
 
@@ -404,6 +405,52 @@ def test_a_user_has_a_hash_for_each_key_of_the_site_or_no_login_counts() -> None
         [*auth._password_hashes(OneHash())]
     with override_settings(SECRET_KEY="new", SECRET_KEY_FALLBACKS=[]):
         assert [*auth._password_hashes(object())] == [("new", "")]
+
+
+def kept_by_browser(user: Any) -> Any:
+    """A request of a browser that keeps a trusted device's token for a user."""
+    request, response = visit(), HttpResponse()
+    auth.set_device_cookie(response, user, DEVICE)
+    request.COOKIES = {name: cookie.value for name, cookie in response.cookies.items()}
+    return request
+
+
+def test_a_device_of_before_there_was_a_password_ends_with_the_first_one(alice: Person) -> None:
+    alice.user.password = ""
+    request = kept_by_browser(alice.user)
+    assert auth.device_token(request, alice.user) == DEVICE.token
+    alice.user.set_password("the first one")
+    assert auth.device_token(request, alice.user) is None
+
+
+def test_a_device_is_known_by_the_hash_of_today_and_by_that_before_it_was_renewed(alice: Person) -> None:
+    by_the_earlier, earlier = kept_by_browser(alice.user), alice.user.password
+    alice.user.password = "pbkdf2$newer"
+    by_the_newer = kept_by_browser(alice.user)
+    assert auth.device_token(by_the_earlier, alice.user) is None
+    alice.user._ferrotp_earlier_password = earlier
+    for request in (by_the_earlier, by_the_newer):
+        assert auth.device_token(request, alice.user) == DEVICE.token
+    assert alice.user.password == "pbkdf2$newer"
+
+
+def test_what_was_bound_by_an_earlier_key_of_the_site_is_good_while_the_site_names_it(alice: Person) -> None:
+    with override_settings(SECRET_KEY="old"):
+        _, kept = half_login(alice)
+        browser = kept_by_browser(alice.user)
+    for settings, good in (
+        ({"SECRET_KEY": "new", "SECRET_KEY_FALLBACKS": ["old"]}, True),
+        ({"SECRET_KEY": "new", "SECRET_KEY_FALLBACKS": ["older"]}, False),
+        ({"SECRET_KEY": "new", "SECRET_KEY_FALLBACKS": []}, False),
+    ):
+        with override_settings(**settings):
+            assert auth.is_bound_to(alice.user, kept) is good
+            assert (auth.device_token(browser, alice.user) == DEVICE.token) is good
+
+
+def test_a_device_of_a_user_whose_model_has_no_password_is_kept(clock: Clock) -> None:
+    user = SimpleNamespace(id=7, _meta=User._meta)
+    assert auth.device_token(kept_by_browser(user), user) == DEVICE.token
 
 
 # Signals

@@ -3,13 +3,14 @@
 from dataclasses import replace
 
 import pytest
-from mfa.authenticator import Clock
+from mfa.authenticator import Clock, Device
 from mfa.passkey_device import ORIGIN, PasskeyDevice
 
-from ferrotp.mfa import MFA, Event, OtherSession, Passkeys, PasskeyUnknown, Policy
+from ferrotp.mfa import MFA, CodesNotAccepted, Event, OtherSession, Passkeys, PasskeyUnknown, Policy
 from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.vault import Keyring
 from ferrotp.web import Gate, Login, LoginRequired, SecondFactorRequired
+from ferrotp.web.errors import NoFactor
 
 
 class World:
@@ -180,3 +181,38 @@ def test_nobody_must_have_a_passkey_where_there_are_none() -> None:
     with pytest.raises(ValueError, match="the policy has none"):
         Gate(mfa, passkey_required=lambda user_id: True)
     assert not Gate(mfa).must_have_passkey("42")
+
+
+def test_no_code_is_taken_of_a_user_who_has_the_passkey_that_is_asked_for(world: World) -> None:
+    world.set_up(world.begin())
+    enrollment = world.mfa.enroll(user_id="42", account_name="alice@example.com")
+    app = Device(enrollment.uri)
+    world.mfa.confirm(user_id="42", factor_id=enrollment.factor_id, code=app.at(world.clock.now))
+    world.clock.now += 60
+    half, code = world.begin(), app.at(world.clock.now)
+    gate = Gate(world.mfa, passkey_required=lambda user_id: user_id == "42", clock=world.clock)
+    with pytest.raises(CodesNotAccepted):
+        gate.verify(half, code)
+    with pytest.raises(CodesNotAccepted):
+        gate.unlock(half, app.at(world.clock.now, -1), code)
+    assert world.gate.verify(half, code)[0].passed  # nor was it used up
+
+
+def test_a_user_without_the_factor_that_was_asked_for_is_led_to_what_there_is(world: World) -> None:
+    gate, mfa = world.gate, world.mfa
+    enrollment = mfa.enroll(user_id="42", account_name="alice@example.com")
+    mfa.confirm(user_id="42", factor_id=enrollment.factor_id, code=Device(enrollment.uri).at(world.clock.now))
+    half = world.begin()
+    with pytest.raises(NoFactor) as caught:
+        gate.passkey_challenge(half)
+    assert caught.value.next_page == "challenge"  # by a code
+    mfa.reset(user_id="42", by="root")
+    for step in (
+        lambda: gate.verify(half, "123456"),
+        lambda: gate.unlock(half, "123456", "654321"),
+        lambda: gate.recover(half, "0000-0000-0000-0000"),
+        lambda: gate.passkey_challenge(half),
+    ):
+        with pytest.raises(NoFactor) as caught:
+            step()
+        assert caught.value.next_page == "password"
