@@ -6,7 +6,7 @@ import pytest
 from mfa.authenticator import Clock, Device
 from mfa.passkey_device import ORIGIN, PasskeyDevice
 
-from ferrotp.mfa import MFA, CodesNotAccepted, Event, OtherSession, Passkeys, PasskeyUnknown, Policy
+from ferrotp.mfa import MFA, CodesNotAccepted, Event, LastFactor, OtherSession, Passkeys, PasskeyUnknown, Policy
 from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.vault import Keyring
 from ferrotp.web import Gate, Login, LoginRequired, SecondFactorRequired
@@ -216,3 +216,27 @@ def test_a_user_without_the_factor_that_was_asked_for_is_led_to_what_there_is(wo
         with pytest.raises(NoFactor) as caught:
             step()
         assert caught.value.next_page == "password"
+
+
+def test_the_last_passkey_stays_of_a_user_who_must_have_one_and_the_app_may_go(world: World) -> None:
+    login = world.set_up(world.begin())
+    enrollment = world.mfa.enroll(user_id="42", account_name="alice@example.com")
+    world.mfa.confirm(user_id="42", factor_id=enrollment.factor_id, code=Device(enrollment.uri).at(world.clock.now))
+    (passkey,) = (factor for factor in world.mfa.status(user_id="42").factors if factor.kind == "passkey")
+    for must in ("42", "43"):
+        gate = Gate(world.mfa, passkey_required=lambda user_id, must=must: user_id == must, clock=world.clock)
+        if must == "42":
+            for step in (gate.removable_factor, gate.remove):
+                with pytest.raises(LastFactor):
+                    step(login, passkey.factor_id)
+        assert gate.removable_factor(login, enrollment.factor_id).kind == "totp"
+    assert gate.remove(login, passkey.factor_id)[1].kind == "passkey"  # where it is not asked for
+
+
+def test_one_of_two_passkeys_may_go(world: World) -> None:
+    login = world.set_up(world.begin())
+    gate = Gate(world.mfa, passkey_required=lambda user_id: True, clock=world.clock)
+    (first,) = world.mfa.status(user_id="42").factors
+    other = PasskeyDevice()
+    gate.finish_passkey(login, other.create(gate.begin_passkey(login)), "key")
+    assert gate.remove(login, first.factor_id)[1].factor_id == first.factor_id
