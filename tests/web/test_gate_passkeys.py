@@ -240,3 +240,28 @@ def test_one_of_two_passkeys_may_go(world: World) -> None:
     other = PasskeyDevice()
     gate.finish_passkey(login, other.create(gate.begin_passkey(login)), "key")
     assert gate.remove(login, first.factor_id)[1].factor_id == first.factor_id
+
+
+def test_a_login_by_the_password_alone_that_is_asked_for_a_code_is_led_to_set_up_what_is_asked_of_its_user(
+    world: World,
+) -> None:
+    login = Gate(world.mfa, clock=world.clock).begin("42", "alice@example.com").login
+    for must, page in (("42", "add-passkey"), ("43", "set-up")):
+        gate = Gate(world.mfa, passkey_required=lambda user_id, must=must: user_id == must, clock=world.clock)
+        with pytest.raises(NoFactor) as caught:
+            gate.passkey_challenge(login)
+        assert caught.value.next_page == page
+
+
+def test_codes_are_taken_of_a_user_who_has_not_added_the_passkey_yet(world: World) -> None:
+    enrollment = world.mfa.enroll(user_id="42", account_name="alice@example.com")
+    app = Device(enrollment.uri)
+    world.mfa.confirm(user_id="42", factor_id=enrollment.factor_id, code=app.at(world.clock.now))
+    world.clock.now += 60
+    gate = Gate(world.mfa, passkey_required=lambda user_id: user_id == "42", clock=world.clock)
+    login, _ = gate.verify(gate.begin("42", "alice").login, app.at(world.clock.now))
+    with pytest.raises(SecondFactorRequired) as caught:
+        gate.require_mfa(login)
+    assert caught.value.next_page == "add-passkey"
+    added = gate.finish_passkey(login, world.device.create(gate.begin_passkey(login)), "phone")[0]
+    assert gate.require_mfa(added) == added
