@@ -200,6 +200,13 @@ class DjangoStore:
                 _keep(using, owner, method, kept)
             return _recorded(using, audit, answer)
 
+    def budget(self, owner: Owner, method: Method) -> BudgetRecord:
+        # A file has nothing to gain, and in a caller's transaction on it the caller's connection sees more.
+        on_file = connections[self.alias].vendor == "sqlite"
+        with self._records(reading=True) if on_file else self._connections.statement() as using:
+            rows = _read(using, _BUDGET, owner.tenant, owner.user_id, method)
+        return BudgetRecord(*rows[0]) if rows else BudgetRecord()
+
     @again_if_undone
     def spend(self, owner: Owner, method: Method, now: int, limits: Limits) -> int:
         with self._connections.transaction() as using:
