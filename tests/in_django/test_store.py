@@ -161,7 +161,8 @@ def test_an_attempt_takes_four_statements(place: Place, monkeypatch: pytest.Monk
         )
     assert store.user(factor.owner).factors[0].last_step == 5
     assert len(_statements(monkeypatch, attempt(None))) <= 3
-    assert len(_statements(monkeypatch, lambda: store.has_ended(factor.owner, "none"))) == 1
+    if place.server is None:  # what goes to PostgreSQL is counted below
+        assert len(_statements(monkeypatch, lambda: store.has_ended(factor.owner, "none"))) == 1
     assert len(_statements(monkeypatch, lambda: store.user(factor.owner))) <= 3  # one asks whether it could write
 
 
@@ -217,6 +218,7 @@ def test_an_attempt_is_two_round_trips_to_postgresql_for_yes_and_no(on_postgresq
     kept = store.user(factor.owner)
     assert (kept.factors[0].last_step, kept.budgets["otp"].failures) == (5, 2)
     assert _sent(on_postgresql, lambda: store.budget(factor.owner, "otp")) == [["SELECT"]]
+    assert _sent(on_postgresql, lambda: store.has_ended(factor.owner, "none")) == [["SELECT"]]
     # What comes after it on that connection begins as ever.
     assert _sent(on_postgresql, attempt(None)) == [_LOOKED, ["UPDATE", "COMMIT"]]
 
@@ -403,7 +405,8 @@ def test_a_budget_is_read_in_one_statement_and_inside_a_callers_transaction(
     beside = OutsideTransactionStore(place.alias)
     for store in (place.store, beside):
         store.budget(place.owner, "otp")  # the connection is made
-        assert len(_statements(monkeypatch, lambda store=store: store.budget(place.owner, "otp"))) == 1  # type: ignore[misc]
+        run = _statements(monkeypatch, lambda store=store: store.budget(place.owner, "otp"))  # type: ignore[misc]
+        assert len(run) == (0 if place.server else 1)  # what goes to PostgreSQL is counted there
         with transaction.atomic(using=place.alias):
             assert store.budget(place.owner, "otp") == place.store.user(place.owner).budgets["otp"]
     beside.close()

@@ -82,7 +82,9 @@ class StoreConnections:
             yield using
 
     def statement(self) -> AbstractContextManager[str]:
-        """For one statement that reads on a server: without a transaction around it, it is one round trip."""
+        """For one statement that reads: on a server it is one round trip, with no transaction around it."""
+        if self._class.vendor == "sqlite":  # it waits for its lock where a transaction begins
+            return self.transaction(reading=True)
         return self._borrowed(reading=True, inside=False)
 
     @contextmanager

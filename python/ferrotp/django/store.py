@@ -201,7 +201,7 @@ class DjangoStore:
             return _recorded(using, audit, answer)
 
     def budget(self, owner: Owner, method: Method) -> BudgetRecord:
-        # A file has nothing to gain, and in a caller's transaction on it the caller's connection sees more.
+        # Where a decision would look; but a file that a caller's transaction has changed is open to that one alone.
         on_file = connections[self.alias].vendor == "sqlite"
         with self._records(reading=True) if on_file else self._connections.statement() as using:
             rows = _read(using, _BUDGET, owner.tenant, owner.user_id, method)
@@ -566,7 +566,7 @@ class DjangoStore:
             EndedLogin.objects.using(using).filter(expires_at__lte=now).delete()
 
     def has_ended(self, owner: Owner, login_id: str) -> bool:
-        with self._connections.transaction(reading=True) as using:
+        with self._connections.statement() as using:
             return bool(_read(using, _ENDED, owner.tenant, owner.user_id, login_id))
 
     @again_if_undone
