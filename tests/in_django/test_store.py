@@ -161,7 +161,7 @@ def test_an_attempt_takes_four_statements(place: Place, monkeypatch: pytest.Monk
         )
     assert store.user(factor.owner).factors[0].last_step == 5
     assert len(_statements(monkeypatch, attempt(None))) <= 3
-    if place.server is None:  # what goes to PostgreSQL is counted below
+    if place.server is None:  # what PostgreSQL is sent is counted elsewhere
         assert len(_statements(monkeypatch, lambda: store.has_ended(factor.owner, "none"))) == 1
     assert len(_statements(monkeypatch, lambda: store.user(factor.owner))) <= 3  # one asks whether it could write
 
@@ -406,7 +406,7 @@ def test_a_budget_is_read_in_one_statement_and_inside_a_callers_transaction(
     for store in (place.store, beside):
         store.budget(place.owner, "otp")  # the connection is made
         run = _statements(monkeypatch, lambda store=store: store.budget(place.owner, "otp"))  # type: ignore[misc]
-        assert len(run) == (0 if place.server else 1)  # what goes to PostgreSQL is counted there
+        assert len(run) == (0 if place.server else 1)  # what PostgreSQL is sent is counted elsewhere
         with transaction.atomic(using=place.alias):
             assert store.budget(place.owner, "otp") == place.store.user(place.owner).budgets["otp"]
     beside.close()

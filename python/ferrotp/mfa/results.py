@@ -203,7 +203,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """What `Status` has of the attempts at codes. For pages and forms: only `MFA.verify` says yes, and it looks anew."""
+    """What `Status` has of the attempts at codes. For pages and forms: only `MFA.verify` says yes."""
 
     disabled: bool
     """Whether so many failures came in a row that only recovery and a new factor help."""
