@@ -92,8 +92,8 @@ class SendsTogether:
         raise NotImplementedError
 
     def ask(self: Any, statements: Sequence[Statement]) -> list[Rows]:
-        """The rows of each, in one round trip with what was left for it. Django's cursor would take longer than the server
-        does."""
+        """The rows of each, in one round trip with what was left for it. Django's cursor would take as long again as
+        the server does."""
         if hasattr(self, "set_schema"):  # django-tenants names the schema as soon as there is a cursor
             with self.cursor() as cursor:
                 cursor.execute(*_joined(statements))
