@@ -90,7 +90,7 @@ async def measure(where: str, threads: int) -> None:
         found.sort()
         rate = f"  {COROUTINES * BURSTS / took:6.0f} a second" if kind == "logins" else ""
         print(
-            f"{where.partition(':')[0]:10} {threads} threads  {kind:12} longest stall of a burst: quietest {found[0]:5.2f}"
+            f"{where.partition(':')[0]:10} {threads} threads  {kind:12} stall of a burst: quietest {found[0]:5.2f}"
             f"  median {statistics.median(found):5.2f}  longest {found[-1]:6.2f} ms,"
             f" over 5 ms in {sum(stall > 5 for stall in found)} of {BURSTS}{rate}",
             flush=True,
