@@ -19,6 +19,7 @@ from ferrotp import TOTP, random_base32
 from ferrotp.mfa import MFA, AsyncMFA, Event, InvalidCode, Overloaded, Policy, StoreUnavailable
 from ferrotp.mfa.stores import open_store
 from ferrotp.mfa.stores.memory import MemoryStore
+from ferrotp.mfa.threads import Threads
 from ferrotp.vault import Keyring
 
 from .authenticator import Device
@@ -359,6 +360,22 @@ def test_a_loop_that_ends_before_its_answer_takes_no_thread_along() -> None:
 
     run(come_later())
     assert [event.user_id for event in told] == ["left"]
+
+
+def test_a_handler_that_lets_stop_iteration_out_keeps_nobody_else_waiting() -> None:
+    """A future takes no StopIteration: the answers that came together with it are told all the same."""
+
+    def exhausted() -> None:
+        next(iter(()))
+
+    async def main() -> None:
+        threads = Threads(2, 8, 60)
+        asked = [threads.run(exhausted), threads.run(int), threads.run(exhausted), threads.run(int)]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert [type(answer) for answer in answers] == [RuntimeError, int, RuntimeError, int]
+        threads.close()
+
+    run(main())
 
 
 def test_what_waits_when_it_is_closed_is_still_made() -> None:

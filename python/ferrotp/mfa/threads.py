@@ -37,6 +37,9 @@ class _Call:
         """In a thread."""
         try:
             self._value = self._context.run(self._function)
+        except StopIteration as error:  # no future holds one
+            self._error = RuntimeError("StopIteration out of the service, or of a handler of its events")
+            self._error.__cause__ = error
         except BaseException as error:
             self._error = error
         del self._context, self._function  # the arguments are somebody's code
