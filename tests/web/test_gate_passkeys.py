@@ -161,6 +161,9 @@ def test_it_is_asked_of_each_user_by_id_who_must_have_a_passkey(world: World) ->
     must, may = gate.begin("42", "alice"), gate.begin("43", "bob")
     assert (must.next_page, must.login.stage) == ("add-passkey", "set-up")
     assert (may.next_page, may.login.stage) == ("done", "full")
+    with pytest.raises(SecondFactorRequired) as caught:
+        gate.require_mfa(must.login)
+    assert caught.value.next_page == "add-passkey"
     for user_id, required, page in (("42", True, "add-passkey"), ("43", False, "set-up")):
         assert gate.must_have_passkey(user_id) is gate.is_required(user_id) is required
         assert (gate.sets_up_codes(user_id), gate.set_up_page(user_id)) == (not required, page)
@@ -230,7 +233,8 @@ def test_the_last_passkey_stays_of_a_user_who_must_have_one_and_the_app_may_go(w
                 with pytest.raises(LastFactor):
                     step(login, passkey.factor_id)
         assert gate.removable_factor(login, enrollment.factor_id).kind == "totp"
-    assert gate.remove(login, passkey.factor_id)[1].kind == "passkey"  # where it is not asked for
+    gate = Gate(world.mfa, required=lambda user_id: True, clock=world.clock)  # any factor will do
+    assert gate.remove(login, passkey.factor_id)[1].kind == "passkey"
 
 
 def test_one_of_two_passkeys_may_go(world: World) -> None:
@@ -248,9 +252,15 @@ def test_a_login_by_the_password_alone_that_is_asked_for_a_code_is_led_to_set_up
     login = Gate(world.mfa, clock=world.clock).begin("42", "alice@example.com").login
     for must, page in (("42", "add-passkey"), ("43", "set-up")):
         gate = Gate(world.mfa, passkey_required=lambda user_id, must=must: user_id == must, clock=world.clock)
-        with pytest.raises(NoFactor) as caught:
-            gate.passkey_challenge(login)
-        assert caught.value.next_page == page
+        for step in (gate.passkey_challenge, gate.require_mfa):
+            with pytest.raises((NoFactor, SecondFactorRequired)) as caught:
+                step(login)
+            assert caught.value.next_page == page
+        if must == "42":
+            with pytest.raises(CodesNotAccepted):
+                gate.enroll(login)
+        else:
+            assert gate.enroll(login)
 
 
 def test_codes_are_taken_of_a_user_who_has_not_added_the_passkey_yet(world: World) -> None:
