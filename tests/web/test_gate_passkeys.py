@@ -234,6 +234,7 @@ def test_the_last_passkey_stays_of_a_user_who_must_have_one_and_the_app_may_go(w
                     step(login, passkey.factor_id)
         assert gate.removable_factor(login, enrollment.factor_id).kind == "totp"
     gate = Gate(world.mfa, required=lambda user_id: True, clock=world.clock)  # any factor will do
+    assert gate.removable_factor(login, passkey.factor_id) == passkey
     assert gate.remove(login, passkey.factor_id)[1].kind == "passkey"
 
 
