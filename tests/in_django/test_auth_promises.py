@@ -128,6 +128,14 @@ def test_a_backend_that_is_exempt_vouches_for_its_own_session_and_is_as_fresh_as
     assert auth.adopt_login(other, alice.user).next_page == "challenge"
 
 
+def test_a_login_view_asks_nothing_of_a_user_whom_an_exempt_backend_knew(
+    alice: Person, by_single_sign_on: None, events: list[Event]
+) -> None:
+    step, _ = auth.begin_step(visit(), alice.user, backend=OTHER)
+    assert (step.next_page, step.login.passed) == ("done", True) and events[-1].detail == {"by": OTHER}
+    assert auth.begin_step(visit(), alice.user, backend=MODEL)[0].next_page == "challenge"
+
+
 def test_a_proof_is_used_up_where_it_was_too_long_ago(person: Callable[..., Person], ferrotp: Any) -> None:
     ferrotp(REQUIRED="all")
     bob = person()
