@@ -361,6 +361,7 @@ class RedisStore:
                 if failure is not None:
                     raise failure
                 return kept
+        raise AssertionError  # it counts on without an end
 
     def _look(
         self,
