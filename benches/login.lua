@@ -1,4 +1,5 @@
--- For wrk: posts each line of a file once, a session and a form, and counts the redirects that are a login.
+-- For wrk: posts each line of a file once, a session and a form, and counts the redirects that are a login. Users without
+-- recovery codes are led to the page of their second factor.
 requests, at, logins, others = {}, 0, 0, 0
 
 function setup(thread)
@@ -25,7 +26,7 @@ end
 
 function response(status, headers, body)
   local where = headers["Location"] or ""
-  if (status == 302 or status == 303) and not where:find("mfa") and not where:find("tf") then
+  if (status == 302 or status == 303) and not where:find("challenge") and not where:find("tf") then
     logins = logins + 1
   else
     others = others + 1

@@ -161,7 +161,8 @@ def test_an_attempt_takes_four_statements(place: Place, monkeypatch: pytest.Monk
         )
     assert store.user(factor.owner).factors[0].last_step == 5
     assert len(_statements(monkeypatch, attempt(None))) <= 3
-    assert len(_statements(monkeypatch, lambda: store.has_ended(factor.owner, "none"))) == 1
+    if place.server is None:  # what PostgreSQL is sent is counted elsewhere
+        assert len(_statements(monkeypatch, lambda: store.has_ended(factor.owner, "none"))) == 1
     assert len(_statements(monkeypatch, lambda: store.user(factor.owner))) <= 3  # one asks whether it could write
 
 
@@ -216,6 +217,10 @@ def test_an_attempt_is_two_round_trips_to_postgresql_for_yes_and_no(on_postgresq
     ]
     kept = store.user(factor.owner)
     assert (kept.factors[0].last_step, kept.budgets["otp"].failures) == (5, 2)
+    assert _sent(on_postgresql, lambda: store.budget(factor.owner, "otp")) == [["SELECT"]]
+    assert _sent(on_postgresql, lambda: store.has_ended(factor.owner, "none")) == [["SELECT"]]
+    # What comes after it on that connection begins as ever.
+    assert _sent(on_postgresql, attempt(None)) == [_LOOKED, ["UPDATE", "COMMIT"]]
 
 
 def test_a_row_of_the_audit_is_three_round_trips_more(on_postgresql: Place) -> None:
@@ -249,6 +254,14 @@ def test_beside_a_packages_transaction_a_check_is_two_round_trips_and_a_page_ask
     check()
     assert _sent(place, check) == [_LOOKED, ["UPDATE", "COMMIT"]]  # its second time the code is wrong
     assert _messages(connections[place.alias], lambda: place.store.user(owner)) == [["SELECT", "SELECT", "SELECT"]]
+
+    def look_first() -> None:
+        with transaction.atomic(using=place.alias):
+            assert place.store.budget(owner, "otp").failures == 1
+
+    # On the store's own, so that a transaction of the package's that asks nothing else costs nothing.
+    assert _sent(place, look_first) == [["SELECT"]]
+    assert _messages(connections[place.alias], look_first) == []
 
 
 def test_where_the_server_puts_values_in_the_store_has_a_connection_that_does_not(
@@ -383,6 +396,20 @@ def test_where_the_requests_transaction_holds_the_lock_it_says_so(
 def test_pages_may_read_inside_a_callers_transaction(place: Place) -> None:
     with transaction.atomic(using=place.alias):
         assert len(place.store.user(place.owner).factors) == 1
+
+
+def test_a_budget_is_read_in_one_statement_and_inside_a_callers_transaction(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.attempt()
+    beside = OutsideTransactionStore(place.alias)
+    for store in (place.store, beside):
+        store.budget(place.owner, "otp")  # the connection is made
+        run = _statements(monkeypatch, lambda store=store: store.budget(place.owner, "otp"))  # type: ignore[misc]
+        assert len(run) == (0 if place.server else 1)  # what PostgreSQL is sent is counted elsewhere
+        with transaction.atomic(using=place.alias):
+            assert store.budget(place.owner, "otp") == place.store.user(place.owner).budgets["otp"]
+    beside.close()
 
 
 def test_it_leaves_the_callers_connection_as_it_was(place: Place) -> None:

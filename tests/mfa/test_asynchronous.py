@@ -9,6 +9,7 @@ import threading
 import traceback
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ferrotp import TOTP, random_base32
 from ferrotp.mfa import MFA, AsyncMFA, Event, InvalidCode, Overloaded, Policy, StoreUnavailable
 from ferrotp.mfa.stores import open_store
 from ferrotp.mfa.stores.memory import MemoryStore
+from ferrotp.mfa.threads import Threads
 from ferrotp.vault import Keyring
 
 from .authenticator import Device
@@ -291,6 +293,104 @@ def test_logins_that_are_cancelled_anywhere_leave_nothing_half_decided(
                 assert kept == (["verified"] if answered[user_id] else ["refused"])
         assert answered and len(answered) < 60
         sync.close()
+
+    run(main())
+
+
+def test_a_crowd_is_few_hand_overs_for_the_loop_and_all_threads_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the loop does for each is what it stands still for."""
+    gate, by_loop = Gate(), list[str]()
+    submit = ThreadPoolExecutor.submit
+
+    def noting(self: ThreadPoolExecutor, *arguments: Any) -> Any:
+        by_loop.extend([threading.current_thread().name] * (threading.current_thread() is threading.main_thread()))
+        return submit(self, *arguments)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", noting)
+
+    async def main() -> None:
+        mfa = AsyncMFA(service(clock=gate), threads=8, patience=60)
+        asked = [asyncio.create_task(mfa.import_factor(user_id=n, secret=random_base32())) for n in range(200)]
+        reached = 0
+        while reached < 8:
+            reached += gate.reached.acquire(blocking=False)
+            await asyncio.sleep(0.001)
+        assert 1 <= len(by_loop) <= 8
+        assert not gate.reached.acquire(blocking=False), "no more at once than there are threads"
+        gate.opened.set()
+        assert [factor.user_id for factor in await asyncio.gather(*asked)] == [str(n) for n in range(200)]
+        await mfa.aclose()
+
+    run(main())
+
+
+def test_a_call_that_is_slow_keeps_no_later_one_from_a_free_thread() -> None:
+    gate = Gate()
+
+    async def main() -> None:
+        mfa = AsyncMFA(service(clock=gate), threads=2, patience=60)
+        slow = asyncio.create_task(mfa.import_factor(user_id="slow", secret=random_base32()))
+        while not gate.reached.acquire(blocking=False):
+            await asyncio.sleep(0.001)
+        assert await mfa.epoch(user_id="other") == ""  # which asks no clock
+        assert not slow.done()
+        gate.opened.set()
+        await slow
+        await mfa.aclose()
+
+    run(main())
+
+
+def test_a_loop_that_ends_before_its_answer_takes_no_thread_along() -> None:
+    gate, told = Gate(), list[Event]()
+    mfa = AsyncMFA(service(clock=gate, on_event=told.append), threads=1, patience=60)
+
+    async def leave() -> None:
+        asking = asyncio.create_task(mfa.import_factor(user_id="left", secret=random_base32()))
+        while not gate.reached.acquire(blocking=False):
+            await asyncio.sleep(0.001)
+        asking.cancel()
+
+    run(leave())
+    gate.opened.set()
+
+    async def come_later() -> None:
+        assert (await mfa.status(user_id="left")).enrolled
+        await mfa.aclose()
+
+    run(come_later())
+    assert [event.user_id for event in told] == ["left"]
+
+
+def test_a_handler_that_lets_stop_iteration_out_keeps_nobody_else_waiting() -> None:
+    """A future takes no StopIteration: the answers that came together with it are told all the same."""
+
+    def exhausted() -> None:
+        next(iter(()))
+
+    async def main() -> None:
+        threads = Threads(2, 8, 60)
+        asked = [threads.run(exhausted), threads.run(int), threads.run(exhausted), threads.run(int)]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert [type(answer) for answer in answers] == [RuntimeError, int, RuntimeError, int]
+        threads.close()
+
+    run(main())
+
+
+def test_what_waits_when_it_is_closed_is_still_made() -> None:
+    gate = Gate()
+
+    async def main() -> None:
+        mfa = AsyncMFA(service(clock=gate), threads=2, patience=60)
+        asked = [asyncio.create_task(mfa.import_factor(user_id=n, secret=random_base32())) for n in range(20)]
+        while not gate.reached.acquire(blocking=False):
+            await asyncio.sleep(0.001)
+        closing = asyncio.create_task(mfa.aclose())
+        await asyncio.sleep(0.01)
+        gate.opened.set()
+        assert len(await asyncio.gather(*asked)) == 20
+        await closing
 
     run(main())
 

@@ -13,6 +13,7 @@ import pytest
 
 from ferrotp.mfa import (
     MFA,
+    Attempts,
     DeviceNotTrusted,
     EnrollmentExpired,
     Event,
@@ -162,7 +163,12 @@ def test_failures_carry_evidence(world: World) -> None:
     with pytest.raises(Throttled) as throttled:
         world.mfa.verify(user_id="42", code=device.at(world.clock.now))
     assert throttled.value.retry_at == caught.value.retry_at
+    told = world.kinds()
+    assert world.mfa.attempts(user_id="42") == Attempts(disabled=False, failures=5, retry_at=caught.value.retry_at)
+    assert world.mfa.attempts(user_id="nobody") == Attempts(disabled=False, failures=0, retry_at=None)
+    assert world.kinds() == told, "to look is no event"
     world.clock.now += 30
+    assert world.mfa.attempts(user_id="42").retry_at is None
     world.mfa.verify(user_id="42", code=device.at(world.clock.now))
     assert world.mfa.status(user_id="42").failures == 0
 
@@ -189,7 +195,7 @@ def test_a_hundred_failures_in_a_row_disable_the_factor_until_it_is_bound_again(
     with pytest.raises(FactorDisabled):
         world.mfa.verify(user_id="42", code=device.at(world.clock.now))
     status = world.mfa.status(user_id="42")
-    assert status.disabled
+    assert status.disabled and world.mfa.attempts(user_id="42").disabled
     assert status.enrolled  # so nobody is let in by the password alone
     # The way out: a recovery code, and a new factor.
     world.mfa.recover(user_id="42", code=codes[0])
@@ -955,6 +961,7 @@ def test_ids_that_stores_confuse_are_refused(world: World, user_id: object) -> N
         lambda: world.mfa.recover(user_id=user_id, code="123456"),  # type: ignore[arg-type]
         lambda: world.mfa.enroll(user_id=user_id, account_name="alice"),  # type: ignore[arg-type]
         lambda: world.mfa.status(user_id=user_id),  # type: ignore[arg-type]
+        lambda: world.mfa.attempts(user_id=user_id),  # type: ignore[arg-type]
     ):
         with pytest.raises(InvalidIdentifier):
             call()

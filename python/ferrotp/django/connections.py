@@ -9,7 +9,7 @@ import math
 import os
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from time import monotonic
 from typing import Any
 
@@ -78,12 +78,23 @@ class StoreConnections:
         inside = False if reading else self._is_inside_transaction()
         pausing = inside and self._inside_transactions
         pause = _callers_transaction_paused(connections[self.alias]) if pausing else nullcontext()
-        with pause, self.pool.borrow() as connection:
+        with pause, self._borrowed(reading, inside) as using, transaction.atomic(using=using, durable=True):
+            yield using
+
+    def statement(self) -> AbstractContextManager[str]:
+        """For one statement that reads: on a server it is one round trip, with no transaction around it."""
+        if self._class.vendor == "sqlite":  # it waits for its lock where a transaction begins
+            return self.transaction(reading=True)
+        return self._borrowed(reading=True, inside=False)
+
+    @contextmanager
+    def _borrowed(self, reading: bool, inside: bool) -> Iterator[str]:
+        with self.pool.borrow() as connection:
             connection.reading = reading
             _follow_schema(connection, connections[self.alias])
             connections[self._store_alias] = connection
             try:
-                with connection.ended_when_late(), transaction.atomic(using=self._store_alias, durable=True):
+                with connection.ended_when_late():
                     yield self._store_alias
             except Error as error:
                 raise _translated(error, inside, connection.deadline, self.alias) from None

@@ -200,6 +200,13 @@ class DjangoStore:
                 _keep(using, owner, method, kept)
             return _recorded(using, audit, answer)
 
+    def budget(self, owner: Owner, method: Method) -> BudgetRecord:
+        # Where a decision would look; but a file that a caller's transaction has changed is open to that one alone.
+        on_file = connections[self.alias].vendor == "sqlite"
+        with self._records(reading=True) if on_file else self._connections.statement() as using:
+            rows = _read(using, _BUDGET, owner.tenant, owner.user_id, method)
+        return BudgetRecord(*rows[0]) if rows else BudgetRecord()
+
     @again_if_undone
     def spend(self, owner: Owner, method: Method, now: int, limits: Limits) -> int:
         with self._connections.transaction() as using:
@@ -559,7 +566,7 @@ class DjangoStore:
             EndedLogin.objects.using(using).filter(expires_at__lte=now).delete()
 
     def has_ended(self, owner: Owner, login_id: str) -> bool:
-        with self._connections.transaction(reading=True) as using:
+        with self._connections.statement() as using:
             return bool(_read(using, _ENDED, owner.tenant, owner.user_id, login_id))
 
     @again_if_undone

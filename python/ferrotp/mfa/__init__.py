@@ -57,6 +57,7 @@ from .foreign_users import ImportedFactor, ImportedPasskey, ImportedUser
 from .key_source import KeySource, keys_from_command
 from .policy import Passkeys, Policy
 from .results import (
+    Attempts,
     AuditEntry,
     AuditFault,
     AuditMark,
@@ -85,6 +86,7 @@ __all__ = [
     "AlgorithmNotOffered",
     "AlreadyEnrolled",
     "AsyncMFA",
+    "Attempts",
     "AttestationRefused",
     "AuditContext",
     "AuditEntry",

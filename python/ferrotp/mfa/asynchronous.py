@@ -121,6 +121,7 @@ class AsyncMFA:
     trusted_devices = _awaited(MFA.trusted_devices)
     forget_devices = _awaited(MFA.forget_devices)
     status = _awaited(MFA.status)
+    attempts = _awaited(MFA.attempts)
     factor = _awaited(MFA.factor)
     reveal_secret = _awaited(MFA.reveal_secret)
     remove_factor = _awaited(MFA.remove_factor)

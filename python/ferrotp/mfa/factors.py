@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from .core import Core, existing_factor_id, factor_info, identifier, next_attempt
 from .errors import EnrollmentLost, EpochMoved, NotEnrolled, StoreUnavailable
-from .results import FactorInfo, RevealedSecret, Status, UserId
-from .stores.base import Factor, Owner, new_epoch
+from .results import Attempts, FactorInfo, RevealedSecret, Status, UserId
+from .stores.base import Budget, Factor, Owner, new_epoch
 
 DELETED_AT_ONCE = 500
 """Users who are deleted in one transaction of the store, which has a deadline. A size of work, so no policy."""
@@ -16,7 +16,7 @@ def status(core: Core, user_id: UserId, enrolled: bool) -> Status:
     owner = core.owner(user_id)
     now = core.now()
     state = core.user(owner, now)
-    budget = state.budgets["otp"]
+    tried = _attempts(core, state.budgets["otp"], now)
     bound = tuple(factor_info(factor) for factor in state.factors if factor.state != "pending")
     if enrolled and not bound:
         core.emit("enrollment lost", now, owner)
@@ -27,11 +27,17 @@ def status(core: Core, user_id: UserId, enrolled: bool) -> Status:
         pending=tuple(map(factor_info, waiting)),
         enrolled=bool(bound),
         recovery_codes=state.recovery_codes,
-        disabled=budget.failures >= core.limits.disable_at,
-        failures=budget.failures,
-        retry_at=next_attempt(budget, now, core.limits),
+        disabled=tried.disabled,
+        failures=tried.failures,
+        retry_at=tried.retry_at,
         epoch=state.epoch,
     )
+
+
+def attempts(core: Core, user_id: UserId) -> Attempts:
+    """`MFA.attempts`."""
+    budget = core.store.budget(core.owner(user_id), "otp")
+    return _attempts(core, budget, core.now())
 
 
 def find(core: Core, user_id: UserId, factor_id: str) -> FactorInfo:
@@ -116,6 +122,11 @@ def end_sessions(core: Core, user_id: UserId, by: str, epoch: str | None = None)
     if core.decide(core.store.move_epoch, owner, moved, epoch, events=events) is None:
         raise EpochMoved
     return moved
+
+
+def _attempts(core: Core, budget: Budget, now: int) -> Attempts:
+    limits = core.limits
+    return Attempts(budget.failures >= limits.disable_at, budget.failures, next_attempt(budget, now, limits))
 
 
 def _find(core: Core, owner: Owner, factor_id: str, now: int) -> Factor:

@@ -201,6 +201,18 @@ class Status:
     """What a login is to carry: it has ended when this is another one. Not secret."""
 
 
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """What `Status` has of the attempts at codes. For pages and forms: only `MFA.verify` says yes."""
+
+    disabled: bool
+    """Whether so many failures came in a row that only recovery and a new factor help."""
+    failures: int
+    """Consecutive failures."""
+    retry_at: datetime | None
+    """When the next attempt is open, if there is a delay."""
+
+
 class Outcome:
     """What came of one item of `MFA.verify_many`: ask it by `result`, which returns or raises as `MFA.verify` does."""
 

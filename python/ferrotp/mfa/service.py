@@ -24,6 +24,7 @@ from .foreign_users import ImportedFactor, ImportedUser
 from .key_source import KeySource
 from .policy import Policy
 from .results import (
+    Attempts,
     AuditEntry,
     AuditMark,
     AuditReport,
@@ -486,6 +487,13 @@ class MFA:
             damaged`` tells of it
         """
         return factors.status(self._core, user_id, enrolled)
+
+    @without_frames
+    def attempts(self, *, user_id: UserId) -> Attempts:
+        """What `Status` has of the attempts at codes, alone, which is one small look into the store: for a form that
+        says when the next one is open. `verify` decides by itself, and anew.
+        """
+        return factors.attempts(self._core, user_id)
 
     @without_frames
     def factor(self, *, user_id: UserId, factor_id: str) -> FactorInfo:

@@ -722,6 +722,27 @@ class StoreContract:
             assert store.add_factor(_pending(pending), NOW, 10, 5)
             assert not store.replace_recovery_codes(pending, codes, NOW, only_first=True)
 
+    def test_a_budget_is_read_alone_as_it_is_kept(self) -> None:
+        with self._store() as store, self._store() as other:
+            mine, beside, nobody = _active(store), _active(store), _owner()
+            begun = _owner()
+            assert store.add_factor(_pending(begun), NOW, 10, 5)
+            for _ in range(_LIMITS.free + 1):
+                store.reserve(mine.owner, "otp", NOW, _LIMITS)
+            store.reserve(mine.owner, "recovery", NOW, _LIMITS)
+            assert store.budget(mine.owner, "otp").retry_at > NOW
+            for owner in (mine.owner, beside.owner, begun, nobody):
+                for method, kept in store.user(owner).budgets.items():
+                    assert store.budget(owner, method) == other.budget(owner, method) == kept
+            # To read counts nothing, and makes nothing: who is nobody yet may still come from another system.
+            assert store.budget(mine.owner, "otp").failures == _LIMITS.free + 1
+            assert store.budget(mine.owner, "recovery").failures == 1
+            for owner in (mine.owner, nobody):
+                assert store.budget(owner, "unlock") == Budget()
+            assert isinstance(store.reserve(mine.owner, "unlock", NOW, _LIMITS), Reservation)
+            assert store.budget(mine.owner, "unlock").failures == 1
+            assert store.add_users([NewUser(nobody, (_made(nobody),))]) == [True]
+
     def test_what_is_spent_leaks_with_time_and_is_no_failure(self) -> None:
         limits = replace(_LIMITS, cost=10_000, horizon=30_000)
         with self._store() as store:

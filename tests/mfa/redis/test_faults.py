@@ -76,6 +76,7 @@ def operations(store: RedisStore) -> dict[str, Callable[[], object]]:
     return {
         "add_factor": lambda: store.add_factor(factor(factor_id="third"), NOW, 5, 5),
         "reserve": lambda: store.reserve(ALICE, "otp", NOW, LIMITS),
+        "budget": lambda: store.budget(ALICE, "otp"),
         "spend": lambda: store.spend(ALICE, "enrollment", NOW, LIMITS),
         "unlock": lambda: store.unlock(unlock, Acceptance("phone", 8, 0, b"new"), NOW, disable_at=100),
         "attempt": lambda: advance(store, ALICE, "phone", 1, limits=LIMITS, anew=b"new"),
@@ -236,7 +237,7 @@ def test_a_full_server_is_unavailable_and_keeps_no_half_of_a_decision(own: Serve
     client.config_set("maxmemory-policy", "noeviction")
     client.config_set("maxmemory", "1")
     removals = {"remove_factor", "use_device again", "unknown device", "remove_devices", "reset", "delete_users"}
-    reads_only = {"epoch", "has_ended", "end_half_login"}  # the last drops what expired, and may go on
+    reads_only = {"budget", "epoch", "has_ended", "end_half_login"}  # the last drops what expired, and may go on
     decisions = {name: verb for name, verb in verbs.items() if name not in removals | reads_only}
     assert {"attempt", "use_passkey", "add_passkey", "redeem", "replace_recovery_codes"} <= {*decisions}
     # Those that make room first where there are as many as may be.

@@ -58,6 +58,7 @@ def calls(store: Store, giver: Store | None = None) -> "dict[str, Callable[[], o
         "prepare": store.prepare,
         "add_factor": lambda: store.add_factor(replace(FACTOR, factor_id="new"), NOW, 10, 5),
         "reserve": lambda: store.reserve(OWNER, "otp", NOW, LIMITS),
+        "budget": lambda: store.budget(OWNER, "otp"),
         "spend": lambda: store.spend(OWNER, "enrollment", NOW, LIMITS),
         "attempt": lambda: advance(store, OWNER, "factor", 10, limits=LIMITS),
         "unlock": lambda: store.unlock(unlock, Acceptance("factor", 21, 0), NOW, disable_at=100),
@@ -86,7 +87,7 @@ def calls(store: Store, giver: Store | None = None) -> "dict[str, Callable[[], o
     }
 
 
-READS = {"prepare", "devices", "user", "epoch", "has_ended", "factors", "recovery_codes", "passkey"}
+READS = {"prepare", "budget", "devices", "user", "epoch", "has_ended", "factors", "recovery_codes", "passkey"}
 """What a store that cannot write at the moment may answer."""
 
 COPIES_READ = READS - {"user"}

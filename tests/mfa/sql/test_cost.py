@@ -83,6 +83,10 @@ def test_a_login_takes_two_round_trips_to_postgresql(
         with pytest.raises(InvalidCode):
             mfa.verify(user_id="ann", code=code)
     assert wire.flights - before == 4
+    for flights in (2, 1):  # the first time it is prepared
+        before = wire.flights
+        assert mfa.attempts(user_id="ann").failures == 2
+        assert wire.flights - before == flights
     mfa.close()
 
 

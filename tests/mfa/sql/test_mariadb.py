@@ -424,6 +424,9 @@ def test_a_login_takes_two_round_trips(mariadb: MariaDBServer) -> None:
         with pytest.raises(InvalidCode):
             mfa.verify(user_id="ann", code=code)
         assert questions(store) - before == 2 + 1
+    before = questions(store)
+    assert mfa.attempts(user_id="ann").failures == 2
+    assert questions(store) - before == 1 + 1
     mfa.close()
 
 

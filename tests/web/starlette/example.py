@@ -153,7 +153,8 @@ class Victim:
         assert enrolled.status == 201, enrolled.text
         self.phone = Phone(enrolled.body["uri"])
         self.factor_id = enrolled.body["factor_id"]
-        confirmed = client.do("confirm", factor_id=self.factor_id, code=self.code())
+        self.first_code = self.code()
+        confirmed = client.do("confirm", factor_id=self.factor_id, code=self.first_code)
         assert confirmed.status == 200, confirmed.text
         self.codes: list[str] = confirmed.body["recovery_codes"]
         self.user_id = next(event.user_id for event in reversed(site.events))

@@ -107,14 +107,14 @@ class SealedTOTPDevice(Device):  # type: ignore[misc] # django-otp has no types
 
     def verify_is_allowed(self) -> tuple[bool, dict[str, Any] | None]:
         """For a page: `verify_token` decides by itself, and again."""
-        status = get_mfa_outside_transaction().status(user_id=self._user_id)
-        if status.disabled:
+        attempts = get_mfa_outside_transaction().attempts(user_id=self._user_id)
+        if attempts.disabled:
             return False, {"error_message": _("Disabled after too many failures: this device must be set up again.")}
-        if status.retry_at:
+        if attempts.retry_at:
             return False, {
                 "reason": VerifyNotAllowed.N_FAILED_ATTEMPTS,
-                "failure_count": status.failures,
-                "locked_until": status.retry_at,
+                "failure_count": attempts.failures,
+                "locked_until": attempts.retry_at,
             }
         return True, None
 

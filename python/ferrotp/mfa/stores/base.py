@@ -505,6 +505,10 @@ class Store(Protocol):
         disabled factor at all.
         """
 
+    def budget(self, owner: Owner, method: Method) -> Budget:
+        """One budget, as `user` gives it, and nothing else: for a form that says when the next attempt is open. It
+        decides nothing, so a copy that lags may answer. An empty one where there is none."""
+
     def spend(self, owner: Owner, method: Method, now: int, limits: Limits) -> int:
         """Takes what something costs out of a budget of this user, by the rule of `spend`, and counts no failure.
 

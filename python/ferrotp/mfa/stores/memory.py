@@ -159,6 +159,10 @@ class MemoryStore:
                 return Reservation(owner, method, limits, budget, (), self._codes.get((owner, selector)))
             return Reservation(owner, method, limits, budget, tuple(found))
 
+    def budget(self, owner: Owner, method: Method) -> Budget:
+        with self._lock:
+            return self._budgets.get((owner, method), Budget())
+
     def spend(self, owner: Owner, method: Method, now: int, limits: Limits) -> int:
         with self._lock:
             budget = self._budgets.get((owner, method))

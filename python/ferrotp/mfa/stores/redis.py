@@ -287,6 +287,13 @@ class RedisStore:
         args = (method, *_whole(now, below=_SUMMED), _escaped(factor_id), _escaped(selector), *_limits(limits))
         return self._decide("reserve", owner, read, *args, audit=audit)
 
+    def budget(self, owner: Owner, method: Method) -> Budget:
+        def read(numbers: list[bytes]) -> Budget:
+            failures, retry_at, spent_until = map(int, numbers)
+            return Budget(failures, retry_at, spent_until)
+
+        return self._decide("budget", owner, read, method)
+
     def spend(self, owner: Owner, method: Method, now: int, limits: Limits) -> int:
         args = _whole(now, limits.cost, limits.horizon, below=_SUMMED)
         return self._decide("spend", owner, int, method, *args)

@@ -259,6 +259,11 @@ class SQLStore:
                 connection.run(self._statements.new_unlock_budget, attempt.values)
             return self._dialect.reserve(connection, attempt)
 
+    def budget(self, owner: Owner, method: Method) -> Budget:
+        with self._pool.borrow() as connection:
+            rows = connection.run(self._statements.budget, {**owner_values(owner), "method": method})
+        return Budget(*rows[0]) if rows else Budget()
+
     @again_if_undone
     def spend(self, owner: Owner, method: Method, now: int, limits: Limits) -> int:
         values = {**owner_values(owner), "method": method, "now": now, "cost": limits.cost}
