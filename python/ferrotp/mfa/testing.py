@@ -31,6 +31,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 from .. import TOTP, random_base32
 from ..vault import Keyring
 from .audit_chain import appends, fault_of_head, fault_of_row, link_of, sealed_head, sealed_row
+from .core import moment
 from .errors import (
     AlreadyEnrolled,
     FactorExists,
@@ -42,7 +43,6 @@ from .errors import (
     StoreDamaged,
     StoreUnavailable,
     TooManyFactors,
-    moment,
 )
 from .events import AuditContext, Event
 from .policy import Policy
