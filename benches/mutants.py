@@ -6,11 +6,15 @@ test, or listed with the reason why it is harmless in ``tests/mutants.md``. Exit
 pytest collects the tests once, in a process that runs none of them: so it has no thread, and no lock is held when it
 forks. The first child runs each test, and says how long it takes and which lines it runs. Then each mutant has a
 child: one function of the installed package gets the changed code, and the tests that run the changed lines are run,
-what killed its neighbours first, then the cheap ones, to the first that fails. A change outside functions needs a
-process that imports the file anew. A child leads a process group, which is killed as a whole when its time is over: a
-mutant that hangs is noticed.
+what killed its neighbours first, then what kills most for its time, to the first that fails. A change outside functions
+needs a process that imports the file anew. A child leads a process group, which is killed as a whole when its time is
+over: a mutant that hangs is noticed.
 
 ``python benches/mutants.py --survivors``: only those that survived the last time, once there are new tests.
+
+Most of the time goes to those that survive, since each of them is given every test that runs its lines. So a first
+run with ``--most 30`` gives each no more than so many, and ``--survivors`` after it gives the few that live the others.
+``--since COMMIT`` tries only what stands on lines that have changed since a commit.
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ import re
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -77,9 +82,14 @@ TESTS = [
     "tests/web/starlette/test_attacks.py",
     "tests/web/starlette/test_router.py",
     "tests/in_django/test_admin.py",
+    "tests/in_django/test_api.py",
     "tests/in_django/test_auth.py",
+    "tests/in_django/test_auth_promises.py",
     "tests/in_django/test_login.py",
+    "tests/in_django/test_login_edges.py",
     "tests/in_django/test_pages.py",
+    "tests/in_django/test_passed_elsewhere.py",
+    "tests/in_django/test_passkeys.py",
     "tests/in_django/test_routes.py",
     "tests/in_django/test_seams.py",
 ]
@@ -186,13 +196,15 @@ class Children:
 class Trial:
     """A plugin of pytest that tries mutants in place of running the tests."""
 
-    def __init__(self, mutants: Sequence[Mutant], jobs: int) -> None:
+    def __init__(self, mutants: Sequence[Mutant], jobs: int, most: int | None = None) -> None:
         self.mutants = mutants
         self.outcomes: list[Outcome] = []
         self._costs: dict[str, Cost] = {}
         self._tests: dict[tuple[str, int], set[str]] = defaultdict(set)
         self._children = Children(jobs)
+        self._most = most
         self._killers: dict[str, Counter[str]] = defaultdict(Counter)
+        self._kills: Counter[str] = Counter()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -259,7 +271,12 @@ class Trial:
 
     def _try(self, mutant: Mutant, items: dict[str, pytest.Item], code: _Code) -> None:
         costs, killers = self._costs, self._killers[mutant.function]
-        tests = sorted(self._tests_of(mutant), key=lambda test: (-killers[test], costs[test].seconds))
+
+        def rank(test: str) -> tuple[float, ...]:
+            seconds = costs[test].seconds
+            return -killers[test], -self._kills[test] / (seconds + 0.01), seconds
+
+        tests = sorted(self._tests_of(mutant), key=rank)[: self._most]
         try:
             in_memory = code.change(mutant)
         except SyntaxError:
@@ -283,6 +300,7 @@ class Trial:
             killer = report.read_text()
             report.unlink()
             killers[killer] += bool(killer)
+            self._kills[killer] += bool(killer)
             self._note(Outcome(mutant, {-1: "timed out", 0: "survived"}.get(status, "killed"), killer))
 
         # Far more than they take on a busy machine: only what hangs ends so.
@@ -501,9 +519,9 @@ def tell(outcomes: Sequence[Outcome]) -> bool:
 ARGUMENTS = ["-q", "--capture=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not races", f"--rootdir={ROOT}"]
 
 
-def tried(mutants: Sequence[Mutant], tests: Sequence[str], jobs: int) -> Trial:
-    """What becomes of them by these tests."""
-    trial = Trial(mutants, jobs)
+def tried(mutants: Sequence[Mutant], tests: Sequence[str], jobs: int, most: int | None = None) -> Trial:
+    """What becomes of them by these tests, of which each is given `most` at most."""
+    trial = Trial(mutants, jobs, most)
     os.chdir(ROOT)
     status = pytest.main([*ARGUMENTS, *tests], plugins=[trial])
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) or len(trial.outcomes) != len(mutants):
@@ -514,6 +532,14 @@ def tried(mutants: Sequence[Mutant], tests: Sequence[str], jobs: int) -> Trial:
 def _survivors() -> dict[str, list[Any]]:
     """The keys of those that survived the last time, for each file."""
     return json.loads(SURVIVORS.read_text()) if SURVIVORS.exists() else {}
+
+
+def changed_lines(file: str, commit: str) -> set[int]:
+    """The lines of a file of the package that are not as they were at a commit."""
+    command = ["git", "diff", "--unified=0", commit, "--", f"python/{file}"]
+    text = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    hunks = re.findall(r"^@@ -\S+ \+(\d+)(?:,(\d+))? @@", text, re.M)
+    return {line for start, count in hunks for line in range(int(start), int(start) + int(count or 1))}
 
 
 def matching(patterns: Iterable[str], root: Path) -> list[str]:
@@ -527,7 +553,11 @@ def main() -> int:
     parser.add_argument("files", nargs="*", metavar="file", help="such as ferrotp/web/gate.py; all unless named")
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time")
     parser.add_argument("--quick", action="store_true", help=f"a few of {QUICK_FILE}")
+    parser.add_argument("--since", metavar="commit", help="only on lines that have changed since then")
     parser.add_argument("--survivors", action="store_true", help="only those that survived the last time")
+    parser.add_argument(
+        "--most", type=int, metavar="tests", help="how many are run for a mutant at most; all unless said"
+    )
     parser.add_argument("--tests", action="append", metavar="file", help="these alone, instead of all that are fast")
     parser.add_argument("--order", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -542,11 +572,14 @@ def main() -> int:
     ]
     if options.quick:
         mutants = mutants[:: len(mutants) // QUICK_MUTANTS]
+    if options.since:
+        changed = {file: changed_lines(file, options.since) for file in files}
+        mutants = [mutant for mutant in mutants if not changed[mutant.file].isdisjoint(mutant.lines)]
     if options.survivors:
         survived = {tuple(key) for file in files for key in _survivors().get(file, [])}
         mutants = [mutant for mutant in mutants if mutant.key in survived]
     tests = QUICK_TESTS if options.quick else options.tests or matching(TESTS, ROOT)
-    trial = tried(mutants, tests, options.jobs)
+    trial = tried(mutants, tests, options.jobs, options.most)
     if not options.quick:
         kept = _survivors() | {file: [] for file in files}
         for outcome in trial.outcomes:

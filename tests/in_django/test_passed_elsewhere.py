@@ -232,6 +232,23 @@ def test_nobody_comes_into_an_account_with_a_second_factor_without_one_and_gets_
     assert not get_mfa().status(user_id=plain.user_id).pending
 
 
+def test_a_device_that_the_user_trusts_does_not_stand_for_the_one_who_comes_in(
+    sso: None, client: MFAClient, person: Callable[..., Person], ferrotp: Any
+) -> None:
+    """A desk that two people share."""
+    ferrotp(POLICY={"trusted_device_days": 30})
+    boss, victim = person(is_superuser=True), person().enroll()
+    victim.password(client)
+    client.post("/mfa/challenge", {"code": victim.code(), "trust": "y"})
+    client.post("/logout")
+    boss.password(client)
+    _acquire(client, victim)
+    assert where(client.get("/inside")) == "/mfa/challenge"
+    client.post("/hijack/release/")
+    client.post("/logout")
+    assert where(victim.password(client)) == "/inside"  # the token was there, and is as good as before
+
+
 def test_a_login_as_somebody_else_by_a_password_is_no_impersonation(sso: None, person: Callable[..., Person]) -> None:
     thief, victim = person(is_superuser=True).enroll(), person().enroll()
     client = MFAClient()

@@ -3,13 +3,14 @@
 from dataclasses import replace
 
 import pytest
-from mfa.authenticator import Clock
+from mfa.authenticator import Clock, Device
 from mfa.passkey_device import ORIGIN, PasskeyDevice
 
-from ferrotp.mfa import MFA, Event, OtherSession, Passkeys, PasskeyUnknown, Policy
+from ferrotp.mfa import MFA, CodesNotAccepted, Event, LastFactor, OtherSession, Passkeys, PasskeyUnknown, Policy
 from ferrotp.mfa.stores.memory import MemoryStore
 from ferrotp.vault import Keyring
 from ferrotp.web import Gate, Login, LoginRequired, SecondFactorRequired
+from ferrotp.web.errors import NoFactor
 
 
 class World:
@@ -153,3 +154,125 @@ def test_a_passkey_that_was_taken_away_meanwhile_signs_nobody_in(monkeypatch: py
     monkeypatch.setattr(world.mfa, "status", lambda **user: replace(status, factors=(now,)))
     with pytest.raises(PasskeyUnknown):
         world.gate.sign_in(answer(world), "browser")
+
+
+def test_it_is_asked_of_each_user_by_id_who_must_have_a_passkey(world: World) -> None:
+    gate = Gate(world.mfa, passkey_required=lambda user_id: user_id == "42", clock=world.clock)
+    must, may = gate.begin("42", "alice"), gate.begin("43", "bob")
+    assert (must.next_page, must.login.stage) == ("add-passkey", "set-up")
+    assert (may.next_page, may.login.stage) == ("done", "full")
+    with pytest.raises(SecondFactorRequired) as caught:
+        gate.require_mfa(must.login)
+    assert caught.value.next_page == "add-passkey"
+    for user_id, required, page in (("42", True, "add-passkey"), ("43", False, "set-up")):
+        assert gate.must_have_passkey(user_id) is gate.is_required(user_id) is required
+        assert (gate.sets_up_codes(user_id), gate.set_up_page(user_id)) == (not required, page)
+    # Codes are accepted until there is a passkey, and then still from those who need none.
+    assert gate.takes_codes("42", world.mfa.status(user_id="42"))
+    login = world.set_up(world.begin())
+    with_passkey = world.mfa.status(user_id=login.user_id)
+    assert not gate.takes_codes("42", with_passkey) and gate.takes_codes("43", with_passkey)
+
+
+def test_it_is_asked_of_each_user_by_id_who_must_have_a_second_factor(world: World) -> None:
+    gate = Gate(world.mfa, required=lambda user_id: user_id == "42")
+    assert gate.is_required("42") and not gate.is_required("43")
+
+
+def test_nobody_must_have_a_passkey_where_there_are_none() -> None:
+    mfa = MFA(MemoryStore(), issuer="ACME", keyring=Keyring.generate(), policy=Policy.cheap_for_tests())
+    with pytest.raises(ValueError, match="the policy has none"):
+        Gate(mfa, passkey_required=lambda user_id: True)
+    assert not Gate(mfa).must_have_passkey("42")
+
+
+def test_no_code_is_taken_of_a_user_who_has_the_passkey_that_is_asked_for(world: World) -> None:
+    world.set_up(world.begin())
+    enrollment = world.mfa.enroll(user_id="42", account_name="alice@example.com")
+    app = Device(enrollment.uri)
+    world.mfa.confirm(user_id="42", factor_id=enrollment.factor_id, code=app.at(world.clock.now))
+    world.clock.now += 60
+    half, code = world.begin(), app.at(world.clock.now)
+    gate = Gate(world.mfa, passkey_required=lambda user_id: user_id == "42", clock=world.clock)
+    with pytest.raises(CodesNotAccepted):
+        gate.verify(half, code)
+    with pytest.raises(CodesNotAccepted):
+        gate.unlock(half, app.at(world.clock.now, -1), code)
+    assert world.gate.verify(half, code)[0].passed  # nor was it used up
+
+
+def test_a_user_without_the_factor_that_was_asked_for_is_led_to_what_there_is(world: World) -> None:
+    gate, mfa = world.gate, world.mfa
+    enrollment = mfa.enroll(user_id="42", account_name="alice@example.com")
+    mfa.confirm(user_id="42", factor_id=enrollment.factor_id, code=Device(enrollment.uri).at(world.clock.now))
+    half = world.begin()
+    with pytest.raises(NoFactor) as caught:
+        gate.passkey_challenge(half)
+    assert caught.value.next_page == "challenge"  # by a code
+    mfa.reset(user_id="42", by="root")
+    for step in (
+        lambda: gate.verify(half, "123456"),
+        lambda: gate.unlock(half, "123456", "654321"),
+        lambda: gate.recover(half, "0000-0000-0000-0000"),
+        lambda: gate.passkey_challenge(half),
+    ):
+        with pytest.raises(NoFactor) as caught:
+            step()
+        assert caught.value.next_page == "password"
+
+
+def test_the_last_passkey_stays_of_a_user_who_must_have_one_and_the_app_may_go(world: World) -> None:
+    login = world.set_up(world.begin())
+    enrollment = world.mfa.enroll(user_id="42", account_name="alice@example.com")
+    world.mfa.confirm(user_id="42", factor_id=enrollment.factor_id, code=Device(enrollment.uri).at(world.clock.now))
+    (passkey,) = (factor for factor in world.mfa.status(user_id="42").factors if factor.kind == "passkey")
+    for must in ("42", "43"):
+        gate = Gate(world.mfa, passkey_required=lambda user_id, must=must: user_id == must, clock=world.clock)
+        if must == "42":
+            for step in (gate.removable_factor, gate.remove):
+                with pytest.raises(LastFactor):
+                    step(login, passkey.factor_id)
+        assert gate.removable_factor(login, enrollment.factor_id).kind == "totp"
+    gate = Gate(world.mfa, required=lambda user_id: True, clock=world.clock)  # any factor will do
+    assert gate.removable_factor(login, passkey.factor_id) == passkey
+    assert gate.remove(login, passkey.factor_id)[1].kind == "passkey"
+
+
+def test_one_of_two_passkeys_may_go(world: World) -> None:
+    login = world.set_up(world.begin())
+    gate = Gate(world.mfa, passkey_required=lambda user_id: True, clock=world.clock)
+    (first,) = world.mfa.status(user_id="42").factors
+    other = PasskeyDevice()
+    gate.finish_passkey(login, other.create(gate.begin_passkey(login)), "key")
+    assert gate.remove(login, first.factor_id)[1].factor_id == first.factor_id
+
+
+def test_a_login_by_the_password_alone_that_is_asked_for_a_code_is_led_to_set_up_what_is_asked_of_its_user(
+    world: World,
+) -> None:
+    login = Gate(world.mfa, clock=world.clock).begin("42", "alice@example.com").login
+    for must, page in (("42", "add-passkey"), ("43", "set-up")):
+        gate = Gate(world.mfa, passkey_required=lambda user_id, must=must: user_id == must, clock=world.clock)
+        for step in (gate.passkey_challenge, gate.require_mfa):
+            with pytest.raises((NoFactor, SecondFactorRequired)) as caught:
+                step(login)
+            assert caught.value.next_page == page
+        if must == "42":
+            with pytest.raises(CodesNotAccepted):
+                gate.enroll(login)
+        else:
+            assert gate.enroll(login)
+
+
+def test_codes_are_taken_of_a_user_who_has_not_added_the_passkey_yet(world: World) -> None:
+    enrollment = world.mfa.enroll(user_id="42", account_name="alice@example.com")
+    app = Device(enrollment.uri)
+    world.mfa.confirm(user_id="42", factor_id=enrollment.factor_id, code=app.at(world.clock.now))
+    world.clock.now += 60
+    gate = Gate(world.mfa, passkey_required=lambda user_id: user_id == "42", clock=world.clock)
+    login, _ = gate.verify(gate.begin("42", "alice").login, app.at(world.clock.now))
+    with pytest.raises(SecondFactorRequired) as caught:
+        gate.require_mfa(login)
+    assert caught.value.next_page == "add-passkey"
+    added = gate.finish_passkey(login, world.device.create(gate.begin_passkey(login)), "phone")[0]
+    assert gate.require_mfa(added) == added
