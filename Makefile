@@ -186,7 +186,7 @@ clean:  ## Remove what was built
 $(VENV)/builder: requirements/build.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "ferrotp needs Python 3.10 or newer: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/build.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-compile -r requirements/build.txt
 	@touch $@
 
 # What is imported is compiled then, and more than half of it never is.

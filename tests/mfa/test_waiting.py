@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ferrotp.mfa import StoreRefused, StoreUnavailable
-from ferrotp.mfa.stores import waiting
+from ferrotp.mfa.stores import again, waiting
 from ferrotp.mfa.stores.pool import POOL_SIZE
 from ferrotp.mfa.stores.waiting import Connector, LockWait, Watchdog, is_sqlite_busy, socket_waiter
 
@@ -309,3 +309,13 @@ def test_a_socket_that_can_be_written_to_is_told_where_that_is_asked() -> None:
     waiter = socket_waiter(one_end.fileno())
     assert not waiter(0.0, False) and waiter(60.0, True)
     one_end.close(), other_end.close()
+
+
+def test_who_lost_pauses_longer_each_time_and_never_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those who come in between do not pause: who waited longer and longer would get no turn."""
+    pauses: list[float] = []
+    monkeypatch.setattr(again, "uniform", lambda least, most: most)
+    monkeypatch.setattr(again, "sleep", pauses.append)
+    for lost in (1, 2, 3, 10, 1000):
+        again.pause_before_try(lost)
+    assert pauses == [0.005, 0.01, 0.015, 0.05, 0.05]

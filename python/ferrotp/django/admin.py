@@ -23,7 +23,7 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.translation import gettext
 
-from ferrotp.mfa.errors import moment
+from ferrotp.mfa.core import moment
 from ferrotp.mfa.events import Kind
 
 from . import auth, decorators, obligations

@@ -620,8 +620,10 @@ def binding(session_hash: str, key: str | None = None) -> str:
 
 def is_bound_to(user: Any, login: Login) -> bool:
     """Whether a login is bound to the password that a user has, by one of the site's keys."""
-    good = [binding(password_hash, key) for key, password_hash in _password_hashes(user)]
-    return any(constant_time_compare(login.bound, bound) for bound in good)
+    for key, password_hash in _password_hashes(user):
+        if constant_time_compare(login.bound, binding(password_hash, key)):
+            return True
+    return False
 
 
 def _code_mark(code: str) -> str:

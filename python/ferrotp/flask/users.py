@@ -26,9 +26,11 @@ def stable_user_id(user: Any, user_id: Callable[[Any], UserId] | None) -> str:
     """
     if user_id is not None:
         return user_id_text(user_id(user))
-    key = _primary_key(user)
-    if key is not None:
-        return user_id_text(key)
+    sqlalchemy = sys.modules.get("sqlalchemy")  # not loaded: no such model
+    model = sqlalchemy.inspect(user, raiseerr=False) if sqlalchemy is not None else None
+    identity = getattr(model, "identity", None)  # None outside of the database
+    if identity is not None and len(identity) == 1 and identity[0] is not None:
+        return user_id_text(identity[0])
     text = user_id_text(user.get_id())
     own = getattr(user, "id", None)
     if own is not None and str(own) != text:
@@ -65,11 +67,3 @@ def check_user(
             "the user of begin_login is not found by the same id: where user_loader takes another one"
             " (get_id() of the user object), pass FlaskMFA(user_id=..., load_user=...)"
         )
-
-
-def _primary_key(user: Any) -> Any:
-    """Of a model of SQLAlchemy's that is in the database; None for anything else."""
-    sqlalchemy = sys.modules.get("sqlalchemy")  # not loaded: no such model
-    state = sqlalchemy.inspect(user, raiseerr=False) if sqlalchemy is not None else None
-    identity = getattr(state, "identity", None)
-    return identity[0] if identity is not None and len(identity) == 1 else None

@@ -8,8 +8,7 @@ from itertools import chain
 
 from .. import vault
 from .audit_chain import fault_of_head, fault_of_row, link_of, sealed_head, sealed_row
-from .core import OF_THE_STORE, Core
-from .errors import moment
+from .core import OF_THE_STORE, Core, moment
 from .results import AuditEntry, AuditFault, AuditMark, AuditReport, UserId
 from .stores.base import AuditHead, AuditRow, Factor, Owner, Store
 

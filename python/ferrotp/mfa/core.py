@@ -23,7 +23,6 @@ from .errors import (
     StoreDamaged,
     Throttled,
     TooManyFactors,
-    moment,
 )
 from .events import NOTIFY, ROWS_ONLY, AuditContext, Event, Kind
 from .key_source import KeySource
@@ -182,7 +181,7 @@ class Core:
         if answers != [answer]:  # what was looked at last did not stand
             events(self, answer)
         else:
-            self._tell_all(told)
+            self._tell(told)
             self._tell_damaged(written)
         return answer
 
@@ -251,7 +250,7 @@ class Core:
             raise
         finally:
             if met:  # by a decision that failed
-                self._tell_all(met)
+                self._tell(met)
         if isinstance(answer, Refusal):
             _raise_refusal(answer, method)
         return answer
@@ -363,7 +362,7 @@ class Core:
     def _note_all(self, events: Sequence[Event]) -> None:
         """What goes with no decision of the store. It is written first: what cannot be is not answered, either."""
         if self.audit is None:
-            self._tell_all(events)
+            self._tell(events)
             return
         coming: list[AuditAppend] = []
         try:
@@ -375,7 +374,7 @@ class Core:
             if any(event.kind != "store damaged" for event in events):
                 raise
             # That the store is damaged is raised in any case.
-        self._tell_all(events)
+        self._tell(events)
         self._tell_damaged(coming)
 
     def begin_audit(self) -> None:
@@ -414,29 +413,27 @@ class Core:
         """That somebody had changed rows of the audit, as was seen when others were written."""
         for owner, fault in faults_met(written):
             at = datetime.fromtimestamp(self.now() / 1000, timezone.utc)
-            self._tell(Event("audit damaged", at, owner.tenant, owner.user_id, detail={"reason": fault}))
+            self._tell([Event("audit damaged", at, owner.tenant, owner.user_id, detail={"reason": fault})])
 
-    def _tell_all(self, events: Sequence[Event]) -> None:
+    def _tell(self, events: Sequence[Event]) -> None:
+        """To the log, and to the application."""
         for event in events:
-            self._tell(event)
-
-    def _tell(self, event: Event) -> None:
-        kind = event.kind
-        if kind in ROWS_ONLY:
-            return
-        level = logging.WARNING if kind in _WARN else logging.INFO
-        if _log.isEnabledFor(level):
-            # Ids may hold anything that the application lets through: a line of the log stays one line.
-            # Quoted, so that no value reads as another field.
-            text = " ".join(f"{name}={str(value)!r}" for name, value in event.detail.items())
-            ids = (event.tenant, event.user_id, event.factor_id)
-            _log.log(level, "%s: tenant=%r user=%r factor=%r %s", kind, *ids, text, extra={"ferrotp_event": event})
-        if self.on_event is not None:
-            try:
-                self.on_event(event)
-            except Exception:
-                # Without its traceback: the locals of the application's function are not ours to show.
-                _log.error("the handler of %r raised; the decision stands", kind)
+            kind = event.kind
+            if kind in ROWS_ONLY:
+                continue
+            level = logging.WARNING if kind in _WARN else logging.INFO
+            if _log.isEnabledFor(level):
+                # Ids may hold anything that the application lets through: a line of the log stays one line.
+                # Quoted, so that no value reads as another field.
+                text = " ".join(f"{name}={str(value)!r}" for name, value in event.detail.items())
+                ids = (event.tenant, event.user_id, event.factor_id)
+                _log.log(level, "%s: tenant=%r user=%r factor=%r %s", kind, *ids, text, extra={"ferrotp_event": event})
+            if self.on_event is not None:
+                try:
+                    self.on_event(event)
+                except Exception:
+                    # Without its traceback: the locals of the application's function are not ours to show.
+                    _log.error("the handler of %r raised; the decision stands", kind)
 
 
 def _raise_refusal(refusal: Refusal, method: Method) -> NoReturn:
@@ -447,6 +444,11 @@ def _raise_refusal(refusal: Refusal, method: Method) -> NoReturn:
     if method == "enrollment":
         raise EnrollmentExpired  # also after too many wrong codes: a new enrollment begins anew
     raise FactorDisabled if refusal.reason == "disabled" else NotEnrolled
+
+
+def moment(milliseconds: int) -> datetime:
+    """A time of a store, for people."""
+    return datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
 
 
 def next_attempt(budget: Budget, now: int, limits: Limits) -> datetime | None:

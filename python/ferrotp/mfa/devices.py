@@ -8,8 +8,8 @@ are all answered with the same one: in whatever order the answers come, the brow
 import secrets
 from base64 import urlsafe_b64encode
 
-from .core import Core, identifier, is_identifier, new_id
-from .errors import DeviceNotTrusted, NotEnrolled, PolicyError, moment
+from .core import Core, identifier, is_identifier, moment, new_id
+from .errors import DeviceNotTrusted, NotEnrolled, PolicyError
 from .events import Kind
 from .results import DeviceInfo, DeviceToken, UserId
 from .stores.base import Owner, TrustedDevice

@@ -4,8 +4,8 @@ from contextlib import suppress
 from typing import Any, Literal
 
 from ..utils import build_uri
-from .core import Core, existing_factor_id, identifier, new_id
-from .errors import AlreadyEnrolled, EnrollmentExpired, PolicyError, Throttled, TooManyFactors, moment
+from .core import Core, existing_factor_id, identifier, moment, new_id
+from .errors import AlreadyEnrolled, EnrollmentExpired, PolicyError, Throttled, TooManyFactors
 from .foreign_users import secret_bytes
 from .recovery import new_codes
 from .results import Enrollment, RecoveryCodes, UserId

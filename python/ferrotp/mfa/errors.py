@@ -3,7 +3,7 @@
 The evidence is in `args`, so that an error arrives whole where it was pickled for another process.
 """
 
-from datetime import datetime, timezone
+from datetime import datetime
 
 
 class MFAError(Exception):
@@ -303,11 +303,6 @@ class KeyInUse(MFAError):
         if not self.records:
             return f"key {self.key_id} seals new records: put another one first in the keyring"
         return f"key {self.key_id} still seals {self.records} records: run rotate_keys first"
-
-
-def moment(milliseconds: int) -> datetime:
-    """A time of a store, for people."""
-    return datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
 
 
 def _until(retry_at: datetime | None) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import vault
 from .challenges import LIFETIME, Challenge, Purpose, check_challenge, new_challenge, user_handle
-from .core import Core, identifier
+from .core import Core, identifier, moment
 from .errors import (
     AlreadyEnrolled,
     AttestationRefused,
@@ -33,7 +33,6 @@ from .errors import (
     UserNotVerified,
     WrongOrigin,
     WrongRelyingParty,
-    moment,
 )
 from .passkey_records import Passkey, base64url, factor_id_of, open_passkey, seal
 from .policy import Passkeys, Policy

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from .. import vault
 from . import factors
-from .core import Core
+from .core import Core, moment
 from .devices import remove as remove_devices
-from .errors import NotEnrolled, Throttled, moment
+from .errors import NotEnrolled, Throttled
 from .foreign_users import MAX_CODES
 from .hashing import turn
 from .results import RecoveryCodes, UserId, Verification

@@ -3,8 +3,8 @@
 import unicodedata
 from collections.abc import Collection
 
-from .core import Core, existing_factor_id
-from .errors import CodesNotAccepted, FactorDisabled, PolicyError, SealedRecordError, moment
+from .core import Core, existing_factor_id, moment
+from .errors import CodesNotAccepted, FactorDisabled, PolicyError, SealedRecordError
 from .events import Kind
 from .results import UserId, Verification
 from .stores.base import Acceptance, Factor, Owner, Reservation

@@ -115,7 +115,7 @@ class Site:
         command = [
             sys.executable, "-m", "gunicorn", "--preload", f"--workers={WORKERS}", "--threads=4",
             "--worker-class=gthread", "--bind=127.0.0.1:0", f"--chdir={Path(__file__).parent}", f"--log-file={log}",
-            "site_app:create_app()",
+            "site_app:served()",
         ]  # fmt: skip
         env = {**os.environ, "SITE_DATABASE": self.url, "SITE_WITH": what}
         server = subprocess.Popen(command, env=env)

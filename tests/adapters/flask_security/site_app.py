@@ -1,5 +1,6 @@
 """A small Flask-Security application, with ferrotp under it or without, as gunicorn starts it."""
 
+import gc
 import json
 import os
 from typing import Any
@@ -67,4 +68,14 @@ def create_app(url: str = "", with_ferrotp: bool | None = None) -> Flask:
     security = Security(app, datastore, mail_util_cls=Outbox, **options)
     app.extensions["site"] = (database, User, security, mfa)
     app.extensions["site_models"] = (Role, WebAuthn)  # SQLAlchemy knows them by name only
+    return app
+
+
+def served() -> Flask:
+    """For gunicorn, which forks its workers from this: what each of them would load with its first page is loaded."""
+    app = create_app()
+    with app.app_context():
+        app.test_client().post("/login", json={"email": "nobody@example.com", "password": "none"})
+        app.extensions["site"][0].engine.dispose()  # no worker is to have the connection
+    gc.freeze()
     return app

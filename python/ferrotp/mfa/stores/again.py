@@ -3,6 +3,7 @@
 No driver and no framework is known here.
 """
 
+import itertools
 import threading
 from collections.abc import Callable
 from functools import wraps
@@ -26,6 +27,20 @@ class _UnderWay(threading.local):
 
 under_way = _UnderWay()
 
+_LONGEST_PAUSE = 0.05
+"""Seconds before a decision is made again, at most."""
+
+
+def pause_before_try(lost: int) -> None:
+    """Sleeps before a decision is made again that another one came before.
+
+    Where many decide about one user at one moment, one of them wins and all others have worked in vain: without pauses
+    the work grows with their square. The pauses stay short, since those who come in between would win otherwise.
+
+    :param lost: how often it was made already, in vain
+    """
+    sleep(uniform(0.0, min(0.005 * lost, _LONGEST_PAUSE)))  # noqa: S311 - so that no two stay in step
+
 
 def again_if_undone(decision: DecisionT) -> DecisionT:
     """A method of a store that is called again where it ended in `Undone`, until its deadline, which stays the one of
@@ -42,8 +57,8 @@ def again_if_undone(decision: DecisionT) -> DecisionT:
                 raise  # within another one, which will
         under_way.latest = begun + store.timeout
         try:
-            while True:
-                sleep(uniform(0.001, 0.01))  # noqa: S311 - so that no two stay in step
+            for lost in itertools.count(1):
+                pause_before_try(lost)
                 try:
                     return decision(store, *args, **more)
                 except Undone:

@@ -7,10 +7,9 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from time import monotonic
-from types import TracebackType
 from typing import Generic, Protocol, TypeVar
 
 from ..errors import StoreUnavailable
@@ -116,13 +115,40 @@ class ConnectionPool(Generic[ConnectionT]):
         self._places = FairSemaphore(self._size)
         self._unused: list[tuple[float, ConnectionT]] = []
 
-    def borrow(self, timeout: float | None = None) -> "_Loan[ConnectionT]":
+    @contextmanager
+    def borrow(self, timeout: float | None = None) -> Iterator[ConnectionT]:
         """A connection within `with`: it comes back if all went well, and is hung up otherwise.
 
         :param timeout: seconds for this operation, instead of the pool's
         :raises StoreUnavailable: if no connection was free, or could be made, within the timeout
         """
-        return _Loan(self, self._timeout if timeout is None else timeout)
+        begun = monotonic()
+        deadline = min(begun + (self._timeout if timeout is None else timeout), under_way.latest)
+        places = self._places  # a forked child gets others
+        if not places.acquire(deadline - begun):
+            raise StoreUnavailable("all of the store's connections to the database are busy")
+        try:
+            connection = self._take(deadline)
+            is_whole = False
+            try:
+                yield connection
+                is_whole = True
+            except Undone:
+                # With many at one user that is often, and a new connection takes longer than the decision.
+                with suppress(Exception):
+                    is_whole = connection.undo()
+                raise
+            except StoreUnavailable:
+                # What made the database unavailable broke the unused connections as well, most often.
+                self.close()
+                raise
+            finally:
+                if is_whole and (self._keep is None or self._keep()):
+                    self._unused.append((monotonic(), connection))
+                else:
+                    connection.hang_up()
+        finally:
+            places.release()
 
     def close(self) -> None:
         """Hangs up the connections that are not in use."""
@@ -154,53 +180,6 @@ class ConnectionPool(Generic[ConnectionT]):
                 return connection
             connection.hang_up()
         return self._connect(deadline)
-
-
-class _Loan(Generic[ConnectionT]):
-    """One operation on a connection of a pool."""
-
-    __slots__ = ("_connection", "_places", "_pool", "_timeout")
-
-    def __init__(self, pool: ConnectionPool[ConnectionT], timeout: float) -> None:
-        self._pool = pool
-        self._timeout = timeout
-
-    def __enter__(self) -> ConnectionT:
-        pool = self._pool
-        begun = monotonic()
-        deadline = min(begun + self._timeout, under_way.latest)
-        self._places = pool._places
-        if not self._places.acquire(deadline - begun):
-            raise StoreUnavailable("all of the store's connections to the database are busy")
-        try:
-            self._connection = pool._take(deadline)
-        except BaseException:
-            self._places.release()
-            raise
-        return self._connection
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pool = self._pool
-        try:
-            if (error is None or self._is_undone(error)) and (pool._keep is None or pool._keep()):
-                pool._unused.append((monotonic(), self._connection))
-                return
-            self._connection.hang_up()
-            # What made the database unavailable broke the unused connections as well, most often.
-            if isinstance(error, StoreUnavailable) and not isinstance(error, Undone):
-                pool.close()
-        finally:
-            self._places.release()
-
-    def _is_undone(self, error: BaseException) -> bool:
-        """Whether the decision is only to be made again: with many at one user that is often, and a new connection
-        takes longer than the decision."""
-        if isinstance(error, Undone):
-            with suppress(Exception):
-                return self._connection.undo()
-        return False
 
 
 class _Forgetful(Protocol):

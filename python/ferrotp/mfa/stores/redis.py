@@ -4,6 +4,7 @@ See `docs/redis.md` for what the server must be set up to keep, and what a failo
 records look there, are in the folder `lua` beside this file.
 """
 
+import itertools
 import json
 import threading
 import time
@@ -34,6 +35,7 @@ from ..errors import (
     StoreUnavailable,
     TooManyFactors,
 )
+from .again import pause_before_try
 from .base import (
     CLOCKS_APART,
     DEVICE_SKEW,
@@ -324,7 +326,9 @@ class RedisStore:
             return Budget(*map(int, answer[:3])), int(answer[3]), records
 
         until = time.monotonic() + self._timeout
-        while True:
+        for lost in itertools.count():
+            if lost:
+                pause_before_try(lost)
             args = (method, *_whole(now, below=_SUMMED), _escaped(factor_id), _escaped(login_id))
             there, head = self._look(owner, args, read, until, audit)
             if isinstance(there, Refusal):
@@ -357,6 +361,7 @@ class RedisStore:
                 if failure is not None:
                     raise failure
                 return kept
+        raise AssertionError  # it counts on without an end
 
     def _look(
         self,

@@ -1,6 +1,7 @@
 """How servers decide, where each statement costs a round trip: an attempt is read without a lock, looked at here, and
 kept by one statement if all is as it was read."""
 
+import itertools
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,6 +10,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from sqlalchemy import CheckConstraint, ColumnElement, Table, and_, outerjoin, select
 
+from ..again import pause_before_try
 from ..base import Acceptance, AuditAppend, AuditHead, Budget, Decide, Factor, Refusal, Reservation, charge, refund
 from .dialect import Attempt, Dialect, SQLConnection
 from .records import FACTOR_FIELDS, Values, advance_values, otp_reservation
@@ -112,7 +114,9 @@ class Server(Dialect[ConnectionT, StatementsT]):
         trip, so a process that is stopped in the middle keeps nobody waiting."""
         statements, values = self.statements, attempt.values
         look = statements.look if attempt.audit is None else statements.look_audited
-        while True:
+        for lost in itertools.count():
+            if lost:
+                pause_before_try(lost)
             rows = connection.run(look[attempt.one_factor], values)
             if not rows:
                 refusal = Refusal("ended" if self._has_ended(connection, values) else "not enrolled")
@@ -149,6 +153,7 @@ class Server(Dialect[ConnectionT, StatementsT]):
                 if failure is not None:
                     raise failure
                 return kept
+        raise AssertionError  # it counts on without an end
 
     def _refused(
         self, connection: ConnectionT, attempt: Attempt, refusal: Refusal, *, is_open: bool = False
