@@ -12,6 +12,8 @@ from ferrotp.mfa.stores.base import (
     NEVER_USED,
     TIMEOUT,
     Acceptance,
+    AuditHead,
+    AuditRow,
     Budget,
     Factor,
     Limits,
@@ -26,6 +28,7 @@ from ferrotp.mfa.stores.base import (
     check_passkey,
     check_room,
     check_whole,
+    cleans_up,
     is_just_renewed,
     new_epoch,
     refund,
@@ -154,6 +157,34 @@ def test_no_sealed_record_is_in_a_repr() -> None:
 
 
 # What every store asks beside the budgets
+
+
+def test_nothing_that_chains_an_audit_is_in_a_repr() -> None:
+    row = AuditRow(Owner("", "u"), 1, 0, "kind", "", "", "{}", "", "", before=b"BEFORE", key_id="key", mac=b"MAC")
+    head = AuditHead(1, link=b"LINK", anchor=b"ANCHOR", key_id="key", mac=b"MAC")
+    shown = f"{row} {head}"
+    assert not any(
+        chained in shown for chained in ("BEFORE", "MAC", "LINK", "ANCHOR", "before=", "mac=", "link=", "anchor=")
+    )
+    assert "number=1" in repr(row) and "key_id='key'" in repr(head)
+    with pytest.raises(TypeError):
+        AuditRow(Owner("", "u"), 1, 0, "kind", "", "", "{}", "", "", before=b"", key_id="key")  # type: ignore[call-arg]
+
+
+def test_the_head_of_an_audit_without_rows_is_empty() -> None:
+    assert AuditHead() == AuditHead(0, b"", 0, b"", "", b"", 0)
+
+
+def test_one_of_a_hundred_answers_cleans_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def draw(below: int) -> int:
+        asked.append(below)
+        return len(asked) - 1
+
+    monkeypatch.setattr("random.randrange", draw)
+    assert [cleans_up() for _ in range(3)] == [True, False, False]
+    assert asked == [100] * 3
 
 
 def test_what_is_gone_by_a_fault_does_not_look_like_what_never_was() -> None:
