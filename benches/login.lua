@@ -26,7 +26,7 @@ end
 
 function response(status, headers, body)
   local where = headers["Location"] or ""
-  if (status == 302 or status == 303) and not where:find("challenge") and not where:find("tf") then
+  if (status == 302 or status == 303) and (where == "/mfa/" or not where:find("mfa")) and not where:find("tf") then
     logins = logins + 1
   else
     others = others + 1

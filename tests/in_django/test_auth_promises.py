@@ -323,7 +323,7 @@ def test_a_code_and_a_browser_are_hashes_keyed_for_their_own_purpose(alice: Pers
 
 
 def test_what_sessions_keep_is_found_after_an_update() -> None:
-    """Whoever is in another user's account stays known to be, and the way back is kept."""
+    """A user who is in another one's account stays known to be there, and the way back is kept."""
     assert auth.IMPERSONATION_KEY == "_ferrotp_impersonation"
 
 

@@ -345,7 +345,7 @@ class Core:
     ) -> Event:
         """Writes what happened to the logger ``ferrotp.mfa`` (a warning for what should be looked at, else info), and
         hands it to the application."""
-        at = datetime.fromtimestamp(now / 1000, timezone.utc)
+        at = moment(now)
         event = Event(kind, at, owner.tenant, owner.user_id, factor_id, method, detail)
         self._note_all([event])
         return event
@@ -412,7 +412,7 @@ class Core:
     def _tell_damaged(self, written: Sequence[AuditAppend]) -> None:
         """That somebody had changed rows of the audit, as was seen when others were written."""
         for owner, fault in faults_met(written):
-            at = datetime.fromtimestamp(self.now() / 1000, timezone.utc)
+            at = moment(self.now())
             self._tell([Event("audit damaged", at, owner.tenant, owner.user_id, detail={"reason": fault})])
 
     def _tell(self, events: Sequence[Event]) -> None:
