@@ -34,6 +34,10 @@ def read_all(connection: Any, statements: Sequence[Statement], fetch: Callable[[
             return found
     if isinstance(connection, SendsTogether):
         return connection.ask(statements)
+    return _ask_by_cursor(connection, statements)
+
+
+def _ask_by_cursor(connection: Any, statements: Sequence[Statement]) -> list[Rows]:
     with connection.cursor() as cursor:
         cursor.execute(*_joined(statements))
         return _results(cursor, 0, len(statements))
@@ -95,9 +99,7 @@ class SendsTogether:
         """The rows of each, in one round trip with what was left for it. Django's cursor would take as long again as
         the server does."""
         if hasattr(self, "set_schema"):  # django-tenants names the schema as soon as there is a cursor
-            with self.cursor() as cursor:
-                cursor.execute(*_joined(statements))
-                return _results(cursor, 0, len(statements))
+            return _ask_by_cursor(self, statements)
         later, self._later, self._is_open = self._later, (), True
         sql, values = _joined([*later, *statements])
         with debug_transaction(self, sql), self.wrap_database_errors, self.connection.cursor() as cursor:

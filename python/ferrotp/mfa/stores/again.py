@@ -37,9 +37,10 @@ def pause_before_try(lost: int) -> None:
     Where many decide about one user at one moment, one of them wins and all others have worked in vain: without pauses
     the work grows with their square. The pauses stay short, since those who come in between would win otherwise.
 
-    :param lost: how often it was made already, in vain
+    :param lost: how often it was made already, in vain: before the first try there is no pause
     """
-    sleep(uniform(0.0, min(0.005 * lost, _LONGEST_PAUSE)))  # noqa: S311 - so that no two stay in step
+    if lost:
+        sleep(uniform(0.0, min(0.005 * lost, _LONGEST_PAUSE)))  # noqa: S311 - so that no two stay in step
 
 
 def again_if_undone(decision: DecisionT) -> DecisionT:

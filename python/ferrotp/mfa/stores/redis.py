@@ -326,9 +326,9 @@ class RedisStore:
             return Budget(*map(int, answer[:3])), int(answer[3]), records
 
         until = time.monotonic() + self._timeout
-        for lost in itertools.count():
-            if lost:
-                pause_before_try(lost)
+        tries = itertools.count()
+        while True:
+            pause_before_try(next(tries))
             args = (method, *_whole(now, below=_SUMMED), _escaped(factor_id), _escaped(login_id))
             there, head = self._look(owner, args, read, until, audit)
             if isinstance(there, Refusal):
@@ -361,7 +361,6 @@ class RedisStore:
                 if failure is not None:
                     raise failure
                 return kept
-        raise AssertionError  # it counts on without an end
 
     def _look(
         self,

@@ -114,9 +114,9 @@ class Server(Dialect[ConnectionT, StatementsT]):
         trip, so a process that is stopped in the middle keeps nobody waiting."""
         statements, values = self.statements, attempt.values
         look = statements.look if attempt.audit is None else statements.look_audited
-        for lost in itertools.count():
-            if lost:
-                pause_before_try(lost)
+        tries = itertools.count()
+        while True:
+            pause_before_try(next(tries))
             rows = connection.run(look[attempt.one_factor], values)
             if not rows:
                 refusal = Refusal("ended" if self._has_ended(connection, values) else "not enrolled")
@@ -153,7 +153,6 @@ class Server(Dialect[ConnectionT, StatementsT]):
                 if failure is not None:
                     raise failure
                 return kept
-        raise AssertionError  # it counts on without an end
 
     def _refused(
         self, connection: ConnectionT, attempt: Attempt, refusal: Refusal, *, is_open: bool = False
