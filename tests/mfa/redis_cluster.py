@@ -20,7 +20,6 @@ class Shard(Server):
             port=str(free_port()),
             cluster_enabled="yes",
             cluster_require_full_coverage="no",  # one shard that is away does not stop the others
-            cluster_node_timeout="1000",
             **settings,
         )
         self.place = f"127.0.0.1:{self.settings['port']}"
@@ -106,11 +105,11 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def cluster(shards: int = 3, replicas: int = 0) -> Iterator[Cluster]:
+def cluster(shards: int = 3, replicas: int = 0, **settings: str) -> Iterator[Cluster]:
     with contextlib.ExitStack() as stack:
         nodes: list[Shard] = []
         for _ in range(shards + replicas):
-            nodes.append(Shard())
+            nodes.append(Shard(**settings))
             stack.callback(nodes[-1].remove)
         yield Cluster(nodes[:shards], nodes[shards:])
 

@@ -1,6 +1,7 @@
 """A Cluster of several shards: one that stops takes its own users along and no others, a slot may be moved while logins
 run, and what is unique among all users is claimed in a slot of its own."""
 
+import itertools
 import multiprocessing
 import random
 import re
@@ -9,7 +10,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -36,6 +37,8 @@ from .test_decisions import ALICE, DEVICE, LIMITS, NOW, factor, reserved
 from .test_faults import CODE, operations, reads, unavailable
 
 GENEROUS = Limits(10**6, (1,), 10**6, 1, 10**9)
+PATIENT = 60.0
+"""Seconds for an operation where nothing is away: a busy machine may take some."""
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +58,7 @@ def own() -> Iterator[Cluster]:
 @pytest.fixture
 def store(shared: Cluster) -> Iterator[RedisClusterStore]:
     shared.flush()
-    one = RedisClusterStore.from_url(shared.url)
+    one = RedisClusterStore.from_url(shared.url, timeout=PATIENT)
     one.prepare()
     yield one
     one.close()
@@ -173,17 +176,17 @@ def test_all_records_are_found_and_sealed_anew_wherever_they_are(store: RedisClu
 
 def test_a_store_is_made_once_and_opened_as_what_it_was_made_as(shared: Cluster) -> None:
     shared.flush()
-    store = open_store(shared.url)
+    store = open_store(shared.url, timeout=PATIENT)
     assert isinstance(store, RedisClusterStore)
     assert store.prepare() and not store.prepare()
-    assert open_store(shared.url + "/?prefix=other").prepare()
+    assert open_store(shared.url + "/?prefix=other", timeout=PATIENT).prepare()
     assert store.faults() == []
     with server(port=str(free_port()), cluster_enabled="yes") as one:
         one.client().execute_command("CLUSTER ADDSLOTS", *range(SLOTS))
         until(lambda: one.client().execute_command("CLUSTER INFO")["cluster_state"] == "ok")
         place = f"127.0.0.1:{one.settings['port']}"
         # A store in one slot is none that is spread, and the other way round: users of one have no factor in the other.
-        old = open_store(f"redis://{place}")
+        old = open_store(f"redis://{place}", timeout=PATIENT)
         assert old.add_factor(factor(), NOW, 5, 5)
         with pytest.raises(StoreRefused, match=r"redis://"):
             open_store(f"redis+cluster://{place}").prepare()
@@ -266,7 +269,7 @@ def test_the_rules_in_the_docs_are_enough(shared: Cluster) -> None:
     for shard in shared.shards:
         shard.client().execute_command("ACL", "SETUSER", "ferrotp-cluster", "reset", *rules.split())
     url = shared.url.replace("://", "://ferrotp-cluster:password@")
-    store = RedisClusterStore.from_url(url)
+    store = RedisClusterStore.from_url(url, timeout=PATIENT)
     store.prepare()
     store.add_factor(factor(), NOW, 5, 5)
     store.replace_recovery_codes(ALICE, [CODE], NOW)
@@ -290,7 +293,7 @@ def expire(shared: Cluster, store: RedisClusterStore, owner: Owner, name: bytes)
     """The claim under way expires, as it does by itself."""
     key = _under_way(store._keys(_owner(owner)), name)
     client = shared.owner[key_slot(key)].client()
-    assert 0 < client.pttl(key) <= 10_000
+    assert 0 < client.pttl(key) <= int(store._lasts)
     client.delete(key)
 
 
@@ -378,7 +381,7 @@ def test_a_passkey_answers_a_challenge_once_whatever_the_challenges_slot_forgets
 
 def register(url: str, tell: Any, number: int) -> None:
     """Adds one passkey to a user again and again, and looks whether another user has it at that moment."""
-    store = RedisClusterStore.from_url(url)
+    store = RedisClusterStore.from_url(url, timeout=PATIENT)
     owners = [Owner("acme", f"{other}") for other in range(3)]
     owner = owners[number]
     while True:
@@ -404,19 +407,23 @@ def test_a_passkey_is_one_users_whatever_dies_in_between(own: Cluster, monkeypat
 
     workers = [worker(number) for number in range(3)]
     told: list[tuple[int, bool, int]] = []
-    for kill in range(60):
+    kills = 0
+    end = time.monotonic() + 300
+    while kills < 60 or len(told) <= 60 or {number for number, added, _ in told if added} != {0, 1, 2}:
+        assert time.monotonic() < end, told
         time.sleep(random.expovariate(20))
-        workers[kill % 3].kill()
-        workers[kill % 3].join()
+        dead = workers[kills % 3]
+        dead.kill()
+        dead.join()
         while mine.poll():
             told.append(mine.recv())
-        workers[kill % 3] = worker(kill % 3)
+        workers[kills % 3] = worker(kills % 3)
+        kills += 1
     for one in workers:
         one.kill()
         one.join()
-    assert {number for number, added, _ in told if added} == {0, 1, 2} and len(told) > 60
     assert {others for _, _, others in told} == {0}
-    store = RedisClusterStore.from_url(own.url)
+    store = RedisClusterStore.from_url(own.url, timeout=PATIENT)
     holders = [found.owner for found in store.factors(None, 10)]
     assert len(holders) <= 1
     found = store.passkey("acme", "passkey")
@@ -428,16 +435,27 @@ def test_a_passkey_is_one_users_whatever_dies_in_between(own: Cluster, monkeypat
 
 @pytest.mark.parametrize("how", ["killed", "hangs"])
 def test_a_shard_that_stops_takes_along_its_own_users_alone(own: Cluster, how: str) -> None:
-    store = RedisClusterStore.from_url(own.url, timeout=1.0)
-    store.prepare()
+    store, patient = (RedisClusterStore.from_url(own.url, timeout=seconds) for seconds in (1.0, PATIENT))
+    patient.prepare()
     shard = own.owner[slot_of(store, ALICE)]
-    store.add_factor(factor(), NOW, 5, 5)
-    store.replace_recovery_codes(ALICE, [CODE], NOW)
+    patient.add_factor(factor(), NOW, 5, 5)
+    patient.replace_recovery_codes(ALICE, [CODE], NOW)
     others = [owner for other in own.shards if other is not shard for owner in users_of(store, own, other, 5)]
     for owner in others:
-        store.add_factor(factor(owner), NOW, 5, 5)
-    verbs = operations(store) | reads(store)
-    assert advance(store, ALICE, "phone", 41, limits=LIMITS)
+        patient.add_factor(factor(owner), NOW, 5, 5)
+    steps = itertools.count(1)
+
+    def logs_in(owner: Owner) -> bool:
+        """Once its code has been accepted: on a busy machine a second may be too short."""
+        with suppress(StoreUnavailable):
+            step = next(steps)
+            accepted = advance(store, owner, "phone", step, limits=GENEROUS)
+            assert not advance(store, owner, "phone", step, limits=GENEROUS)
+            return accepted
+        return False
+
+    verbs = operations(store, made_by=patient) | reads(store)
+    assert advance(patient, ALICE, "phone", 41, limits=LIMITS)
     if how == "killed":
         shard.kill()
     else:
@@ -446,12 +464,10 @@ def test_a_shard_that_stops_takes_along_its_own_users_alone(own: Cluster, how: s
     for number, verb in enumerate(verbs.values()):
         with unavailable():
             verb()
-        owner = others[number % len(others)]
-        assert advance(store, owner, "phone", number, limits=LIMITS)
-        assert not advance(store, owner, "phone", number, limits=LIMITS)
+        until(partial(logs_in, others[number % len(others)]))
     # A process that begins now knows of the others, too.
-    fresh = RedisClusterStore.from_url(own.url, timeout=4.0)
-    assert advance(fresh, others[0], "phone", 1000, limits=LIMITS)
+    fresh = RedisClusterStore.from_url(own.url, timeout=PATIENT)
+    assert advance(fresh, others[0], "phone", 1000, limits=GENEROUS)
     if how == "killed":
         shard.start()
     else:
@@ -464,8 +480,8 @@ def test_a_shard_that_stops_takes_along_its_own_users_alone(own: Cluster, how: s
 
     until(answers)
     # What it acknowledged it knows, and the next logins go on.
-    assert not advance(store, ALICE, "phone", 41, limits=GENEROUS)
-    assert advance(store, ALICE, "phone", 1000, limits=GENEROUS)
+    assert not advance(fresh, ALICE, "phone", 41, limits=GENEROUS)
+    assert advance(fresh, ALICE, "phone", 1000, limits=GENEROUS)
 
 
 def test_a_decision_is_sent_once(own: Cluster) -> None:
@@ -482,8 +498,8 @@ def test_a_decision_is_sent_once(own: Cluster) -> None:
 
 
 def test_a_failover_is_followed() -> None:
-    with cluster(replicas=1) as one:
-        store = RedisClusterStore.from_url(one.url, timeout=1.0)
+    with cluster(replicas=1, cluster_node_timeout="1000") as one:
+        store = RedisClusterStore.from_url(one.url, timeout=5.0)
         (owner,) = users_of(store, one, one.shards[0])
         store.add_factor(factor(owner), NOW, 5, 5)
         assert advance(store, owner, "phone", 1, limits=LIMITS)
@@ -526,7 +542,7 @@ class Logins:
 
     def run(self) -> None:
         try:
-            store = RedisClusterStore.from_url(self.url, timeout=1.0)
+            store = RedisClusterStore.from_url(self.url, timeout=PATIENT)
             step = 0
             while not self.is_over.is_set():
                 step += 1
@@ -563,7 +579,7 @@ def in_one_slot(store: RedisClusterStore, count: int) -> list[Owner]:
 @pytest.fixture
 def moving(own: Cluster) -> tuple[RedisClusterStore, int, list[Owner], list[Owner]]:
     """The store, the slot that is to be moved, users who are in it, and others."""
-    store = RedisClusterStore.from_url(own.url)
+    store = RedisClusterStore.from_url(own.url, timeout=PATIENT)
     inside = in_one_slot(store, 20)
     outside = [owner for shard in own.shards for owner in users_of(store, own, shard, 3)]
     slot = slot_of(store, ALICE)
@@ -615,7 +631,7 @@ def test_a_slot_is_moved_at_once_while_logins_run(
 def test_a_decision_in_a_slot_that_is_moved_is_made_whole_or_not_at_all(own: Cluster) -> None:
     """While its slot is moved, the old node refuses commands on keys that are not there, in the middle of a script
     too."""
-    store = RedisClusterStore.from_url(own.url, timeout=0.3)
+    store, hasty = (RedisClusterStore.from_url(own.url, timeout=seconds) for seconds in (PATIENT, 0.3))
     slot = slot_of(store, ALICE)
     target = own.other(slot)
     source = own.owner[slot]
@@ -627,9 +643,10 @@ def test_a_decision_in_a_slot_that_is_moved_is_made_whole_or_not_at_all(own: Clu
         return {key: what for key, what in kept.items() if not key.endswith((b"/challenges", b"/answered"))}
 
     made: list[str] = []
-    names = list(_fresh(own, store))
-    for name in names:
-        verb = _fresh(own, store)[name]
+    _make_anew(own, store)
+    for name in operations(hasty, made_by=store):
+        _make_anew(own, store)
+        verb = operations(hasty, made_by=store)[name]
         before = contents()
         own.begin_move(slot, target)
         try:
@@ -646,15 +663,13 @@ def test_a_decision_in_a_slot_that_is_moved_is_made_whole_or_not_at_all(own: Clu
     assert {"reserve", "attempt", "redeem", "replace_recovery_codes", "add_device", "use_passkey"} <= {*made}
 
 
-def _fresh(own: Cluster, store: RedisClusterStore) -> dict[str, Callable[[], object]]:
+def _make_anew(own: Cluster, store: RedisClusterStore) -> None:
     """Alice as she was, with something of each kind."""
     own.flush()
     store.add_factor(factor(), NOW, 5, 5)
     store.replace_recovery_codes(ALICE, [CODE], NOW)
-    verbs = operations(store)
     assert isinstance(store.reserve(ALICE, "otp", NOW, LIMITS), Reservation)
     store.add_device(replace(DEVICE, series="old", expires_at=NOW), NOW - 1, 9)
-    return verbs
 
 
 def test_a_command_is_sent_on_to_the_node_that_has_the_keys_already(

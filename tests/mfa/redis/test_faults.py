@@ -59,18 +59,20 @@ def filled(own: Server) -> Iterator[RedisStore]:
     store.close()
 
 
-def operations(store: RedisStore) -> dict[str, Callable[[], object]]:
-    """Each operation that decides, ready to run. The attempts are made before the fault."""
+def operations(store: RedisStore, made_by: RedisStore | None = None) -> dict[str, Callable[[], object]]:
+    """Each operation that decides, ready to run. The attempts are made before the fault, by another store if `store`
+    has no time."""
+    maker = made_by or store
     pending = factor(factor_id="new", state="pending", expires_at=NOW + 1000)
-    store.add_factor(pending, NOW, 5, 5)
+    maker.add_factor(pending, NOW, 5, 5)
     for series in ("one", "two"):
-        store.add_device(replace(DEVICE, series=series), NOW, 5)
-    assert store.use_device(ALICE, "two", b"h" * 32, b"next", NOW, 1000) == "renewed"
+        maker.add_device(replace(DEVICE, series=series), NOW, 5)
+    assert maker.use_device(ALICE, "two", b"h" * 32, b"next", NOW, 1000) == "renewed"
     passkey = factor(factor_id="passkey", kind="passkey", last_step=0)
-    assert store.add_passkey(passkey, AnsweredChallenge("acme", "first", NOW + 1000), NOW, [], 9)
-    unlock = store.reserve(ALICE, "unlock", NOW, LIMITS)
-    recovery = store.reserve(ALICE, "recovery", NOW, LIMITS, selector="AB")
-    enrollment = store.reserve(ALICE, "enrollment", NOW, LIMITS, factor_id="new")
+    assert maker.add_passkey(passkey, AnsweredChallenge("acme", "first", NOW + 1000), NOW, [], 9)
+    unlock = maker.reserve(ALICE, "unlock", NOW, LIMITS)
+    recovery = maker.reserve(ALICE, "recovery", NOW, LIMITS, selector="AB")
+    enrollment = maker.reserve(ALICE, "enrollment", NOW, LIMITS, factor_id="new")
     assert isinstance(recovery, Reservation) and isinstance(enrollment, Reservation)
     assert isinstance(unlock, Reservation)
     return {
