@@ -102,13 +102,12 @@ def current_login() -> Login | None:
         if login is not None and login.user_id != user_id and (user_id is not None or login.stage == "full"):
             login = None
         if login is None and user_id is not None:
-            login = _adopt_login(user_id)
+            login = _adopt_login(here, user_id)
     setattr(g, LOGIN_KEY, login)
     return login
 
 
-def _adopt_login(user_id: str) -> Login | None:
-    here = state()
+def _adopt_login(here: State, user_id: str) -> Login | None:
     name = here.account_name(user_id) if here.account_name else user_id
     try:
         login = here.gate.adopt(user_id, name).login
@@ -146,7 +145,7 @@ def renew_session() -> None:
 # The steps
 
 
-def promote(login: Login, *, next_url: str = "") -> None:
+def promote(here: State, login: Login, *, next_url: str = "") -> None:
     """Makes a login that is done the session's own, under a new id, and lets the application know.
 
     :param next_url: where to go after one more page
@@ -158,7 +157,6 @@ def promote(login: Login, *, next_url: str = "") -> None:
     save_login(replace(login, next=next_url, remember=None))
     if before is not None and before.stage == "full":
         return  # the user was asked again
-    here = state()
     if here.on_login is not None:
         here.on_login(login.user_id)
     elif hasattr(current_app, "login_manager"):
@@ -169,9 +167,9 @@ def promote(login: Login, *, next_url: str = "") -> None:
             raise LoginRequired
 
 
-def complete_login(login: Login, device: DeviceToken | None = None) -> Response:
+def complete_login(here: State, login: Login, device: DeviceToken | None = None) -> Response:
     """The login is done: lets the application know, and goes on."""
-    promote(login)
+    promote(here, login)
     response = redirect(login.next or view_url(current_app.config["FERROTP_AFTER_LOGIN"]), 303)
     if device is not None:
         set_device_cookie(cast(Response, response), login.user_id, device)
@@ -183,12 +181,11 @@ def sign_in_session() -> str:
     return str(session.setdefault(SIGN_IN_KEY, secrets.token_urlsafe(16)))
 
 
-def complete_sign_in(login: Login) -> Response:
+def complete_sign_in(here: State, login: Login) -> Response:
     """The login by a passkey alone is done, if the application knows its user and lets it in.
 
     :raises PasskeyUnknown: if not. The answer is that to a passkey that nobody has
     """
-    here = state()
     if here.may_sign_in is not None and not here.may_sign_in(login.user_id):
         raise PasskeyUnknown
     if here.on_login is None and hasattr(current_app, "login_manager"):
@@ -200,7 +197,7 @@ def complete_sign_in(login: Login) -> Response:
     name = here.account_name(login.user_id) if here.account_name else ""
     log_out()
     try:
-        return complete_login(replace(login, account_name=name or login.user_id))
+        return complete_login(here, replace(login, account_name=name or login.user_id))
     except LoginRequired:
         raise PasskeyUnknown from None
 
