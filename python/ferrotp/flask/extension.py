@@ -234,8 +234,8 @@ class FlaskMFA:
         :raises EnrollmentLost: if the application knows of a second factor, and the store does not: answered 503
         """
         user_id = user_id_text(user_id)
-        auth.check_flask_login(user_id)
         here = auth.state()
+        auth.check_flask_login(here, user_id)
         step = here.gate.begin(
             user_id,
             account_name,
