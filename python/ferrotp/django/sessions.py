@@ -143,9 +143,11 @@ class _Rows:
         return UserSession.objects.using(conf().database).filter(tenant=self._tenant, user_id=self._user_id)
 
     def add(self, handle: str, sealed: bytes, expires_at: int) -> None:
+        from .models import UserSession
+
         if handle.startswith("00"):  # one login in 256 looks after the rows of all users
             _remove_ended()
-        self.all().create(
+        UserSession.objects.using(conf().database).create(
             tenant=self._tenant, user_id=self._user_id, handle=handle, sealed=sealed, expires_at=expires_at
         )
 
