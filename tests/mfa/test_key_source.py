@@ -7,7 +7,7 @@ import sys
 import threading
 import traceback
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -139,14 +139,20 @@ def test_a_kms_that_is_away_is_waited_for_and_then_nobody_is_let_in(kms: KMS) ->
 
 
 class WatchedStore(MemoryStore):
-    """Knows when it decides about a code."""
+    """Knows when it decides."""
 
     decides = False
 
     def attempt(self, *arguments: Any, **named: Any) -> Any:
+        return self._watched(super().attempt, *arguments, **named)
+
+    def remove_factor(self, *arguments: Any, **named: Any) -> Any:
+        return self._watched(super().remove_factor, *arguments, **named)
+
+    def _watched(self, decision: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         self.decides = True
         try:
-            return super().attempt(*arguments, **named)
+            return decision(*arguments, **named)
         finally:
             self.decides = False
 
@@ -173,7 +179,7 @@ def test_no_attempt_is_counted_without_keys_and_no_store_waits_for_them(audit: b
     def code() -> str:
         return TOTP(SECRET).at(int(mfa.clock()))
 
-    asking = [
+    asking: list[Callable[[], object]] = [
         lambda: mfa.verify(user_id="7", code=code()),
         lambda: mfa.resync(user_id="7", factor_id=hotp.factor_id, code="123456", next_code="234567"),
         lambda: mfa.unlock(user_id="7", code="123456", next_code="234567"),
@@ -191,6 +197,8 @@ def test_no_attempt_is_counted_without_keys_and_no_store_waits_for_them(audit: b
     for _ in range(3):
         now[0] += 30
         mfa.verify(user_id="7", code=code())
+    now[0] += 30
+    mfa.remove_factor(user_id="7", factor_id=hotp.factor_id)
     assert len(asked) > len(asking) and not any(asked)
 
 

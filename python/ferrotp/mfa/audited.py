@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from ..vault import Keyring
 from .audit_chain import appends, faults_met
 from .core import Core, QuietCore, log, moment
 from .errors import MFAError
@@ -43,6 +44,7 @@ class AuditedCore(Core):
         :param events: it is called in the middle of the decision, and again if another process came between
         """
         self.begin_audit()
+        keyring = self.keyring  # before: no store waits for the place of the keys
         told: list[Event] = []
         quiet = QuietCore(self, told)
         answers: list[_T] = []
@@ -52,7 +54,7 @@ class AuditedCore(Core):
             told.clear()
             answers[:] = [answer]
             events(quiet, answer)
-            written[:] = self._appends(told)
+            written[:] = self._appends(keyring, told)
             return written
 
         answer = verb(*arguments, audit=audit, **named)
@@ -86,7 +88,7 @@ class AuditedCore(Core):
         coming: list[AuditAppend] = []
         try:
             self.begin_audit()
-            coming = self._appends(events)
+            coming = self._appends(self.keyring, events)
             if coming:
                 self.store.append_audit(coming)
         except MFAError:
@@ -96,7 +98,7 @@ class AuditedCore(Core):
         self._tell(events)
         self._tell_damaged(coming)
 
-    def _appends(self, events: Sequence[Event]) -> list[AuditAppend]:
+    def _appends(self, keyring: Keyring, events: Sequence[Event]) -> list[AuditAppend]:
         """The rows of events. What somebody does who has shown nothing is no row of anybody's: the log has it."""
         rows = [event for event in events if event.user_id or event.kind != "passkey refused"]
         if not rows:
@@ -107,7 +109,7 @@ class AuditedCore(Core):
             # As with `on_event`: a decision does not hang on what the application knows of a request.
             log.error("audit_context raised: the row has no address")
             context = AuditContext()
-        return appends(self.keyring, rows, context)
+        return appends(keyring, rows, context)
 
     def _tell_damaged(self, written: Sequence[AuditAppend]) -> None:
         """That somebody had changed rows of the audit, as was seen when others were written."""
