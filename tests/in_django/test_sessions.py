@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from ferrotp.django import get_mfa, sessions
 from ferrotp.django.models import UserSession
 from ferrotp.django.test import AsyncMFAClient, Clock, MFAClient
+from ferrotp.vault import new_key
 
 from .conftest import Person
 from .test_login import where
@@ -133,6 +135,20 @@ def test_no_key_of_a_session_is_on_a_page_in_a_log_or_in_our_table(
     )
     for key in keys:
         assert key and key not in shown + logged + kept + repr(dict(laptop.session))
+
+
+def test_they_are_sealed_by_the_keys_that_the_service_has(
+    person: Callable[..., Person], ferrotp: Callable[..., None], tmp_path: Path
+) -> None:
+    """Those of a file are read at the start: it may be closed to the process afterwards."""
+    file = tmp_path / "keys"
+    file.write_text(new_key())
+    file.chmod(0o600)
+    ferrotp(KEYS=None, KEY_FILE=str(file))
+    alice = person().enroll()
+    file.unlink()
+    laptop, _ = browsers(alice, FIREFOX, SAFARI)
+    assert len(rows(laptop)) == 2
 
 
 @pytest.mark.parametrize("engine", ["signed_cookies", "cache"])

@@ -31,8 +31,8 @@ from ferrotp.django import get_mfa
 from ferrotp.django import store as store_module
 from ferrotp.django.checks import check_durability
 from ferrotp.django.models import Budget as BudgetRow
+from ferrotp.django.models import EndedLogin, UserEpoch
 from ferrotp.django.models import Factor as FactorRow
-from ferrotp.django.models import UserEpoch
 from ferrotp.django.store import DjangoStore, OutsideTransactionStore
 from ferrotp.django.test import MFAClient, MFATestMixin, clear_memory
 from ferrotp.mfa import AuditContext, Event, InvalidCode, Policy, StoreRefused, StoreUnavailable, audit_chain
@@ -806,6 +806,12 @@ def beside(place: Place) -> Iterator[OutsideTransactionStore]:
     store.close()
 
 
+def _journal_of(alias: str) -> str:
+    with connections[alias].cursor() as cursor:
+        cursor.execute("PRAGMA journal_mode")
+        return str(cursor.fetchone()[0])
+
+
 def guess(store: DjangoStore, place: Place) -> Reservation:
     answer = store.reserve(place.owner, "otp", NOW, LIMITS)
     assert isinstance(answer, Reservation)
@@ -842,6 +848,25 @@ def test_beside_a_transaction_that_has_written_it_decides_or_says_why_not(
                 guess(beside, place)
         raise Undone
     assert place.failures == (1 if place.has_rows_locks else 0)
+
+
+def test_a_half_login_that_ends_beside_a_transaction_has_ended_in_it(
+    place: Place, beside: OutsideTransactionStore
+) -> None:
+    """Whatever the transaction's own snapshot says: a copy of the session would be good for as long as that lasts."""
+
+    def end_elsewhere() -> None:
+        place.store.end_half_login(place.owner, "login", NOW + 1000, NOW)
+        connections[place.alias].close()
+
+    with transaction.atomic(using=place.alias):
+        # With a rollback journal, who reads keeps others from their commit.
+        if place.has_rows_locks or _journal_of(place.alias) == "wal":
+            assert not EndedLogin.objects.using(place.alias).filter(user_id=place.owner.user_id).exists()
+        with ThreadPoolExecutor(1) as elsewhere:
+            elsewhere.submit(end_elsewhere).result()
+        assert place.store.has_ended(place.owner, "login") and beside.has_ended(place.owner, "login")
+    assert not place.store.has_ended(place.owner, "another")
 
 
 def test_beside_a_transaction_a_factor_comes_and_goes_with_it(place: Place, beside: OutsideTransactionStore) -> None:

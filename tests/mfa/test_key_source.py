@@ -7,7 +7,7 @@ import sys
 import threading
 import traceback
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 
 from ferrotp import TOTP
 from ferrotp.mfa import MFA, InvalidCode, KeySource, KeysUnavailable, Policy, StoreUnavailable, keys_from_command
+from ferrotp.mfa.stores.base import Owner
 from ferrotp.mfa.testing import MemoryStore
 from ferrotp.vault import Keyring, new_key
 
@@ -135,6 +136,70 @@ def test_a_kms_that_is_away_is_waited_for_and_then_nobody_is_let_in(kms: KMS) ->
     with pytest.raises(InvalidCode) as wrong:
         world.mfa.verify(user_id="7", code="000000")
     assert wrong.value.attempts_left == 4  # nothing was counted meanwhile
+
+
+class WatchedStore(MemoryStore):
+    """Knows when it decides."""
+
+    decides = False
+
+    def attempt(self, *arguments: Any, **named: Any) -> Any:
+        return self._watched(super().attempt, *arguments, **named)
+
+    def remove_factor(self, *arguments: Any, **named: Any) -> Any:
+        return self._watched(super().remove_factor, *arguments, **named)
+
+    def _watched(self, decision: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        self.decides = True
+        try:
+            return decision(*arguments, **named)
+        finally:
+            self.decides = False
+
+
+@pytest.mark.parametrize("audit", [False, True])
+def test_no_attempt_is_counted_without_keys_and_no_store_waits_for_them(audit: bool) -> None:
+    now, away, asked = [0.0], [False], []
+    store, keyring = WatchedStore(), Keyring.generate()
+
+    def fetch() -> Keyring:
+        asked.append(store.decides)
+        if away[0]:
+            raise OSError
+        return keyring
+
+    source = KeySource(fetch, seconds=1, retry=0, patience=0, clock=lambda: now[0])
+    policy = Policy.cheap_for_tests()
+    mfa = MFA(store, issuer="ACME", keyring=source, policy=policy, clock=lambda: NOW + now[0], audit=audit)
+    mfa.import_factor(user_id="7", secret=SECRET)
+    hotp = mfa.import_factor(user_id="7", secret=SECRET, kind="hotp", last_step=0)
+    recovery_code = mfa.regenerate_recovery_codes(user_id="7")[0]
+    pending = mfa.enroll(user_id="7", account_name="alice")
+
+    def code() -> str:
+        return TOTP(SECRET).at(int(mfa.clock()))
+
+    asking: list[Callable[[], object]] = [
+        lambda: mfa.verify(user_id="7", code=code()),
+        lambda: mfa.resync(user_id="7", factor_id=hotp.factor_id, code="123456", next_code="234567"),
+        lambda: mfa.unlock(user_id="7", code="123456", next_code="234567"),
+        lambda: mfa.recover(user_id="7", code=recovery_code),
+        lambda: mfa.confirm(user_id="7", factor_id=pending.factor_id, code="123456"),
+    ]
+    before = dict(store.user(Owner("", "7")).budgets)
+    away[0] = True
+    for ask in asking:
+        now[0] += 30
+        with pytest.raises(KeysUnavailable):
+            ask()
+    assert store.user(Owner("", "7")).budgets == before
+    away[0] = False
+    for _ in range(3):
+        now[0] += 30
+        mfa.verify(user_id="7", code=code())
+    now[0] += 30
+    mfa.remove_factor(user_id="7", factor_id=hotp.factor_id)
+    assert len(asked) > len(asking) and not any(asked)
 
 
 def test_keys_that_were_never_there_are_no_keys(kms: KMS) -> None:

@@ -213,9 +213,8 @@ class _SQLiteConnection(_StoreConnection):
         if raw is not None:
             raw.close()
 
-    @contextmanager
-    def ended_when_late(self) -> Iterator[None]:
-        yield  # SQLite ends its waits itself
+    def ended_when_late(self) -> AbstractContextManager[None]:
+        return nullcontext()  # SQLite ends its waits itself
 
     def _start_transaction_under_autocommit(self: Any) -> None:
         raw = self.connection
@@ -282,10 +281,8 @@ class _ServerConnection(_StoreConnection):
             with suppress(self.Database.Error):
                 raw.close()
 
-    @contextmanager
-    def ended_when_late(self: Any) -> Iterator[None]:
-        with watchdog.watching(self.deadline, self._shut):
-            yield
+    def ended_when_late(self: Any) -> AbstractContextManager[None]:
+        return watchdog.watching(self.deadline, self._shut)
 
     def _shut(self: Any) -> None:
         with suppress(OSError):

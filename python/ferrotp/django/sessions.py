@@ -26,8 +26,8 @@ from ferrotp.web import Login, SessionInfo, device_name
 from ferrotp.web.login import LOGIN_KEY
 
 from . import auth
-from .conf import conf, keyring
-from .service import current_tenant, now
+from .conf import conf
+from .service import current_tenant, get_mfa, now
 
 NOTE_KEY = "_ferrotp_session"
 """Where a session keeps its handle, a keyed hash of the key that was noted with it, since when its user is logged in,
@@ -143,9 +143,11 @@ class _Rows:
         return UserSession.objects.using(conf().database).filter(tenant=self._tenant, user_id=self._user_id)
 
     def add(self, handle: str, sealed: bytes, expires_at: int) -> None:
+        from .models import UserSession
+
         if handle.startswith("00"):  # one login in 256 looks after the rows of all users
             _remove_ended()
-        self.all().create(
+        UserSession.objects.using(conf().database).create(
             tenant=self._tenant, user_id=self._user_id, handle=handle, sealed=sealed, expires_at=expires_at
         )
 
@@ -204,13 +206,13 @@ def _mark(session_key: str) -> str:
 
 
 def _seal(owner: tuple[str, str, str], session_key: str) -> bytes:
-    return keyring().seal(owner, _FILL + session_key.encode())
+    return get_mfa().keyring.seal(owner, _FILL + session_key.encode())
 
 
 def _open(owner: tuple[str, str, str], sealed: Any) -> str | None:
     """The key of a session; None if the row was changed, or was sealed by a key that is gone."""
     try:
-        secret = keyring().reveal(owner, bytes(sealed)).secret
+        secret = get_mfa().keyring.reveal(owner, bytes(sealed)).secret
     except (VaultError, MFAError):
         return None
     return b32decode(secret + "=" * (-len(secret) % 8))[len(_FILL) :].decode()

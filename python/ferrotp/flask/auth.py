@@ -5,6 +5,7 @@ The application has its users by Flask-Login, or by callables of its own; what i
 
 import importlib
 import secrets
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -27,7 +28,6 @@ from ..web import (
 )
 from ..web.login import LOGIN_KEY, LOST_FORM_KEY, MESSAGE_KEY, SIGN_IN_KEY
 from ..web.problems import MEDIA_TYPE, problem_of
-from .users import check_user, load_user, stable_user_id
 
 _NO_STEPS = {
     f"ferrotp.{name}"
@@ -57,7 +57,9 @@ class State:
     current_user_id: Callable[[], UserId | None] | None
     account_name: Callable[[str], str] | None
     user_id: Callable[[Any], UserId] | None = None
+    """The id of a user object of Flask-Login's, that does not change."""
     load_user: Callable[[str], Any] | None = None
+    """The user object of such an id."""
     verify_password: Callable[[str, str], object] | None = None
     may_sign_in: Callable[[str], object] | None = None
     sessions: UserSessions | None = None
@@ -102,13 +104,12 @@ def current_login() -> Login | None:
         if login is not None and login.user_id != user_id and (user_id is not None or login.stage == "full"):
             login = None
         if login is None and user_id is not None:
-            login = _adopt_login(user_id)
+            login = _adopt_login(here, user_id)
     setattr(g, LOGIN_KEY, login)
     return login
 
 
-def _adopt_login(user_id: str) -> Login | None:
-    here = state()
+def _adopt_login(here: State, user_id: str) -> Login | None:
     name = here.account_name(user_id) if here.account_name else user_id
     try:
         login = here.gate.adopt(user_id, name).login
@@ -146,7 +147,7 @@ def renew_session() -> None:
 # The steps
 
 
-def promote(login: Login, *, next_url: str = "") -> None:
+def promote(here: State, login: Login, *, next_url: str = "") -> None:
     """Makes a login that is done the session's own, under a new id, and lets the application know.
 
     :param next_url: where to go after one more page
@@ -158,20 +159,19 @@ def promote(login: Login, *, next_url: str = "") -> None:
     save_login(replace(login, next=next_url, remember=None))
     if before is not None and before.stage == "full":
         return  # the user was asked again
-    here = state()
     if here.on_login is not None:
         here.on_login(login.user_id)
     elif hasattr(current_app, "login_manager"):
-        user = load_user(current_app.login_manager, login.user_id, here.load_user, here.user_id)
+        user = load_user(here, login.user_id)
         flask_login = importlib.import_module("flask_login")
         if user is None or not flask_login.login_user(user, remember=bool(login.remember)):
             end_login()
             raise LoginRequired
 
 
-def complete_login(login: Login, device: DeviceToken | None = None) -> Response:
+def complete_login(here: State, login: Login, device: DeviceToken | None = None) -> Response:
     """The login is done: lets the application know, and goes on."""
-    promote(login)
+    promote(here, login)
     response = redirect(login.next or view_url(current_app.config["FERROTP_AFTER_LOGIN"]), 303)
     if device is not None:
         set_device_cookie(cast(Response, response), login.user_id, device)
@@ -183,16 +183,15 @@ def sign_in_session() -> str:
     return str(session.setdefault(SIGN_IN_KEY, secrets.token_urlsafe(16)))
 
 
-def complete_sign_in(login: Login) -> Response:
+def complete_sign_in(here: State, login: Login) -> Response:
     """The login by a passkey alone is done, if the application knows its user and lets it in.
 
     :raises PasskeyUnknown: if not. The answer is that to a passkey that nobody has
     """
-    here = state()
     if here.may_sign_in is not None and not here.may_sign_in(login.user_id):
         raise PasskeyUnknown
     if here.on_login is None and hasattr(current_app, "login_manager"):
-        user = load_user(current_app.login_manager, login.user_id, here.load_user, here.user_id)
+        user = load_user(here, login.user_id)
         if user is None or not user.is_active:
             raise PasskeyUnknown
     elif here.may_sign_in is None:
@@ -200,7 +199,7 @@ def complete_sign_in(login: Login) -> Response:
     name = here.account_name(login.user_id) if here.account_name else ""
     log_out()
     try:
-        return complete_login(replace(login, account_name=name or login.user_id))
+        return complete_login(here, replace(login, account_name=name or login.user_id))
     except LoginRequired:
         raise PasskeyUnknown from None
 
@@ -304,17 +303,62 @@ def application_user_id(here: State) -> str | None:
     if not hasattr(current_app, "login_manager"):
         return None
     user = importlib.import_module("flask_login").current_user
-    return stable_user_id(user._get_current_object(), here.user_id) if user.is_authenticated else None
+    return stable_user_id(here, user._get_current_object()) if user.is_authenticated else None
 
 
-def check_flask_login(user_id: str) -> None:
+def stable_user_id(here: State, user: Any) -> str:
+    """The id of a user object of Flask-Login's, in the service's text: the application's own word. Without one it is
+    the primary key of a model of SQLAlchemy's, and otherwise `get_id()`, if the object's ``id`` is the same.
+
+    `get_id()` may be an "alternative id", which rotates with the password so that sessions end. To the service it would
+    be another user each time, who has no second factor, and comes in by the password alone.
+
+    :raises SetupError: if it may be one
+    """
+    if here.user_id is not None:
+        return user_id_text(here.user_id(user))
+    sqlalchemy = sys.modules.get("sqlalchemy")  # not loaded: no such model
+    model = sqlalchemy.inspect(user, raiseerr=False) if sqlalchemy is not None else None
+    identity = getattr(model, "identity", None)  # None outside of the database
+    if identity is not None and len(identity) == 1 and identity[0] is not None:
+        return user_id_text(identity[0])
+    text = user_id_text(user.get_id())
+    own = getattr(user, "id", None)
+    if own is not None and str(own) != text:
+        raise SetupError(
+            "Flask-Login's get_id() is not the user's primary key, and an id that may change loses the second factor:"
+            " pass FlaskMFA(user_id=...), a function that gives the immutable id of a user object"
+        )
+    return text
+
+
+def load_user(here: State, user_id: str) -> Any:
+    """The user object of an id of the service's, as the application's own function loads it, or Flask-Login's
+    ``user_loader``, which takes what `get_id()` gives; None if there is none.
+
+    :raises SetupError: if it is another user's
+    """
+    manager: Any = getattr(current_app, "login_manager", None)
+    user = (here.load_user or manager._user_callback)(user_id)
+    if user is not None and stable_user_id(here, user) != user_id:
+        raise SetupError(
+            f"{'load_user' if here.load_user else 'user_loader'} gives another user than was asked for: begin_login"
+            " takes the id that FlaskMFA(user_id=...) gives, and FlaskMFA(load_user=...) loads the user by it"
+        )
+    return user
+
+
+def check_flask_login(here: State, user_id: str) -> None:
     """Whether Flask-Login, if it is what logs in, finds the user again when the second factor is passed.
 
     :raises SetupError: if not
     """
-    here = state()
-    if here.on_login is None and here.current_user_id is None and hasattr(current_app, "login_manager"):
-        check_user(current_app.login_manager, user_id, here.load_user, here.user_id)
+    is_by_flask_login = here.on_login is None and here.current_user_id is None and hasattr(current_app, "login_manager")
+    if is_by_flask_login and load_user(here, user_id) is None:
+        raise SetupError(
+            "the user of begin_login is not found by the same id: where user_loader takes another one"
+            " (get_id() of the user object), pass FlaskMFA(user_id=..., load_user=...)"
+        )
 
 
 def login_page(next_url: str = "") -> str:

@@ -234,9 +234,9 @@ class FlaskMFA:
         :raises EnrollmentLost: if the application knows of a second factor, and the store does not: answered 503
         """
         user_id = user_id_text(user_id)
-        auth.check_flask_login(user_id)
-        gate = auth.state().gate
-        step = gate.begin(
+        here = auth.state()
+        auth.check_flask_login(here, user_id)
+        step = here.gate.begin(
             user_id,
             account_name,
             next_url=request.args.get("next") if next_url is None else next_url,
@@ -247,7 +247,7 @@ class FlaskMFA:
         auth.log_out()
         if step.next_page == "done":
             try:
-                return auth.complete_login(step.login, step.device)
+                return auth.complete_login(here, step.login, step.device)
             except StepError as error:
                 return auth.redirect_to_step(error)
         auth.renew_session()

@@ -13,7 +13,7 @@ from wtforms.validators import ValidationError  # type: ignore[import-untyped]
 import ferrotp.web
 
 from ..mfa import MFAError, NotEnrolled, Passkeys, TooManyFactors
-from ..web import PAGE_HEADERS, LastFactor, Login, LoginRequired, SessionInfo, StepError, device_name
+from ..web import PAGE_HEADERS, Gate, LastFactor, Login, LoginRequired, SessionInfo, StepError, device_name
 from ..web.login import LOST_FORM_KEY, MESSAGE_KEY
 from ..web.pages import (
     ChallengePage,
@@ -96,7 +96,7 @@ def challenge() -> ResponseReturnValue:
     here = state()
     gate, texts = here.gate, here.texts
     problem = None if request.method == "GET" else form_problem(with_code=True)
-    login = _asking_login(problem)
+    login = _asking_login(gate, problem)
     if request.method == "GET":
         return render("challenge", page=_challenge_page(login, recovery=False))
     if problem is None:
@@ -110,10 +110,10 @@ def challenge() -> ResponseReturnValue:
             if login.stage == "half" and request.form.get("trust"):
                 device = gate.trust_device(verified, device_name(request.user_agent.string))
             if login.stage == "half" and not verification.remaining:  # an imported user's, for one
-                response = complete_login(replace(verified, next=url_for("ferrotp.settings")), device)
+                response = complete_login(here, replace(verified, next=url_for("ferrotp.settings")), device)
                 session[MESSAGE_KEY] = ["settings.codes.missing", {}]
                 return response
-            return complete_login(verified, device)
+            return complete_login(here, verified, device)
     return _challenge_refused(login, problem, recovery=False)
 
 
@@ -122,7 +122,7 @@ def recover() -> ResponseReturnValue:
     here = state()
     gate, texts = here.gate, here.texts
     problem = None if request.method == "GET" else form_problem(with_code=True)
-    login = _asking_login(problem)
+    login = _asking_login(gate, problem)
     if request.method == "GET":
         return render("challenge", page=_challenge_page(login, recovery=True))
     if problem is None:
@@ -132,20 +132,20 @@ def recover() -> ResponseReturnValue:
             problem = problem_of(error, texts, gate.now(), recovery=True)
         else:
             if login.stage == "full":
-                return complete_login(verified)
+                return complete_login(here, verified)
             # A user who needed a recovery code should look after the device first.
-            response = complete_login(replace(verified, next=url_for("ferrotp.settings")))
+            response = complete_login(here, replace(verified, next=url_for("ferrotp.settings")))
             session[MESSAGE_KEY] = ["recover.used", {}]
             return response
     return _challenge_refused(login, problem, recovery=True)
 
 
-def _asking_login(problem: Problem | None) -> Login:
+def _asking_login(gate: Gate, problem: Problem | None) -> Login:
     """The login that may be asked for a code. Where one was posted well, the step that takes it asks whether it may:
     the store is asked once."""
     login = current_login()
     if login is None or request.method == "GET" or problem is not None:
-        return state().gate.allow_challenge(login)
+        return gate.allow_challenge(login)
     return login
 
 
@@ -182,7 +182,7 @@ def passkey() -> ResponseReturnValue:
             device = None
             if login.stage == "half" and request.form.get("trust"):
                 device = gate.trust_device(verified, device_name(request.user_agent.string))
-            return complete_login(verified, device)
+            return complete_login(here, verified, device)
     return _challenge_refused(login, problem, recovery=False)
 
 
@@ -197,9 +197,9 @@ def sign_in() -> ResponseReturnValue:
         if problem is None:
             remember = "remember" in request.form
             try:
-                return complete_sign_in(
-                    gate.sign_in(request.form["credential"], sign_in_session(), next_url=next_url, remember=remember)
-                )
+                session_name = sign_in_session()
+                login = gate.sign_in(request.form["credential"], session_name, next_url=next_url, remember=remember)
+                return complete_sign_in(here, login)
             except MFAError as error:
                 problem = problem_of(error, texts, gate.now(), sign_in=True)
     message = problem.message if problem else ""
@@ -236,7 +236,7 @@ def password() -> ResponseReturnValue:
         problem = Problem("invalid-request", 400, here.texts("password.wrong"))
     if problem is not None:
         return render("password", problem, error=problem.message)
-    promote(fresh)
+    promote(here, fresh)
     return redirect(fresh.next or url_for("ferrotp.settings"), 303)
 
 
@@ -279,7 +279,7 @@ def confirm() -> ResponseReturnValue:
         else:
             # Where to go when the codes are saved. They are made when the application has had its say: if it fails,
             # there are none that nobody has seen.
-            promote(confirmed, next_url="" if login.passed else login.next)
+            promote(here, confirmed, next_url="" if login.passed else login.next)
             session[MESSAGE_KEY] = ["setup.done", {}]
             # Where there is nothing to save, on to where the user wanted to go.
             onwards = (not login.passed and login.next) or url_for("ferrotp.settings")
@@ -308,7 +308,7 @@ def add_passkey() -> ResponseReturnValue:
             except MFAError as error:
                 problem = problem_of(error, texts, gate.now())
             else:
-                promote(confirmed, next_url="" if login.passed else login.next)
+                promote(here, confirmed, next_url="" if login.passed else login.next)
                 session[MESSAGE_KEY] = ["passkey.done", {}]
                 onwards = (not login.passed and login.next) or url_for("ferrotp.settings")
                 return show_codes(_first_codes, _codes_page) or redirect(onwards, 303)
@@ -333,9 +333,10 @@ def _first_codes() -> CodesPage | None:
     login = current_login()
     if login is None:
         raise LoginRequired
-    login, codes = state().gate.first_codes(login)
+    here = state()
+    login, codes = here.gate.first_codes(login)
     save_login(login if codes else replace(login, next=""))
-    return codes_page(state().gate, login, state().texts, codes) if codes else None
+    return codes_page(here.gate, login, here.texts, codes) if codes else None
 
 
 def _codes_page(page: CodesPage) -> Response:
@@ -376,9 +377,10 @@ def new_codes() -> ResponseReturnValue:
 
 
 def _new_codes(login: Login) -> CodesPage:
-    login, codes = state().gate.new_codes(login, end_sessions=bool(request.form.get("end_sessions")))
-    promote(login)
-    return codes_page(state().gate, login, state().texts, codes)
+    here = state()
+    login, codes = here.gate.new_codes(login, end_sessions=bool(request.form.get("end_sessions")))
+    promote(here, login)
+    return codes_page(here.gate, login, here.texts, codes)
 
 
 def saved() -> ResponseReturnValue:
@@ -419,14 +421,14 @@ def settings() -> ResponseReturnValue:
 
 def end_sessions() -> ResponseReturnValue:
     """Logs the user out everywhere else."""
-    gate = state().gate
-    login = gate.require_fresh(current_login())
+    here = state()
+    login = here.gate.require_fresh(current_login())
     if request.method == "GET":
         return render("end_sessions", error="")
     problem = form_problem()
     if problem is not None:
         return render("end_sessions", problem, error=problem.message)
-    promote(gate.end_sessions(login))
+    promote(here, here.gate.end_sessions(login))
     session[MESSAGE_KEY] = ["settings.sessions.ended", {}]
     return redirect(url_for("ferrotp.settings"), 303)
 
@@ -465,7 +467,7 @@ def remove(factor_id: str) -> ResponseReturnValue:
         if problem is not None:
             return render("remove", problem, page=page, error=problem.message)
         kept, _ = gate.remove(login, factor_id)
-        promote(kept)
+        promote(here, kept)
         session[MESSAGE_KEY] = ["settings.removed", {"name": page.factor.name}]
     except NotEnrolled:
         session[MESSAGE_KEY] = ["settings.gone", {}]

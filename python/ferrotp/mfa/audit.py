@@ -8,7 +8,8 @@ from itertools import chain
 
 from .. import vault
 from .audit_chain import fault_of_head, fault_of_row, link_of, sealed_head, sealed_row
-from .core import OF_THE_STORE, Core, moment
+from .audited import OF_THE_STORE
+from .core import Core, moment
 from .results import AuditEntry, AuditFault, AuditMark, AuditReport, UserId
 from .stores.base import AuditHead, AuditRow, Factor, Owner, Store
 

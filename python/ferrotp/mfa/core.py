@@ -10,27 +10,24 @@ from typing import Concatenate, NoReturn, ParamSpec, TypeVar
 from uuid import UUID
 
 from .. import vault
-from .audit_chain import appends, faults_met
 from .errors import (
     EnrollmentExpired,
     FactorDisabled,
     InvalidCode,
     InvalidIdentifier,
     LoginCancelled,
-    MFAError,
     NotEnrolled,
     SealedRecordError,
     StoreDamaged,
     Throttled,
     TooManyFactors,
 )
-from .events import NOTIFY, ROWS_ONLY, AuditContext, Event, Kind
+from .events import NOTIFY, ROWS_ONLY, Event, Kind
 from .key_source import KeySource
 from .policy import Policy
 from .results import FactorInfo, UserId
 from .stores.base import (
     Acceptance,
-    AuditAppend,
     Budget,
     Factor,
     Limits,
@@ -46,8 +43,8 @@ from .stores.base import (
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-_log = logging.getLogger("ferrotp.mfa")
-_log.addHandler(logging.NullHandler())  # an application that set up no logging gets none on its screen
+log = logging.getLogger("ferrotp.mfa")
+log.addHandler(logging.NullHandler())  # an application that set up no logging gets none on its screen
 
 _WARN: frozenset[Kind] = (NOTIFY - {"reminded"}) | {
     "refused",
@@ -71,24 +68,11 @@ _REFUSED: dict[Method, Kind] = {
 }
 
 
-OF_THE_STORE = Owner("", "")
-"""Whose rows of the audit say when it began and which keys were rotated. They are never removed."""
-
-
-class Audited:
-    """What the services of one store have in common whose events are rows.
-
-    :param context: where the request of this moment comes from
-    """
-
-    def __init__(self, context: Callable[[], AuditContext]) -> None:
-        self.context = context
-        self.has_begun: set[str] = set()
-        """Where the store is known to say when the audit began: one place, or a schema for each customer."""
-
-
 class Core:
     """The store, the keys and the policy of one service. It keeps nothing else: what is decided, the store decides."""
+
+    audited = False
+    """Whether each event is a row of the store, too: then it is an `AuditedCore`."""
 
     def __init__(
         self,
@@ -99,7 +83,6 @@ class Core:
         tenant: str | Callable[[], str],
         clock: Callable[[], float],
         on_event: Callable[[Event], None] | None,
-        audit: "Audited | None" = None,
     ) -> None:
         self.store = store
         self.issuer = identifier("issuer", issuer)
@@ -107,15 +90,15 @@ class Core:
         self.policy = policy
         self.limits = policy.limits()
         self.unlock_limits = policy.unlock_limits()
-        self._tenant = tenant if callable(tenant) or tenant == "" else identifier("tenant", tenant)
+        self._tenant = _fixed_or_asked(tenant)
         self.clock = clock
         self.on_event = on_event
-        self.audit = audit
 
-    @property
-    def audited(self) -> bool:
-        """Whether each event is a row, too."""
-        return self.audit is not None
+    def for_tenant(self, tenant: str | Callable[[], str]) -> "Core":
+        """The same for the users of another tenant."""
+        other = copy(self)
+        other._tenant = _fixed_or_asked(tenant)
+        return other
 
     @property
     def keyring(self) -> vault.Keyring:
@@ -155,34 +138,12 @@ class Core:
         events: "Callable[[Core, _T], None]",
         **named: object,
     ) -> _T:
-        """A decision of the store, and the events of what it comes to. With an audit they are rows, written with it.
+        """A decision of the store, and the events of what it comes to.
 
-        :param events: emits what there is to tell of an answer, by the core that it is called with. With an audit it is
-            called in the middle of the decision, and again if another process came between
+        :param events: emits what there is to tell of an answer, by the core that it is called with
         """
-        if self.audit is None:
-            answer = verb(*arguments, **named)
-            events(self, answer)
-            return answer
-        self.begin_audit()
-        told: list[Event] = []
-        quiet = self._telling(told)
-        answers: list[_T] = []
-        written: list[AuditAppend] = []
-
-        def audit(answer: _T) -> list[AuditAppend]:
-            told.clear()
-            answers[:] = [answer]
-            events(quiet, answer)
-            written[:] = self._appends(told)
-            return written
-
-        answer = verb(*arguments, audit=audit, **named)
-        if answers != [answer]:  # what was looked at last did not stand
-            events(self, answer)
-        else:
-            self._tell(told)
-            self._tell_damaged(written)
+        answer = verb(*arguments, **named)
+        events(self, answer)
         return answer
 
     def reserve(
@@ -194,7 +155,7 @@ class Core:
         def events(core: Core, answer: Reservation | Refusal) -> None:
             if isinstance(answer, Refusal):
                 core._tell_refusal(answer, owner, method, now, factor_id)
-            elif core.audited:
+            elif self.audited:
                 core.emit("attempt counted", now, owner, factor_id, method, failures=answer.budget.failures)
 
         wanted = {"factor_id": factor_id, "selector": selector}
@@ -225,7 +186,7 @@ class Core:
         :param events: emits what the attempt came to, as in `Core.decide`
         """
         met: list[Event] = []  # by the last call of `decide`
-        quiet = self._telling(met)
+        quiet = QuietCore(self, met)
 
         def decide_quietly(reservation: Reservation) -> Acceptance | None:
             met.clear()
@@ -338,7 +299,7 @@ class Core:
     def log_undeleted(self, owners: Sequence[Owner]) -> None:
         """That accounts are gone and their second factors are not: nobody who waits for an answer may hear of it."""
         ids = [owner.user_id for owner in owners]
-        _log.error("tenant=%r: the second factors of deleted users are still there: delete_users(%r)", self.tenant, ids)
+        log.error("tenant=%r: the second factors of deleted users are still there: delete_users(%r)", self.tenant, ids)
 
     def emit(
         self, kind: Kind, now: int, owner: Owner, factor_id: str = "", method: str = "", /, **detail: object
@@ -352,68 +313,7 @@ class Core:
 
     def emit_together(self, events: "Callable[[Core], None]") -> None:
         """Events that are written at once, if they are rows."""
-        if self.audit is None:
-            events(self)
-            return
-        told: list[Event] = []
-        events(self._telling(told))
-        self._note_all(told)
-
-    def _note_all(self, events: Sequence[Event]) -> None:
-        """What goes with no decision of the store. It is written first: what cannot be is not answered, either."""
-        if self.audit is None:
-            self._tell(events)
-            return
-        coming: list[AuditAppend] = []
-        try:
-            self.begin_audit()
-            coming = self._appends(events)
-            if coming:
-                self.store.append_audit(coming)
-        except MFAError:
-            if any(event.kind != "store damaged" for event in events):
-                raise
-            # That the store is damaged is raised in any case.
-        self._tell(events)
-        self._tell_damaged(coming)
-
-    def begin_audit(self) -> None:
-        """Says once that from now on each event is a row: what a factor was used for before has none."""
-        place = str(getattr(self.store, "schema", ""))
-        if self.audit is None or place in self.audit.has_begun:
-            return
-        self.audit.has_begun.add(place)
-        try:
-            if self.store.audit_head(OF_THE_STORE).number == 0:
-                self.emit("audit began", self.now(), OF_THE_STORE)
-        except BaseException:
-            self.audit.has_begun.discard(place)
-            raise
-
-    def _appends(self, events: Sequence[Event]) -> list[AuditAppend]:
-        """The rows of events. What somebody does who has shown nothing is no row of anybody's: the log has it."""
-        rows = [event for event in events if event.user_id or event.kind != "passkey refused"]
-        if not rows or self.audit is None:
-            return []
-        try:
-            context = self.audit.context()
-        except Exception:
-            # As with `on_event`: a decision does not hang on what the application knows of a request.
-            _log.error("audit_context raised: the row has no address")
-            context = AuditContext()
-        return appends(self.keyring, rows, context)
-
-    def _telling(self, told: list[Event]) -> "Core":
-        """This one, whose events only go into a list."""
-        quiet = copy(self)
-        quiet._note_all = told.extend  # type: ignore[assignment, method-assign]
-        return quiet
-
-    def _tell_damaged(self, written: Sequence[AuditAppend]) -> None:
-        """That somebody had changed rows of the audit, as was seen when others were written."""
-        for owner, fault in faults_met(written):
-            at = moment(self.now())
-            self._tell([Event("audit damaged", at, owner.tenant, owner.user_id, detail={"reason": fault})])
+        events(self)
 
     def _tell(self, events: Sequence[Event]) -> None:
         """To the log, and to the application."""
@@ -422,18 +322,35 @@ class Core:
             if kind in ROWS_ONLY:
                 continue
             level = logging.WARNING if kind in _WARN else logging.INFO
-            if _log.isEnabledFor(level):
+            if log.isEnabledFor(level):
                 # Ids may hold anything that the application lets through: a line of the log stays one line.
                 # Quoted, so that no value reads as another field.
                 text = " ".join(f"{name}={str(value)!r}" for name, value in event.detail.items())
                 ids = (event.tenant, event.user_id, event.factor_id)
-                _log.log(level, "%s: tenant=%r user=%r factor=%r %s", kind, *ids, text, extra={"ferrotp_event": event})
+                log.log(level, "%s: tenant=%r user=%r factor=%r %s", kind, *ids, text, extra={"ferrotp_event": event})
             if self.on_event is not None:
                 try:
                     self.on_event(event)
                 except Exception:
                     # Without its traceback: the locals of the application's function are not ours to show.
-                    _log.error("the handler of %r raised; the decision stands", kind)
+                    log.error("the handler of %r raised; the decision stands", kind)
+
+    _note_all = _tell
+    """What becomes of events that go with no decision of the store."""
+
+    def begin_audit(self) -> None:
+        """Says once that from now on each event is a row, where it is."""
+
+
+class QuietCore(Core):
+    """A core whose events only go into a list: what they tell of may not stand."""
+
+    def __init__(self, core: Core, told: list[Event]) -> None:
+        self.__dict__.update(core.__dict__)
+        self._told = told
+
+    def _note_all(self, events: Sequence[Event]) -> None:
+        self._told.extend(events)
 
 
 def _raise_refusal(refusal: Refusal, method: Method) -> NoReturn:
@@ -491,6 +408,10 @@ def identifier(what: str, text: str) -> str:
     if not (0 < len(text) <= 255 and text == text.strip() and text.isprintable()):
         raise InvalidIdentifier(f"{what} must be 1 to 255 printable characters, without space at its ends")
     return text
+
+
+def _fixed_or_asked(tenant: str | Callable[[], str]) -> str | Callable[[], str]:
+    return tenant if callable(tenant) or tenant == "" else identifier("tenant", tenant)
 
 
 def is_identifier(text: str) -> bool:

@@ -80,10 +80,11 @@ def confirm(
     now = core.now()
     name = identifier("name", name) if name else ""
     check_codes(core, owner, "enrollment refused", now)
+    keyring = core.keyring
     reservation = core.reserve(owner, "enrollment", now, factor_id=existing_factor_id(factor_id))
     factor = reservation.factors[0]
     digits = typed_digits(code)
-    step, drift = match_code(core, factor, digits, now, past_steps)
+    step, drift = match_code(core, keyring, factor, digits, now, past_steps)
     if step is None:
         core.refuse(reservation, now, "wrong" if digits else "malformed", factor_id)
     wanted = recovery_codes and not core.user(owner, now).recovery_codes

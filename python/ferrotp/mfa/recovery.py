@@ -19,21 +19,22 @@ IMPORTED = "~"
 def recover(core: Core, user_id: UserId, code: str) -> Verification:
     """`MFA.recover`. Each attempt takes one hash, whether there is such a code or not."""
     owner = core.owner(user_id)
-    with turn():  # before the attempt is counted: who gets none has not failed
-        return _recover(core, owner, code)
+    keyring = core.keyring
+    with turn():  # before the attempt is counted, as the keys: who gets none has not failed
+        return _recover(core, keyring, owner, code)
 
 
-def _recover(core: Core, owner: Owner, code: str) -> Verification:
+def _recover(core: Core, keyring: vault.Keyring, owner: Owner, code: str) -> Verification:
     now = core.now()
     selector = vault.Keyring.recovery_selector(code) if isinstance(code, str) else None
     reservation = core.reserve(owner, "recovery", now, selector=selector or "")
     record = reservation.recovery_code
     if record is None:
-        record = _imported_code(core, owner, code if isinstance(code, str) else "", now)
+        record = _imported_code(core, keyring, owner, code if isinstance(code, str) else "", now)
         right = record is not None
         reservation = replace(reservation, recovery_code=record)
     else:
-        check = core.keyring.check_recovery_code
+        check = keyring.check_recovery_code
         right = core.open_record(record, now, lambda sealed_for, sealed: check(*sealed_for, sealed, code))
     remaining = None
 
@@ -97,14 +98,14 @@ def new_codes(core: Core, owner: Owner, now: int) -> tuple[RecoveryCodes, list[R
     )
 
 
-def _imported_code(core: Core, owner: Owner, code: str, now: int) -> RecoveryCode | None:
+def _imported_code(core: Core, keyring: vault.Keyring, owner: Owner, code: str, now: int) -> RecoveryCode | None:
     """The unused code of another system that this is. It takes as long whether there is one, or any."""
     listed = core.store.recovery_codes(RecoveryCode(owner, IMPORTED, b""), MAX_CODES)
     kept = {record.selector: record for record in listed if record.owner == owner}
     if not kept:
-        core.keyring.dummy_check(core.policy.hashing)
+        keyring.dummy_check(core.policy.hashing)
         return None
     pairs = [(record.selector, record.sealed) for record in kept.values()]
-    find, first = core.keyring.find_recovery_code, next(iter(kept.values()))
+    find, first = keyring.find_recovery_code, next(iter(kept.values()))
     selector = core.open_record(first, now, lambda *_: find(owner.tenant, owner.user_id, pairs, code))
     return kept[selector] if selector else None

@@ -16,7 +16,8 @@ from .._tracebacks import without_frames
 from . import audit as audit_rows
 from . import devices, enrollment, factors, importing, maintenance, passkeys, recovery, verification
 from .audit_chain import context_of_request
-from .core import Audited, Core, identifier, user_id_text
+from .audited import AuditedCore
+from .core import Core, identifier, user_id_text
 from .enrollment import OTPKind
 from .errors import MFAError
 from .events import AuditContext, Event
@@ -87,8 +88,8 @@ class MFA:
     ) -> None:
         policy = Policy() if policy is None else policy
         passkeys.check_policy(policy)
-        audited = Audited(audit_context or context_of_request) if audit else None
-        self._core = Core(open_store(store), issuer, keyring, policy, tenant, clock, on_event, audited)
+        given = open_store(store), issuer, keyring, policy, tenant, clock, on_event
+        self._core = AuditedCore(audit_context or context_of_request, *given) if audit else Core(*given)
         if prepare:
             if self.store.prepare():
                 core = self._core
@@ -133,10 +134,8 @@ class MFA:
 
         :raises InvalidIdentifier: if it is no name
         """
-        core = self._core
         other = copy(self)
-        told = core.on_event, core.audit
-        other._core = Core(core.store, core.issuer, core.keys, core.policy, tenant, core.clock, *told)
+        other._core = self._core.for_tenant(tenant)
         return other
 
     @property

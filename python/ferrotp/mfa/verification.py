@@ -1,8 +1,11 @@
-"""Codes of a factor: each is accepted once, and no code is answered before its attempt is counted for good."""
+"""Codes of a factor: each is accepted once, and no code is answered before its attempt is counted for good.
+
+The keys are read before that: where their place is away, nobody has failed; and no store waits for it with a lock."""
 
 import unicodedata
 from collections.abc import Collection
 
+from ..vault import Keyring
 from .core import Core, existing_factor_id, moment
 from .errors import CodesNotAccepted, FactorDisabled, PolicyError, SealedRecordError
 from .events import Kind
@@ -28,6 +31,7 @@ def verify(
     owner = core.owner(user_id)
     now = core.now()
     check_codes(core, owner, "refused", now)
+    keyring = core.keyring
     among = None if factor_id is None or isinstance(factor_id, str) else frozenset(factor_id)
     digits = typed_digits(code)
     # Of the last time that the store asks.
@@ -42,7 +46,7 @@ def verify(
             if factor.kind == "passkey" or (among is not None and factor.factor_id not in among):
                 continue
             try:
-                step, drift = match_code(quiet, factor, digits, now, past_steps)
+                step, drift = match_code(quiet, keyring, factor, digits, now, past_steps)
             except SealedRecordError as error:
                 broken = error  # the user's other factors work on
                 continue
@@ -50,7 +54,7 @@ def verify(
                 continue
             if step > factor.last_step:
                 matched = factor
-                return _accepted(quiet, factor, step, drift)
+                return _accepted(keyring, factor, step, drift)
             reason = "used"
         return None
 
@@ -74,6 +78,7 @@ def resync(core: Core, user_id: UserId, factor_id: str, code: str, next_code: st
     owner = core.owner(user_id)
     now = core.now()
     check_codes(core, owner, "refused", now)
+    keyring = core.keyring
     first, second = typed_digits(code), typed_digits(next_code)
 
     def decide(quiet: Core, reservation: Reservation) -> Acceptance | None:
@@ -81,8 +86,8 @@ def resync(core: Core, user_id: UserId, factor_id: str, code: str, next_code: st
         if factor.kind != "hotp":
             return None
         expected, window = factor.last_step + 1, core.policy.hotp_resync_window
-        step = quiet.open_record(factor, now, core.keyring.resync_hotp, first, second, expected, window)
-        return None if step is None else _accepted(quiet, factor, step, step - expected)
+        step = quiet.open_record(factor, now, keyring.resync_hotp, first, second, expected, window)
+        return None if step is None else _accepted(keyring, factor, step, step - expected)
 
     def events(core: Core, attempt: Reservation) -> None:
         if attempt.accepted is None:
@@ -101,6 +106,7 @@ def unlock(core: Core, user_id: UserId, code: str, next_code: str) -> Verificati
     owner = core.owner(user_id)
     now = core.now()
     check_codes(core, owner, "unlock refused", now)
+    keyring = core.keyring
     disable_at = core.limits.disable_at
     state = core.store.user(owner)
     if state.budgets["otp"].failures >= disable_at:
@@ -114,13 +120,13 @@ def unlock(core: Core, user_id: UserId, code: str, next_code: str) -> Verificati
         if factor.kind == "passkey":
             continue
         try:
-            step, drift = _match_pair(core, factor, first, second, now)
+            step, drift = _match_pair(core, keyring, factor, first, second, now)
         except SealedRecordError as error:
             broken = error
             continue
         if step is None:
             continue
-        accepted = _accepted(core, factor, step, drift)
+        accepted = _accepted(keyring, factor, step, drift)
 
         def events(core: Core, is_open: bool, factor: Factor = factor, accepted: Acceptance = accepted) -> None:
             if is_open:
@@ -136,13 +142,15 @@ def unlock(core: Core, user_id: UserId, code: str, next_code: str) -> Verificati
     core.refuse(reservation, now, reason)
 
 
-def _match_pair(core: Core, factor: Factor, first: str, second: str, now: int) -> tuple[int | None, int]:
+def _match_pair(
+    core: Core, keyring: Keyring, factor: Factor, first: str, second: str, now: int
+) -> tuple[int | None, int]:
     """The step of the second of two codes in a row, and the drift, or None. Both are always looked at."""
     if factor.kind == "hotp":
         expected, look_ahead = factor.last_step + 1, core.policy.hotp_look_ahead
-        counter = core.open_record(factor, now, core.keyring.resync_hotp, first, second, expected, look_ahead)
+        counter = core.open_record(factor, now, keyring.resync_hotp, first, second, expected, look_ahead)
         return counter, 0 if counter is None else counter - expected - 1
-    window, match = core.policy.window, core.keyring.match_totp_pair
+    window, match = core.policy.window, keyring.match_totp_pair
     at, last_step = now // 1000, factor.last_step
     current, step = core.open_record(factor, now, match, first, second, at, window, window, last_step)
     _tell_if_clock_was_ahead(core, factor, current, now)
@@ -150,7 +158,7 @@ def _match_pair(core: Core, factor: Factor, first: str, second: str, now: int) -
 
 
 def match_code(
-    core: Core, factor: Factor, digits: str, now: int, past_steps: int | None = None
+    core: Core, keyring: Keyring, factor: Factor, digits: str, now: int, past_steps: int | None = None
 ) -> tuple[int | None, int]:
     """The step that the code is of and the drift, or None: of all steps of the window, without saying which.
 
@@ -159,12 +167,12 @@ def match_code(
     """
     if factor.kind == "hotp":
         expected, look_ahead = factor.last_step + 1, core.policy.hotp_look_ahead
-        counter = core.open_record(factor, now, core.keyring.match_hotp, digits, expected, look_ahead)
+        counter = core.open_record(factor, now, keyring.match_hotp, digits, expected, look_ahead)
         return counter, 0 if counter is None else counter - expected
     window = core.policy.window
     past = window if past_steps is None else _checked_past_steps(core, past_steps)
     at, last_step = now // 1000, factor.last_step
-    current, step = core.open_record(factor, now, core.keyring.match_totp, digits, at, past, window, last_step)
+    current, step = core.open_record(factor, now, keyring.match_totp, digits, at, past, window, last_step)
     _tell_if_clock_was_ahead(core, factor, current, now)
     # A code that was sent says nothing of a device's clock.
     return step, 0 if step is None or past_steps is not None else step - current
@@ -184,10 +192,10 @@ def _checked_past_steps(core: Core, past_steps: int) -> int:
     return past_steps
 
 
-def _accepted(core: Core, factor: Factor, step: int, drift: int) -> Acceptance:
+def _accepted(keyring: Keyring, factor: Factor, step: int, drift: int) -> Acceptance:
     """A code is right. A record that an older key seals is sealed anew by the way."""
     owner = factor.owner
-    resealed = core.keyring.reseal((owner.tenant, owner.user_id, factor.factor_id), "otp", factor.sealed)
+    resealed = keyring.reseal((owner.tenant, owner.user_id, factor.factor_id), "otp", factor.sealed)
     return Acceptance(factor.factor_id, step, drift, resealed)
 
 

@@ -578,7 +578,7 @@ class Gate:
         return self.must_have_passkey(user_id) and not _has_passkey(self.mfa.status(user_id=user_id))
 
     def _refuse_codes(self, login: Login) -> None:
-        if self.must_have_passkey(login.user_id) and not self._lacks_passkey(login.user_id):
+        if self.must_have_passkey(login.user_id) and _has_passkey(self.mfa.status(user_id=login.user_id)):
             raise CodesNotAccepted
 
     def _promote(self, login: Login) -> Login:
