@@ -1,7 +1,6 @@
 """How servers decide, where each statement costs a round trip: an attempt is read without a lock, looked at here, and
 kept by one statement if all is as it was read."""
 
-import itertools
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,7 +9,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from sqlalchemy import CheckConstraint, ColumnElement, Table, and_, outerjoin, select
 
-from ..again import pause_before_try
+from ..again import Tries
 from ..base import Acceptance, AuditAppend, AuditHead, Budget, Decide, Factor, Refusal, Reservation, charge, refund
 from .dialect import Attempt, Dialect, SQLConnection
 from .records import FACTOR_FIELDS, Values, advance_values, otp_reservation
@@ -114,9 +113,9 @@ class Server(Dialect[ConnectionT, StatementsT]):
         trip, so a process that is stopped in the middle keeps nobody waiting."""
         statements, values = self.statements, attempt.values
         look = statements.look if attempt.audit is None else statements.look_audited
-        tries = itertools.count()
+        tries = Tries()
         while True:
-            pause_before_try(next(tries))
+            tries.pause()
             rows = connection.run(look[attempt.one_factor], values)
             if not rows:
                 refusal = Refusal("ended" if self._has_ended(connection, values) else "not enrolled")
