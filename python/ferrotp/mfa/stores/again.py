@@ -26,6 +26,12 @@ class _UnderWay(threading.local):
 
 under_way = _UnderWay()
 
+
+def is_made_again() -> bool:
+    """Whether what this thread decides was undone before."""
+    return under_way.latest < float("inf")
+
+
 _STEP, _LONGEST_PAUSE, _LONGEST_OF_SLOW = 0.005, 0.05, 0.2
 """Seconds: by how much a pause may be longer than the one before; how long it may be; and that where tries are slow."""
 
@@ -66,7 +72,7 @@ def again_if_undone(decision: DecisionT) -> DecisionT:
         try:
             return decision(store, *args, **more)
         except Undone:
-            if under_way.latest < float("inf"):
+            if is_made_again():
                 raise  # within another one, which will
         tries = Tries(begun)
         under_way.latest = begun + store.timeout

@@ -9,10 +9,10 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from sqlalchemy import CheckConstraint, ColumnElement, Table, and_, outerjoin, select
 
-from ..again import Tries
+from ..again import Tries, is_made_again
 from ..base import Acceptance, AuditAppend, AuditHead, Budget, Decide, Factor, Refusal, Reservation, charge, refund
 from .dialect import Attempt, Dialect, SQLConnection
-from .records import FACTOR_FIELDS, Values, advance_values, otp_reservation
+from .records import FACTOR_FIELDS, Values, advance_values, otp_reservation, owner_values
 from .statements import Statement, Statements, counted, number
 
 _HEAD = 5 + len(FACTOR_FIELDS)
@@ -188,6 +188,13 @@ class Server(Dialect[ConnectionT, StatementsT]):
             return True
         connection.rollback()
         return False
+
+    def append(self, connection: ConnectionT, appends: "Sequence[AuditAppend]") -> None:
+        """Who lost already, for another process wrote rows of the user at that moment, takes turns with the others."""
+        if is_made_again():
+            for append in appends:
+                connection.run(self.statements.hold_audit_head, owner_values(append.owner))
+        super().append(connection, appends)
 
     def _settle(
         self,
