@@ -311,11 +311,24 @@ def test_a_socket_that_can_be_written_to_is_told_where_that_is_asked() -> None:
     one_end.close(), other_end.close()
 
 
-def test_who_lost_pauses_longer_each_time_and_never_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_lost_pauses_longer_each_time_as_a_try_takes_and_never_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those who come in between do not pause: who waited longer and longer would get no turn."""
-    pauses: list[float] = []
+    now, pauses = [0.0], list[float]()
     monkeypatch.setattr(again, "uniform", lambda least, most: most)
     monkeypatch.setattr(again, "sleep", pauses.append)
-    for lost in (1, 2, 3, 10, 1000):
-        again.pause_before_try(lost)
-    assert pauses == [0.005, 0.01, 0.015, 0.05, 0.05]
+    monkeypatch.setattr(again, "monotonic", lambda: now[0])
+    for took, expected in (
+        (0.001, [0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.035, 0.04, 0.045, 0.05, 0.05]),
+        (0.010, [0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1, 0.1]),
+        (1.000, [0.1] * 11),
+    ):
+        for is_first_made in (False, True):
+            pauses.clear()
+            tries = again.Tries(now[0]) if is_first_made else again.Tries()
+            if not is_first_made:
+                tries.pause()
+                assert pauses == []
+            for _ in range(11):
+                now[0] += took
+                tries.pause()
+            assert pauses == pytest.approx(expected)

@@ -19,7 +19,7 @@ from django.db.models import BinaryField, Case, Exists, F, OuterRef, Q, Value, W
 from django.db.models.functions import Greatest
 
 from ferrotp.mfa.errors import FactorExists, PasskeyTaken, StoreUnavailable
-from ferrotp.mfa.stores.again import Undone, again_if_undone
+from ferrotp.mfa.stores.again import Undone, again_if_undone, is_made_again
 from ferrotp.mfa.stores.base import (
     METHODS,
     NEVER_BOUND,
@@ -713,8 +713,14 @@ def _recorded(using: str, audit: Audit | None, answer: T) -> T:
 
 
 def _append(using: str, appends: Sequence[AuditAppend]) -> None:
-    """:raises Undone: if another process has written rows of that user at this moment"""
+    """Who lost already takes turns with the others.
+
+    :raises Undone: if another process has written rows of that user at this moment
+    """
+    take_turns = is_made_again() and connections[using].features.has_select_for_update
     for append in appends:
+        if take_turns:
+            _read(using, _HOLD_AUDIT_HEAD, append.owner.tenant, append.owner.user_id)
         read = _audit_head(using, append.owner)
         if not read.number:
             fresh = AuditHead(tenant=append.owner.tenant, user_id=append.owner.user_id)
@@ -1056,6 +1062,7 @@ _AUDIT_HEAD = (
     f"SELECT number, link, pruned, anchor, key_id, mac, ({_LAST_ENTRY})"  # noqa: S608 - a text of ours
     " FROM ferrotp_django_audit_head WHERE tenant = %s AND user_id = %s"
 )
+_HOLD_AUDIT_HEAD = "SELECT 1 FROM ferrotp_django_audit_head WHERE tenant = %s AND user_id = %s FOR UPDATE"
 _BINARY = ("sealed", "link", "anchor", "mac")
 _ENDED = "SELECT 1 FROM ferrotp_django_ended_login WHERE tenant = %s AND user_id = %s AND login_id = %s"
 

@@ -3,7 +3,6 @@
 No driver and no framework is known here.
 """
 
-import itertools
 import threading
 from collections.abc import Callable
 from functools import wraps
@@ -27,20 +26,39 @@ class _UnderWay(threading.local):
 
 under_way = _UnderWay()
 
-_LONGEST_PAUSE = 0.05
-"""Seconds before a decision is made again, at most."""
+
+def is_made_again() -> bool:
+    """Whether what this thread decides was undone before."""
+    return under_way.latest < float("inf")
 
 
-def pause_before_try(lost: int) -> None:
-    """Sleeps before a decision is made again that another one came before.
+_STEP, _LONGEST_PAUSE, _LONGEST_OF_SLOW = 0.005, 0.05, 0.1
+"""Seconds: by how much a pause may be longer than the one before; how long it may be; and that where tries are slow."""
+
+
+class Tries:
+    """The tries of one decision that others may come before, and the pauses between them.
 
     Where many decide about one user at one moment, one of them wins and all others have worked in vain: without pauses
-    the work grows with their square. The pauses stay short, since those who come in between would win otherwise.
-
-    :param lost: how often it was made already, in vain: before the first try there is no pause
+    the work grows with their square. The pauses stay short, since those who come in between would win otherwise; but
+    short is what a try takes: where a server or a processor is slow, more of the others come in between two steps.
     """
-    if lost:
-        sleep(uniform(0.0, min(0.005 * lost, _LONGEST_PAUSE)))  # noqa: S311 - so that no two stay in step
+
+    __slots__ = ("_began", "_lost")
+
+    def __init__(self, began: float | None = None) -> None:
+        """:param began: when the first try began, by `time.monotonic`, if it was made already"""
+        self._lost = -1 if began is None else 0
+        self._began = began or 0.0
+
+    def pause(self) -> None:
+        """Before each try. Before the first one there is none."""
+        self._lost += 1
+        if self._lost:
+            took = monotonic() - self._began
+            longest = min(max(10 * took, _LONGEST_PAUSE), _LONGEST_OF_SLOW)
+            sleep(uniform(0.0, min(self._lost * max(took, _STEP), longest)))  # noqa: S311 - so that no two stay in step
+        self._began = monotonic()
 
 
 def again_if_undone(decision: DecisionT) -> DecisionT:
@@ -54,12 +72,13 @@ def again_if_undone(decision: DecisionT) -> DecisionT:
         try:
             return decision(store, *args, **more)
         except Undone:
-            if under_way.latest < float("inf"):
+            if is_made_again():
                 raise  # within another one, which will
+        tries = Tries(begun)
         under_way.latest = begun + store.timeout
         try:
-            for lost in itertools.count(1):
-                pause_before_try(lost)
+            while True:
+                tries.pause()
                 try:
                     return decision(store, *args, **more)
                 except Undone:

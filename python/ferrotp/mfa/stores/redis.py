@@ -4,7 +4,6 @@ See `docs/redis.md` for what the server must be set up to keep, and what a failo
 records look there, are in the folder `lua` beside this file.
 """
 
-import itertools
 import json
 import threading
 import time
@@ -35,7 +34,7 @@ from ..errors import (
     StoreUnavailable,
     TooManyFactors,
 )
-from .again import pause_before_try
+from .again import Tries
 from .base import (
     CLOCKS_APART,
     DEVICE_SKEW,
@@ -326,9 +325,9 @@ class RedisStore:
             return Budget(*map(int, answer[:3])), int(answer[3]), records
 
         until = time.monotonic() + self._timeout
-        tries = itertools.count()
+        tries = Tries()
         while True:
-            pause_before_try(next(tries))
+            tries.pause()
             args = (method, *_whole(now, below=_SUMMED), _escaped(factor_id), _escaped(login_id))
             there, head = self._look(owner, args, read, until, audit)
             if isinstance(there, Refusal):

@@ -1,7 +1,6 @@
 """How servers decide, where each statement costs a round trip: an attempt is read without a lock, looked at here, and
 kept by one statement if all is as it was read."""
 
-import itertools
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,10 +9,10 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from sqlalchemy import CheckConstraint, ColumnElement, Table, and_, outerjoin, select
 
-from ..again import pause_before_try
+from ..again import Tries, is_made_again
 from ..base import Acceptance, AuditAppend, AuditHead, Budget, Decide, Factor, Refusal, Reservation, charge, refund
 from .dialect import Attempt, Dialect, SQLConnection
-from .records import FACTOR_FIELDS, Values, advance_values, otp_reservation
+from .records import FACTOR_FIELDS, Values, advance_values, otp_reservation, owner_values
 from .statements import Statement, Statements, counted, number
 
 _HEAD = 5 + len(FACTOR_FIELDS)
@@ -114,9 +113,9 @@ class Server(Dialect[ConnectionT, StatementsT]):
         trip, so a process that is stopped in the middle keeps nobody waiting."""
         statements, values = self.statements, attempt.values
         look = statements.look if attempt.audit is None else statements.look_audited
-        tries = itertools.count()
+        tries = Tries()
         while True:
-            pause_before_try(next(tries))
+            tries.pause()
             rows = connection.run(look[attempt.one_factor], values)
             if not rows:
                 refusal = Refusal("ended" if self._has_ended(connection, values) else "not enrolled")
@@ -189,6 +188,13 @@ class Server(Dialect[ConnectionT, StatementsT]):
             return True
         connection.rollback()
         return False
+
+    def append(self, connection: ConnectionT, appends: "Sequence[AuditAppend]") -> None:
+        """Who lost already, for another process wrote rows of the user at that moment, takes turns with the others."""
+        if is_made_again():
+            for append in appends:
+                connection.run(self.statements.hold_audit_head, owner_values(append.owner))
+        super().append(connection, appends)
 
     def _settle(
         self,

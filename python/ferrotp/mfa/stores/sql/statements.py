@@ -794,6 +794,11 @@ class Statements(ABC):
         return self._made(select(*self._head_fields).where(self._head_key))
 
     @cached_property
+    def hold_audit_head(self) -> Statement:
+        head = self._tables.audit_head
+        return self._made(select(DONE).select_from(head).where(self._head_key).with_for_update())
+
+    @cached_property
     def last_audit_row(self) -> Statement:
         nothing: ColumnElement[int] = literal_column("0", BigInteger())
         newest = func.coalesce(func.max(self._tables.audit_row.c.number), nothing, type_=BigInteger())
