@@ -49,7 +49,7 @@ test: $(VENV)/builder  ## Run all checks: pytest, and beside it linters, cargo t
 
 test-rust:  ## Run cargo test, on the core alone: no Python is looked for
 	cargo test --locked
-	cargo test --locked --manifest-path tests/model/Cargo.toml --target-dir target/model
+	cargo test --locked --manifest-path tests/model/Cargo.toml --target-dir target
 	@# Each kernel by itself. One that this CPU has not leaves those that it has. QR codes hash nothing.
 	for kernel in portable sha-ni avx2 avx512; do \
 		FERROTP_KERNEL=$$kernel cargo test --locked --quiet --lib --test properties --test vectors -- --skip qr:: || exit; \
@@ -86,7 +86,7 @@ miri:  ## Run the core's own tests under Miri, by each kernel; wants a nightly t
 	@$(PYTHON) tests/machines/sanitize.py miri
 
 model:  ## Check the decisions of the stores exhaustively, on a model of them, and show how many states there are
-	cargo test --locked --manifest-path tests/model/Cargo.toml --target-dir target/model -- --nocapture
+	cargo test --locked --manifest-path tests/model/Cargo.toml --target-dir target -- --nocapture
 
 lint: $(VENV)/installed $(VENV)/tools  ## Check formatting, lints and types
 	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
