@@ -268,7 +268,7 @@ def test_release_tests_are_compiled_as_what_ships_is() -> None:
     assert crates[1] - crates[0] == {("ferrotp-release-tests", "0.0.0")}
 
 
-@pytest.mark.parametrize("apart", ["tests/model"])
+@pytest.mark.parametrize("apart", ["fuzz", "tests/model"])
 def test_crates_that_are_compiled_into_one_folder_are_compiled_once(apart: str) -> None:
     """Their versions are ferrotp's own, where these would do."""
     ours, others = [
