@@ -68,13 +68,13 @@ def build_libfuzzer(host: str, quick: bool) -> Path:
 def build(quick: bool) -> Path:
     version = subprocess.run(["rustc", "-vV"], capture_output=True, text=True, check=True).stdout
     host = re.findall(r"^host: (.*)$", version, re.MULTILINE)[0]
-    profile = "quick" if quick else "release"
+    profile, folder = ("dev", HERE.parent / "target") if quick else ("release", HERE / "target")
     # With a target named, build scripts and macros are compiled without coverage, which they do not link.
-    command = ["cargo", "build", "--quiet", "--locked", "--profile", profile, "--target", host]
+    command = ["cargo", "build", "--quiet", "--locked", "--profile", profile, "--target", host, "--target-dir", folder]
     environment = {**os.environ, "RUSTFLAGS": " ".join(COVERAGE)}
     environment["CUSTOM_LIBFUZZER_PATH"] = str(build_libfuzzer(host, quick))
     subprocess.run(command, cwd=HERE, env=environment, check=True)
-    return HERE / "target" / host / profile
+    return folder / host / ("debug" if quick else "release")
 
 
 def fuzz(programs: Path, target: str, seconds: int) -> bool:

@@ -268,6 +268,18 @@ def test_release_tests_are_compiled_as_what_ships_is() -> None:
     assert crates[1] - crates[0] == {("ferrotp-release-tests", "0.0.0")}
 
 
+@pytest.mark.parametrize("apart", ["fuzz", "tests/model"])
+def test_crates_that_are_compiled_into_one_folder_are_compiled_once(apart: str) -> None:
+    """Their versions are ferrotp's own, where these would do."""
+    ours, others = [
+        re.findall(r'^name = "(.+)"\nversion = "((?:0\.)*\d+)(.*)"$', (place / "Cargo.lock").read_text(), re.M)
+        for place in (ROOT, ROOT / apart)
+    ]
+    same = {(name, compatible): rest for name, compatible, rest in ours}
+    for name, compatible, rest in others:
+        assert same.get((name, compatible), rest) == rest, name
+
+
 def test_each_decision_has_a_date_and_a_status_and_stands_in_the_index() -> None:
     folder = ROOT / "docs" / "decisions"
     index = (folder / "README.md").read_text(encoding="utf-8")
