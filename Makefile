@@ -14,7 +14,7 @@ SOURCES := build.rs Cargo.toml Cargo.lock pyproject.toml README.md $(shell find 
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help docs demo demo-terminal screenshots test test-rust test-python test-django42 test-release lint format bench bench-qr bench-verify bench-logins bench-pairs bench-growth bench-import bench-login bench-django bench-adapters count attack mutants fuzz real-programs soak wheel clean test-pythons test-mod-wsgi test-arm faults test-asan test-tsan miri model wheels pyotp-suites pyotp-newest
+.PHONY: help docs demo demo-terminal screenshots test test-rust test-python test-django42 test-release clippy lint format bench bench-qr bench-verify bench-logins bench-pairs bench-growth bench-import bench-login bench-django bench-adapters count attack mutants fuzz real-programs soak wheel clean test-pythons test-mod-wsgi test-arm faults test-asan test-tsan miri model wheels pyotp-suites pyotp-newest
 
 help:  ## List the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -47,12 +47,18 @@ test: $(VENV)/builder  ## Run all checks: pytest, and beside it linters, cargo t
 	if [ "$$failed" ]; then cat $$failed; echo "A check beside pytest failed: see above."; exit 1; fi; \
 	echo "Beside pytest passed: $(EARLY) $(LATE) (target/early.log, target/late.log)"; exit $$pytest
 
-test-rust:  ## Run cargo test, on the core alone: no Python is looked for
-	cargo test --locked
+# Linted while they are compiled: `cargo clippy` compiles all that they are built on again, to look at them once more.
+LINTED := RUSTC_WORKSPACE_WRAPPER=$(abspath tools/rustc-with-clippy)
+
+clippy:
+	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
+
+test-rust: clippy  ## Run cargo test and clippy, on the core alone: no Python is looked for
+	$(LINTED) cargo test --locked
 	cargo test --locked --manifest-path tests/model/Cargo.toml --target-dir target
 	@# Each kernel by itself. One that this CPU has not leaves those that it has. QR codes hash nothing.
 	for kernel in portable sha-ni avx2 avx512; do \
-		FERROTP_KERNEL=$$kernel cargo test --locked --quiet --lib --test properties --test vectors -- --skip qr:: || exit; \
+		$(LINTED) FERROTP_KERNEL=$$kernel cargo test --locked --quiet --lib --test properties --test vectors -- --skip qr:: || exit; \
 	done
 
 test-release:  ## Run the Rust tests whose promise depends on how the compiler optimises
@@ -88,15 +94,15 @@ miri:  ## Run the core's own tests under Miri, by each kernel; wants a nightly t
 model:  ## Check the decisions of the stores exhaustively, on a model of them, and show how many states there are
 	cargo test --locked --manifest-path tests/model/Cargo.toml --target-dir target -- --nocapture
 
-lint: $(VENV)/installed $(VENV)/tools  ## Check formatting, lints and types
-	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
+lint: clippy $(VENV)/installed $(VENV)/tools  ## Check formatting, lints and types
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo fmt --check --manifest-path tests/model/Cargo.toml
 	cargo fmt --check --manifest-path tests/release/Cargo.toml
-	cargo clippy --locked --all-targets -- -D warnings
-	@# The library alone: tests in Rust know nothing of the bindings.
-	PYO3_PYTHON=$(abspath $(PY)) cargo clippy --locked --lib --features python -- -D warnings
+	$(LINTED) cargo test --locked --no-run
+	@# The library alone: tests in Rust know nothing of the bindings. As the wheel is compiled: its macros are there.
+	PYO3_CONFIG_FILE=$$(ls -t $(abspath target/maturin)/pyo3-config-*.txt | head -n 1) PYO3_BUILD_EXTENSION_MODULE=1 \
+		cargo clippy --locked --release --lib --features python -- -D warnings
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 
