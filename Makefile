@@ -201,12 +201,12 @@ $(VENV)/tools: requirements/test.txt $(VENV)/builder
 	@touch $@
 
 $(VENV)/docs: requirements/docs.txt $(VENV)/tools
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements/docs.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-compile -r requirements/docs.txt
 	@touch $@
 
 $(DJANGO42)/installed: requirements/django42.txt $(VENV)/builder
 	rm -rf $(DJANGO42)
-	$(PY) -m pip install --quiet --disable-pip-version-check --target $(DJANGO42) -r requirements/django42.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-compile --target $(DJANGO42) -r requirements/django42.txt
 	@touch $@
 
 $(VENV)/demo: requirements/demo.txt $(VENV)/builder
