@@ -57,12 +57,12 @@ fn run(scenario: &str) {
             assert_eq!(found, (step, expected));
         }
         "recovery" => {
-            // A record of the vectors: a new one would have another code each time.
-            let vectors: serde_json::Value =
-                serde_json::from_str(include_str!("vectors/vault_records.json")).unwrap();
-            let vector = &vectors["records"][5];
-            assert_eq!((&vector["code"], &vector["scheme"]), (&"7K3F9QZX01VN8YTB".into(), &"pbkdf2".into()));
-            let record = hex::decode(vector["record"].as_str().unwrap()).unwrap();
+            // A record of the vectors: a new one would have another code each time. It is found as text: crates that read
+            // JSON would be optimised for this alone.
+            const START: &str =
+                "\"scheme\": \"pbkdf2\",\n      \"code\": \"7K3F9QZX01VN8YTB\",\n      \"record\": \"";
+            let (_, record) = include_str!("vectors/vault_records.json").split_once(START).unwrap();
+            let record = hex::decode(record.split('"').next().unwrap()).unwrap();
             // Digits for digits, letters for letters: reading them takes its own way for each, and tells nothing.
             let typed = match how {
                 "first" => "7K4F-9QZX-01VN-8YTB",
