@@ -14,7 +14,7 @@ SOURCES := build.rs Cargo.toml Cargo.lock pyproject.toml README.md $(shell find 
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help docs demo demo-terminal screenshots test test-rust test-python test-django42 test-release lint format bench bench-qr bench-verify bench-logins bench-pairs bench-growth bench-import bench-login bench-django bench-adapters count attack mutants fuzz real-programs soak wheel clean test-pythons test-mod-wsgi test-arm faults test-asan test-tsan miri model wheels pyotp-suites pyotp-newest
+.PHONY: help docs demo demo-terminal screenshots test test-rust test-python test-django42 test-release clippy lint format bench bench-qr bench-verify bench-logins bench-pairs bench-growth bench-import bench-login bench-django bench-adapters count attack mutants fuzz real-programs soak wheel clean test-pythons test-mod-wsgi test-arm faults test-asan test-tsan miri model wheels pyotp-suites pyotp-newest
 
 help:  ## List the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -50,7 +50,6 @@ test: $(VENV)/builder  ## Run all checks: pytest, and beside it linters, cargo t
 # Linted while they are compiled: `cargo clippy` compiles all that they are built on again, to look at them once more.
 LINTED := RUSTC_WORKSPACE_WRAPPER=$(abspath tools/rustc-with-clippy)
 
-.PHONY: clippy
 clippy:
 	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
 
