@@ -1619,7 +1619,7 @@ class StoreContract:
     def test_parallel_removals_leave_one_factor_where_one_is_to_be_kept(self) -> None:
         crowd = self._crowd()
         with self._store() as store:
-            for number in range(max(self.rounds // 20, 1)):
+            for number in range(max(self.rounds // 4, 1)):
                 factors = [_active(store)]
                 for _ in range(3):
                     factors.append(_made(factors[0].owner))
@@ -1632,7 +1632,7 @@ class StoreContract:
     def test_parallel_confirmations_by_the_password_alone_bind_one_factor(self) -> None:
         crowd = self._crowd()
         with self._store() as store:
-            for number in range(max(self.rounds // 20, 1)):
+            for number in range(max(self.rounds // 20, 2)):
                 factors = _pending_ones(store, crowd.seconds(number) * 1000, 16)
                 answers, lost = crowd.ask("confirm", number, factors=factors, max_factors=10, only_first=True)
                 assert answers.keys() <= {"confirmed", "confirmed with codes", "gone", "AlreadyEnrolled"}, answers
@@ -1645,7 +1645,7 @@ class StoreContract:
     def test_parallel_confirmations_bind_no_more_than_allowed_and_bring_one_set_of_codes(self) -> None:
         crowd = self._crowd()
         with self._store() as store:
-            for number in range(max(self.rounds // 20, 1)):
+            for number in range(max(self.rounds // 20, 2)):
                 factors = _pending_ones(store, crowd.seconds(number) * 1000, 16)
                 answers, lost = crowd.ask("confirm", number, factors=factors, max_factors=3, only_first=False)
                 assert answers.keys() <= {"confirmed", "confirmed with codes", "gone", "TooManyFactors"}, answers
@@ -1672,7 +1672,7 @@ class StoreContract:
     def test_one_passkey_that_many_users_come_with_at_once_is_of_one(self) -> None:
         crowd = self._crowd()
         with self._store() as store:
-            for number in range(max(self.rounds // 20, 1)):
+            for number in range(max(self.rounds // 20, 2)):
                 passkey = _passkey()
                 answers, lost = crowd.ask("add passkey", number, passkey=passkey)
                 assert answers.keys() <= {"added", "PasskeyTaken"} and answers.total() == self.processes, answers
