@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from apart import apart
 from soak import SOAK
 
 from ferrotp.mfa import passkey_records
@@ -59,6 +60,10 @@ class Account:
 
 def torture(opener: Callable[[], Store], directory: Path, kills: int = KILLS, seed: int = 1) -> Account:
     """Kills so many workers of a store, and checks what it holds afterwards."""
+    return apart(_torture, opener, directory, kills, seed)
+
+
+def _torture(opener: Callable[[], Store], directory: Path, kills: int, seed: int) -> Account:
     rng = random.Random(seed)
     rings = [Keyring.generate(), Keyring.generate()]
     keys = " ".join(ring.export() for ring in rings)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from apart import apart
 from soak import SOAK
 
 from ferrotp.mfa import MFA, MFAError, Policy, open_store
@@ -55,9 +56,9 @@ def log_in(url: str, keys: str, uris: dict[str, str], ready: Any) -> None:
 def test_killed_workers_leave_a_row_for_each_login(where: str, database_at: Callable[[str], str]) -> None:
     if where == "redis":
         with server() as own:
-            _torture(own.url)
+            apart(_torture, own.url)
     else:
-        _torture(database_at(where))
+        apart(_torture, database_at(where))
 
 
 def _torture(url: str) -> None:
