@@ -102,7 +102,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def _place(nodeid: str) -> str:
     """What stays in one worker with the test: a file, or the races."""
     file, _, test = nodeid.partition("::")
-    return RACES if file.endswith("/test_contract.py") and test.rpartition("::")[2] in _races() else file
+    return (
+        RACES
+        if file.endswith(("/test_contract.py", "/test_pgbouncer.py")) and test.rpartition("::")[2] in _races()
+        else file
+    )
 
 
 @functools.cache

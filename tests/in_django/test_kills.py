@@ -15,7 +15,4 @@ from ferrotp.mfa.stores.base import Store
 def test_killed_workers_lose_no_login_and_accept_none_twice(
     where: str, tmp_path: Path, opener_at: Callable[..., Callable[[], Store]]
 ) -> None:
-    account = torture(opener_at(where), tmp_path, KILLS if SOAK else KILLS // 2)
-    # It did happen: logins before and after kills, answers of passkeys, and whole sweeps beside them.
-    assert len(account.logins) > account.kills and len(account.answered) > account.kills / 4
-    assert account.sweeps
+    assert torture(opener_at(where), tmp_path, KILLS if SOAK else KILLS // 2).is_enough()

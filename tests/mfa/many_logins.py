@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from apart import apart
 from soak import SOAK
 
 from ferrotp import TOTP, random_base32
@@ -40,6 +41,10 @@ class Outcome:
 
 def log_in_often(opener: Callable[[], Store], logins: int = LOGINS) -> dict[str, int]:
     """Logs in so many times, and says how often what happened."""
+    return apart(_log_in_often, opener, logins)
+
+
+def _log_in_often(opener: Callable[[], Store], logins: int) -> dict[str, int]:
     tenant, keys = secrets.token_hex(8), Keyring.generate().export()
     codes: dict[str, TOTP] = {}
     store = opener()

@@ -15,7 +15,4 @@ from .harness import torture
 def test_killed_workers_lose_no_login_and_accept_none_twice(
     where: str, tmp_path: Path, database_at: Callable[[str], str]
 ) -> None:
-    account = torture(functools.partial(SQLStore, database_at(where)), tmp_path)
-    # It did happen: logins before and after kills, recoveries, and whole sweeps beside them.
-    assert len(account.logins) > account.kills
-    assert account.recovered and account.sweeps and len(account.answered) > account.kills / 4
+    assert torture(functools.partial(SQLStore, database_at(where)), tmp_path).is_enough()
