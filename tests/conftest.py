@@ -25,6 +25,7 @@ settings.load_profile("ferrotp")
 
 RACES = "races of the contract"
 """Not a file: the races of all stores, which share 64 processes."""
+_CONTRACTS = "/test_contract.py", "/test_pgbouncer.py"
 
 # These take longest, so they begin first: no worker is left alone with one of them at the end.
 LONG = (
@@ -102,11 +103,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def _place(nodeid: str) -> str:
     """What stays in one worker with the test: a file, or the races."""
     file, _, test = nodeid.partition("::")
-    return (
-        RACES
-        if file.endswith(("/test_contract.py", "/test_pgbouncer.py")) and test.rpartition("::")[2] in _races()
-        else file
-    )
+    return RACES if file.endswith(_CONTRACTS) and test.rpartition("::")[2] in _races() else file
 
 
 @functools.cache

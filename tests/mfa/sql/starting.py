@@ -1,6 +1,8 @@
 """Processes that start at once. They import little, so that starting them is cheap."""
 
+import gc
 import multiprocessing
+import os
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,13 +24,26 @@ def together(opener: Callable[[], Store], job: Callable[[Store], None], size: in
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["ferrotp.mfa.testing", *PRELOADED])
     everybody, answers = context.Barrier(size), context.Queue()
-    processes = [context.Process(target=_run, args=(opener, job, everybody, answers)) for _ in range(size)]
-    for process in processes:
-        process.start()
-    found = [answers.get(timeout=HANG) for _ in processes]
-    for process in processes:
-        process.join()
+    family = context.Process(target=_family, args=(opener, job, everybody, answers, size), daemon=False)
+    family.start()
+    found = [answers.get(timeout=HANG) for _ in range(size)]
+    family.join()
     return found
+
+
+def _family(opener: Callable[[], Store], job: Callable[[Store], None], everybody: Any, answers: Any, size: int) -> None:
+    """Becomes as many processes. What it takes to say what they do is loaded once; each opens the store by itself."""
+    gc.freeze()
+    for _ in range(size):
+        if os.fork() == 0:
+            try:
+                _run(opener, job, everybody, answers)
+                answers.close()
+                answers.join_thread()
+            finally:
+                os._exit(0)
+    for _ in range(size):
+        os.wait()
 
 
 def _run(opener: Callable[[], Store], job: Callable[[Store], None], everybody: Any, answers: Any) -> None:
