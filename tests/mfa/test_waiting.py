@@ -320,7 +320,7 @@ def test_who_lost_pauses_longer_each_time_as_a_try_takes_and_never_for_long(monk
     for took, expected in (
         (0.001, [0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.035, 0.04, 0.045, 0.05, 0.05]),
         (0.010, [0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09, 0.1, 0.1]),
-        (1.000, [0.2] * 11),
+        (1.000, [0.1] * 11),
     ):
         for is_first_made in (False, True):
             pauses.clear()

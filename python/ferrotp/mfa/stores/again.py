@@ -32,7 +32,7 @@ def is_made_again() -> bool:
     return under_way.latest < float("inf")
 
 
-_STEP, _LONGEST_PAUSE, _LONGEST_OF_SLOW = 0.005, 0.05, 0.2
+_STEP, _LONGEST_PAUSE, _LONGEST_OF_SLOW = 0.005, 0.05, 0.1
 """Seconds: by how much a pause may be longer than the one before; how long it may be; and that where tries are slow."""
 
 
