@@ -104,6 +104,8 @@ class StoreContract:
 
     processes: ClassVar[int] = 64
     rounds: ClassVar[int] = 1000 if os.environ.get("FERROTP_SOAK") else 100
+    histories: ClassVar[int] = 40
+    """How many are compared with the store in memory, of 60 decisions each."""
     across_processes: ClassVar[bool] = True
     """False for a store that lives in one process: threads race, then."""
     in_order: ClassVar[bool] = True
@@ -1521,7 +1523,7 @@ class StoreContract:
 
     def test_any_history_gives_what_the_rules_give(self) -> None:
         with self._store() as store:
-            for seed in range(40):
+            for seed in range(self.histories):
                 _replay(store, random.Random(seed))  # noqa: S311 # to be repeatable
 
     # At the same time. A store may say that it is unavailable (a slow disk, a busy machine): then it is asked again,

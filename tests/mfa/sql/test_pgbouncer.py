@@ -16,6 +16,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from soak import SOAK
 from sqlalchemy import create_engine, text
 
 from ferrotp.mfa import StoreUnavailable
@@ -45,6 +46,8 @@ class TestPgBouncer(StoreContract):
     """The contract, where 64 processes share 10 sessions."""
 
     rounds = 12
+    # The statements are those of `TestPostgreSQL`. What differs is each transaction, and of those there are thousands.
+    histories = StoreContract.histories if SOAK else 10
     bouncer: PgBouncer
 
     @pytest.fixture(scope="class", autouse=True)
