@@ -42,7 +42,9 @@ _PROGRAM = [(1, "import sys; from ferrotp.__main__ import run; sys.exit(run())")
 
 def _warm(with_stores: bool) -> warm.Warm:
     """What has loaded what each verb loads; for those about a store, also what SQLAlchemy makes of its statements."""
-    return warm.shared("ferrotp.cli.app", *(("ferrotp.mfa.preloaded",) if with_stores else ()))
+    modules = ("ferrotp.cli.app", "ferrotp.__main__", "ferrotp.legacy", "encodings.utf_8_sig", "importlib.metadata")
+    others = ("cryptography.hazmat.primitives.ciphers.aead", "PIL.ImageOps", "zxingcpp")
+    return warm.shared(*modules, *others, *(("ferrotp.mfa.preloaded",) if with_stores else ()))
 
 
 def run(*arguments: str, stdin: "str | bytes" = b"", env: dict[str, str] | None = None, cwd: Any = None) -> Any:
