@@ -64,9 +64,12 @@ def interpreter() -> Warm:
     """
     return Warm(
         "alembic",
+        "anyio._backends._asyncio",
+        "django.core.mail",
         "django.core.management",
         "django.http",
         "django.template",
+        "django.views.generic",
         "fastapi.testclient",
         "flask_login",
         "flask_security",
@@ -74,8 +77,10 @@ def interpreter() -> Warm:
         "flask_wtf.csrf",
         "pydantic",
         "redis",
+        "sqlalchemy.dialects.mysql",
         "sqlalchemy.dialects.sqlite",
         "sqlalchemy.orm",
+        "statistics",
     )
 
 

@@ -40,11 +40,18 @@ def environment(**variables: str) -> dict[str, str]:
 _PROGRAM = [(1, "import sys; from ferrotp.__main__ import run; sys.exit(run())")]
 
 
+def _warm(with_stores: bool) -> warm.Warm:
+    """What has loaded what each verb loads; for those about a store, also what SQLAlchemy makes of its statements."""
+    modules = ("ferrotp.cli.app", "ferrotp.__main__", "ferrotp.legacy", "encodings.utf_8_sig", "importlib.metadata")
+    others = ("cryptography.hazmat.primitives.ciphers.aead", "PIL.ImageOps", "zxingcpp")
+    return warm.shared(*modules, *others, *(("ferrotp.mfa.preloaded",) if with_stores else ()))
+
+
 def run(*arguments: str, stdin: "str | bytes" = b"", env: dict[str, str] | None = None, cwd: Any = None) -> Any:
     """One command, in a fork of a process that has loaded ferrotp (tests of its start run the installed script). Its
     output is text in UTF-8; none may ever be a traceback.
     """
-    done = warm.shared("ferrotp.cli.app").run(
+    done = _warm("mfa" in arguments or "FERROTP_STORE" in (env or {})).run(
         _PROGRAM,
         *arguments,
         name=FERROTP,

@@ -5,29 +5,23 @@ schema; and in SHARED_APPS user 1 of one customer passed with the phone of user 
 """
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import warm
 from mfa.servers import PostgreSQLServer
 
 from .databases import database_on
 
 SITE = Path(__file__).parent / "tenants_site.py"
+PROGRAM = [(1, f"import runpy; runpy.run_path({str(SITE)!r}, run_name='__main__')")]
 
 
 def run(postgresql: PostgreSQLServer, layout: str, *more: str) -> dict[str, Any]:
     database = database_on(postgresql)
-    done = subprocess.run(
-        [sys.executable, str(SITE), layout, database["NAME"], database["HOST"], *more],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = warm.django().run(PROGRAM, layout, database["NAME"], database["HOST"], *more, name=str(SITE))
+    assert done.returncode == 0, done.stderr.decode()
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 

@@ -3,6 +3,7 @@
 import io
 import subprocess
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import pyte
@@ -35,15 +36,22 @@ def zxing(picture: Image.Image) -> list[str]:
 
 
 def zbar(pictures: Sequence[Image.Image], folder: Path) -> list[str]:
-    """What Debian's zbarimg reads: one text for each picture, all in one run."""
-    paths = []
-    for number, picture in enumerate(pictures):
-        paths.append(folder / f"{number:04}.png")
-        picture.convert("RGB").save(paths[-1], compress_level=1)
-    command = ["zbarimg", "--quiet", "--raw", "-Sdisable", "-Sqr.enable", *map(str, paths)]
-    result = subprocess.run(command, capture_output=True, check=False)
-    # One line for each code: the texts here have none inside.
-    return result.stdout.decode().splitlines()
+    """What Debian's zbarimg reads: one text for each picture, a hundred in a run. The pictures are handed over as plain
+    pixels, since what is looked at here is no PNG but what is on it.
+    """
+    read = []
+    for start in range(0, len(pictures), 100):
+        paths = []
+        for number, picture in enumerate(pictures[start : start + 100]):
+            paths.append(folder / f"{number:02}.ppm")
+            picture.convert("RGB").save(paths[-1])
+        command = ["zbarimg", "--quiet", "--raw", "-Sdisable", "-Sqr.enable", *map(str, paths)]
+        result = subprocess.run(command, capture_output=True, check=False)
+        # One line for each code: the texts here have none inside.
+        read += result.stdout.decode().splitlines()
+        for path in paths:
+            path.unlink()
+    return read
 
 
 def png(data: bytes) -> Image.Image:
@@ -68,14 +76,16 @@ def screen(text: str, foreground: str, background: str) -> Image.Image:
     pixels = halves.load()
     assert pixels is not None
 
-    def colour(name: str, default: str) -> tuple[int, ...]:
-        return ImageColor.getrgb(default if name == "default" else f"#{name}")
+    @cache  # a QR code has a few kinds of cell, and thousands of each
+    def colours(data: str, fg: str, bg: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Of the upper and the lower half."""
+        over = ImageColor.getrgb(foreground if fg == "default" else f"#{fg}")
+        under = ImageColor.getrgb(background if bg == "default" else f"#{bg}")
+        return {" ": (under, under), "▀": (over, under), "▄": (under, over), "█": (over, over)}[data]
 
     for y, line in emulator.buffer.items():
         for x, cell in line.items():
-            over, under = colour(cell.fg, foreground), colour(cell.bg, background)
-            upper, lower = {" ": (under, under), "▀": (over, under), "▄": (under, over), "█": (over, over)}[cell.data]
-            pixels[x, 2 * y], pixels[x, 2 * y + 1] = upper, lower
+            pixels[x, 2 * y], pixels[x, 2 * y + 1] = colours(cell.data, cell.fg, cell.bg)
     return halves.resize((halves.width * HALF, halves.height * HALF), Image.Resampling.NEAREST)
 
 
