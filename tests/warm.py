@@ -1,6 +1,7 @@
 """A process that has loaded modules, and forks for each program: most of what a new interpreter costs is loading."""
 
 import functools
+import gc
 import json
 import os
 import signal
@@ -41,21 +42,39 @@ class Warm:
         cwd: "str | Path | None" = None,
     ) -> "subprocess.CompletedProcess[bytes]":
         """As `python -c` would run a program: pieces of it, each with the line that it begins at in the file `name`."""
-        assert self._process.stdin is not None and self._process.stdout is not None
         with tempfile.TemporaryDirectory() as folder:
             files = [Path(folder, stream) for stream in ("stdin", "stdout", "stderr")]
             files[0].write_bytes(stdin)
-            request = {
-                "program": list(program),
-                "arguments": [name, *arguments],
-                "name": name,
-                "env": dict(os.environ if env is None else env),
-                "cwd": str(cwd or os.getcwd()),
-                "files": [str(file) for file in files],
-            }
-            print(json.dumps(request), file=self._process.stdin, flush=True)
-            status = int(self._process.stdout.readline())
+            status = self._ask(
+                program=list(program),
+                arguments=[name, *arguments],
+                name=name,
+                env=dict(os.environ if env is None else env),
+                cwd=str(cwd or os.getcwd()),
+                files=[str(file) for file in files],
+            )
             return subprocess.CompletedProcess([name, *arguments], status, *(file.read_bytes() for file in files[1:]))
+
+    def start(self, program: Iterable[tuple[int, str]], *arguments: str, env: Mapping[str, str], log: Path) -> int:
+        """The same of a server, which writes into a log and stays until `end`: the number of its process."""
+        return self._ask(
+            program=list(program),
+            arguments=["-c", *arguments],
+            name="-c",
+            env=dict(env),
+            cwd=os.getcwd(),
+            files=[os.devnull, str(log), str(log)],
+            stays=True,
+        )
+
+    def end(self, server: int) -> None:
+        """Kills a server, with all processes that it has started: it takes longer to put its affairs in order."""
+        self._ask(end=server)
+
+    def _ask(self, **request: Any) -> int:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        print(json.dumps(request), file=self._process.stdin, flush=True)
+        return int(self._process.stdout.readline())
 
     def close(self) -> None:
         assert self._process.stdin is not None
@@ -73,10 +92,23 @@ def shared(*modules: str) -> Warm:
 MANAGE = [(1, "import sys; from django.core.management import execute_from_command_line as run; run(sys.argv)")]
 
 
+# As gunicorn is run.
+GUNICORN = [(1, "from gunicorn.app.wsgiapp import run; run()")]
+
+
 def django() -> Warm:
-    """With what Django's commands load, of modules that want no settings."""
+    """With what Django's commands and gunicorn load, of modules that want no settings."""
     return shared(
-        "django.core.management", "django.contrib.auth.hashers", "django.views.debug", "psycopg", "ferrotp.mfa"
+        "django.core.management",
+        "django.contrib.auth.hashers",
+        "django.views.debug",
+        "django.core.wsgi",
+        "django.test.client",
+        "django.template.defaulttags",
+        "psycopg",
+        "gunicorn.app.wsgiapp",
+        "gunicorn.workers.gthread",
+        "ferrotp.mfa",
     )
 
 
@@ -84,12 +116,15 @@ def _child(request: dict[str, Any]) -> None:
     """Becomes the program: its folder, streams, variables, arguments."""
     import atexit
 
-    signal.alarm(SECONDS)
+    if "stays" in request:
+        os.setpgid(0, 0)
+    else:
+        signal.alarm(SECONDS)
     os.chdir(str(request["cwd"]))
     os.environ.clear()
     os.environ.update(request["env"])
     for number, file in enumerate(request["files"]):
-        os.dup2(os.open(file, os.O_RDWR | os.O_CREAT), number)
+        os.dup2(os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND), number)
     encoding, _, errors = os.environ.get("PYTHONIOENCODING", "utf-8").partition(":")
     sys.stdin = open(0, encoding=encoding, errors=errors or None, closefd=False)  # noqa: SIM115
     sys.stdout = open(1, "w", encoding=encoding, errors=errors or None, closefd=False)  # noqa: SIM115
@@ -117,10 +152,17 @@ def _serve() -> None:
     for module in sys.argv[1:]:
         with suppress(ImportError):
             __import__(module)
+    gc.freeze()  # or a child that looks for garbage copies each page of it
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     requests = os.fdopen(os.dup(0), encoding="utf-8")
     for line in requests:
         request = json.loads(line)
+        if "end" in request:
+            with suppress(ProcessLookupError):
+                os.killpg(request["end"], signal.SIGKILL)
+            os.waitpid(request["end"], 0)
+            print(0, file=answers, flush=True)
+            continue
         child = os.fork()
         if child == 0:
             status = 1
@@ -134,8 +176,12 @@ def _serve() -> None:
             finally:
                 sys.stderr.flush()
                 os._exit(status)
-        _, ended = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(ended), file=answers, flush=True)
+        if "stays" in request:
+            with suppress(OSError):  # it has done so itself
+                os.setpgid(child, child)
+            print(child, file=answers, flush=True)
+        else:
+            print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), file=answers, flush=True)
 
 
 if __name__ == "__main__":
