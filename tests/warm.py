@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 import types
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,21 +57,20 @@ class Warm:
             )
             return subprocess.CompletedProcess([name, *arguments], status, *(file.read_bytes() for file in files[1:]))
 
-    def start(self, program: Iterable[tuple[int, str]], *arguments: str, env: Mapping[str, str], log: Path) -> int:
-        """The same of a server, which writes into a log and stays until `end`: the number of its process."""
-        return self._ask(
-            program=list(program),
-            arguments=["-c", *arguments],
-            name="-c",
-            env=dict(env),
-            cwd=os.getcwd(),
-            files=[os.devnull, str(log), str(log)],
-            stays=True,
+    def start(self, program: Iterable[tuple[int, str]], *arguments: str, env: Mapping[str, str], log: Path) -> "Server":
+        """The same of a server, which writes into a log and stays until its `end`."""
+        return Server(
+            self,
+            self._ask(
+                program=list(program),
+                arguments=["-c", *arguments],
+                name="-c",
+                env=dict(env),
+                cwd=os.getcwd(),
+                files=[os.devnull, str(log), str(log)],
+                stays=True,
+            ),
         )
-
-    def end(self, server: int) -> None:
-        """Kills a server, with all processes that it has started: it takes longer to put its affairs in order."""
-        self._ask(end=server)
 
     def _ask(self, **request: Any) -> int:
         assert self._process.stdin is not None and self._process.stdout is not None
@@ -82,6 +83,36 @@ class Warm:
         self._process.wait(timeout=SECONDS)
 
 
+RUNNING = 1000
+"""Instead of a status."""
+
+
+@dataclass
+class Server:
+    """One that runs in a fork."""
+
+    warm: Warm
+    pid: int
+
+    def poll(self) -> "int | None":
+        """Its status, or None while it runs."""
+        status = self.warm._ask(poll=self.pid)
+        return None if status == RUNNING else status
+
+    def end(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Ends it. If it is killed, so are all processes that it has started: to put their affairs in order takes them
+        as long as to start."""
+        if number == signal.SIGKILL:
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, number)
+        else:
+            os.kill(self.pid, number)
+        until = time.monotonic() + 2 * SECONDS
+        while self.poll() is None:
+            assert time.monotonic() < until, "it does not end"
+            time.sleep(0.02)
+
+
 @functools.cache
 def shared(*modules: str) -> Warm:
     """One for all tests of a worker, to the end of it."""
@@ -90,10 +121,9 @@ def shared(*modules: str) -> Warm:
 
 # As `manage.py` is run, and `django-admin`.
 MANAGE = [(1, "import sys; from django.core.management import execute_from_command_line as run; run(sys.argv)")]
-
-
-# As gunicorn is run.
+# As servers are run.
 GUNICORN = [(1, "from gunicorn.app.wsgiapp import run; run()")]
+UVICORN = [(1, "from uvicorn import main; main()")]
 
 
 def django() -> Warm:
@@ -155,13 +185,13 @@ def _serve() -> None:
     gc.freeze()  # or a child that looks for garbage copies each page of it
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     requests = os.fdopen(os.dup(0), encoding="utf-8")
+    staying: set[int] = set()
     for line in requests:
         request = json.loads(line)
-        if "end" in request:
-            with suppress(ProcessLookupError):
-                os.killpg(request["end"], signal.SIGKILL)
-            os.waitpid(request["end"], 0)
-            print(0, file=answers, flush=True)
+        if "poll" in request:
+            ended, found = os.waitpid(request["poll"], os.WNOHANG)
+            staying.discard(ended)
+            print(os.waitstatus_to_exitcode(found) if ended else RUNNING, file=answers, flush=True)
             continue
         child = os.fork()
         if child == 0:
@@ -179,9 +209,12 @@ def _serve() -> None:
         if "stays" in request:
             with suppress(OSError):  # it has done so itself
                 os.setpgid(child, child)
+            staying.add(child)
             print(child, file=answers, flush=True)
         else:
             print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), file=answers, flush=True)
+    for server in staying:  # the tests were interrupted
+        os.killpg(server, signal.SIGKILL)
 
 
 if __name__ == "__main__":

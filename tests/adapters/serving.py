@@ -167,14 +167,14 @@ class Site:
                 Browser(self).get("/_ready")
                 break
             except OSError:
-                assert time.monotonic() < deadline, log.read_text()
+                assert self._server.poll() is None and time.monotonic() < deadline, log.read_text()
                 time.sleep(0.1)
 
     def __enter__(self) -> "Site":
         return self
 
     def __exit__(self, *failure: Any) -> None:
-        warm.django().end(self._server)
+        self._server.end()
 
     def browser(self) -> Browser:
         return Browser(self)
