@@ -1,10 +1,9 @@
 """Waits for a server of the tests to be there, as its log says: for minutes on a busy machine."""
 
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -12,7 +11,15 @@ HANG = 300
 """Seconds after which it is a hang, and no slow machine."""
 
 
-def when_log_says(server: "subprocess.Popen[bytes]", log: Path, found: Callable[[str], "T | None"]) -> T:
+class Server(Protocol):
+    """A process, of whichever kind."""
+
+    def poll(self) -> "int | None":
+        """None while it runs."""
+        ...
+
+
+def when_log_says(server: Server, log: Path, found: Callable[[str], "T | None"]) -> T:
     """What is found in the log, as soon as it is."""
     deadline = time.monotonic() + HANG
     while True:

@@ -5,11 +5,8 @@ import json
 import os
 import re
 import secrets
-import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 import urllib.error
@@ -98,7 +95,7 @@ class Place:
     """A database, a key and a clock, which outlive the sites that run on them."""
 
     def __init__(self, framework: str, database: dict[str, Any], folder: Path) -> None:
-        self.framework, self.database = framework, database
+        self.framework, self.database, self.folder = framework, database, folder
         self._clock = folder / "clock"
         self.environment = {
             **os.environ,
@@ -158,12 +155,11 @@ class Site:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
-        self._process = subprocess.Popen(
-            [
-                sys.executable, "-m", "gunicorn", "adapters.wsgi:application", "--preload", "--workers=4",
-                "--threads=2", f"--bind=127.0.0.1:{port}", "--log-level=warning",
-            ],
-            env={**place.environment, "ADAPTERS_SIDE": side},
+        log = place.folder / f"gunicorn-{port}.log"
+        self._server = warm.django().start(
+            warm.GUNICORN, "adapters.wsgi:application", "--preload", "--workers=4", "--threads=2",
+            f"--bind=127.0.0.1:{port}", "--log-level=warning",
+            env={**place.environment, "ADAPTERS_SIDE": side}, log=log,
         )  # fmt: skip
         deadline = time.monotonic() + 60
         while True:
@@ -171,19 +167,14 @@ class Site:
                 Browser(self).get("/_ready")
                 break
             except OSError:
-                assert self._process.poll() is None and time.monotonic() < deadline
+                assert self._server.poll() is None and time.monotonic() < deadline, log.read_text()
                 time.sleep(0.1)
 
     def __enter__(self) -> "Site":
         return self
 
     def __exit__(self, *failure: Any) -> None:
-        self._process.send_signal(signal.SIGINT)  # without waiting for its idle connections
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._server.end()
 
     def browser(self) -> Browser:
         return Browser(self)

@@ -5,8 +5,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,8 +24,11 @@ from .databases import database_on
 HERE = Path(__file__).parent
 PASSWORD = "correct horse battery"
 SERVERS = {
-    "gunicorn": ["-m", "gunicorn", "in_django.shop.served:wsgi", "--workers=2", "--threads=2", "--bind=127.0.0.1:0"],
-    "uvicorn": ["-m", "uvicorn", "in_django.shop.served:asgi", "--port=0", "--no-access-log"],
+    "gunicorn": (
+        warm.GUNICORN,
+        ["in_django.shop.served:wsgi", "--workers=2", "--threads=2", "--bind=127.0.0.1:0", "--preload"],
+    ),
+    "uvicorn": (warm.UVICORN, ["in_django.shop.served:asgi", "--port=0", "--no-access-log"]),
 }
 SET_UP = """
 from django.contrib.auth.models import Group
@@ -108,19 +109,13 @@ class Shop:
     def served(self, server: str) -> Iterator[str]:
         """Where it is, until the block ends."""
         log = self.folder / f"{server}.log"
-        with log.open("wb") as opened:
-            process = subprocess.Popen(
-                [sys.executable, "-W", "ignore", *SERVERS[server]],
-                env=self._environment,
-                stdout=opened,
-                stderr=subprocess.STDOUT,
-            )
+        program, arguments = SERVERS[server]
+        process = warm.django().start(program, *arguments, env=self._environment, log=log)
         try:
             listens = re.compile(r"(?:Listening at:|running on) (http://\S+)")
             yield when_log_says(process, log, listens.search)[1]
         finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(120)
+            process.end(signal.SIGTERM)
         assert "Traceback" not in log.read_text(), log.read_text()
 
 

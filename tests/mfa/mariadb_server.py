@@ -19,7 +19,7 @@ from typing import Any
 import pausing
 import pymysql
 import pytest
-from folders import in_memory
+from folders import fill, in_memory
 from programs import IN_CI
 
 from .redis_server import free_port
@@ -66,8 +66,12 @@ class MariaDBServer:
         }
         common = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
         install = [INSTALLER, "--no-defaults", "--basedir=/usr", *common[:2], "--skip-test-db", "--cross-bootstrap"]
-        subprocess.run(
-            [*install, "--auth-root-authentication-method=normal"], check=True, capture_output=True, cwd=self.directory
+        install.append("--auth-root-authentication-method=normal")
+        program = os.stat(PROGRAM)
+        fill(
+            data,
+            f"mariadb-{program.st_size}-{program.st_mtime_ns}",
+            lambda: subprocess.run(install, check=True, capture_output=True, cwd=self.directory),
         )
         here = [f"--socket={self.socket}", f"--port={self.port}", "--bind-address=127.0.0.1", "--skip-name-resolve"]
         self._command = [PROGRAM, "--no-defaults", *common, *here, f"--pid-file={self.directory}/data/pid"]

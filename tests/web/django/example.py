@@ -92,13 +92,11 @@ def gunicorn(folder: Path, database: "dict[str, Any] | None" = None, **more: str
     manage(folder, "migrate", "-v0", **more)
     log = folder / "gunicorn.log"
     log.unlink(missing_ok=True)
-    command = [
-        sys.executable, "-m", "gunicorn", "--workers=4", "--threads=8", "--worker-class=gthread", "--bind=127.0.0.1:0",
-        f"--chdir={EXAMPLE}", f"--log-file={log}", "--backlog=256", "example.wsgi:application",
-    ]  # fmt: skip
-    server = subprocess.Popen(command, env=environment(folder, **more))
+    server = warm.django().start(
+        warm.GUNICORN, "--workers=4", "--threads=8", "--worker-class=gthread", "--bind=127.0.0.1:0",
+        f"--chdir={EXAMPLE}", "--backlog=256", "example.wsgi:application", env=environment(folder, **more), log=log,
+    )  # fmt: skip
     try:
         yield when_log_says(server, log, gunicorn_address(4))
     finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(120)
+        server.end(signal.SIGTERM)

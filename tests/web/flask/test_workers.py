@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -11,11 +9,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import warm
 from started import gunicorn_address, when_log_says
 
 from ..steps import PASSWORD, Phone, early_in_a_step
 from ..visitor import Answer, Visitor, together
 from .example import EXAMPLE
+
+LOADED = (
+    "gunicorn.app.wsgiapp",
+    "gunicorn.workers.gthread",
+    "flask_login",
+    "flask_wtf",
+    "argon2",
+    "sqlalchemy.dialects.sqlite",
+    "ferrotp.flask",
+    "ferrotp.mfa.stores.sql",
+)
+"""What a server is forked with."""
 
 
 @contextmanager
@@ -24,19 +35,17 @@ def gunicorn(folder: Path, port: int = 0) -> Iterator[str]:
     log = folder / "gunicorn.log"
     log.unlink(missing_ok=True)
     path = os.pathsep.join(filter(None, [str(EXAMPLE), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
-    command = [
-        sys.executable, "-m", "gunicorn", "--workers=4", "--threads=8", "--worker-class=gthread",
-        f"--bind=127.0.0.1:{port}", f"--chdir={EXAMPLE}", f"--log-file={log}", "--backlog=256",
-        "--config=python:cheap", "cheap:application()",
-    ]  # fmt: skip
-    server = subprocess.Popen(command, env={**os.environ, "EXAMPLE_FOLDER": str(folder), "PYTHONPATH": path})
+    server = warm.shared(*LOADED).start(
+        warm.GUNICORN, "--workers=4", "--threads=8", "--worker-class=gthread", f"--bind=127.0.0.1:{port}",
+        f"--chdir={EXAMPLE}", "--backlog=256", "--config=python:cheap", "cheap:application()",
+        env={**os.environ, "EXAMPLE_FOLDER": str(folder), "PYTHONPATH": path}, log=log,
+    )  # fmt: skip
     try:
         address = when_log_says(server, log, gunicorn_address(4))
         wait_for(address)
         yield address
     finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(120)
+        server.end(signal.SIGTERM)
 
 
 def wait_for(address: str) -> None:

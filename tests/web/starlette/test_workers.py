@@ -17,6 +17,7 @@ from ..steps import PASSWORD, Phone, early_in_a_step
 from ..visitor import together
 from .example import EXAMPLE, Client, Reply
 
+HERE = Path(__file__).parent
 WORKERS = 4
 
 
@@ -27,13 +28,18 @@ def uvicorn(folder: Path) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = folder / "uvicorn.log"
+    path = os.pathsep.join(filter(None, [str(EXAMPLE), os.environ.get("PYTHONPATH", "")]))
     command = [
-        sys.executable, "-m", "uvicorn", f"--workers={WORKERS}", "--factory", f"--port={port}", f"--app-dir={EXAMPLE}",
-        "--no-access-log", "--backlog=256", "server:create_app",
+        sys.executable, str(HERE / "uvicorn_forked.py"), f"--workers={WORKERS}", "--factory", f"--port={port}",
+        f"--app-dir={EXAMPLE}", "--no-access-log", "--backlog=256", "server:create_app",
     ]  # fmt: skip
     with log.open("w") as out:
         server = subprocess.Popen(
-            command, env={**os.environ, "EXAMPLE_FOLDER": str(folder)}, stdout=out, stderr=out, start_new_session=True
+            command,
+            env={**os.environ, "EXAMPLE_FOLDER": str(folder), "PYTHONPATH": path},
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
         )
     try:
         when_log_says(server, log, lambda text: text.count("Application startup complete") == WORKERS or None)
