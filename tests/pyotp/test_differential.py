@@ -47,7 +47,7 @@ COMMON = {
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 }
 settings.register_profile("ferrotp", max_examples=350, **COMMON)
-settings.register_profile("ferrotp-soak", max_examples=6_000, phases=[Phase.generate, Phase.shrink], **COMMON)
+settings.register_profile("ferrotp-soak", max_examples=12_000, phases=[Phase.generate, Phase.shrink], **COMMON)
 PROFILE = settings.get_profile("ferrotp-soak" if SOAK else "ferrotp")
 
 compared = Counter()
