@@ -23,6 +23,7 @@ from django.core.management import call_command
 from django.db import connections, transaction
 from django.db.backends.utils import CursorWrapper
 from django.test import TestCase, TransactionTestCase
+from django.test.utils import setup_test_environment, teardown_test_environment
 from mfa.servers import PostgreSQLServer
 from mfa.sql.starting import HANG
 
@@ -120,6 +121,19 @@ def requests_transaction(place: Place) -> Iterator[Callable[[], Any]]:
     settings["ATOMIC_REQUESTS"] = True
     yield lambda: transaction.atomic(using=place.alias)
     settings["ATOMIC_REQUESTS"] = False
+
+
+def test_under_a_test_runner_it_keeps_no_connection(place: Place) -> None:
+    """It drops the database while this process lives."""
+    assert place.store._connections.pool.unused == 1
+    setup_test_environment(debug=False)
+    try:
+        place.attempt()
+        assert place.store._connections.pool.unused == 0
+    finally:
+        teardown_test_environment()
+    place.attempt()
+    assert place.store._connections.pool.unused == 1
 
 
 def test_it_refuses_inside_a_callers_transaction_and_says_what_to_do(place: Place) -> None:
