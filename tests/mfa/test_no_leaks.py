@@ -20,6 +20,7 @@ from ferrotp.vault import Keyring
 
 from .authenticator import Clock, Device
 
+PACKAGE = str(Path(_tracebacks.__file__).parent)
 POLICY = replace(Policy.cheap_for_tests(), digits=8)  # eight digits are no part of a time or an id by chance
 
 
@@ -79,7 +80,7 @@ class Story:
             assert repr(pickle.loads(pickled)) == repr(failure)
             self.texts.append(repr(pickled))
             for frame, _ in traceback.walk_tb(failure.__traceback__):
-                if "/ferrotp/" in frame.f_code.co_filename:
+                if frame.f_code.co_filename.startswith(PACKAGE):
                     self.texts += [repr(value) for value in frame.f_locals.values()]
             failure = failure.__cause__ or failure.__context__
 
