@@ -54,10 +54,13 @@ pub(super) fn init(
     if moving == Field::InitialCount {
         ordinary.set_initial_count(Some(moving_number));
     } else {
-        if moving_number == 0 || (!legacy && moving_number > 120) {
+        if !legacy && moving_number > 120 {
             return None;
         }
         ordinary.interval = moving_number;
+    }
+    if !ordinary.has(moving) {
+        return None; // an interval of 0, or the largest count: it would be held nowhere
     }
 
     let digest = arguments.digest.filter(|digest| !digest.is_none());

@@ -67,6 +67,7 @@ impl Ordinary {
         self.initial_count_and_one.map(|count| count.get().wrapping_sub(1))
     }
 
+    /// The largest count means nothing: there is no room for one more.
     pub(super) fn set_initial_count(&mut self, count: Option<u32>) {
         self.initial_count_and_one = count.and_then(|count| NonZeroU32::new(count.wrapping_add(1)));
     }

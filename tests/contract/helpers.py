@@ -15,6 +15,8 @@ from ferrotp import _native
 
 SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"  # RFC 6238's, "12345678901234567890"
 OTHER_SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+EDGES = [2**bits + more for bits in (8, 16, 31, 32, 63, 64) for more in (-1, 0)]
+"""Where a number no longer fits into what may hold it."""
 
 
 def _releases() -> types.ModuleType:
