@@ -37,8 +37,9 @@ from ferrotp.django.models import Factor as FactorRow
 from ferrotp.django.store import DjangoStore, OutsideTransactionStore
 from ferrotp.django.test import MFAClient, MFATestMixin, clear_memory
 from ferrotp.mfa import AuditContext, Event, InvalidCode, Policy, StoreRefused, StoreUnavailable, audit_chain
+from ferrotp.mfa.core import moment
 from ferrotp.mfa.stores import waiting
-from ferrotp.mfa.stores.base import Acceptance, AuditAppend, Budget, Factor, Owner, Reservation
+from ferrotp.mfa.stores.base import Acceptance, AuditAppend, AuditHead, AuditRow, Budget, Factor, Owner, Reservation
 from ferrotp.mfa.stores.pool import POOL_SIZE
 from ferrotp.mfa.testing import NOW, advance
 from ferrotp.vault import Keyring
@@ -818,6 +819,40 @@ def beside(place: Place) -> Iterator[OutsideTransactionStore]:
     store = OutsideTransactionStore(place.alias)
     yield store
     store.close()
+
+
+@pytest.mark.parametrize("place", ["postgresql", "mariadb"], indirect=True)
+def test_who_lost_the_head_of_an_audit_has_it_alone_in_the_next_try(place: Place) -> None:
+    keyring = Keyring.generate()
+    event = Event("verified", moment(NOW), place.owner.tenant, place.owner.user_id)
+    faster, late = DjangoStore(place.alias), DjangoStore(place.alias, timeout=1.0)
+    numbers: list[int] = []
+
+    def row() -> AuditAppend:
+        (made,) = audit_chain.appends(keyring, [event], AuditContext())
+        return made
+
+    def by_another(store: DjangoStore) -> None:
+        with ThreadPoolExecutor(1) as elsewhere:
+            elsewhere.submit(store.append_audit, [row()]).result()
+
+    def after(head: AuditHead) -> tuple[AuditHead, list[AuditRow]]:
+        numbers.append(head.number)
+        if len(numbers) == 1:
+            by_another(faster)
+        else:
+            with pytest.raises(StoreUnavailable):
+                by_another(late)
+        return row().after(head)
+
+    place.store.append_audit([row()])
+    gone = place.store.remove_factor(
+        place.owner, place.factor.factor_id, "moved", audit=lambda _: [AuditAppend(place.owner, after)]
+    )
+    assert gone and numbers == [1, 2]
+    assert [kept.number for kept in place.store.audit_rows(place.owner, 0, 10)] == [1, 2, 3]
+    for opened in (faster, late):
+        opened.close()
 
 
 def _journal_of(alias: str) -> str:
