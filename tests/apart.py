@@ -26,13 +26,15 @@ def apart(work: Callable[P, T], *args: P.args, **more: P.kwargs) -> T:
     process = context.Process(target=_work, args=(theirs, work, args, more), daemon=False)
     process.start()
     theirs.close()
+    failed: str
+    told: T
     try:
         failed, told = mine.recv()
     finally:
         process.join()
         mine.close()
     assert not failed, failed
-    return told  # type: ignore[no-any-return]
+    return told
 
 
 def _work(answer: Connection, work: Callable[..., object], args: tuple[object, ...], more: dict[str, object]) -> None:

@@ -119,6 +119,11 @@ def shared(*modules: str) -> Warm:
     return Warm(*modules)
 
 
+def script(path: Path) -> list[tuple[int, str]]:
+    """As `python PATH` would run it."""
+    return [(1, f"import runpy; runpy.run_path({str(path)!r}, run_name='__main__')")]
+
+
 # As `manage.py` is run, and `django-admin`.
 MANAGE = [(1, "import sys; from django.core.management import execute_from_command_line as run; run(sys.argv)")]
 # As servers are run.

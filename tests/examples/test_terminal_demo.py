@@ -40,13 +40,12 @@ def environment(**more: str) -> dict[str, str]:
     return clean | more
 
 
-PROGRAM = [(1, f"import runpy; runpy.run_path({str(DEMO)!r}, run_name='__main__')")]
-
-
 def run_bytes(*arguments: str, stdin: bytes = b"", **more: str) -> "subprocess.CompletedProcess[bytes]":
     """In a fork of a process that has loaded what the demo loads, but for pyotp."""
     modules = ("ferrotp.legacy", "getpass", "importlib.metadata", "statistics", "subprocess", "timeit")
-    return warm.shared(*modules).run(PROGRAM, *arguments, name=str(DEMO), stdin=stdin, env=environment(**more))
+    return warm.shared(*modules).run(
+        warm.script(DEMO), *arguments, name=str(DEMO), stdin=stdin, env=environment(**more)
+    )
 
 
 def run(*arguments: str, stdin: str = "", **more: str) -> "subprocess.CompletedProcess[str]":

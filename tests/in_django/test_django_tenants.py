@@ -15,12 +15,11 @@ from mfa.servers import PostgreSQLServer
 from .databases import database_on
 
 SITE = Path(__file__).parent / "tenants_site.py"
-PROGRAM = [(1, f"import runpy; runpy.run_path({str(SITE)!r}, run_name='__main__')")]
 
 
 def run(postgresql: PostgreSQLServer, layout: str, *more: str) -> dict[str, Any]:
     database = database_on(postgresql)
-    done = warm.django().run(PROGRAM, layout, database["NAME"], database["HOST"], *more, name=str(SITE))
+    done = warm.django().run(warm.script(SITE), layout, database["NAME"], database["HOST"], *more, name=str(SITE))
     assert done.returncode == 0, done.stderr.decode()
     found: dict[str, Any] = json.loads(done.stdout)
     return found

@@ -18,16 +18,13 @@ PASSKEYS = Passkeys(rp_id="example.com", origins=["https://example.com"], sign_i
 HERE = Path(__file__).parent
 
 
-# The file that is named first, with the other arguments.
-_SCRIPT = [(1, "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')")]
-
-
 class Site:
     """A database, and what its packages said when they wrote it."""
 
     def __init__(self, program: str, where: str, *arguments: str) -> None:
         self.where = where
-        done = warm.django().run(_SCRIPT, str(HERE / program), where, *arguments)
+        script = HERE / program
+        done = warm.django().run(warm.script(script), where, *arguments, name=str(script))
         assert done.returncode == 0, done.stderr.decode()
         self.said: dict[str, Any] = json.loads(done.stdout)
 

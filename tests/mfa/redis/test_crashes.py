@@ -7,6 +7,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 import pytest
 from apart import apart
@@ -158,7 +159,7 @@ class Crowd:
             victims = [self.workers.pop(0) for _ in range(min(random.randint(1, 2), kills))]
             kills -= len(victims)
             pids = {worker.pid for worker in victims}
-            self.work_until(lambda pids=pids: pids <= self.at_work)  # type: ignore[misc]
+            self.work_until(partial(pids.issubset, self.at_work))
             time.sleep(random.expovariate(self.pace))
             for worker in victims:
                 worker.kill()
